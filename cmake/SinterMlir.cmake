@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+# Finds MLIR 22.1 and LLD, and gives the shape of a target that uses them.
+find_package(MLIR 22.1 CONFIG REQUIRED PATHS /usr/lib/llvm-22/lib/cmake/mlir)
+find_package(LLD CONFIG REQUIRED PATHS /usr/lib/llvm-22/lib/cmake/lld)
+list(APPEND CMAKE_MODULE_PATH ${MLIR_CMAKE_DIR} ${LLVM_CMAKE_DIR})
+include(TableGen)
+include(AddLLVM)
+include(AddMLIR)
+
+# sinter_mlir_library(NAME SOURCES... [LINK TARGETS...] [DEPENDS TARGETS...]): links the shared MLIR and LLVM.
+function(sinter_mlir_library name)
+  cmake_parse_arguments(ARG "" "" "LINK;DEPENDS" ${ARGN})
+  sinter_library(${name} ${ARG_UNPARSED_ARGUMENTS} LINK ${ARG_LINK} MLIR LLVM)
+  target_include_directories(${name} SYSTEM PUBLIC ${MLIR_INCLUDE_DIRS} ${LLVM_INCLUDE_DIRS})
+  target_compile_options(${name} PRIVATE -fno-rtti -Wno-deprecated-declarations)
+  if(ARG_DEPENDS)
+    add_dependencies(${name} ${ARG_DEPENDS})
+  endif()
+endfunction()
+
+# sinter_tablegen(TARGET FILE.td OUTPUT ARGS... [OUTPUT ARGS...]): call once a file; outputs beside it in the build tree.
+macro(sinter_tablegen target td)
+  set(LLVM_TARGET_DEFINITIONS ${td})
+  set(_args ${ARGN})
+  list(LENGTH _args _count)
+  math(EXPR _last "${_count} - 2")
+  foreach(_i RANGE 0 ${_last} 2)
+    math(EXPR _j "${_i} + 1")
+    list(GET _args ${_i} _output)
+    list(GET _args ${_j} _flags)
+    separate_arguments(_flags)
+    mlir_tablegen(${_output} ${_flags} EXTRA_INCLUDES ${CMAKE_SOURCE_DIR})
+  endforeach()
+  add_public_tablegen_target(${target})
+endmacro()

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a function of the runtime returns when it can fail: the value, or an Error that says what was
+// expected, what was found and where. The runtime neither prints nor exits; the mains do.
+#ifndef SINTER_RUNTIME_RESULT_H
+#define SINTER_RUNTIME_RESULT_H
+
+#include <expected>
+#include <fmt/format.h>
+#include <string>
+#include <utility>
+
+namespace sinter {
+
+struct Error {
+  std::string message;
+};
+
+template <typename T = void> using Result = std::expected<T, Error>;
+
+/// `return fail("{}: expected {}, found {}", path, want, got);`
+template <typename... Args>
+std::unexpected<Error> fail(fmt::format_string<Args...> format, Args &&...args) {
+  return std::unexpected<Error>(Error{fmt::format(format, std::forward<Args>(args)...)});
+}
+
+} // namespace sinter
+
+#endif // SINTER_RUNTIME_RESULT_H

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The contract between generated code and the runtime, in plain C. The compiler emits one constant
+ * `sinter_model`: tables of launches over generated kernels, the shape of the cache, the tokenizer's
+ * tables and the metadata. The runtime resolves buffers to addresses once, then runs the launches of an
+ * entry in order, tiles split over threads, a barrier after each launch.
+ *
+ * Layout rule: all fields have natural alignment and only grow at the end; the compiler emits these
+ * structs field by field in this order (compiler/ModelTable.cpp). */
+#ifndef SINTER_RUNTIME_ABI_H
+#define SINTER_RUNTIME_ABI_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define SINTER_ABI_VERSION 1
+
+/* Levels of the x86-64 instruction set that kernels are compiled for; a higher one includes the lower.
+ *   AVX2    x86-64-v3: AVX2, FMA, F16C, BMI
+ *   AVX512  x86-64-v4 (F, BW, CD, DQ, VL) and AVX512-VNNI
+ *   AMX     AVX512 and AVX512-BF16, AMX-TILE, AMX-INT8, AMX-BF16 */
+enum sinter_isa { SINTER_ISA_AVX2 = 0, SINTER_ISA_AVX512 = 1, SINTER_ISA_AMX = 2, SINTER_ISA_COUNT = 3 };
+
+/* What one step computes: `rows` tokens go through the layers, logits come out for `selected` of them.
+ * Read-only for kernels. In the entry `prefill` all rows are consecutive tokens of one sequence; in
+ * `decode` each row is the newest token of its own sequence. */
+struct sinter_step {
+  int64_t rows;             /* tokens in this step, 1 to entry.max_rows */
+  int64_t selected;         /* rows whose logits are wanted, 0 to rows */
+  const int32_t *tokens;    /* (rows) token ids */
+  const int32_t *positions; /* (rows) position in the sequence, from 0 */
+  const int32_t *slots;     /* (rows) cache slot of the row's sequence */
+  const int32_t *select;    /* (selected) indices into rows, increasing */
+  float *logits;            /* (selected, vocabulary) */
+  int64_t keys;             /* 1 + the largest position of this step */
+  int64_t cache_tokens;     /* capacity of a slot in tokens, a multiple of SINTER_CACHE_PANEL */
+  int64_t cache_slot_bytes; /* distance between two slots of one cache buffer */
+};
+
+/* Keys are stored in panels: K[kv_head][token / 16][head_dim][token % 16]; values in rows:
+ * V[kv_head][token][head_dim]. One slot holds the layers' K and V one after another. */
+#define SINTER_CACHE_PANEL 16
+
+/* What a kernel is given. One call a thread and launch: tiles begin to end - 1 are the thread's share. */
+struct sinter_call {
+  void *const *buffers;           /* the launch's buffers, in order */
+  const struct sinter_step *step; /* */
+  void *scratch;                  /* this thread's own, 64-byte aligned, entry.scratch_bytes */
+};
+typedef void (*sinter_kernel)(const struct sinter_call *call, int64_t begin, int64_t end);
+
+/* Where a buffer lives. */
+enum sinter_space {
+  SINTER_SPACE_WEIGHT = 0,  /* offset: bytes into the weight image */
+  SINTER_SPACE_ARENA = 1,   /* offset: bytes into the activation arena */
+  SINTER_SPACE_CACHE_K = 2, /* offset: number of the layer; resolves to slot 0 */
+  SINTER_SPACE_CACHE_V = 3, /* the same */
+  SINTER_SPACE_PARTIAL = 4, /* partial results of attention, shared by all launches:
+                               (rows, ceil(cache_tokens / keys_per_tile), model.partial_bytes) */
+  SINTER_SPACE_LOGITS = 5   /* step.logits (also reachable as such) */
+};
+struct sinter_buffer {
+  uint32_t space;
+  uint32_t reserved;
+  uint64_t offset;
+};
+
+enum sinter_domain { SINTER_DOMAIN_ROWS = 0, SINTER_DOMAIN_SELECTED = 1 };
+
+/* Number of tiles of a launch:
+ *   columns * ceil(n / rows_per_tile) * ceil(step.keys / keys_per_tile)
+ * where n is step.rows or step.selected as the domain says; a rows_per_tile or keys_per_tile of 0 makes
+ * its factor 1. Tile index = (column * row_tiles + row_tile) * key_tiles + key_tile. The split never
+ * depends on the number of threads, so neither does any result. */
+struct sinter_grid {
+  int64_t columns;
+  int32_t rows_per_tile;
+  int32_t keys_per_tile;
+  uint32_t domain;
+  uint32_t reserved;
+};
+
+struct sinter_launch {
+  const char *name;                        /* kernel's name without the instruction set */
+  sinter_kernel kernels[SINTER_ISA_COUNT]; /* null where not compiled */
+  struct sinter_grid grid;
+  const struct sinter_buffer *buffers;
+  uint64_t buffer_count;
+  uint64_t weight_bytes; /* bytes of weights that one run reads */
+  uint64_t row_flops;    /* floating-point operations a row (without attention over the keys) */
+};
+
+struct sinter_entry {
+  const char *name; /* "prefill" or "decode" */
+  const struct sinter_launch *launches;
+  uint64_t launch_count;
+  uint64_t head_begin;    /* launches from here on compute logits of the selected rows; they may be run
+                             several times with different `select` after one run of the others */
+  int64_t max_rows;       /* the arena is planned for this many rows */
+  int64_t max_selected;   /* and this many rows of logits */
+  uint64_t arena_bytes;   /* one arena a session */
+  uint64_t scratch_bytes; /* one scratch a thread */
+};
+
+enum sinter_dtype {
+  SINTER_F32 = 0,
+  SINTER_F16 = 1,
+  SINTER_BF16 = 2
+};
+
+/* The entries compiled for one type of cache element. */
+struct sinter_program {
+  uint32_t cache_dtype; /* enum sinter_dtype */
+  uint32_t reserved;
+  struct sinter_entry prefill;
+  struct sinter_entry decode;
+};
+
+struct sinter_cache_layer {
+  int32_t kv_heads;
+  int32_t key_dim;   /* of one head */
+  int32_t value_dim; /* of one head */
+  int32_t window;    /* 0: all earlier tokens; else this many, itself included */
+};
+
+struct sinter_blob {
+  const void *data;
+  uint64_t size;
+};
+
+struct sinter_model {
+  uint32_t abi_version; /* SINTER_ABI_VERSION */
+  uint32_t isa_mask;    /* bit i: compiled for enum sinter_isa i */
+  const char *name;
+  int64_t vocabulary; /* rows of logits */
+  int64_t context;    /* longest sequence the positions allow; 0: no limit */
+  const struct sinter_program *programs;
+  uint64_t program_count;
+  const struct sinter_cache_layer *layers;
+  uint64_t layer_count;
+  uint64_t partial_bytes; /* see SINTER_SPACE_PARTIAL */
+  int64_t partial_keys;   /* keys_per_tile of the attention launches that use it */
+  struct sinter_blob weights; /* data is null when the image is a file of its own (--weights-file) */
+  uint64_t weights_hash;      /* XXH3 of the image's index, checked when it is a file of its own */
+  struct sinter_blob tokenizer; /* runtime/tokenizer reads it */
+  struct sinter_blob metadata;  /* JSON, docs/metadata.md: end tokens, sampling defaults, chat template, ... */
+};
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* SINTER_RUNTIME_ABI_H */
