@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// Attention: over the rows of the step alone (training, scoring), or over a cache of earlier tokens.
+#ifndef SINTER_LM_ATTENTION_TD
+#define SINTER_LM_ATTENTION_TD
+
+include "dialects/lm/LmDialect.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+
+defvar Lm_AttentionAttributes = (ins
+  I64Attr:$heads, I64Attr:$kv_heads, F64Attr:$scale,
+  OptionalAttr<I64Attr>:$window, OptionalAttr<F64Attr>:$softcap, OptionalAttr<DenseF32ArrayAttr>:$alibi);
+
+def Lm_AttentionOp : Lm_Op<"attention", [Pure]> {
+  let summary = "causal softmax attention among the rows of a step";
+  let description = [{
+    query (rows, heads * d), key (rows, kv_heads * d), value (rows, kv_heads * e), result (rows, heads * e). Row i
+    sees row j when both belong to the same sequence and position[i] - window < position[j] <= position[i].
+    Query head h reads key head h / (heads / kv_heads) (grouped queries, arXiv:2305.13245).
+    score = scale * q.k, then softcap * tanh(score / softcap) (Gemma 2), then + alibi[h] * (position[j] - position[i])
+    (arXiv:2108.12409), then softmax over j. The optional second result is the log of the sum of exp(score)
+    (rows, heads), which the backward pass needs (arXiv:2205.14135).
+  }];
+  let arguments = !con((ins Lm_Rows:$query, Lm_Rows:$key, Lm_Rows:$value, Lm_Ids:$positions, Lm_Ids:$sequences),
+                       Lm_AttentionAttributes);
+  let results = (outs Lm_Rows:$result, Optional<Lm_Rows>:$log_sum_exp);
+  let assemblyFormat = "$query `,` $key `,` $value `,` $positions `,` $sequences attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def Lm_AppendOp : Lm_Op<"append", [Pure, AllTypesMatch<["cache", "result"]>]> {
+  let summary = "the cache with the keys and values of this step's rows added to a layer";
+  let arguments = (ins Lm_CacheType:$cache, Lm_Rows:$key, Lm_Rows:$value, Lm_Ids:$positions, Lm_Ids:$sequences,
+                       I64Attr:$layer, I64Attr:$kv_heads);
+  let results = (outs Lm_CacheType:$result);
+  let assemblyFormat = "$cache `,` $key `,` $value `,` $positions `,` $sequences attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def Lm_CachedAttentionOp : Lm_Op<"cached_attention", [Pure]> {
+  let summary = "lm.attention over a layer's cache, which holds the step's own rows already";
+  let arguments = !con((ins Lm_Rows:$query, Lm_CacheType:$cache, Lm_Ids:$positions, Lm_Ids:$sequences, I64Attr:$layer),
+                       Lm_AttentionAttributes);
+  let results = (outs Lm_Rows:$result);
+  let assemblyFormat = "$query `,` $cache `,` $positions `,` $sequences attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+#endif // SINTER_LM_ATTENTION_TD

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// When attention and the cache's operations are valid.
+#include "dialects/lm/LmDialect.h"
+
+using namespace mlir;
+using namespace sinter::lm;
+
+/// Checks what both forms of attention share: head counts, window, softcap, slopes.
+template <typename AttentionLikeOp> static LogicalResult checkHeads(AttentionLikeOp op) {
+  int64_t heads = op.getHeads(), kvHeads = op.getKvHeads();
+  if (heads <= 0 || kvHeads <= 0 || heads % kvHeads)
+    return op.emitOpError() << "expected kv_heads to divide heads, found " << kvHeads << " and " << heads;
+  if (width(op.getQuery()) % heads)
+    return op.emitOpError() << "expected a query width divisible by " << heads << " heads, found "
+                            << width(op.getQuery());
+  if (op.getWindow() && static_cast<int64_t>(*op.getWindow()) <= 0)
+    return op.emitOpError() << "expected a window of at least one token, found " << *op.getWindow();
+  if (op.getSoftcap() && !(op.getSoftcap()->convertToDouble() > 0))
+    return op.emitOpError() << "expected softcap > 0, found " << op.getSoftcap()->convertToDouble();
+  if (op.getAlibi() && static_cast<int64_t>(op.getAlibi()->size()) != heads)
+    return op.emitOpError() << "expected an alibi slope for each of " << heads << " heads, found "
+                            << op.getAlibi()->size();
+  return success();
+}
+
+LogicalResult AttentionOp::verify() {
+  if (failed(checkHeads(*this)))
+    return failure();
+  int64_t heads = getHeads(), kvHeads = getKvHeads(), headDim = width(getQuery()) / heads;
+  if (failed(checkShape(*this, getKey(), "the key", 2, kvHeads * headDim)))
+    return failure();
+  if (width(getValue()) % kvHeads)
+    return emitOpError() << "expected a value width divisible by " << kvHeads << " kv_heads, found "
+                         << width(getValue());
+  if (getLogSumExp() && failed(checkShape(*this, getLogSumExp(), "log_sum_exp", 2, heads)))
+    return failure();
+  return checkShape(*this, getResult(), "the result", 2, width(getValue()) / kvHeads * heads);
+}
+
+LogicalResult AppendOp::verify() {
+  int64_t kvHeads = getKvHeads();
+  if (static_cast<int64_t>(getLayer()) < 0)
+    return emitOpError() << "expected a layer >= 0, found " << getLayer();
+  if (kvHeads <= 0 || width(getKey()) % kvHeads || width(getValue()) % kvHeads)
+    return emitOpError() << "expected kv_heads to divide the widths " << width(getKey()) << " and "
+                         << width(getValue()) << ", found " << kvHeads;
+  return success();
+}
+
+LogicalResult CachedAttentionOp::verify() {
+  if (failed(checkHeads(*this)))
+    return failure();
+  if (width(getResult()) % static_cast<int64_t>(getHeads()))
+    return emitOpError() << "expected a result width divisible by " << getHeads() << " heads, found "
+                         << width(getResult());
+  return success();
+}

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// Operations on each element alone.
+#ifndef SINTER_LM_ELEMENTWISE_TD
+#define SINTER_LM_ELEMENTWISE_TD
+
+include "dialects/lm/LmDialect.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+include "mlir/Interfaces/InferTypeOpInterface.td"
+
+class Lm_Unary<string mnemonic, string formula> : Lm_Op<mnemonic, [Pure, Elementwise, SameOperandsAndResultType]> {
+  let summary = formula;
+  let arguments = (ins Lm_Rows:$input);
+  let results = (outs Lm_Rows:$result);
+  let assemblyFormat = "$input attr-dict `:` type($result)";
+}
+
+def Lm_SiluOp : Lm_Unary<"silu", "x * sigmoid(x)">;
+def Lm_ReluOp : Lm_Unary<"relu", "max(x, 0)">;
+def Lm_SigmoidOp : Lm_Unary<"sigmoid", "1 / (1 + exp(-x))">;
+def Lm_TanhOp : Lm_Unary<"tanh", "tanh(x)">;
+def Lm_GeluOp : Lm_Unary<"gelu", "x * Phi(x) = x / 2 * (1 + erf(x / sqrt 2)), Hendrycks and Gimpel 2016, arXiv:1606.08415">;
+def Lm_GeluTanhOp : Lm_Unary<"gelu_tanh", "x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3)))">;
+def Lm_QuickGeluOp : Lm_Unary<"quick_gelu", "x * sigmoid(1.702 x)">;
+
+class Lm_Binary<string mnemonic, string formula, list<Trait> traits> :
+    Lm_Op<mnemonic, !listconcat(traits, [Pure, Elementwise, SameOperandsAndResultType])> {
+  let summary = formula;
+  let arguments = (ins Lm_Rows:$lhs, Lm_Rows:$rhs);
+  let results = (outs Lm_Rows:$result);
+  let assemblyFormat = "$lhs `,` $rhs attr-dict `:` type($result)";
+}
+
+def Lm_AddOp : Lm_Binary<"add", "a + b", [Commutative]>;
+def Lm_MulOp : Lm_Binary<"mul", "a * b", [Commutative]>;
+
+def Lm_ScaleOp : Lm_Op<"scale", [Pure, Elementwise, SameOperandsAndResultType]> {
+  let summary = "x * factor";
+  let arguments = (ins Lm_Rows:$input, F64Attr:$factor);
+  let results = (outs Lm_Rows:$result);
+  let assemblyFormat = "$input attr-dict `:` type($result)";
+  let hasFolder = 1;
+}
+
+def Lm_SoftcapOp : Lm_Op<"softcap", [Pure, Elementwise, SameOperandsAndResultType]> {
+  let summary = "cap * tanh(x / cap), as Gemma 2 limits its logits";
+  let arguments = (ins Lm_Rows:$input, F64Attr:$cap);
+  let results = (outs Lm_Rows:$result);
+  let assemblyFormat = "$input attr-dict `:` type($result)";
+  let hasVerifier = 1;
+}
+
+#endif // SINTER_LM_ELEMENTWISE_TD

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// When embedding lookups and matrix products are valid.
+#include "dialects/lm/LmDialect.h"
+
+using namespace mlir;
+using namespace sinter::lm;
+
+LogicalResult EmbeddingOp::verify() {
+  auto table = cast<RankedTensorType>(getTable().getType());
+  if (table.getRank() != 2)
+    return emitOpError() << "expected a table of rank 2, found " << table;
+  if (getOffset() < 0 || static_cast<int64_t>(getOffset()) >= table.getDimSize(0))
+    return emitOpError() << "expected an offset within the table's " << table.getDimSize(0) << " rows, found "
+                         << getOffset();
+  return checkShape(*this, getResult(), "the result", 2, table.getDimSize(1));
+}
+
+LogicalResult LinearOp::verify() {
+  auto weight = cast<RankedTensorType>(getWeight().getType());
+  if (weight.getRank() != 2)
+    return emitOpError() << "expected a weight of rank 2, found " << weight;
+  if (failed(checkShape(*this, getInput(), "the input", 2, weight.getDimSize(1))) ||
+      failed(checkShape(*this, getResult(), "the result", 2, weight.getDimSize(0))))
+    return failure();
+  return getBias() ? checkShape(*this, getBias(), "the bias", 1, weight.getDimSize(0)) : success();
+}
