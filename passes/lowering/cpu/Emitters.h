@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// One emitter an anchor: a pure function of the anchor (with its schedule) and the target.
+#ifndef SINTER_PASSES_LOWERING_CPU_EMITTERS_H
+#define SINTER_PASSES_LOWERING_CPU_EMITTERS_H
+
+#include "passes/lowering/cpu/Frame.h"
+
+namespace sinter::cpu {
+
+mlir::LogicalResult emitRows(Frame &frame, kernel::RowsOp op);
+mlir::LogicalResult emitMatmul(Frame &frame, kernel::MatmulOp op);
+mlir::LogicalResult emitDecodeAttention(Frame &frame, kernel::AttentionOp op);
+mlir::LogicalResult emitPrefillAttention(Frame &frame, kernel::AttentionOp op);
+
+/// Writes what kernel.combine gives for `row` to `destination` (f32).
+void emitCombine(Frame &frame, kernel::CombineOp op, mlir::Value row, mlir::Value destination);
+/// Writes row `index` of a packed weight to `destination` (f32).
+mlir::LogicalResult emitLookup(Frame &frame, kernel::LookupOp op, mlir::Value index, mlir::Value destination);
+
+} // namespace sinter::cpu
+
+#endif // SINTER_PASSES_LOWERING_CPU_EMITTERS_H
