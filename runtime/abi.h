@@ -130,6 +130,15 @@ struct sinter_blob {
   uint64_t size;
 };
 
+/* The weight image as a file of its own: this header, zeros up to SINTER_WEIGHTS_OFFSET, the image. */
+#define SINTER_WEIGHTS_MAGIC "SINTERWT"
+#define SINTER_WEIGHTS_OFFSET 4096
+struct sinter_weights_header {
+  char magic[8];        /* SINTER_WEIGHTS_MAGIC without its final zero */
+  uint64_t image_bytes; /* sinter_model.weights.size */
+  uint64_t hash;        /* sinter_model.weights_hash */
+};
+
 struct sinter_model {
   uint32_t abi_version; /* SINTER_ABI_VERSION */
   uint32_t isa_mask;    /* bit i: compiled for enum sinter_isa i */
@@ -143,7 +152,7 @@ struct sinter_model {
   uint64_t partial_bytes; /* see SINTER_SPACE_PARTIAL */
   int64_t partial_keys;   /* keys_per_tile of the attention launches that use it */
   struct sinter_blob weights; /* data is null when the image is a file of its own (--weights-file) */
-  uint64_t weights_hash;      /* XXH3 of the image's index, checked when it is a file of its own */
+  uint64_t weights_hash;      /* of the image's index or contents; checked when it is a file of its own */
   struct sinter_blob tokenizer; /* runtime/tokenizer reads it */
   struct sinter_blob metadata;  /* JSON, docs/metadata.md: end tokens, sampling defaults, chat template, ... */
 };

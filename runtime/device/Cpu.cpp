@@ -1,0 +1,387 @@
+// SPDX-License-Identifier: Apache-2.0
+// The processor as a device: a step is one parallel region in which every thread walks the list of launches,
+// takes its fixed share of each launch's tiles and meets the others at a barrier.
+#include "runtime/device/CacheLayout.h"
+#include "runtime/device/CpuFeatures.h"
+#include "runtime/device/CpuLimits.h"
+#include "runtime/device/Device.h"
+#include "runtime/device/Memory.h"
+#include "runtime/device/ThreadTeam.h"
+#include <algorithm>
+#include <cassert>
+#include <chrono>
+#include <cstdlib>
+#include <cstring>
+#include <sys/mman.h>
+#include <vector>
+
+namespace sinter::device {
+
+namespace {
+
+uint64_t roundUp(uint64_t value, uint64_t unit) { return (value + unit - 1) / unit * unit; }
+
+/// Whether every launch of every program has a kernel for `isa`.
+bool hasKernels(const sinter_model &model, int isa) {
+  for (uint64_t i = 0; i < model.program_count; ++i)
+    for (const sinter_entry *entry : {&model.programs[i].prefill, &model.programs[i].decode})
+      for (uint64_t j = 0; j < entry->launch_count; ++j)
+        if (!entry->launches[j].kernels[isa])
+          return false;
+  return true;
+}
+
+std::string compiledIsas(const sinter_model &model) {
+  std::string list;
+  for (int isa = 0; isa < SINTER_ISA_COUNT; ++isa)
+    if (hasKernels(model, isa))
+      list += (list.empty() ? "" : ", ") + std::string(isaName(isa));
+  return list.empty() ? "none" : list;
+}
+
+/// The instruction set to run: SINTER_ISA's, else the best that machine and model both have.
+Result<int> chooseIsa(const sinter_model &model) {
+  const int machine = detectIsa();
+  if (machine < 0)
+    return fail("this program needs a processor with AVX2, FMA, F16C and BMI (x86-64-v3); this one lacks them");
+  if (const char *wanted = std::getenv("SINTER_ISA"); wanted && *wanted) {
+    const int isa = isaOfName(wanted);
+    if (isa < 0)
+      return fail("SINTER_ISA: expected avx2, avx512 or amx, found '{}'", wanted);
+    if (isa > machine)
+      return fail("SINTER_ISA: '{}' is more than this machine has ({})", wanted, isaName(machine));
+    if (!hasKernels(model, isa))
+      return fail("SINTER_ISA: this program was compiled for {}, not for '{}'", compiledIsas(model), wanted);
+    return isa;
+  }
+  for (int isa = machine; isa >= 0; --isa)
+    if (hasKernels(model, isa))
+      return isa;
+  return fail("this program was compiled for {}; this machine has {} at most", compiledIsas(model),
+              isaName(machine));
+}
+
+/// A launch with its buffers' addresses, its kernel chosen.
+struct BoundLaunch {
+  sinter_kernel kernel;
+  const sinter_grid *grid;
+  void *const *buffers;
+};
+struct BoundEntry {
+  const sinter_entry *entry = nullptr;
+  std::vector<BoundLaunch> launches;
+  std::vector<void *> buffers;
+};
+
+int64_t tileCount(const sinter_grid &grid, const sinter_step &step) {
+  const int64_t rows = grid.domain == SINTER_DOMAIN_SELECTED ? step.selected : step.rows;
+  int64_t tiles = grid.columns;
+  if (grid.rows_per_tile)
+    tiles *= (rows + grid.rows_per_tile - 1) / grid.rows_per_tile;
+  if (grid.keys_per_tile)
+    tiles *= (step.keys + grid.keys_per_tile - 1) / grid.keys_per_tile;
+  return tiles;
+}
+
+class CpuSession final : public Session {
+public:
+  CpuSession(const sinter_model &model, const sinter_program &program, ThreadTeam &team, int64_t capacity,
+             int32_t slots)
+      : model(model), program(program), team(team), layout(model, dtypeBytes(program.cache_dtype), capacity),
+        slotCount(slots) {}
+
+  /// Takes the memory and resolves all buffers.
+  Result<void> prepare(const std::byte *weights, int isa);
+
+  void run(const Rows &rows, std::span<const int32_t> select) override;
+  void runHead(std::span<const int32_t> select) override;
+  const float *logits() const override { return reinterpret_cast<const float *>(logitsMemory.data()); }
+  void copyPrefix(int32_t from, int32_t to, int64_t tokens) override {
+    assert(from < slotCount && to < slotCount && "slot out of range");
+    layout.copyPrefix(cache.data() + uint64_t(from) * layout.slotBytes,
+                      cache.data() + uint64_t(to) * layout.slotBytes, tokens);
+  }
+  int64_t maxRows(EntryKind kind) const override { return entryOf(kind).max_rows; }
+  int64_t maxSelected(EntryKind kind) const override { return entryOf(kind).max_selected; }
+  int64_t capacity() const override { return layout.tokens; }
+  int32_t slots() const override { return slotCount; }
+  sinter_dtype cacheDtype() const override { return sinter_dtype(program.cache_dtype); }
+
+private:
+  const sinter_entry &entryOf(EntryKind kind) const {
+    return kind == EntryKind::Prefill ? program.prefill : program.decode;
+  }
+  void bind(BoundEntry &bound, const sinter_entry &entry, const std::byte *weights, int isa);
+  void *resolve(const sinter_buffer &buffer, const std::byte *weights);
+  void setSelect(std::span<const int32_t> select);
+  void runLaunches(uint64_t begin, uint64_t end);
+  static void walk(void *session, int thread);
+
+  const sinter_model &model;
+  const sinter_program &program;
+  ThreadTeam &team;
+  const CacheLayout layout;
+  const int32_t slotCount;
+  Mapping cache, arena, partial, scratch, logitsMemory;
+  uint64_t scratchStride = 0;
+  BoundEntry prefill, decode;
+  std::vector<int32_t> selected; // copy of the caller's, with room for the larger max_selected
+  sinter_step step = {};
+  const BoundEntry *current = nullptr;
+  uint64_t walkBegin = 0, walkEnd = 0;
+};
+
+Result<void> CpuSession::prepare(const std::byte *weights, int isa) {
+  const int64_t rows = std::max(program.prefill.max_rows, program.decode.max_rows);
+  const int64_t wanted = std::max(program.prefill.max_selected, program.decode.max_selected);
+  const uint64_t keyTiles =
+      model.partial_keys ? (uint64_t(layout.tokens) + uint64_t(model.partial_keys) - 1) / uint64_t(model.partial_keys)
+                         : 0;
+  scratchStride = roundUp(std::max({program.prefill.scratch_bytes, program.decode.scratch_bytes, uint64_t(64)}), 4096);
+  // Large pages where all of it is used anyway; a long cache is used from its heads' beginnings only.
+  const uint64_t cacheBytes = layout.slotBytes * uint64_t(slotCount);
+  const bool largeCachePages = cacheBytes <= (uint64_t(64) << 20);
+  struct Need {
+    Mapping *where;
+    uint64_t bytes;
+    bool largePages;
+    const char *purpose;
+  };
+  const Need needs[] = {
+      {&cache, cacheBytes, largeCachePages, "keys and values"},
+      {&arena, std::max(program.prefill.arena_bytes, program.decode.arena_bytes), true, "activations"},
+      {&partial, uint64_t(rows) * keyTiles * model.partial_bytes, false, "partial results of attention"},
+      {&scratch, scratchStride * uint64_t(team.threads()), true, "scratch of the threads"},
+      {&logitsMemory, uint64_t(wanted) * uint64_t(model.vocabulary) * sizeof(float), true, "logits"},
+  };
+  for (const Need &need : needs) {
+    Result<Mapping> memory = Mapping::anonymous(need.bytes, need.largePages, need.purpose);
+    if (!memory)
+      return std::unexpected(memory.error());
+    *need.where = std::move(*memory);
+  }
+  selected.resize(size_t(wanted));
+  step.logits = reinterpret_cast<float *>(logitsMemory.data());
+  step.cache_tokens = layout.tokens;
+  step.cache_slot_bytes = int64_t(layout.slotBytes);
+  bind(prefill, program.prefill, weights, isa);
+  bind(decode, program.decode, weights, isa);
+  return {};
+}
+
+void *CpuSession::resolve(const sinter_buffer &buffer, const std::byte *weights) {
+  switch (buffer.space) {
+  case SINTER_SPACE_WEIGHT:
+    return const_cast<std::byte *>(weights) + buffer.offset;
+  case SINTER_SPACE_ARENA:
+    return arena.data() + buffer.offset;
+  case SINTER_SPACE_CACHE_K:
+    return cache.data() + layout.layers[buffer.offset].keys;
+  case SINTER_SPACE_CACHE_V:
+    return cache.data() + layout.layers[buffer.offset].values;
+  case SINTER_SPACE_PARTIAL:
+    return partial.data() + buffer.offset;
+  case SINTER_SPACE_LOGITS:
+    return logitsMemory.data();
+  }
+  assert(false && "the compiler wrote a buffer in an unknown space");
+  return nullptr;
+}
+
+void CpuSession::bind(BoundEntry &bound, const sinter_entry &entry, const std::byte *weights, int isa) {
+  bound.entry = &entry;
+  size_t buffers = 0;
+  for (uint64_t i = 0; i < entry.launch_count; ++i)
+    buffers += entry.launches[i].buffer_count;
+  bound.buffers.reserve(buffers); // addresses into it must stay
+  for (uint64_t i = 0; i < entry.launch_count; ++i) {
+    const sinter_launch &launch = entry.launches[i];
+    void *const *first = bound.buffers.data() + bound.buffers.size();
+    for (uint64_t j = 0; j < launch.buffer_count; ++j)
+      bound.buffers.push_back(resolve(launch.buffers[j], weights));
+    bound.launches.push_back({launch.kernels[isa], &launch.grid, first});
+  }
+}
+
+void CpuSession::setSelect(std::span<const int32_t> select) {
+  assert(int64_t(select.size()) <= current->entry->max_selected && "more logits than the entry was planned for");
+  std::copy(select.begin(), select.end(), selected.begin());
+  step.selected = int64_t(select.size());
+  step.select = selected.data();
+}
+
+void CpuSession::run(const Rows &rows, std::span<const int32_t> select) {
+  current = rows.entry == EntryKind::Prefill ? &prefill : &decode;
+  assert(int64_t(rows.tokens.size()) <= current->entry->max_rows && "more rows than the entry was planned for");
+  assert(rows.positions.size() == rows.tokens.size() && rows.slots.size() == rows.tokens.size());
+  step.rows = int64_t(rows.tokens.size());
+  step.tokens = rows.tokens.data();
+  step.positions = rows.positions.data();
+  step.slots = rows.slots.data();
+  step.keys = 1 + *std::max_element(rows.positions.begin(), rows.positions.end());
+  assert(step.keys <= layout.tokens && "position beyond the cache");
+  setSelect(select);
+  runLaunches(0, select.empty() ? current->entry->head_begin : current->entry->launch_count);
+}
+
+void CpuSession::runHead(std::span<const int32_t> select) {
+  assert(current && "runHead before run");
+  setSelect(select);
+  runLaunches(current->entry->head_begin, current->entry->launch_count);
+}
+
+void CpuSession::runLaunches(uint64_t begin, uint64_t end) {
+  walkBegin = begin;
+  walkEnd = end;
+  team.run(walk, this);
+}
+
+void CpuSession::walk(void *self, int thread) {
+  const CpuSession &session = *static_cast<CpuSession *>(self);
+  const int64_t threads = session.team.threads();
+  sinter_call call;
+  call.step = &session.step;
+  call.scratch = session.scratch.data() + uint64_t(thread) * session.scratchStride;
+  for (uint64_t i = session.walkBegin; i < session.walkEnd; ++i) {
+    const BoundLaunch &launch = session.current->launches[i];
+    const int64_t tiles = tileCount(*launch.grid, session.step);
+    const int64_t begin = tiles * thread / threads, end = tiles * (thread + 1) / threads;
+    call.buffers = launch.buffers;
+    if (begin < end)
+      launch.kernel(&call, begin, end);
+    if (i + 1 < session.walkEnd) // the region's end is a barrier too
+      session.team.barrier();
+  }
+}
+
+class CpuDevice final : public Device {
+public:
+  CpuDevice(const sinter_model &model, int isa, std::unique_ptr<ThreadTeam> team, Mapping file)
+      : Device(model), isa(isa), team(std::move(team)), weightsFile(std::move(file)) {
+    weights = model.weights.data ? static_cast<const std::byte *>(model.weights.data) : weightsFile.data();
+  }
+
+  Result<std::unique_ptr<Session>> openSession(const SessionOptions &options) override;
+  Limits measureLimits() override;
+  int threads() const override { return team->threads(); }
+  const char *isaName() const override { return device::isaName(isa); }
+
+private:
+  const int isa;
+  std::unique_ptr<ThreadTeam> team;
+  Mapping weightsFile;
+  const std::byte *weights;
+};
+
+Result<std::unique_ptr<Session>> CpuDevice::openSession(const SessionOptions &options) {
+  const sinter_program *program = findProgram(model(), options.cacheDtype);
+  if (!program) {
+    std::string have;
+    for (uint64_t i = 0; i < model().program_count; ++i)
+      have += (i ? ", " : "") + std::string(dtypeName(model().programs[i].cache_dtype));
+    return fail("this program was compiled for keys and values in {}, not in {}", have,
+                options.cacheDtype ? dtypeName(*options.cacheDtype) : "any type");
+  }
+  assert(options.capacity > 0 && options.slots > 0);
+  auto session = std::make_unique<CpuSession>(model(), *program, *team, options.capacity, options.slots);
+  if (Result<void> ready = session->prepare(weights, isa); !ready)
+    return std::unexpected(ready.error());
+  return session;
+}
+
+Limits CpuDevice::measureLimits() {
+  struct Work {
+    ThreadTeam *team;
+    const std::byte *data;
+    size_t bytes;
+    int isa;
+    int64_t rounds;
+    std::vector<double> operations;
+    std::vector<uint64_t> sums;
+    std::vector<float> sinks;
+  };
+  const size_t least = size_t(64) << 20;
+  Mapping own;
+  Work work{team.get(), weights, model().weights.size, isa, 2'000'000, {}, {}, {}};
+  if (work.bytes < least) {
+    if (Result<Mapping> memory = Mapping::anonymous(least, true, "bandwidth measurement")) {
+      own = std::move(*memory);
+      std::memset(own.data(), 1, least);
+      work.data = own.data();
+      work.bytes = least;
+    }
+  }
+  work.operations.resize(size_t(threads()));
+  work.sums.resize(size_t(threads()));
+  work.sinks.resize(size_t(threads()));
+
+  const auto read = [](void *context, int thread) {
+    Work &w = *static_cast<Work *>(context);
+    const size_t share = w.bytes / size_t(w.team->threads()) / 4096 * 4096;
+    w.sums[size_t(thread)] = readStreams(w.data + size_t(thread) * share, share);
+  };
+  const auto multiply = [](void *context, int thread) {
+    Work &w = *static_cast<Work *>(context);
+    w.operations[size_t(thread)] = multiplyAdd(w.isa, w.rounds, &w.sinks[size_t(thread)]);
+  };
+  const auto seconds = [&](ThreadTeam::Body body) {
+    const auto begin = std::chrono::steady_clock::now();
+    team->run(body, &work);
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  };
+  Limits limits{0, 0, multiplyAddKind(isa)};
+  const double bytes = double(work.bytes / size_t(threads()) / 4096 * 4096) * threads();
+  for (int i = 0; i < 8; ++i) // the first also maps the pages
+    limits.readBytesPerSecond = std::max(limits.readBytesPerSecond, bytes / seconds(read));
+  for (int i = 0; i < 5; ++i) {
+    const double time = seconds(multiply);
+    double operations = 0;
+    for (double each : work.operations)
+      operations += each;
+    limits.flopsPerSecond = std::max(limits.flopsPerSecond, operations / time);
+  }
+  return limits;
+}
+
+Result<Mapping> openWeights(const sinter_model &model, const std::string &path) {
+  if (path.empty())
+    return fail("the weights lie outside of this program: give their file with --weights-file");
+  Result<Mapping> page = Mapping::file(path, 0, sizeof(sinter_weights_header));
+  if (!page)
+    return page;
+  sinter_weights_header header;
+  std::memcpy(&header, page->data(), sizeof header);
+  if (std::memcmp(header.magic, SINTER_WEIGHTS_MAGIC, sizeof header.magic) != 0)
+    return fail("{}: expected a file of weights ('{}' at byte 0), found other bytes", path, SINTER_WEIGHTS_MAGIC);
+  if (header.image_bytes != model.weights.size)
+    return fail("{}: expected {} bytes of weights (byte offset 8), found {}", path, model.weights.size,
+                header.image_bytes);
+  if (header.hash != model.weights_hash)
+    return fail("{}: expected the weights of hash {:016x} (byte offset 16), found {:016x}: another model's", path,
+                model.weights_hash, header.hash);
+  return Mapping::file(path, SINTER_WEIGHTS_OFFSET, model.weights.size);
+}
+
+} // namespace
+
+Result<std::unique_ptr<Device>> openCpu(const sinter_model &model, const DeviceOptions &options) {
+  if (model.abi_version != SINTER_ABI_VERSION)
+    return fail("the model was compiled for version {} of the runtime, this is version {}", model.abi_version,
+                SINTER_ABI_VERSION);
+  Result<int> isa = chooseIsa(model);
+  if (!isa)
+    return std::unexpected(isa.error());
+  Mapping file;
+  if (!model.weights.data && model.weights.size) {
+    Result<Mapping> mapped = openWeights(model, options.weightsPath);
+    if (!mapped)
+      return std::unexpected(mapped.error());
+    file = std::move(*mapped);
+  }
+  Result<std::unique_ptr<ThreadTeam>> team = ThreadTeam::start(options.threads > 0 ? options.threads : usableCores());
+  if (!team)
+    return std::unexpected(team.error());
+  return std::make_unique<CpuDevice>(model, *isa, std::move(*team), std::move(file));
+}
+
+} // namespace sinter::device

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+// What runs the launches of a model: one interface, one file a device. A Device holds the weights and the
+// threads, a Session the cache, the activations and the logits of a number of sequences.
+#ifndef SINTER_RUNTIME_DEVICE_DEVICE_H
+#define SINTER_RUNTIME_DEVICE_DEVICE_H
+
+#include "runtime/Result.h"
+#include "runtime/abi.h"
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+
+namespace sinter::device {
+
+enum class EntryKind { Prefill, Decode };
+
+/// The rows of one step. Prefill: consecutive tokens of one sequence; decode: the newest token of each of
+/// several sequences, every one in a slot of its own.
+struct Rows {
+  EntryKind entry;
+  std::span<const int32_t> tokens;    ///< (rows) ids below the vocabulary's size
+  std::span<const int32_t> positions; ///< (rows) below the session's capacity
+  std::span<const int32_t> slots;     ///< (rows) below the session's number of slots
+};
+
+struct SessionOptions {
+  int64_t capacity = 0;                   ///< tokens a slot holds
+  int32_t slots = 1;                      ///< sequences held at once
+  std::optional<sinter_dtype> cacheDtype; ///< empty: that of the model's first program
+};
+
+class Session {
+public:
+  virtual ~Session() = default;
+
+  /// Runs the layers for `rows` (at most maxRows), then computes the logits of the rows in `select`
+  /// (increasing, at most maxSelected; may be empty). The tokens' keys and values are in the cache after it.
+  virtual void run(const Rows &rows, std::span<const int32_t> select) = 0;
+
+  /// Computes the logits of other rows of the latest run.
+  virtual void runHead(std::span<const int32_t> select) = 0;
+
+  /// Logits of the latest run or runHead: (selected, vocabulary).
+  virtual const float *logits() const = 0;
+
+  /// Copies the cache of the first `tokens` positions of one slot to another.
+  virtual void copyPrefix(int32_t from, int32_t to, int64_t tokens) = 0;
+
+  virtual int64_t maxRows(EntryKind entry) const = 0;
+  virtual int64_t maxSelected(EntryKind entry) const = 0;
+  virtual int64_t capacity() const = 0;
+  virtual int32_t slots() const = 0;
+  virtual sinter_dtype cacheDtype() const = 0;
+};
+
+/// What the machine could do at best, measured by small loops on the device's own threads.
+struct Limits {
+  double readBytesPerSecond;  ///< reading the weights from beginning to end
+  double flopsPerSecond;      ///< multiply-adds on registers, two operations each
+  const char *flopsKind;      ///< which instruction that was
+};
+
+struct DeviceOptions {
+  int threads = 0;         ///< 0: one a physical core that this process may use
+  std::string weightsPath; ///< the image's file when the model does not contain it
+};
+
+class Device {
+public:
+  virtual ~Device() = default;
+  virtual Result<std::unique_ptr<Session>> openSession(const SessionOptions &options) = 0;
+  virtual Limits measureLimits() = 0;
+  virtual int threads() const = 0;
+  virtual const char *isaName() const = 0; ///< "avx2", "avx512", "amx"
+  const sinter_model &model() const { return *description; }
+
+protected:
+  explicit Device(const sinter_model &model) : description(&model) {}
+
+private:
+  const sinter_model *description;
+};
+
+/// Opens `model` on this machine's processor. Fails when the model is of another ABI, when the processor
+/// lacks what its kernels need, when the weights' file is missing or another model's, and when threads cannot
+/// be started. The environment variable SINTER_ISA=avx2|avx512|amx chooses the instruction set instead.
+Result<std::unique_ptr<Device>> openCpu(const sinter_model &model, const DeviceOptions &options);
+
+/// The program whose cache has elements of type `dtype` (empty: the first one), or null.
+const sinter_program *findProgram(const sinter_model &model, std::optional<sinter_dtype> dtype);
+
+/// "f32", "f16" or "bf16".
+const char *dtypeName(uint32_t dtype);
+
+} // namespace sinter::device
+
+#endif // SINTER_RUNTIME_DEVICE_DEVICE_H

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+// mmap, madvise, and the two files that say how much memory there is.
+#include "runtime/device/Memory.h"
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace sinter::device {
+
+namespace {
+
+constexpr size_t largePage = size_t(2) << 20;
+
+/// The first 4095 bytes of a small file of /proc or /sys; an empty string when there is none.
+std::string readSmallFile(const char *path) {
+  char text[4096];
+  const int descriptor = open(path, O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0)
+    return {};
+  const ssize_t got = read(descriptor, text, sizeof text - 1);
+  close(descriptor);
+  return got > 0 ? std::string(text, size_t(got)) : std::string();
+}
+
+/// The value in bytes of a line "Key:   123 kB" of /proc/meminfo, 0 when absent.
+uint64_t memoryInfo(const char *key) {
+  const std::string text = readSmallFile("/proc/meminfo");
+  const size_t at = text.find(key);
+  return at == std::string::npos ? 0 : std::strtoull(text.c_str() + at + std::strlen(key), nullptr, 10) * 1024;
+}
+
+/// The limit of this process's control group (version 2 as containers mount it), or the largest number.
+uint64_t groupLimit() {
+  const std::string text = readSmallFile("/sys/fs/cgroup/memory.max");
+  if (text.empty() || text[0] < '0' || text[0] > '9')
+    return UINT64_MAX;
+  return std::strtoull(text.c_str(), nullptr, 10);
+}
+
+} // namespace
+
+Mapping::~Mapping() {
+  if (base)
+    munmap(base, length);
+}
+
+Result<Mapping> Mapping::anonymous(size_t bytes, bool largePages, const char *purpose) {
+  Mapping mapping;
+  if (bytes > SIZE_MAX / 2)
+    return fail("{}: {} bytes cannot be addressed", purpose, bytes);
+  mapping.length = bytes + largePage;
+  void *const got =
+      mmap(nullptr, mapping.length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (got == MAP_FAILED)
+    return fail("{}: expected {} bytes of memory, the system gave none: {}", purpose, bytes, std::strerror(errno));
+  mapping.base = got;
+  const uintptr_t address = (reinterpret_cast<uintptr_t>(got) + largePage - 1) / largePage * largePage;
+  mapping.start = reinterpret_cast<std::byte *>(address);
+  if (largePages && bytes >= largePage)
+    madvise(mapping.start, bytes, MADV_HUGEPAGE);
+  return mapping;
+}
+
+Result<Mapping> Mapping::file(const std::string &path, uint64_t offset, uint64_t bytes) {
+  const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0)
+    return fail("{}: cannot open: {}", path, std::strerror(errno));
+  struct stat status;
+  const bool known = fstat(descriptor, &status) == 0;
+  if (!known || uint64_t(status.st_size) < offset || uint64_t(status.st_size) - offset < bytes) {
+    close(descriptor);
+    return fail("{}: expected at least {} bytes, found {}", path, offset + bytes,
+                known ? uint64_t(status.st_size) : 0);
+  }
+  Mapping mapping;
+  mapping.length = std::max<uint64_t>(bytes, 1);
+  void *const got = mmap(nullptr, mapping.length, PROT_READ, MAP_PRIVATE, descriptor, off_t(offset));
+  const int reason = errno;
+  close(descriptor);
+  if (got == MAP_FAILED)
+    return fail("{}: cannot map {} bytes: {}", path, bytes, std::strerror(reason));
+  mapping.base = got;
+  mapping.start = static_cast<std::byte *>(got);
+  return mapping;
+}
+
+uint64_t totalMemory() { return std::min(memoryInfo("MemTotal:"), groupLimit()); }
+
+uint64_t availableMemory() { return std::min(memoryInfo("MemAvailable:"), groupLimit()); }
+
+} // namespace sinter::device

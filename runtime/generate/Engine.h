@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs any number of tokens through a session: cuts prompts into the chunks that an entry is planned for, and
+// asks for logits in the groups that it is planned for.
+#ifndef SINTER_RUNTIME_GENERATE_ENGINE_H
+#define SINTER_RUNTIME_GENERATE_ENGINE_H
+
+#include "runtime/device/Device.h"
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+namespace sinter {
+
+class Engine {
+public:
+  /// Takes row number (of the call's tokens) and its logits (vocabulary), which are valid during the call only.
+  using Visit = std::function<void(size_t row, std::span<const float> logits)>;
+
+  Engine(const sinter_model &model, std::unique_ptr<device::Session> session);
+
+  /// Evaluates `tokens` (at least one) at positions `at`, at + 1, ... of `slot`. Returns the logits of the last;
+  /// they are valid until the next call.
+  std::span<const float> prefill(int32_t slot, std::span<const int32_t> tokens, int64_t at);
+
+  /// The same, and visits the logits of every token.
+  void score(int32_t slot, std::span<const int32_t> tokens, int64_t at, const Visit &visit);
+
+  /// Evaluates one token each of several sequences, and visits the logits of each in order.
+  void decode(std::span<const int32_t> tokens, std::span<const int32_t> positions,
+              std::span<const int32_t> slots, const Visit &visit);
+
+  void copyPrefix(int32_t from, int32_t to, int64_t tokens) { session->copyPrefix(from, to, tokens); }
+  int64_t capacity() const { return session->capacity(); }
+
+private:
+  /// Visits the logits of rows 0 to count - 1 of a run whose row 0 is number `first` of the caller's. `rows` is
+  /// run with the first group.
+  void visitAll(const device::Rows &rows, size_t first, const Visit &visit);
+  device::Rows chunk(int32_t slot, std::span<const int32_t> tokens, int64_t at);
+  std::span<const float> row(size_t index) const {
+    return {session->logits() + index * size_t(vocabulary), size_t(vocabulary)};
+  }
+
+  const int64_t vocabulary;
+  std::unique_ptr<device::Session> session;
+  std::vector<int32_t> positions, slots; // of a chunk of prefill
+  std::vector<int32_t> ascending;        // 0, 1, 2, ...
+};
+
+} // namespace sinter
+
+#endif // SINTER_RUNTIME_GENERATE_ENGINE_H

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+// Parses, checks against the model, dispatches; and what several commands share about sessions and signals.
+#include "runtime/generate/Program.h"
+#include "runtime/device/CacheLayout.h"
+#include "runtime/device/Memory.h"
+#include "runtime/generate/Commands.h"
+#include "runtime/generate/Output.h"
+#include <algorithm>
+#include <csignal>
+#include <cstdio>
+#include <random>
+#include <unistd.h>
+
+namespace sinter {
+
+namespace {
+
+std::atomic<bool> interrupted{false};
+
+/// Checks what flags say about this model.
+Result<void> checkOptions(const Setting &setting) {
+  const Options &options = setting.options;
+  const sinter_model &model = setting.model;
+  if (model.context > 0 && options.context > model.context)
+    return fail("-c: expected at most {} tokens, the model's context, found {}", model.context, options.context);
+  if (options.promptTokens)
+    for (size_t i = 0; i < options.promptTokens->size(); ++i)
+      if ((*options.promptTokens)[i] >= model.vocabulary)
+        return fail("--prompt-tokens: expected ids below {}, found {} as number {}", model.vocabulary,
+                    (*options.promptTokens)[i], i + 1);
+  for (const auto &[id, bias] : options.sampling.logitBias)
+    if (id >= model.vocabulary)
+      return fail("--logit-bias: expected ids below {}, found {}", model.vocabulary, id);
+  const bool needsText = options.command == Command::Generate && !options.chat;
+  if (needsText && !options.prompt && !options.file && !options.promptTokens && isatty(STDIN_FILENO) &&
+      setting.metadata.chatTemplate.empty())
+    return fail("expected -p, -f or text on standard input; the model has no chat template to talk through");
+  if (options.chat && setting.metadata.chatTemplate.empty())
+    return fail("--chat: expected a model with a chat template, this one has none");
+  if (options.kvType && !device::findProgram(model, options.kvType)) {
+    std::string have;
+    for (uint64_t i = 0; i < model.program_count; ++i)
+      have += (i ? ", " : "") + std::string(device::dtypeName(model.programs[i].cache_dtype));
+    return fail("--kv-type: expected one that the model was compiled for ({}), found {}", have,
+                device::dtypeName(*options.kvType));
+  }
+  return {};
+}
+
+Result<void> dispatch(const Setting &setting) {
+  switch (setting.options.command) {
+  case Command::Tokenize:
+    return runTokenize(setting);
+  case Command::Detokenize:
+    return runDetokenize(setting);
+  case Command::Perplexity:
+    return runPerplexity(setting);
+  case Command::Bench:
+    return runBench(setting);
+  case Command::Info:
+    return runInfo(setting);
+  default:
+    break;
+  }
+  const Options &options = setting.options;
+  const bool given = options.prompt || options.file || options.promptTokens;
+  return options.chat || (!given && isatty(STDIN_FILENO)) ? runChat(setting) : runGenerate(setting);
+}
+
+} // namespace
+
+int runProgram(const sinter_model &model, CodecOpener openCodec, int argc, const char *const *argv) {
+  std::signal(SIGPIPE, SIG_IGN);
+  const std::string name = model.name ? model.name : "model";
+  const Result<Metadata> metadata =
+      parseMetadata({static_cast<const char *>(model.metadata.data), size_t(model.metadata.size)});
+  if (!metadata) {
+    remark("error: {}\n", metadata.error().message);
+    return 1;
+  }
+  const Result<Options> options = parseOptions(argc, argv, metadata->sampling, name + ", compiled by sinter");
+  if (!options) {
+    remark("error: {}\n(--help lists the flags)\n", options.error().message);
+    return 2;
+  }
+  Output out(STDOUT_FILENO);
+  if (options->command == Command::Help || options->command == Command::Version) {
+    out.write(options->command == Command::Help ? options->helpText
+                                                : fmt::format("{} (sinter {})\n", name, SINTER_VERSION));
+    return out.status() ? 0 : 1;
+  }
+  const Setting setting{model, *metadata, *options, openCodec};
+  if (Result<void> checked = checkOptions(setting); !checked) {
+    remark("error: {}\n(--help lists the flags)\n", checked.error().message);
+    return 2;
+  }
+  if (Result<void> done = dispatch(setting); !done) {
+    remark("error: {}\n", done.error().message);
+    return 1;
+  }
+  return 0;
+}
+
+Result<std::string> inputText(const Options &options) {
+  if (options.prompt)
+    return *options.prompt;
+  return readWhole(options.file ? *options.file : "-");
+}
+
+Result<std::unique_ptr<device::Device>> openDevice(const Setting &setting) {
+  std::string weights = setting.options.weightsFile;
+  if (weights.empty())
+    weights = setting.metadata.weightsFile;
+  return device::openCpu(setting.model, {setting.options.threads, weights});
+}
+
+int64_t contextOf(const Setting &setting) {
+  constexpr int64_t withoutLimit = 4096; // of models whose positions have none
+  if (setting.options.context > 0)
+    return setting.options.context;
+  return setting.model.context > 0 ? setting.model.context : withoutLimit;
+}
+
+Result<std::unique_ptr<device::Session>> openSession(const Setting &setting, device::Device &device, int64_t needed,
+                                                     int slots) {
+  const Options &options = setting.options;
+  const sinter_program *program = device::findProgram(setting.model, options.kvType);
+  const uint64_t tokenBytes =
+      program ? device::cacheTokenBytes(setting.model, program->cache_dtype) * uint64_t(slots) : 0;
+  int64_t capacity = contextOf(setting);
+  if (needed > 0)
+    capacity = std::min(capacity, needed);
+  const uint64_t bytes = tokenBytes * uint64_t(capacity);
+  if (options.context > 0 && bytes > device::totalMemory())
+    return fail("the context of {} tokens times {} needs {:.1f} GiB for keys and values; this machine has {:.1f} "
+                "GiB of memory: give a smaller -c",
+                capacity, slots, double(bytes) / 0x1p30, double(device::totalMemory()) / 0x1p30);
+  const uint64_t half = device::availableMemory() / 2;
+  if (options.context == 0 && bytes > half) {
+    capacity = std::max<int64_t>(SINTER_CACHE_PANEL, int64_t(half / std::max<uint64_t>(tokenBytes, 1)));
+    remark("context: {} tokens, what half of the free memory holds (-c chooses)\n", capacity);
+  }
+  return device.openSession({capacity, slots, options.kvType});
+}
+
+Sampler makeSampler(const Setting &setting) {
+  SamplerOptions sampling = setting.options.sampling;
+  if (setting.options.seed) {
+    sampling.seed = *setting.options.seed;
+  } else {
+    sampling.seed = std::random_device()();
+    remark("seed: {}\n", sampling.seed);
+  }
+  if (setting.options.ignoreEos)
+    for (int32_t id : setting.metadata.eos)
+      if (id < setting.model.vocabulary)
+        sampling.logitBias.emplace_back(id, -std::numeric_limits<float>::infinity());
+  return Sampler(std::move(sampling), setting.model.vocabulary);
+}
+
+std::atomic<bool> &watchInterrupt() {
+  struct sigaction action = {};
+  action.sa_handler = [](int) { interrupted.store(true, std::memory_order_relaxed); };
+  action.sa_flags = int(SA_RESETHAND);
+  sigaction(SIGINT, &action, nullptr);
+  return interrupted;
+}
+
+} // namespace sinter

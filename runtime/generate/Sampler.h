@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// Chooses the next token from a row of logits: penalties, then filters that each keep the best part of what is
+// left, then a draw. Flags and defaults are llama.cpp's.
+#ifndef SINTER_RUNTIME_GENERATE_SAMPLER_H
+#define SINTER_RUNTIME_GENERATE_SAMPLER_H
+
+#include "runtime/Result.h"
+#include "runtime/generate/Distribution.h"
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace sinter {
+
+enum class Filter { Penalties, TopK, TopP, MinP, Temperature };
+
+/// "penalties", "top_k", "top_p", "min_p", "temperature".
+const char *filterName(Filter filter);
+
+struct SamplerOptions {
+  float temperature = 0.8f; ///< 0: always the best token
+  int32_t topK = 40;        ///< 0: off
+  float topP = 0.95f;       ///< 1: off
+  float minP = 0.05f;       ///< 0: off
+  float repeatPenalty = 1.0f;
+  int32_t repeatLastN = 64; ///< tokens that penalties look back on; -1: all
+  float presencePenalty = 0.0f;
+  float frequencyPenalty = 0.0f;
+  std::vector<std::pair<int32_t, float>> logitBias; ///< added first; minus infinity forbids
+  /// llama.cpp's order: temperature last, so that the filters see the model's own distribution. Hugging Face's
+  /// is penalties, temperature, top_k, top_p, min_p.
+  std::vector<Filter> order = {Filter::Penalties, Filter::TopK, Filter::TopP, Filter::MinP, Filter::Temperature};
+  uint64_t seed = 0;
+};
+
+/// Parses "top_k;top_p;temperature" (separators ; or ,).
+Result<std::vector<Filter>> parseFilters(std::string_view text);
+
+class Sampler {
+public:
+  Sampler(SamplerOptions options, int64_t vocabulary);
+
+  /// The token after `history` given its logits (vocabulary). The draw is number `index` of stream `stream`.
+  /// Does not allocate. Fails when a logit is NaN or none is above minus infinity.
+  Result<int32_t> sample(std::span<const float> logits, std::span<const int32_t> history, uint64_t stream,
+                         uint64_t index);
+
+  /// What the latest sample() did to token `id`: null when it could be drawn, else the filter that dropped it.
+  const char *droppedBy(int32_t id) const;
+  /// The probability that the latest sample() gave token `id`, after penalties, filters and temperature.
+  double drawProbability(int32_t id) const;
+
+  const SamplerOptions &options() const { return settings; }
+
+private:
+  struct Cut { // `filter` kept what is at least as good as `last`
+    Filter filter;
+    Candidate last;
+  };
+
+  void applyPenalties(std::span<const int32_t> history);
+  void applyFilter(Filter filter);
+  void keepTopK(int64_t k);
+  void keepTopP(double p);
+  void keepMinP(double p);
+  void gather(float atLeast);
+  void sortTo(size_t count);
+  void cut(Filter filter, size_t count);
+  double weight(float logit) const;
+  double totalWeight();
+  int32_t draw(double at);
+
+  SamplerOptions settings;
+  std::vector<float> changed;     // (vocabulary) logits after bias and penalties
+  std::vector<int32_t> counts;    // (vocabulary) occurrences within the window; zero between calls
+  std::vector<double> blocks;     // sums of draw()
+  std::vector<Candidate> bag;     // candidates still in, of capacity vocabulary
+  std::vector<Cut> cuts;
+  std::span<const float> current; // logits of this call, the model's or `changed`
+  bool all = true;                // every token is still in; `bag` is not filled
+  size_t sorted = 0;              // so many of `bag` are in order and better than the rest
+  float largest = 0, scale = 1;
+  double total = 0;               // of the weights that the draw saw
+};
+
+} // namespace sinter
+
+#endif // SINTER_RUNTIME_GENERATE_SAMPLER_H
