@@ -98,7 +98,7 @@ double realAt(const GgufValue &value, uint64_t index) {
   return value.type == GgufType::F32 ? load<float>(data + 4 * index) : load<double>(data + 8 * index);
 }
 
-std::unexpected<Error> mismatch(const GgufValue &value, std::string_view expected) {
+tl::unexpected<Error> mismatch(const GgufValue &value, std::string_view expected) {
   std::string found(ggufTypeName(value.type));
   if (value.isArray)
     found = fmt::format("an array of {} {}", value.count, found);
@@ -170,7 +170,7 @@ template <> Result<std::string_view> GgufValue::as() const {
 template <> Result<std::string> GgufValue::as() const {
   Result<std::string_view> view = as<std::string_view>();
   if (!view)
-    return std::unexpected(view.error());
+    return tl::unexpected(view.error());
   return std::string(*view);
 }
 
@@ -197,7 +197,7 @@ template <> Result<std::vector<bool>> GgufValue::as() const {
 template <> Result<std::vector<std::string>> GgufValue::as() const {
   Result<GgufStrings> strings = as<GgufStrings>();
   if (!strings)
-    return std::unexpected(strings.error());
+    return tl::unexpected(strings.error());
   return std::vector<std::string>(strings->begin(), strings->end());
 }
 

@@ -116,7 +116,7 @@ public:
       return std::optional<T>();
     Result<T> result = value->as<T>();
     if (!result)
-      return std::unexpected(result.error());
+      return tl::unexpected(result.error());
     return std::optional<T>(std::move(*result));
   }
   template <typename T> Result<T> getOr(std::string_view key, T otherwise) const {

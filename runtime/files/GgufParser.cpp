@@ -38,14 +38,14 @@ public:
 
   static Result<Gguf> make(std::span<const std::byte> bytes, std::shared_ptr<Gguf::Contents> contents) {
     if (Result<> parsed = GgufParser(bytes, *contents).parse(); !parsed)
-      return std::unexpected(parsed.error());
+      return tl::unexpected(parsed.error());
     return Gguf(std::move(contents));
   }
 
   static Result<Gguf> open(const std::string &path) {
     Result<MappedFile> mapping = MappedFile::open(path);
     if (!mapping)
-      return std::unexpected(mapping.error());
+      return tl::unexpected(mapping.error());
     auto contents = std::make_shared<Gguf::Contents>();
     contents->path = path;
     contents->mapping = std::move(*mapping);
@@ -67,7 +67,7 @@ private:
   uint64_t left() const { return bytes.size() - at; }
 
   template <typename... Args>
-  std::unexpected<Error> failAt(uint64_t offset, fmt::format_string<Args...> format, Args &&...args) const {
+  tl::unexpected<Error> failAt(uint64_t offset, fmt::format_string<Args...> format, Args &&...args) const {
     return fail("{} (byte {}): {}", contents.path, offset, fmt::format(format, std::forward<Args>(args)...));
   }
 
@@ -86,7 +86,7 @@ private:
     uint64_t start = at;
     Result<uint64_t> length = number<uint64_t>(what);
     if (!length)
-      return std::unexpected(length.error());
+      return tl::unexpected(length.error());
     if (*length > limit)
       return failAt(start, "expected {} of at most {} bytes, found a length of {}", what, limit, *length);
     if (*length > left())
@@ -104,7 +104,7 @@ private:
     at = magic.size();
     Result<uint32_t> version = number<uint32_t>("the version");
     if (!version)
-      return std::unexpected(version.error());
+      return tl::unexpected(version.error());
     if (std::byteswap(*version) >= 1 && std::byteswap(*version) <= 3)
       return failAt(4, "expected a little-endian file, found a big-endian one; convert it with "
                        "gguf_convert_endian.py");
@@ -115,7 +115,7 @@ private:
     Result<uint64_t> tensors = number<uint64_t>("the number of tensors");
     Result<uint64_t> entries = tensors ? number<uint64_t>("the number of metadata entries") : tensors;
     if (!entries)
-      return std::unexpected(entries.error());
+      return tl::unexpected(entries.error());
     // The smallest tensor takes 32 bytes of the table, the smallest entry 13: more cannot follow.
     if (*tensors > left() / 32)
       return failAt(8, "expected at most {} tensors in a file of {} bytes, found {}", left() / 32,
@@ -131,7 +131,7 @@ private:
   Result<GgufType> type(std::string_view key) {
     Result<uint32_t> number = this->number<uint32_t>("a type");
     if (!number)
-      return std::unexpected(number.error());
+      return tl::unexpected(number.error());
     if (*number > static_cast<uint32_t>(GgufType::F64))
       return failAt(at - 4, "metadata key '{}': expected a type from 0 to 12, found {}", key, *number);
     return static_cast<GgufType>(*number);
@@ -145,11 +145,11 @@ private:
       value.file = contents.path;
       Result<std::string_view> key = string("a metadata key", nameLimit);
       if (!key)
-        return std::unexpected(key.error());
+        return tl::unexpected(key.error());
       value.key = *key;
       Result<GgufType> type = this->type(*key);
       if (!type)
-        return std::unexpected(type.error());
+        return tl::unexpected(type.error());
       value.type = *type;
       if (*type == GgufType::Array)
         if (Result<> header = parseArrayHeader(value); !header)
@@ -166,14 +166,14 @@ private:
   Result<> parseArrayHeader(GgufValue &value) {
     Result<GgufType> element = type(value.key);
     if (!element)
-      return std::unexpected(element.error());
+      return tl::unexpected(element.error());
     if (*element == GgufType::Array)
       return failAt(at - 4,
                     "metadata key '{}': expected an array of numbers or strings, found an array of arrays",
                     value.key);
     Result<uint64_t> count = number<uint64_t>("the length of an array");
     if (!count)
-      return std::unexpected(count.error());
+      return tl::unexpected(count.error());
     value.isArray = true;
     value.type = *element;
     value.count = *count;
@@ -195,7 +195,7 @@ private:
     } else {
       for (uint64_t i = 0; i < value.count; ++i)
         if (Result<std::string_view> text = string(value.key, left()); !text)
-          return std::unexpected(text.error());
+          return tl::unexpected(text.error());
     }
     value.bytes = bytes.subspan(value.offset, at - value.offset);
     return {};
@@ -207,7 +207,7 @@ private:
       const GgufValue &value = contents.metadata[alignment->second];
       Result<int64_t> number = value.as<int64_t>();
       if (!number)
-        return std::unexpected(number.error());
+        return tl::unexpected(number.error());
       if (*number <= 0 || *number > 1 << 30 || !std::has_single_bit(static_cast<uint64_t>(*number)))
         return failAt(value.offset,
                       "metadata key 'general.alignment': expected a power of two up to 2^30, found {}",
@@ -218,7 +218,7 @@ private:
       const GgufValue &value = contents.metadata[split->second];
       Result<int64_t> count = value.as<int64_t>();
       if (!count)
-        return std::unexpected(count.error());
+        return tl::unexpected(count.error());
       if (*count > 1)
         return failAt(
             value.offset,
@@ -235,7 +235,7 @@ private:
       uint64_t start = at;
       Result<GgufTensor> tensor = parseTensor();
       if (!tensor)
-        return std::unexpected(tensor.error());
+        return tl::unexpected(tensor.error());
       if (!contents.names.emplace(tensor->name, contents.tensors.size()).second)
         return failAt(start, "expected each tensor once, found '{}' again", tensor->name);
       contents.tensors.push_back(std::move(*tensor));
@@ -261,25 +261,25 @@ private:
     GgufTensor tensor;
     Result<std::string_view> name = string("a tensor's name", nameLimit);
     if (!name)
-      return std::unexpected(name.error());
+      return tl::unexpected(name.error());
     tensor.name = *name;
     Result<uint32_t> rank = number<uint32_t>("a tensor's number of dimensions");
     if (!rank)
-      return std::unexpected(rank.error());
+      return tl::unexpected(rank.error());
     if (*rank < 1 || *rank > 4)
       return failAt(start, "tensor '{}': expected 1 to 4 dimensions, found {}", *name, *rank);
     for (uint32_t i = 0; i < *rank; ++i) {
       Result<int64_t> length = number<int64_t>("a tensor's length");
       if (!length)
-        return std::unexpected(length.error());
+        return tl::unexpected(length.error());
       if (*length < 1)
         return failAt(start, "tensor '{}': expected lengths of at least 1, found {}", *name, *length);
       tensor.shape.insert(tensor.shape.begin(), *length); // the file has the innermost first
     }
     Result<uint32_t> type = number<uint32_t>("a tensor's type");
-    Result<uint64_t> offset = type ? number<uint64_t>("a tensor's offset") : std::unexpected(type.error());
+    Result<uint64_t> offset = type ? number<uint64_t>("a tensor's offset") : tl::unexpected(type.error());
     if (!offset)
-      return std::unexpected(offset.error());
+      return tl::unexpected(offset.error());
     tensor.offset = *offset;
     tensor.format = findBlockFormat(*type);
     if (!tensor.format)
@@ -299,7 +299,7 @@ private:
     Result<int64_t> count = elementCount(tensor.shape);
     Result<int64_t> size = count ? tensor.format->bytesOf(*count) : count;
     if (!size)
-      return std::unexpected(size.error());
+      return tl::unexpected(size.error());
     return static_cast<uint64_t>(*size);
   }
 

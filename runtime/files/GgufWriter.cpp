@@ -134,7 +134,7 @@ std::string GgufWriter::bytes() const {
 Result<> GgufWriter::write(const std::string &path) const {
   Result<AtomicFile> file = AtomicFile::create(path);
   if (!file)
-    return std::unexpected(file.error());
+    return tl::unexpected(file.error());
   if (Result<> written = file->write(bytes()); !written)
     return written;
   return file->commit();

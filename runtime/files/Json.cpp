@@ -22,14 +22,14 @@ Result<Json> Json::parse(std::string text, std::string name) {
   document->name = std::move(name);
   document->text = std::move(text);
   if (Result<> parsed = parseJson(*document); !parsed)
-    return std::unexpected(parsed.error());
+    return tl::unexpected(parsed.error());
   return Json(std::move(document));
 }
 
 Result<Json> Json::read(const std::string &path) {
   Result<MappedFile> file = MappedFile::open(path);
   if (!file)
-    return std::unexpected(file.error());
+    return tl::unexpected(file.error());
   return parse(std::string(file->text()), path);
 }
 
@@ -128,7 +128,7 @@ JsonValue::Iterator &JsonValue::Iterator::operator++() {
 
 JsonValue::Iterator JsonValue::begin() const { return {document, size() ? node + 1 : 0}; }
 
-std::unexpected<Error> JsonValue::mismatch(std::string_view expected) const {
+tl::unexpected<Error> JsonValue::mismatch(std::string_view expected) const {
   return fail("{}: expected {}, found {}", where(), expected, describe());
 }
 
@@ -167,7 +167,7 @@ template <> Result<std::string_view> JsonValue::as() const {
 template <> Result<std::string> JsonValue::as() const {
   Result<std::string_view> view = as<std::string_view>();
   if (!view)
-    return std::unexpected(view.error());
+    return tl::unexpected(view.error());
   return std::string(*view);
 }
 
@@ -179,7 +179,7 @@ template <typename T> Result<std::vector<T>> elementsAs(const JsonValue &array) 
   for (JsonValue element : array) {
     Result<T> value = element.as<T>();
     if (!value)
-      return std::unexpected(value.error());
+      return tl::unexpected(value.error());
     elements.push_back(std::move(*value));
   }
   return elements;

@@ -81,7 +81,7 @@ public:
       return std::optional<T>();
     Result<T> value = member.as<T>();
     if (!value)
-      return std::unexpected(value.error());
+      return tl::unexpected(value.error());
     return std::optional<T>(std::move(*value));
   }
   /// The member `key` as T, or `otherwise` when it is absent or null; another type is an error.
@@ -94,7 +94,7 @@ private:
   friend class Json;
   JsonValue(const JsonDocument *document, uint32_t node, std::string_view absent = {}, bool found = true)
       : document(document), node(node), found(found), absentKey(absent) {}
-  std::unexpected<Error> mismatch(std::string_view expected) const;
+  tl::unexpected<Error> mismatch(std::string_view expected) const;
 
   const JsonDocument *document = nullptr;
   uint32_t node = 0;          // of an absent value, the node that lacks it

@@ -44,7 +44,7 @@ private:
 
   uint32_t offsetOf(const char *place) const { return static_cast<uint32_t>(place - begin); }
 
-  std::unexpected<Error> failAt(const char *place, std::string_view expected, std::string_view found) const {
+  tl::unexpected<Error> failAt(const char *place, std::string_view expected, std::string_view found) const {
     // Resolved escapes move bytes inside one string only, so lines before `place` are still countable.
     size_t line = 1, column = 1;
     for (const char *c = begin; c < place; ++c)
@@ -53,7 +53,7 @@ private:
                 expected, found);
   }
 
-  std::unexpected<Error> unexpected(std::string_view expected) const {
+  tl::unexpected<Error> unexpected(std::string_view expected) const {
     if (at >= end)
       return failAt(at, expected, "the end of the text");
     unsigned char c = static_cast<unsigned char>(*at);

@@ -55,7 +55,7 @@ Result<SafeTensor> readEntry(JsonValue entry, std::span<const std::byte> data, u
   tensor.name = entry.key();
   Result<std::string> dtype = entry.get<std::string>("dtype");
   if (!dtype)
-    return std::unexpected(dtype.error());
+    return tl::unexpected(dtype.error());
   unsigned bits = bitsOf(*dtype);
   if (bits == 0)
     return fail("{}: expected a type of safetensors such as \"F32\" or \"BF16\", found {}",
@@ -65,7 +65,7 @@ Result<SafeTensor> readEntry(JsonValue entry, std::span<const std::byte> data, u
 
   Result<std::vector<int64_t>> shape = entry.get<std::vector<int64_t>>("shape");
   if (!shape)
-    return std::unexpected(shape.error());
+    return tl::unexpected(shape.error());
   Result<int64_t> count = elementCount(*shape);
   if (!count)
     return fail("{}: {}", entry["shape"].where(), count.error().message);
@@ -73,7 +73,7 @@ Result<SafeTensor> readEntry(JsonValue entry, std::span<const std::byte> data, u
 
   Result<std::vector<int64_t>> offsets = entry.get<std::vector<int64_t>>("data_offsets");
   if (!offsets)
-    return std::unexpected(offsets.error());
+    return tl::unexpected(offsets.error());
   JsonValue offsetsEntry = entry["data_offsets"];
   if (offsets->size() != 2 || (*offsets)[0] < 0 || (*offsets)[1] < (*offsets)[0])
     return fail("{}: expected begin and end with 0 <= begin <= end, found {}", offsetsEntry.where(),
@@ -130,7 +130,7 @@ Result<> parseFile(std::span<const std::byte> bytes, const std::string &name,
   std::string_view text(reinterpret_cast<const char *>(bytes.data()) + sizeof length, length);
   Result<Json> header = Json::parse(std::string(text), name + " (header)");
   if (!header)
-    return std::unexpected(header.error());
+    return tl::unexpected(header.error());
   JsonValue root = header->root();
   if (!root.isObject())
     return fail("{}: expected an object, found {}", root.where(), root.describe());
@@ -148,14 +148,14 @@ Result<> parseFile(std::span<const std::byte> bytes, const std::string &name,
       for (JsonValue item : entry) {
         Result<std::string> value = item.as<std::string>();
         if (!value)
-          return std::unexpected(value.error());
+          return tl::unexpected(value.error());
         metadata.emplace_back(item.key(), std::move(*value));
       }
       continue;
     }
     Result<SafeTensor> tensor = readEntry(entry, data, dataOffset);
     if (!tensor)
-      return std::unexpected(tensor.error());
+      return tl::unexpected(tensor.error());
     tensor->file = name;
     tensors.push_back(std::move(*tensor));
   }
@@ -192,16 +192,16 @@ Result<SafeTensors> SafeTensors::parse(std::span<const std::byte> bytes, std::st
   auto contents = std::make_shared<Contents>();
   contents->paths.push_back(std::make_unique<const std::string>(std::move(name)));
   if (auto parsed = parseFile(bytes, *contents->paths[0], contents->tensors, contents->metadata); !parsed)
-    return std::unexpected(parsed.error());
+    return tl::unexpected(parsed.error());
   if (Result<> sorted = sortByName(contents->tensors); !sorted)
-    return std::unexpected(sorted.error());
+    return tl::unexpected(sorted.error());
   return SafeTensors(std::move(contents));
 }
 
 Result<SafeTensors> SafeTensors::open(const std::string &path) {
   Result<MappedFile> mapping = MappedFile::open(path);
   if (!mapping)
-    return std::unexpected(mapping.error());
+    return tl::unexpected(mapping.error());
   Result<SafeTensors> file = parse(mapping->bytes(), path);
   if (file)
     std::const_pointer_cast<Contents>(file->contents)->mappings.push_back(std::move(*mapping));
@@ -220,7 +220,7 @@ Result<SafeTensors> SafeTensors::openFolder(const std::string &folder) {
             : "neither");
   Result<Json> index = Json::read(indexPath);
   if (!index)
-    return std::unexpected(index.error());
+    return tl::unexpected(index.error());
   JsonValue map = index->root()["weight_map"];
   if (!map.isObject())
     return fail("{}: expected an object from tensors to files, found {}", map.where(), map.describe());
@@ -229,7 +229,7 @@ Result<SafeTensors> SafeTensors::openFolder(const std::string &folder) {
   for (JsonValue entry : map) {
     Result<std::string> shard = entry.as<std::string>();
     if (!shard)
-      return std::unexpected(shard.error());
+      return tl::unexpected(shard.error());
     // A name that leaves the folder could read any file of the user's.
     if (shard->empty() || shard->front() == '.' || shard->find('/') != std::string::npos ||
         shard->find('\0') != std::string::npos)
@@ -246,11 +246,11 @@ Result<SafeTensors> SafeTensors::openFolder(const std::string &folder) {
     if (auto parsed =
             parseFile(mapping->bytes(), *contents->paths.back(), contents->tensors, contents->metadata);
         !parsed)
-      return std::unexpected(parsed.error());
+      return tl::unexpected(parsed.error());
     contents->mappings.push_back(std::move(*mapping));
   }
   if (Result<> sorted = sortByName(contents->tensors); !sorted)
-    return std::unexpected(sorted.error());
+    return tl::unexpected(sorted.error());
 
   SafeTensors all(std::move(contents));
   for (JsonValue entry : map) {

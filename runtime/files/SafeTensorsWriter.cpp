@@ -45,7 +45,7 @@ Result<> SafeTensorsWriter::begin() {
 
   Result<AtomicFile> created = AtomicFile::create(path);
   if (!created)
-    return std::unexpected(created.error());
+    return tl::unexpected(created.error());
   file = std::move(*created);
   uint64_t length = header.size();
   expectedSize = sizeof length + length + static_cast<uint64_t>(offset);
