@@ -157,7 +157,7 @@ Result<void> CpuSession::prepare(const std::byte *weights, int isa) {
   for (const Need &need : needs) {
     Result<Mapping> memory = Mapping::anonymous(need.bytes, need.largePages, need.purpose);
     if (!memory)
-      return std::unexpected(memory.error());
+      return tl::unexpected(memory.error());
     *need.where = std::move(*memory);
   }
   selected.resize(size_t(wanted));
@@ -285,7 +285,7 @@ Result<std::unique_ptr<Session>> CpuDevice::openSession(const SessionOptions &op
   assert(options.capacity > 0 && options.slots > 0);
   auto session = std::make_unique<CpuSession>(model(), *program, *team, options.capacity, options.slots);
   if (Result<void> ready = session->prepare(weights, isa); !ready)
-    return std::unexpected(ready.error());
+    return tl::unexpected(ready.error());
   return session;
 }
 
@@ -370,17 +370,17 @@ Result<std::unique_ptr<Device>> openCpu(const sinter_model &model, const DeviceO
                 SINTER_ABI_VERSION);
   Result<int> isa = chooseIsa(model);
   if (!isa)
-    return std::unexpected(isa.error());
+    return tl::unexpected(isa.error());
   Mapping file;
   if (!model.weights.data && model.weights.size) {
     Result<Mapping> mapped = openWeights(model, options.weightsPath);
     if (!mapped)
-      return std::unexpected(mapped.error());
+      return tl::unexpected(mapped.error());
     file = std::move(*mapped);
   }
   Result<std::unique_ptr<ThreadTeam>> team = ThreadTeam::start(options.threads > 0 ? options.threads : usableCores());
   if (!team)
-    return std::unexpected(team.error());
+    return tl::unexpected(team.error());
   return std::make_unique<CpuDevice>(model, *isa, std::move(*team), std::move(file));
 }
 

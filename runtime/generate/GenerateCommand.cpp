@@ -21,7 +21,7 @@ Result<std::vector<int32_t>> promptTokens(const Setting &setting, const Codec &c
   }
   Result<std::string> input = inputText(setting.options);
   if (!input)
-    return std::unexpected(input.error());
+    return tl::unexpected(input.error());
   text = std::move(*input);
   Result<std::vector<int32_t>> tokens = codec.encode(text, true);
   if (tokens && tokens->empty())
@@ -36,11 +36,11 @@ Result<void> runGenerate(const Setting &setting) {
   const Options &options = setting.options;
   Result<std::unique_ptr<Codec>> codec = setting.openCodec(setting.model);
   if (!codec)
-    return std::unexpected(codec.error());
+    return tl::unexpected(codec.error());
   std::string text;
   Result<std::vector<int32_t>> prompt = promptTokens(setting, **codec, text);
   if (!prompt)
-    return std::unexpected(prompt.error());
+    return tl::unexpected(prompt.error());
   const int64_t length = int64_t(prompt->size());
   if (length > contextOf(setting))
     return fail("the prompt has {} tokens, the context {}: expected a shorter prompt or a larger -c", length,
@@ -48,11 +48,11 @@ Result<void> runGenerate(const Setting &setting) {
 
   Result<std::unique_ptr<device::Device>> device = openDevice(setting);
   if (!device)
-    return std::unexpected(device.error());
+    return tl::unexpected(device.error());
   const int64_t needed = options.limit >= 0 ? length + options.limit : 0;
   Result<std::unique_ptr<device::Session>> session = openSession(setting, **device, needed, options.samples);
   if (!session)
-    return std::unexpected(session.error());
+    return tl::unexpected(session.error());
   if (length > (*session)->capacity())
     return fail("the prompt has {} tokens, memory holds {}", length, (*session)->capacity());
   Engine engine(setting.model, std::move(*session));
@@ -67,7 +67,7 @@ Result<void> runGenerate(const Setting &setting) {
   const Result<Ending> ending = loop.run(*prompt, transcript, interrupt);
   transcript.finish();
   if (!ending)
-    return std::unexpected(ending.error());
+    return tl::unexpected(ending.error());
   if (isatty(STDOUT_FILENO))
     remark("\n");
   remarkEnding(*ending, engine.capacity());

@@ -68,7 +68,7 @@ Result<Ending> Loop::run(std::span<const int32_t> prompt, LoopObserver &observer
     if (options.limit == 0)
       finish(sequence, Ending::Limit, observer);
     else if (Result<void> chosen = choose(sequence, logits, observer); !chosen)
-      return std::unexpected(chosen.error());
+      return tl::unexpected(chosen.error());
   }
   while (!std::all_of(sequences.begin(), sequences.end(), [](const Sequence &each) { return each.done; })) {
     if (interrupt.load(std::memory_order_relaxed)) {
@@ -78,7 +78,7 @@ Result<Ending> Loop::run(std::span<const int32_t> prompt, LoopObserver &observer
       break;
     }
     if (Result<void> stepped = decodeStep(observer); !stepped)
-      return std::unexpected(stepped.error());
+      return tl::unexpected(stepped.error());
   }
   timing.decodeSeconds += secondsSince(decodeBegin);
   return first.ending;
@@ -121,7 +121,7 @@ Result<void> Loop::choose(Sequence &sequence, std::span<const float> logits, Loo
   const Result<int32_t> token =
       sampler.sample(logits, sequence.tokens, uint64_t(sequence.index), sequence.draws++);
   if (!token)
-    return std::unexpected(token.error());
+    return tl::unexpected(token.error());
   ++sequence.generated;
   ++timing.generatedTokens;
   sequence.tokens.push_back(*token);

@@ -1,55 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads the metadata; every key is optional.
 #include "runtime/generate/Metadata.h"
-#include <nlohmann/json.hpp>
+#include "runtime/files/Json.h"
 
 namespace sinter {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
-
-/// Reads keys of one object into variables; the first wrong type is kept as the error.
+/// Reads members of one object into variables and keeps the first error.
 class Reader {
 public:
-  Reader(const Json &object, std::string prefix) : object(object), prefix(std::move(prefix)) {}
+  explicit Reader(JsonValue object) : object(object) {}
 
-  template <typename Number> void number(const char *key, Number &out) {
-    if (const Json *value = find(key)) {
-      if (!value->is_number())
-        return wrong(key, "a number", *value);
-      out = value->get<Number>();
-    }
+  template <typename Stored, typename T> void read(const char *key, T &out) {
+    const Result<std::optional<Stored>> value = object.find<Stored>(key);
+    if (!value)
+      note(value.error());
+    else if (*value)
+      out = T(**value);
   }
-  void string(const char *key, std::string &out) {
-    if (const Json *value = find(key)) {
-      if (!value->is_string())
-        return wrong(key, "a string", *value);
-      out = value->get<std::string>();
-    }
-  }
-  const Json *objectOf(const char *key) {
-    const Json *value = find(key);
-    if (value && !value->is_object()) {
-      wrong(key, "an object", *value);
-      return nullptr;
-    }
-    return value;
-  }
-  const Json *find(const char *key) const {
-    const auto at = object.find(key);
-    return at == object.end() || at->is_null() ? nullptr : &*at;
-  }
-  void wrong(const char *key, const char *expected, const Json &value) {
-    if (error.empty())
-      error = fmt::format("metadata, key {}{}: expected {}, found {}", prefix, key, expected, value.type_name());
+  void note(const Error &found) {
+    if (error.message.empty())
+      error = found;
   }
 
-  std::string error;
+  Error error;
 
 private:
-  const Json &object;
-  std::string prefix;
+  JsonValue object;
 };
 
 } // namespace
@@ -58,50 +36,47 @@ Result<Metadata> parseMetadata(std::string_view text) {
   Metadata metadata;
   if (text.empty())
     return metadata;
-  const Json json = Json::parse(text, nullptr, false);
-  if (!json.is_object())
-    return fail("metadata: expected a JSON object, found {}", json.is_discarded() ? "malformed JSON" : json.type_name());
-  Reader top(json, "");
-  top.string("name", metadata.name);
-  top.string("architecture", metadata.architecture);
-  top.string("compiler", metadata.compiler);
-  top.string("weights_file", metadata.weightsFile);
-  top.string("chat_template", metadata.chatTemplate);
-  top.number("parameters", metadata.parameters);
-  if (const Json *value = top.find("bos")) {
-    int32_t id = 0;
-    top.number("bos", id);
-    metadata.bos = id;
-  }
-  if (const Json *value = top.find("eos")) {
-    for (const Json &each : value->is_array() ? *value : Json::array({*value}))
-      if (each.is_number_integer())
-        metadata.eos.push_back(each.get<int32_t>());
+  const Result<Json> json = Json::parse(std::string(text), "metadata");
+  if (!json)
+    return tl::unexpected(json.error());
+  const JsonValue root = json->root();
+  if (!root.isObject())
+    return fail("metadata: expected an object, found {}", root.describe());
+  Reader reader(root);
+  reader.read<std::string>("name", metadata.name);
+  reader.read<std::string>("architecture", metadata.architecture);
+  reader.read<std::string>("compiler", metadata.compiler);
+  reader.read<std::string>("weights_file", metadata.weightsFile);
+  reader.read<std::string>("chat_template", metadata.chatTemplate);
+  reader.read<int64_t>("parameters", metadata.parameters);
+  reader.read<int64_t>("bos", metadata.bos);
+  std::vector<int64_t> eos;
+  reader.read<std::vector<int64_t>>("eos", eos);
+  metadata.eos.assign(eos.begin(), eos.end());
+  if (const JsonValue dtypes = root["dtypes"]; dtypes.isObject())
+    for (JsonValue bytes : dtypes) {
+      if (const Result<int64_t> count = bytes.as<int64_t>())
+        metadata.dtypes.emplace_back(bytes.key(), uint64_t(*count));
       else
-        top.wrong("eos", "token ids", each);
-  }
-  if (const Json *value = top.objectOf("dtypes"))
-    for (const auto &[key, bytes] : value->items()) {
-      uint64_t count = 0;
-      Reader(*value, "dtypes.").number(key.c_str(), count);
-      metadata.dtypes.emplace_back(key, count);
+        reader.note(count.error());
     }
-  if (const Json *value = top.objectOf("special_tokens"))
-    for (const auto &[key, name] : value->items())
-      if (name.is_string())
-        metadata.specialTokens.emplace_back(key, name.get<std::string>());
-  if (const Json *value = top.objectOf("sampling")) {
-    Reader sampling(*value, "sampling.");
-    sampling.number("temperature", metadata.sampling.temperature);
-    sampling.number("top_k", metadata.sampling.topK);
-    sampling.number("top_p", metadata.sampling.topP);
-    sampling.number("min_p", metadata.sampling.minP);
-    sampling.number("repetition_penalty", metadata.sampling.repeatPenalty);
-    if (!sampling.error.empty())
-      return std::unexpected(Error{sampling.error});
-  }
-  if (!top.error.empty())
-    return std::unexpected(Error{top.error});
+  if (const JsonValue names = root["special_tokens"]; names.isObject())
+    for (JsonValue name : names) {
+      if (const Result<std::string> value = name.as<std::string>())
+        metadata.specialTokens.emplace_back(name.key(), *value);
+      else
+        reader.note(value.error());
+    }
+  Reader sampling(root["sampling"]);
+  sampling.read<double>("temperature", metadata.sampling.temperature);
+  sampling.read<int64_t>("top_k", metadata.sampling.topK);
+  sampling.read<double>("top_p", metadata.sampling.topP);
+  sampling.read<double>("min_p", metadata.sampling.minP);
+  sampling.read<double>("repetition_penalty", metadata.sampling.repeatPenalty);
+  if (!sampling.error.message.empty())
+    reader.note(sampling.error);
+  if (!reader.error.message.empty())
+    return tl::unexpected(reader.error);
   return metadata;
 }
 

@@ -164,7 +164,7 @@ Result<void> finish(Options &o, const Raw &raw, const CLI::App &app) {
   if (app.count("--prompt-tokens")) {
     Result<std::vector<int32_t>> ids = parseIds(raw.promptTokens);
     if (!ids)
-      return std::unexpected(ids.error());
+      return tl::unexpected(ids.error());
     o.promptTokens = std::move(*ids);
   }
   if (!bench && int(o.prompt.has_value()) + int(o.file.has_value()) + int(o.promptTokens.has_value()) > 1)
@@ -172,7 +172,7 @@ Result<void> finish(Options &o, const Raw &raw, const CLI::App &app) {
   for (const std::string &text : raw.biases) {
     Result<std::pair<int32_t, float>> bias = parseBias(text);
     if (!bias)
-      return std::unexpected(bias.error());
+      return tl::unexpected(bias.error());
     o.sampling.logitBias.push_back(*bias);
   }
   if (app.count("--samplers")) {
@@ -232,7 +232,7 @@ Result<Options> parseOptions(int argc, const char *const *argv, const SamplerOpt
   if (app.count("--probs") && options.probs == 0)
     options.probs = 10;
   if (Result<void> finished = finish(options, raw, app); !finished)
-    return std::unexpected(finished.error());
+    return tl::unexpected(finished.error());
   return options;
 }
 

@@ -97,33 +97,4 @@ std::string repairUtf8(std::string_view bytes) {
   return text;
 }
 
-void appendJsonString(std::string &out, std::string_view text) {
-  out += '"';
-  for (char c : text) {
-    switch (c) {
-    case '"':
-      out += "\\\"";
-      break;
-    case '\\':
-      out += "\\\\";
-      break;
-    case '\n':
-      out += "\\n";
-      break;
-    case '\r':
-      out += "\\r";
-      break;
-    case '\t':
-      out += "\\t";
-      break;
-    default:
-      if (uint8_t(c) < 0x20 || c == 0x7f)
-        fmt::format_to(std::back_inserter(out), "\\u{:04x}", uint8_t(c));
-      else
-        out += c;
-    }
-  }
-  out += '"';
-}
-
 } // namespace sinter

@@ -32,9 +32,6 @@ Result<std::string> readWhole(const std::string &path);
 /// `bytes` as valid UTF-8: what is not becomes U+FFFD, as Python's errors='replace' does.
 std::string repairUtf8(std::string_view bytes);
 
-/// Appends `text` (valid UTF-8) as a JSON string.
-void appendJsonString(std::string &out, std::string_view text);
-
 } // namespace sinter
 
 #endif // SINTER_RUNTIME_GENERATE_OUTPUT_H

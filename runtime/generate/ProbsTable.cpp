@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The table of --probs.
 #include "runtime/generate/ProbsTable.h"
+#include "runtime/files/JsonWriter.h"
 #include "runtime/generate/Output.h"
 #include <algorithm>
 #include <cmath>

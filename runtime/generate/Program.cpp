@@ -62,9 +62,7 @@ Result<void> dispatch(const Setting &setting) {
   default:
     break;
   }
-  const Options &options = setting.options;
-  const bool given = options.prompt || options.file || options.promptTokens;
-  return options.chat || (!given && isatty(STDIN_FILENO)) ? runChat(setting) : runGenerate(setting);
+  return runGenerate(setting);
 }
 
 } // namespace

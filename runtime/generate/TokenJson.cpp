@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Writes JSON by hand: the keys are fixed and the numbers many.
 #include "runtime/generate/TokenJson.h"
+#include "runtime/files/JsonWriter.h"
 #include "runtime/generate/Output.h"
 #include <cmath>
 #include <iterator>

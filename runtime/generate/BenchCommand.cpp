@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+// --bench: tokens a second of prefill and of generation, as llama-bench's rows, with the shares of what this
+// machine can do at best, measured between the tests.
+#include "runtime/generate/Commands.h"
+#include "runtime/generate/Output.h"
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <unistd.h>
+
+namespace sinter {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+struct Test {
+  std::string name;
+  int64_t tokens;
+  double bytes; ///< of weights read
+  double flops;
+  std::vector<double> seconds;
+
+  double mean() const {
+    double sum = 0;
+    for (double each : seconds)
+      sum += double(tokens) / each;
+    return sum / double(seconds.size());
+  }
+  double deviation() const {
+    double sum = 0;
+    for (double each : seconds)
+      sum += std::pow(double(tokens) / each - mean(), 2);
+    return seconds.size() > 1 ? std::sqrt(sum / double(seconds.size() - 1)) : 0;
+  }
+};
+
+/// Adds what one run of launches begin to end - 1 costs for `rows` rows.
+void addCost(const sinter_entry &entry, uint64_t begin, uint64_t end, int64_t rows, Test &test) {
+  for (uint64_t i = begin; i < end; ++i) {
+    test.bytes += double(entry.launches[i].weight_bytes);
+    test.flops += double(entry.launches[i].row_flops) * double(rows);
+  }
+}
+
+/// Any ids do: the work does not depend on them.
+std::vector<int32_t> someTokens(int64_t count, int64_t vocabulary) {
+  std::vector<int32_t> tokens;
+  for (int64_t i = 0; i < count; ++i)
+    tokens.push_back(int32_t((i * 7919 + 11) % vocabulary));
+  return tokens;
+}
+
+void runPrefill(Engine &engine, const std::vector<int32_t> &tokens) { engine.prefill(0, tokens, 0); }
+
+void runDecode(Engine &engine, const std::vector<int32_t> &tokens) {
+  const int32_t slot = 0;
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    const int32_t position = int32_t(i);
+    engine.decode({&tokens[i], 1}, {&position, 1}, {&slot, 1}, [](size_t, std::span<const float>) {});
+  }
+}
+
+std::string row(const Setting &setting, const device::Device &device, const Test &test, const device::Limits &limits) {
+  const double perSecond = test.mean() / double(test.tokens);
+  const double bandwidth = test.bytes * perSecond / limits.readBytesPerSecond;
+  const double peak = test.flops * perSecond / limits.flopsPerSecond;
+  if (setting.options.json)
+    return fmt::format("{{\"test\":\"{}\",\"tok_s\":{},\"stddev\":{},\"repetitions\":{},\"threads\":{},\"isa\":\"{}\","
+                       "\"bandwidth_share\":{},\"bandwidth_gb_s\":{},\"peak_share\":{},\"peak_gflop_s\":{},"
+                       "\"peak_kind\":\"{}\"}}\n",
+                       test.name, test.mean(), test.deviation(), test.seconds.size(), device.threads(),
+                       device.isaName(), bandwidth, limits.readBytesPerSecond / 1e9, peak, limits.flopsPerSecond / 1e9,
+                       limits.flopsKind);
+  return fmt::format("| {:<30} | {:>9.2f} MiB | {:>9.2f} M | CPU {:<6} | {:>7} | {:>7} | {:>9.2f} ± {:<6.2f} | {:>8.1f}% "
+                     "| {:>5.1f}% |\n",
+                     setting.model.name ? setting.model.name : "", double(setting.model.weights.size) / 0x1p20,
+                     double(setting.metadata.parameters) / 1e6, device.isaName(), device.threads(), test.name, test.mean(),
+                     test.deviation(), bandwidth * 100, peak * 100);
+}
+
+} // namespace
+
+Result<void> runBench(const Setting &setting) {
+  const Options &options = setting.options;
+  const int64_t longest = std::max(options.benchPrompt, options.benchGenerate);
+  if (longest < 1)
+    return fail("--bench: expected -p or -n above 0");
+  if (longest > contextOf(setting))
+    return fail("--bench: expected at most {} tokens, the context, found {}", contextOf(setting), longest);
+  Result<std::unique_ptr<device::Device>> device = openDevice(setting);
+  if (!device)
+    return tl::unexpected(device.error());
+  Result<std::unique_ptr<device::Session>> session = openSession(setting, **device, longest, 1);
+  if (!session)
+    return tl::unexpected(session.error());
+  if ((*session)->capacity() < longest)
+    return fail("--bench: {} tokens do not fit into memory", longest);
+  const sinter_program &program = *device::findProgram(setting.model, (*session)->cacheDtype());
+  Engine engine(setting.model, std::move(*session));
+
+  Output out(STDOUT_FILENO);
+  if (!options.json)
+    out.write("| model                          |          size |      params | backend    | threads |    test |   "
+              "         tok/s    | bandwidth |   peak |\n"
+              "| ------------------------------ | ------------: | ----------: | ---------- | ------: | ------: | "
+              "------------------: | --------: | -----: |\n");
+  const std::atomic<bool> &interrupt = watchInterrupt();
+  const device::Limits limits = (*device)->measureLimits();
+  const auto measure = [&](Test test, void (*run)(Engine &, const std::vector<int32_t> &)) {
+    const std::vector<int32_t> tokens = someTokens(test.tokens, setting.model.vocabulary);
+    run(engine, tokens); // warm
+    for (int i = 0; i < options.benchRepetitions && !interrupt; ++i) {
+      const auto begin = Clock::now();
+      run(engine, tokens);
+      test.seconds.push_back(std::chrono::duration<double>(Clock::now() - begin).count());
+    }
+    if (!test.seconds.empty())
+      out.write(row(setting, **device, test, limits));
+  };
+  if (options.benchPrompt > 0) {
+    Test test{fmt::format("pp{}", options.benchPrompt), options.benchPrompt, 0, 0, {}};
+    const sinter_entry &entry = program.prefill;
+    for (int64_t done = 0; done < test.tokens; done += entry.max_rows)
+      addCost(entry, 0, entry.head_begin, std::min(entry.max_rows, test.tokens - done), test);
+    addCost(entry, entry.head_begin, entry.launch_count, 1, test);
+    measure(std::move(test), runPrefill);
+  }
+  if (options.benchGenerate > 0) {
+    Test test{fmt::format("tg{}", options.benchGenerate), options.benchGenerate, 0, 0, {}};
+    for (int64_t i = 0; i < test.tokens; ++i)
+      addCost(program.decode, 0, program.decode.launch_count, 1, test);
+    measure(std::move(test), runDecode);
+  }
+  return out.status();
+}
+
+} // namespace sinter

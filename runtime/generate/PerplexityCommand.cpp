@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// --perplexity: the negative log-likelihood of a text under the model.
+#include "runtime/generate/Commands.h"
+#include "runtime/generate/Output.h"
+#include <algorithm>
+#include <cmath>
+#include <unistd.h>
+
+namespace sinter {
+
+namespace {
+
+/// Tokens of one window, whose first token is only looked back on. Later windows begin with what the tokenizer
+/// puts in front or, where that is nothing, with the last token of the window before, so that every token of the
+/// text but the first is scored once.
+struct Windows {
+  std::vector<int32_t> prefix, body;
+  size_t most; // tokens a window may have
+
+  size_t lead(size_t begin) const { return begin > 0 && prefix.empty() ? 1 : prefix.size(); }
+  size_t end(size_t begin) const { return std::min(body.size(), begin + most - lead(begin)); }
+  std::vector<int32_t> at(size_t begin) const {
+    std::vector<int32_t> tokens = prefix;
+    tokens.insert(tokens.end(), body.begin() + ptrdiff_t(begin - (prefix.empty() && begin > 0)),
+                  body.begin() + ptrdiff_t(end(begin)));
+    return tokens;
+  }
+};
+
+} // namespace
+
+Result<void> runPerplexity(const Setting &setting) {
+  Result<std::unique_ptr<Codec>> codec = setting.openCodec(setting.model);
+  if (!codec)
+    return tl::unexpected(codec.error());
+  const Result<std::string> text = inputText(setting.options);
+  if (!text)
+    return tl::unexpected(text.error());
+  Result<std::vector<int32_t>> body = (*codec)->encode(*text, false), whole = (*codec)->encode(*text, true);
+  if (!body)
+    return tl::unexpected(body.error());
+  if (!whole)
+    return tl::unexpected(whole.error());
+  Windows windows;
+  windows.body = std::move(*body);
+  const auto front = std::search(whole->begin(), whole->end(), windows.body.begin(), windows.body.end());
+  windows.prefix.assign(whole->begin(), front);
+  const size_t total = windows.prefix.size() + windows.body.size();
+  if (total < 2)
+    return fail("the text has {} tokens: expected at least 2, the first is not scored", total);
+
+  Result<std::unique_ptr<device::Device>> device = openDevice(setting);
+  if (!device)
+    return tl::unexpected(device.error());
+  Result<std::unique_ptr<device::Session>> session = openSession(setting, **device, int64_t(total), 1);
+  if (!session)
+    return tl::unexpected(session.error());
+  windows.most = std::min(size_t((*session)->capacity()), size_t(contextOf(setting)));
+  if (windows.most < windows.prefix.size() + 2)
+    return fail("a context of {} tokens is too short to score a text", windows.most);
+  if (total > windows.most)
+    remark("the text has {} tokens: scored in windows of {}\n", total, windows.most);
+  Engine engine(setting.model, std::move(*session));
+
+  const std::atomic<bool> &interrupt = watchInterrupt();
+  double sum = 0;
+  uint64_t scored = 0, nans = 0;
+  for (size_t begin = 0; begin < windows.body.size(); begin = windows.end(begin)) {
+    if (interrupt)
+      return fail("interrupted after {} of {} tokens", begin, windows.body.size());
+    const std::vector<int32_t> tokens = windows.at(begin);
+    engine.score(0, tokens, 0, [&](size_t row, std::span<const float> logits) {
+      if (row + 1 == tokens.size() || row + 1 < windows.prefix.size())
+        return; // nothing follows, or what follows is the tokenizer's
+      nans += uint64_t(findPeak(logits).nans);
+      sum += logSumExp(logits) - double(logits[size_t(tokens[row + 1])]);
+      ++scored;
+    });
+  }
+  if (nans)
+    return fail("{} logits are not a number (NaN)", nans);
+  Output out(STDOUT_FILENO);
+  const double perplexity = std::exp(sum / double(scored));
+  out.write(setting.options.json
+                ? fmt::format("{{\"tokens\":{},\"nll\":{},\"perplexity\":{}}}\n", scored, sum, perplexity)
+                : fmt::format("tokens {}, negative log-likelihood {:.6f} nats, perplexity {:.6f}\n", scored, sum,
+                              perplexity));
+  return out.status();
+}
+
+} // namespace sinter
