@@ -45,7 +45,8 @@ def Lm_ParameterOp : Lm_Op<"parameter", [Symbol]> {
   let summary = "declares a weight of the model";
   let description = [{
     The bytes are not in the IR: `source` says which tensors of the model file they are. Two layers that
-    share a weight (tied embeddings) refer to the same parameter.
+    share a weight (tied embeddings) refer to the same parameter. A parameter with `parts` is theirs, stacked along
+    the first dimension.
 
     ```mlir
     lm.parameter @blocks.0.attention.query : tensor<576x576x!lm.block<q4_1>> from <tensors = ["blk.0.attn_q.weight"]>
@@ -55,8 +56,9 @@ def Lm_ParameterOp : Lm_Op<"parameter", [Symbol]> {
     SymbolNameAttr:$sym_name,
     TypeAttrOf<Lm_Weight>:$type,
     OptionalAttr<Lm_SourceAttr>:$source,
-    DefaultValuedAttr<BoolAttr, "true">:$trainable);
-  let assemblyFormat = "$sym_name `:` $type (`from` $source^)? attr-dict";
+    DefaultValuedAttr<BoolAttr, "true">:$trainable,
+    OptionalAttr<TypedArrayAttrBase<FlatSymbolRefAttr, "symbols of parameters">>:$parts);
+  let assemblyFormat = "$sym_name `:` $type (`from` $source^)? (`parts` $parts^)? attr-dict";
   let hasVerifier = 1;
 }
 
