@@ -9,8 +9,6 @@
 #include "passes/Passes.h"
 #include "passes/fusion/Grouping.h"
 
-#include "mlir/Dialect/Func/IR/FuncOps.h"
-
 using namespace mlir;
 
 namespace sinter {

@@ -9,7 +9,6 @@
 #include "passes/Passes.h"
 #include "passes/fusion/Grouping.h"
 
-#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/MapVector.h"
 
 using namespace mlir;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // --lm-fuse-residual-norm: a norm, and the addition of a residual before it.
 //
-// In a decode step (`prologue`) they become the prologue of the matmul that reads them: each thread computes the
+// In a decode step (lm.form = "decode") they become the prologue of the matmul that reads them: each thread computes the
 // row for itself, which costs less than a launch. In a prompt they become one pass over the rows:
 //
 //   %y = lm.add %x, %o               %y, %n = lm.group rows {
@@ -10,8 +10,6 @@
 //                                      lm.yield %y, %n }
 #include "passes/Passes.h"
 #include "passes/fusion/Grouping.h"
-
-#include "mlir/Dialect/Func/IR/FuncOps.h"
 
 using namespace mlir;
 
@@ -42,11 +40,10 @@ lm::GroupOp absorbProducers(RewriterBase &rewriter, lm::GroupOp group) {
 }
 
 struct FuseResidualNormPass : impl::FuseResidualNormPassBase<FuseResidualNormPass> {
-  using FuseResidualNormPassBase::FuseResidualNormPassBase;
-
   void runOnOperation() override {
     IRRewriter rewriter(&getContext());
-    if (prologue)
+    auto form = getOperation()->getAttrOfType<StringAttr>("lm.form");
+    if (form && form.getValue() == "decode")
       fuseIntoMatmuls(rewriter);
     fuseIntoRows(rewriter);
   }

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// The table of contents of the compiler: every pass, in the order of the pipeline (compiler/Pipeline.cpp).
+#ifndef SINTER_PASSES_TD
+#define SINTER_PASSES_TD
+
+include "mlir/Pass/PassBase.td"
+
+//===-- Inference (passes/inference): from the pure graph to the entries of an executable --------------------===//
+
+def MakeEntriesPass : Pass<"lm-make-entries", "::mlir::ModuleOp"> {
+  let summary = "Makes the entries prefill and decode out of the function forward";
+}
+
+//===-- Fusion (passes/fusion): operations move into lm.group, one group a kernel ----------------------------===//
+
+def FuseGateUpPass : Pass<"lm-fuse-gate-up", "::mlir::func::FuncOp"> {
+  let summary = "Puts the two linear layers of a gated feed-forward layer and their product into one group";
+}
+
+def FuseQkvPass : Pass<"lm-fuse-qkv", "::mlir::ModuleOp"> {
+  let summary = "Stacks the weights of linear layers that feed attention from one input";
+  let dependentDialects = ["::sinter::lm::LmDialect"];
+}
+
+def FuseRopePass : Pass<"lm-fuse-rope", "::mlir::func::FuncOp"> {
+  let summary = "Makes norms of heads and rotary positions the epilogue of the matmul before them";
+}
+
+def FuseAppendPass : Pass<"lm-fuse-append", "::mlir::func::FuncOp"> {
+  let summary = "Lets the matmul that makes keys and values store them in the cache";
+}
+
+def FuseEpiloguePass : Pass<"lm-fuse-epilogue", "::mlir::func::FuncOp"> {
+  let summary = "Makes activations, scales and the addition of residuals the epilogue of the matmul before them";
+}
+
+def FuseResidualNormPass : Pass<"lm-fuse-residual-norm", "::mlir::func::FuncOp"> {
+  let summary = "Joins the addition of a residual and the norm after it; in decode, into the next matmul";
+}
+
+def FuseEmbeddingPass : Pass<"lm-fuse-embedding", "::mlir::func::FuncOp"> {
+  let summary = "Does what follows an embedding lookup row by row while the row is read";
+}
+
+def GroupRestPass : Pass<"lm-group-rest", "::mlir::func::FuncOp"> {
+  let summary = "Makes every operation that is in no group a group of its own";
+}
+
+//===-- Kernels (passes/kernels): groups become kernels and launches -----------------------------------------===//
+
+def LmToKernelPass : Pass<"lm-to-kernel", "::mlir::ModuleOp"> {
+  let summary = "Turns groups into kernels (equal ones once) and functions into entries with launches";
+  let dependentDialects = ["::sinter::kernel::KernelDialect", "::mlir::arith::ArithDialect",
+                           "::mlir::math::MathDialect", "::mlir::vector::VectorDialect"];
+  let options = [
+    ListOption<"cacheTypes", "cache-types", "std::string", "Element types of the cache: f16, bf16, f32">,
+    Option<"prefillRows", "prefill-rows", "int64_t", "512", "Rows of a prefill step at most">,
+    Option<"decodeRows", "decode-rows", "int64_t", "16", "Rows of a decode step at most">];
+}
+
+def PlanMemoryPass : Pass<"kernel-plan-memory", "::sinter::kernel::EntryOp"> {
+  let summary = "Gives every activation buffer its place in the arena, by the launches it lives between";
+}
+
+#endif // SINTER_PASSES_TD

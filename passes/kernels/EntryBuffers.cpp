@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+// Making the buffers of an entry, each once.
+#include "passes/kernels/EntryBuffers.h"
+
+using namespace mlir;
+
+namespace sinter {
+
+kernel::WeightFormat weightFormat(Type element) {
+  if (element.isF32())
+    return kernel::WeightFormat::F32;
+  if (element.isF16())
+    return kernel::WeightFormat::F16;
+  if (element.isBF16())
+    return kernel::WeightFormat::BF16;
+  switch (cast<lm::BlockType>(element).getFormat()) {
+  case lm::BlockFormat::q4_0:
+    return kernel::WeightFormat::Q4_0;
+  case lm::BlockFormat::q4_1:
+    return kernel::WeightFormat::Q4_1;
+  case lm::BlockFormat::q5_0:
+    return kernel::WeightFormat::Q5_0;
+  case lm::BlockFormat::q5_1:
+    return kernel::WeightFormat::Q5_1;
+  case lm::BlockFormat::q8_0:
+    return kernel::WeightFormat::Q8_0;
+  case lm::BlockFormat::q2_K:
+    return kernel::WeightFormat::Q2_K;
+  case lm::BlockFormat::q3_K:
+    return kernel::WeightFormat::Q3_K;
+  case lm::BlockFormat::q4_K:
+    return kernel::WeightFormat::Q4_K;
+  case lm::BlockFormat::q5_K:
+    return kernel::WeightFormat::Q5_K;
+  case lm::BlockFormat::q6_K:
+    return kernel::WeightFormat::Q6_K;
+  }
+  llvm_unreachable("unknown block format");
+}
+
+EntryBuffers::EntryBuffers(func::FuncOp function, kernel::EntryOp entry, kernel::Form form, Type cacheElement)
+    : form(form), cacheElement(cacheElement), builder(OpBuilder::atBlockBegin(&entry.getBody().front())) {
+  logits = function.getBody().front().getTerminator()->getOperand(0);
+  // A value has selected rows when it comes from lm.select_rows, through whatever group.
+  function.walk<WalkOrder::PreOrder>([&](Operation *op) {
+    if (isa<lm::SelectRowsOp>(op) ||
+        (isa<lm::LmDialect>(op->getDialect()) && !isa<lm::GroupOp, lm::ReadOp>(op) &&
+         llvm::any_of(op->getOperands(), [&](Value value) { return selected.contains(value); })))
+      selected.insert(op->result_begin(), op->result_end());
+    if (auto yield = dyn_cast<lm::YieldOp>(op))
+      for (auto [inner, outer] : llvm::zip_equal(yield.getValues(), yield->getParentOp()->getResults()))
+        if (selected.contains(inner))
+          selected.insert(outer);
+  });
+}
+
+Value EntryBuffers::create(kernel::Space space, Type type, FlatSymbolRefAttr parameter, std::optional<int64_t> layer) {
+  IntegerAttr layerAttr = layer ? builder.getI64IntegerAttr(*layer) : IntegerAttr();
+  return kernel::BufferOp::create(builder, builder.getUnknownLoc(), type, space, parameter, layerAttr, IntegerAttr());
+}
+
+Value EntryBuffers::once(StringRef key, llvm::function_ref<Value()> make) {
+  Value &place = named[key];
+  if (!place)
+    place = make();
+  return place;
+}
+
+Value EntryBuffers::rows(Value value) {
+  Value &buffer = f32[value];
+  if (!buffer)
+    buffer = create(value == logits ? kernel::Space::Logits : kernel::Space::Arena,
+                    kernel::RowsType::get(builder.getContext(), lm::width(value), builder.getF32Type()));
+  return buffer;
+}
+
+Value EntryBuffers::quantised(Value value) {
+  Value &buffer = q8[value];
+  if (!buffer)
+    buffer = create(kernel::Space::Arena, kernel::RowsType::get(builder.getContext(), lm::width(value),
+                                                                kernel::Q8Type::get(builder.getContext())));
+  return buffer;
+}
+
+Value EntryBuffers::partial(Value value, int64_t heads, int64_t size) {
+  auto type = kernel::PartialType::get(builder.getContext(), heads, size, keysPerTile);
+  std::string key = llvm::formatv("partial {0} {1}", heads, size);
+  return partials[value] = once(key, [&] { return create(kernel::Space::Partial, type); });
+}
+
+Value EntryBuffers::weight(Value read) {
+  auto parameter = read.getDefiningOp<lm::ReadOp>().getParameterAttr();
+  auto type = cast<RankedTensorType>(read.getType());
+  return once(("weight " + parameter.getValue()).str(), [&] {
+    int64_t rows = type.getNumElements() / type.getShape().back();
+    return create(kernel::Space::Weight,
+                  kernel::WeightType::get(builder.getContext(), rows, type.getShape().back(),
+                                          weightFormat(type.getElementType())),
+                  parameter);
+  });
+}
+
+Value EntryBuffers::table(Value read) {
+  auto parameter = read.getDefiningOp<lm::ReadOp>().getParameterAttr();
+  auto type = cast<RankedTensorType>(read.getType());
+  return once(("table " + parameter.getValue()).str(), [&] {
+    return create(kernel::Space::Weight,
+                  kernel::TableType::get(builder.getContext(), 1, type.getNumElements(), builder.getF32Type()),
+                  parameter);
+  });
+}
+
+Value EntryBuffers::cacheK(int64_t layer, int64_t heads, int64_t size) {
+  return once(llvm::formatv("K {0}", layer).str(), [&] {
+    return create(kernel::Space::CacheK, kernel::CacheKType::get(builder.getContext(), heads, size, cacheElement), {},
+                  layer);
+  });
+}
+
+Value EntryBuffers::cacheV(int64_t layer, int64_t heads, int64_t size) {
+  return once(llvm::formatv("V {0}", layer).str(), [&] {
+    return create(kernel::Space::CacheV, kernel::CacheVType::get(builder.getContext(), heads, size, cacheElement), {},
+                  layer);
+  });
+}
+
+ValueUses EntryBuffers::usesOf(Value value) const {
+  ValueUses uses;
+  for (OpOperand &use : value.getUses()) {
+    auto linear = dyn_cast<lm::LinearOp>(use.getOwner());
+    bool isLeft = linear && use.getOperandNumber() == 0;
+    Type element = isLeft ? cast<RankedTensorType>(linear.getWeight().getType()).getElementType() : Type();
+    if (isLeft && form == kernel::Form::Prefill && isQuantised(element))
+      uses.quantised = true;
+    else
+      uses.rows = true;
+  }
+  return uses;
+}
+
+} // namespace sinter

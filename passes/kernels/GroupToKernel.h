@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// Turns one lm.group into a kernel.func and the buffers of its launch.
+#ifndef SINTER_PASSES_KERNELS_GROUPTOKERNEL_H
+#define SINTER_PASSES_KERNELS_GROUPTOKERNEL_H
+
+#include "passes/kernels/EntryBuffers.h"
+
+namespace sinter {
+
+/// A kernel that stands in no module yet, and what a launch gives it.
+struct LaunchedKernel {
+  mlir::OwningOpRef<kernel::FuncOp> function;
+  llvm::SmallVector<mlir::Value> buffers;
+};
+
+/// The kernels (one, or two where a result is needed in a second form) of a group, in order; a located error where
+/// no kernel can compute it.
+mlir::FailureOr<llvm::SmallVector<LaunchedKernel>> convertGroup(lm::GroupOp group, EntryBuffers &buffers);
+
+} // namespace sinter
+
+#endif // SINTER_PASSES_KERNELS_GROUPTOKERNEL_H
