@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The table of contents of the compiler: every pass, in the order of the pipeline (compiler/Pipeline.cpp).
-#ifndef SINTER_PASSES_TD
-#define SINTER_PASSES_TD
+#ifndef SINTER_PASSES_PASSES_TD
+#define SINTER_PASSES_PASSES_TD
 
 include "mlir/Pass/PassBase.td"
 
@@ -62,4 +62,4 @@ def PlanMemoryPass : Pass<"kernel-plan-memory", "::sinter::kernel::EntryOp"> {
   let summary = "Gives every activation buffer its place in the arena, by the launches it lives between";
 }
 
-#endif // SINTER_PASSES_TD
+#endif // SINTER_PASSES_PASSES_TD

@@ -57,14 +57,14 @@ struct FuseQkvPass : impl::FuseQkvPassBase<FuseQkvPass> {
     SymbolTable symbols(getOperation());
     for (auto function : getOperation().getOps<func::FuncOp>()) {
       // Layers in order, by what they must have in common.
-      llvm::MapVector<std::tuple<Value, Type, bool>, SmallVector<lm::LinearOp>> families;
+      llvm::MapVector<std::pair<Value, std::pair<Type, unsigned>>, SmallVector<lm::LinearOp, 4>> families;
       for (auto linear : function.getOps<lm::LinearOp>()) {
         bool hasBias = static_cast<bool>(linear.getBias());
         if (!feedsAttention(linear.getResult()) || !linear.getWeight().getDefiningOp<lm::ReadOp>() ||
             (hasBias && !linear.getBias().getDefiningOp<lm::ReadOp>()))
           continue;
         Type element = cast<RankedTensorType>(linear.getWeight().getType()).getElementType();
-        families[{linear.getInput(), element, hasBias}].push_back(linear);
+        families[{linear.getInput(), {element, hasBias}}].push_back(linear);
       }
       for (auto &[key, linears] : families)
         if (linears.size() > 1)
@@ -72,7 +72,7 @@ struct FuseQkvPass : impl::FuseQkvPassBase<FuseQkvPass> {
     }
   }
 
-  void stack(SymbolTable &symbols, ArrayRef<lm::LinearOp> linears) {
+  void stack(SymbolTable &symbols, MutableArrayRef<lm::LinearOp> linears) {
     OpBuilder builder(linears[0]);
     SmallVector<Value> weights, biases;
     int64_t columns = 0;

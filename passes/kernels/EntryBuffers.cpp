@@ -2,6 +2,8 @@
 // Making the buffers of an entry, each once.
 #include "passes/kernels/EntryBuffers.h"
 
+#include "llvm/Support/FormatVariadic.h"
+
 using namespace mlir;
 
 namespace sinter {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // From groups to kernels: a matmul with prologue and epilogues, attention, or a program on rows.
+#include "passes/fusion/Grouping.h"
 #include "passes/kernels/GroupToKernel.h"
 #include "passes/kernels/RowPrograms.h"
 
@@ -18,7 +19,8 @@ public:
   KernelBuilder(lm::GroupOp group, EntryBuffers &buffers)
       : group(group), buffers(buffers), builder(group.getContext()), loc(group.getLoc()) {
     OpBuilder detached(group.getContext());
-    kernel.function = kernel::FuncOp::create(detached, loc, "kernel", detached.getFunctionType({}, {}));
+    kernel.function = kernel::FuncOp::create(detached, loc, "kernel", detached.getFunctionType({}, {}), ArrayAttr(),
+                                             ArrayAttr(), StringAttr());
     kernel.function->getBody().emplaceBlock();
     builder.setInsertionPointToStart(&kernel.function->getBody().front());
   }
@@ -46,7 +48,7 @@ private:
   Value loadTable(Value read, int64_t width, Value column);
   LogicalResult emitRowOps(RowProgram &program, ArrayRef<Operation *> ops, Value row, kernel::Domain domain);
   void storeRow(Value value, Value vector, Value row);
-  LogicalResult emitRange(lm::LinearOp first, ArrayRef<lm::LinearOp> linears, int64_t begin, int64_t end,
+  LogicalResult emitRange(lm::LinearOp first, MutableArrayRef<lm::LinearOp> linears, int64_t begin, int64_t end,
                           ArrayRef<Operation *> ops);
   LogicalResult emitColumnOps(RowProgram &program, ArrayRef<Operation *> ops, Value row, Value column, int64_t width);
   void append(lm::AppendOp op, RowProgram &program, Value row, Value column, int64_t width);
@@ -80,11 +82,8 @@ LaunchedKernel KernelBuilder::finish() {
 Value KernelBuilder::loadRow(Value value, Value row) {
   VectorType type = vectorOf(lm::width(value));
   if (Value partial = buffers.partialOf(value)) {
-    auto attention = group->getParentOfType<func::FuncOp>(); // the window is that of the attention behind the value
-    (void)attention;
-    Operation *producer = value.getDefiningOp<lm::GroupOp>().getBody().front().getTerminator()
-                              ->getOperand(cast<OpResult>(value).getResultNumber()).getDefiningOp();
-    int64_t window = cast<lm::CachedAttentionOp>(producer).getWindow().value_or(0);
+    auto producer = cast<lm::CachedAttentionOp>(definingOpThroughGroups(value));
+    int64_t window = producer.getWindow().value_or(0);
     return kernel::CombineOp::create(builder, loc, type, argument(partial), row, window);
   }
   return kernel::LoadOp::create(builder, loc, type, argument(buffers.rows(value)), row, Value());
@@ -111,15 +110,15 @@ LogicalResult KernelBuilder::emitRowOps(RowProgram &program, ArrayRef<Operation 
   for (Operation *op : ops) {
     if (auto select = dyn_cast<lm::SelectRowsOp>(op)) {
       if (!source)
-        source = kernel::SelectedOp::create(builder, loc, row);
+        source = kernel::SelectedOp::create(builder, loc, builder.getIndexType(), row);
       program.set(select.getResult(), loadRow(select.getInput(), source));
     } else if (auto lookup = dyn_cast<lm::EmbeddingOp>(op)) {
       auto function = cast<func::FuncOp>(group->getParentOp());
       bool isToken = lookup.getIds() == function.getArgument(0);
       if (!isToken && lookup.getIds() != function.getArgument(1))
         return lookup.emitOpError("expected to look up tokens or positions of the step");
-      Value id = isToken ? Value(kernel::TokenOp::create(builder, loc, row))
-                         : Value(kernel::PositionOp::create(builder, loc, row));
+      Value id = isToken ? Value(kernel::TokenOp::create(builder, loc, builder.getIndexType(), row))
+                         : Value(kernel::PositionOp::create(builder, loc, builder.getIndexType(), row));
       if (lookup.getOffset())
         id = arith::AddIOp::create(builder, loc, id, index(lookup.getOffset()));
       program.set(lookup.getResult(),
@@ -128,7 +127,7 @@ LogicalResult KernelBuilder::emitRowOps(RowProgram &program, ArrayRef<Operation 
     } else if (auto angles = dyn_cast<lm::RopeAnglesOp>(op)) {
       if (angles.getLongFrequencies() || angles.getDynamic())
         return angles.emitOpError("expected frequencies that do not depend on the length of the step");
-      program.emitAngles(angles, kernel::PositionOp::create(builder, loc, row));
+      program.emitAngles(angles, kernel::PositionOp::create(builder, loc, builder.getIndexType(), row));
     } else if (failed(program.emit(op))) {
       return failure();
     }
@@ -142,15 +141,13 @@ FailureOr<LaunchedKernel> KernelBuilder::rows() {
   for (Operation &op : body.without_terminator())
     if (!isa<lm::ReadOp>(op))
       ops.push_back(&op);
-  Value result = body.getTerminator()->getOperand(0);
   kernel::Domain domain = domainOf(group.getResult(0));
-  auto anchor = kernel::RowsOp::create(builder, loc, domain, nullptr, nullptr, nullptr);
+  auto anchor = kernel::RowsOp::create(builder, loc, domain, IntegerAttr(), IntegerAttr(), kernel::ScheduleAttr());
   Block *region = builder.createBlock(&anchor.getBody(), {}, {builder.getIndexType()}, {loc});
   Value row = region->getArgument(0);
   RowProgram program(
       builder, loc, lm::width(ops.back()->getResult(0)), [&](Value value) { return loadRow(value, row); },
       [&](Value read, int64_t width) { return loadTable(read, width, Value()); });
-  (void)result;
   if (failed(emitRowOps(program, ops, row, domain)))
     return failure();
   for (OpResult out : group->getResults())
@@ -160,7 +157,8 @@ FailureOr<LaunchedKernel> KernelBuilder::rows() {
 }
 
 FailureOr<LaunchedKernel> KernelBuilder::quantise(Value value) {
-  auto anchor = kernel::RowsOp::create(builder, loc, domainOf(value), nullptr, nullptr, nullptr);
+  auto anchor = kernel::RowsOp::create(builder, loc, domainOf(value), IntegerAttr(), IntegerAttr(),
+                                         kernel::ScheduleAttr());
   Block *region = builder.createBlock(&anchor.getBody(), {}, {builder.getIndexType()}, {loc});
   Value row = region->getArgument(0);
   Value vector = kernel::LoadOp::create(builder, loc, vectorOf(lm::width(value)), argument(buffers.rows(value)), row,
@@ -182,9 +180,11 @@ FailureOr<LaunchedKernel> KernelBuilder::attention() {
   Value values = argument(buffers.cacheV(layer, kvHeads, valueSize));
   Value output = argument(buffers.form == kernel::Form::Decode ? buffers.partial(result, heads, valueSize)
                                                                : buffers.rows(result));
-  kernel::AttentionOp::create(builder, loc, query, keys, values, Value(), output, buffers.form, heads, op.getScale(),
+  kernel::AttentionOp::create(builder, loc, query, keys, values, Value(), output,
+                              kernel::FormAttr::get(builder.getContext(), buffers.form), builder.getI64IntegerAttr(heads), op.getScaleAttr(),
                               builder.getI64IntegerAttr(op.getWindow().value_or(0)),
-                              op.getSoftcapAttr() ? op.getSoftcapAttr() : builder.getF64FloatAttr(0.0), nullptr);
+                              op.getSoftcapAttr() ? op.getSoftcapAttr() : builder.getF64FloatAttr(0.0),
+                              kernel::ScheduleAttr());
   return finish();
 }
 
@@ -216,7 +216,7 @@ int64_t KernelBuilder::groupWidth(int64_t columns, ArrayRef<Operation *> ops) {
 void KernelBuilder::append(lm::AppendOp op, RowProgram &program, Value row, Value column, int64_t width) {
   int64_t kvHeads = op.getKvHeads(), layer = op.getLayer();
   Value head = arith::DivUIOp::create(builder, loc, column, index(width));
-  for (auto [value, isKey] : {std::pair(op.getKey(), true), std::pair(op.getValue(), false)}) {
+  for (auto [value, isKey] : {std::pair<Value, bool>(op.getKey(), true), {op.getValue(), false}}) {
     if (!program.has(value))
       continue;
     int64_t size = lm::width(value) / kvHeads;
@@ -249,7 +249,7 @@ LogicalResult KernelBuilder::emitColumnOps(RowProgram &program, ArrayRef<Operati
   return success();
 }
 
-LogicalResult KernelBuilder::emitRange(lm::LinearOp first, ArrayRef<lm::LinearOp> linears, int64_t begin,
+LogicalResult KernelBuilder::emitRange(lm::LinearOp first, MutableArrayRef<lm::LinearOp> linears, int64_t begin,
                                        int64_t end, ArrayRef<Operation *> ops) {
   int64_t width = groupWidth(end - begin, ops);
   auto range = kernel::RangeOp::create(builder, loc, begin, end, width);
@@ -319,7 +319,7 @@ FailureOr<LaunchedKernel> KernelBuilder::matmul() {
     bool quantised = buffers.form == kernel::Form::Prefill && isQuantised(element);
     leftBuffer = argument(quantised ? buffers.quantised(left) : buffers.rows(left));
   }
-  auto anchor = kernel::MatmulOp::create(builder, loc, leftBuffer, weights, domain, nullptr);
+  auto anchor = kernel::MatmulOp::create(builder, loc, leftBuffer, weights, domain, kernel::ScheduleAttr());
   if (!direct) {
     Block *region = builder.createBlock(&anchor.getLhs(), {}, {builder.getIndexType()}, {loc});
     Value row = region->getArgument(0);
@@ -371,9 +371,9 @@ FailureOr<LaunchedKernel> KernelBuilder::columns(int64_t width) {
     if (!isa<lm::ReadOp>(op))
       ops.push_back(&op);
   auto appendOp = dyn_cast<lm::AppendOp>(ops.back());
-  Value wide = appendOp ? appendOp.getKey() : ops.back()->getResult(0);
+  Value wide = appendOp ? Value(appendOp.getKey()) : Value(ops.back()->getResult(0));
   auto anchor = kernel::RowsOp::create(builder, loc, domainOf(wide), builder.getI64IntegerAttr(lm::width(wide)),
-                                       builder.getI64IntegerAttr(width), nullptr);
+                                       builder.getI64IntegerAttr(width), kernel::ScheduleAttr());
   Type type = builder.getIndexType();
   Block *region = builder.createBlock(&anchor.getBody(), {}, {type, type}, {loc, loc});
   Value row = region->getArgument(0), column = region->getArgument(1);

@@ -113,7 +113,7 @@ Value RowProgram::activation(Operation *op, Value x) {
 
 LogicalResult RowProgram::emit(Operation *op) {
   return TypeSwitch<Operation *, LogicalResult>(op)
-      .Case<lm::RmsNormOp>([&](auto norm) {
+      .Case<lm::RmsNormOp>([&](auto norm) -> LogicalResult {
         if (static_cast<int64_t>(norm.getGroup().value_or(lm::width(norm.getInput()))) != columns)
           return norm.emitOpError("expected a program as wide as the norm's group");
         Value y = normalise(get(norm.getInput()), norm.getEpsilon().convertToDouble(), /*centred=*/false);
@@ -125,7 +125,7 @@ LogicalResult RowProgram::emit(Operation *op) {
         set(norm.getResult(), y);
         return success();
       })
-      .Case<lm::LayerNormOp>([&](auto norm) {
+      .Case<lm::LayerNormOp>([&](auto norm) -> LogicalResult {
         if (static_cast<int64_t>(norm.getGroup().value_or(lm::width(norm.getInput()))) != columns)
           return norm.emitOpError("expected a program as wide as the norm's group");
         Value y = normalise(get(norm.getInput()), norm.getEpsilon().convertToDouble(), /*centred=*/true);
