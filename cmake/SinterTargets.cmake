@@ -10,6 +10,10 @@ function(sinter_library name)
   add_library(${name} STATIC ${ARG_UNPARSED_ARGUMENTS})
   target_include_directories(${name} PUBLIC ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR})
   target_compile_options(${name} PRIVATE -Wall -Wextra -Wno-unused-parameter)
+  if(SINTER_FUZZ AND SINTER_SANITIZE)
+    # The fuzzer sees which branches its inputs reach; the sanitizers' runtime serves all other programs.
+    target_compile_options(${name} PRIVATE -fsanitize=fuzzer-no-link)
+  endif()
   target_link_libraries(${name} PUBLIC ${ARG_LINK} fmt::fmt-header-only)
 endfunction()
 

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/files/MappedFile.h"
+#include "test/TemporaryFolder.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace sinter {
+namespace {
+
+TEST(MappedFile, ShowsTheBytesOfAFile) {
+  TemporaryFolder folder;
+  Result<MappedFile> file = MappedFile::open(folder.write("a", "seven b"));
+  ASSERT_TRUE(file) << file.error().message;
+  EXPECT_EQ(file->text(), "seven b");
+  EXPECT_EQ(file->size(), 7u);
+  file->advise(MappedFile::Advice::WillNeed, file->bytes().subspan(3));
+}
+
+TEST(MappedFile, StaysMappedWhenMoved) {
+  TemporaryFolder folder;
+  MappedFile other;
+  {
+    Result<MappedFile> file = MappedFile::open(folder.write("a", "text"));
+    ASSERT_TRUE(file);
+    other = std::move(*file);
+    MappedFile third(std::move(other));
+    other = std::move(third);
+  }
+  EXPECT_EQ(other.text(), "text");
+  EXPECT_EQ(other.path(), folder.path("a"));
+}
+
+TEST(MappedFile, SaysWhyAFileCannotBeRead) {
+  TemporaryFolder folder;
+  auto message = [](const std::string &path) { return MappedFile::open(path).error().message; };
+  EXPECT_EQ(message(folder.path("none")),
+            folder.path("none") + ": expected a readable file, found: No such file or directory");
+  EXPECT_EQ(message(folder.path()), folder.path() + ": expected a file, found a directory");
+  EXPECT_EQ(message("/dev/null"), "/dev/null: expected a file, found a device or pipe");
+  std::string empty = folder.write("empty", "");
+  EXPECT_EQ(message(empty), empty + ": expected a file with content, found an empty one");
+}
+
+TEST(MappedFile, SaysThatPermissionIsMissing) {
+  if (::geteuid() == 0)
+    GTEST_SKIP() << "the superuser may read everything";
+  TemporaryFolder folder;
+  std::string path = folder.write("secret", "x");
+  ::chmod(path.c_str(), 0);
+  EXPECT_EQ(MappedFile::open(path).error().message,
+            path + ": expected a readable file, found: Permission denied");
+}
+
+} // namespace
+} // namespace sinter
