@@ -51,6 +51,18 @@ Result<std::pair<int32_t, float>> parseBias(std::string_view text) {
   return bias;
 }
 
+/// A check that a value is a number from `least` to `most`; NaN is none.
+CLI::Validator between(double least, double most) {
+  return CLI::Validator(
+      [=](std::string &text) {
+        double number;
+        return parseNumber(text, number) && number >= least && number <= most
+                   ? std::string()
+                   : fmt::format("expected a number from {} to {}, found '{}'", least, most, text);
+      },
+      "", "range");
+}
+
 /// What CLI11 fills and has to be looked at again.
 struct Raw {
   std::string promptTokens, samplers, kvType, seed, prompt, limit;
@@ -83,32 +95,32 @@ void addFlags(CLI::App &app, Options &o, Raw &raw, std::string &prompt, std::str
   app.option_defaults()->group("Generation");
   flagWithValue(app, "-n,--predict,--n-predict", raw.limit, "tokens to generate; -1: until the end (default -1)");
   flagWithValue(app, "-c,--ctx-size", o.context, "tokens of context; 0: the model's (default 0)")
-      ->check(CLI::Range(int64_t(0), int64_t(most)));
-  flagWithValue(app, "-t,--threads", o.threads, "threads (default: one a core)")->check(CLI::Range(1, 1024));
+      ->check(between(0, most));
+  flagWithValue(app, "-t,--threads", o.threads, "threads (default: one a core)")->check(between(1, 1024));
   list(app, "-r,--reverse-prompt", o.stopStrings, "end when this text appears; it is not written; repeatable");
   app.add_flag("--ignore-eos", o.ignoreEos, "never draw an end token");
   app.add_flag("--context-shift", o.contextShift, "at the context's end go on with its latest half");
   flagWithValue(app, "--samples", o.samples, "continuations of the prompt, computed together (default 1)")
-      ->check(CLI::Range(1, 4096));
+      ->check(between(1, 4096));
   flagWithValue(app, "--kv-type", raw.kvType, "type of keys and values: f16, bf16 or f32")
       ->check(CLI::IsMember({"f16", "bf16", "f32"}));
   app.add_flag("--special", o.special, "write special tokens; with --tokenize, add those in front");
   flagWithValue(app, "--weights-file", o.weightsFile, "file of the weights, when they lie outside");
 
   app.option_defaults()->group("Sampling");
-  flagWithValue(app, "--temp,--temperature", s.temperature, "0: always the best token")->check(CLI::Range(0.0f, large));
-  flagWithValue(app, "--top-k", s.topK, "keep the best K; 0: all")->check(CLI::Range(0, most));
-  flagWithValue(app, "--top-p", s.topP, "keep the best that reach probability P; 1: all")->check(CLI::Range(0.0f, 1.0f));
+  flagWithValue(app, "--temp,--temperature", s.temperature, "0: always the best token")->check(between(0.0f, large));
+  flagWithValue(app, "--top-k", s.topK, "keep the best K; 0: all")->check(between(0, most));
+  flagWithValue(app, "--top-p", s.topP, "keep the best that reach probability P; 1: all")->check(between(0.0f, 1.0f));
   flagWithValue(app, "--min-p", s.minP, "drop what is less than P times as probable as the best; 0: none")
-      ->check(CLI::Range(0.0f, 1.0f));
+      ->check(between(0.0f, 1.0f));
   flagWithValue(app, "--repeat-penalty", s.repeatPenalty, "divides logits of recent tokens; 1: off")
-      ->check(CLI::Range(std::numeric_limits<float>::min(), large));
+      ->check(between(std::numeric_limits<float>::min(), large));
   flagWithValue(app, "--repeat-last-n", s.repeatLastN, "tokens that count as recent; 0: none, -1: all")
-      ->check(CLI::Range(-1, most));
+      ->check(between(-1, most));
   flagWithValue(app, "--presence-penalty", s.presencePenalty, "taken from logits of recent tokens; 0: off")
-      ->check(CLI::Range(-large, large));
+      ->check(between(-large, large));
   flagWithValue(app, "--frequency-penalty", s.frequencyPenalty, "the same for each occurrence; 0: off")
-      ->check(CLI::Range(-large, large));
+      ->check(between(-large, large));
   list(app, "-l,--logit-bias", raw.biases, "TOKEN+BIAS or TOKEN-BIAS, as 123+1.5 or 123-inf; repeatable");
   flagWithValue(app, "--samplers", raw.samplers,
                 "filters in order (default penalties;top_k;top_p;min_p;temperature; Hugging Face's order is "
@@ -117,17 +129,17 @@ void addFlags(CLI::App &app, Options &o, Raw &raw, std::string &prompt, std::str
   app.add_option("--probs", o.probs, "show each choice in a table of K candidates on stderr (default 10)")
       ->expected(0, 1)
       ->default_str("10")
-      ->check(CLI::Range(int64_t(1), int64_t(most)));
+      ->check(between(1, most));
 
   app.option_defaults()->group("Instead of text");
   app.add_flag("--json", o.json, "JSON Lines, one object a token");
   flagWithValue(app, "--top-logprobs", o.topLogprobs, "with --json: the K most probable tokens too")
-      ->check(CLI::Range(int64_t(0), int64_t(most)));
+      ->check(between(0, most));
   app.add_flag("--tokenize", raw.tokenize, "write the text's token ids as a JSON array");
   app.add_flag("--detokenize", raw.detokenize, "read a JSON array of ids on standard input, write their bytes");
   app.add_flag("--perplexity", raw.perplexity, "how well the model predicts the text");
   app.add_flag("--bench", raw.bench, "speed of prefill (-p 512 tokens) and generation (-n 128)");
-  flagWithValue(app, "--repetitions", o.benchRepetitions, "of each test of --bench (default 5)")->check(CLI::Range(1, 1000));
+  flagWithValue(app, "--repetitions", o.benchRepetitions, "of each test of --bench (default 5)")->check(between(1, 1000));
   app.add_flag("--info", raw.info, "what this program contains and what it runs on");
   app.add_flag("--version", raw.version, "versions");
 }

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+// What goes wrong: the message and the exit code of each case.
+#include "test/runtime/generate/Process.h"
+#include <gtest/gtest.h>
+
+using namespace sinter;
+using fake::Outcome;
+
+namespace {
+
+struct Case {
+  std::vector<std::string> arguments;
+  int code;
+  const char *message; // part of standard error
+  const char *input = "";
+};
+
+const Case cases[] = {
+    {{"--nonsense"}, 2, "--nonsense"},
+    {{"word"}, 2, "word"},
+    {{"-p"}, 2, "-p"},
+    {{"-p", "x", "--top-p", "1.5"}, 2, "--top-p"},
+    {{"-p", "x", "--top-k", "-3"}, 2, "--top-k"},
+    {{"-p", "x", "--temp", "-1"}, 2, "--temp"},
+    {{"-p", "x", "--temp", "hot"}, 2, "--temp"},
+    {{"-p", "x", "--temp", "nan"}, 2, "--temp"},
+    {{"-p", "x", "--repeat-penalty", "0"}, 2, "--repeat-penalty"},
+    {{"-p", "x", "-n", "-2"}, 2, "-n: expected a number of tokens, -1 or more, found '-2'"},
+    {{"-p", "x", "-n", "9x"}, 2, "found '9x'"},
+    {{"-p", "x", "-t", "0"}, 2, "-t"},
+    {{"-p", "x", "-c", "100000"}, 2, "-c: expected at most 512 tokens, the model's context, found 100000"},
+    {{"-p", "x", "-s", "seven"}, 2, "-s: expected a whole number"},
+    {{"-p", "x", "--samples", "0"}, 2, "--samples"},
+    {{"-p", "x", "--kv-type", "q8"}, 2, "--kv-type"},
+    {{"-p", "x", "--kv-type", "f16"}, 2, "--kv-type: expected one that the model was compiled for (f32), found f16"},
+    {{"-p", "x", "--samplers", "top_k;magic"}, 2, "found 'magic'"},
+    {{"-p", "x", "--logit-bias", "12"}, 2, "--logit-bias: expected TOKEN+BIAS"},
+    {{"-p", "x", "--logit-bias", "300+1"}, 2, "--logit-bias: expected ids below 300, found 300"},
+    {{"--prompt-tokens", "1,x,3"}, 2, "found 'x' as number 2"},
+    {{"--prompt-tokens", "1,,3"}, 2, "found '' as number 2"},
+    {{"--prompt-tokens", "5,300"}, 2, "--prompt-tokens: expected ids below 300, found 300 as number 2"},
+    {{"-p", "x", "-f", "y"}, 2, "expected one of -p, -f and --prompt-tokens"},
+    {{"-p", "x", "--top-logprobs", "5"}, 2, "expected together with --json"},
+    {{"--info", "--bench"}, 2, "expected one of"},
+    {{"--bench", "-p", "many"}, 2, "with --bench expected a number of tokens"},
+    {{"--bench", "-p", "0", "-n", "0"}, 1, "expected -p or -n above 0"},
+    {{"--bench", "-p", "9999"}, 1, "expected at most 512 tokens"},
+    {{"-f", "/nowhere/file"}, 1, "/nowhere/file: cannot open: No such file or directory"},
+    {{"-p", "a\x01", "-s", "1"}, 1, "300 of 300 logits are not a number (NaN) after 3 tokens"},
+    {{"-p", "0123456789", "-c", "8"}, 1, "the prompt has 11 tokens, the context 8"},
+    {{"--detokenize"}, 1, "standard input", "[1, 2"},
+    {{"--detokenize"}, 1, "expected an array of token ids", "{}"},
+    {{"--detokenize"}, 1, "expected token ids from 0 to 299, found 300", "[1,300]"},
+    {{"--detokenize"}, 1, "expected token ids from 0 to 299, found -1", "[-1]"},
+    {{"--perplexity"}, 1, "expected at least 2", ""},
+    {{"--perplexity"}, 1, "NaN", "a\x01 b"},
+};
+
+TEST(CommandLineErrorsTest, EachHasItsMessageAndExitCode) {
+  for (const Case &each : cases) {
+    const Outcome outcome = fake::run(FAKE_MODEL, {each.arguments, each.input, {}, "", nullptr});
+    std::string line;
+    for (const std::string &argument : each.arguments)
+      line += argument + " ";
+    EXPECT_EQ(outcome.code, each.code) << line << "\n" << outcome.err;
+    EXPECT_NE(outcome.err.find(each.message), std::string::npos) << line << "\n" << outcome.err;
+    EXPECT_EQ(outcome.out, "") << line;
+  }
+}
+
+TEST(CommandLineErrorsTest, AnInstructionSetThatCannotBeIsNamed) {
+  const auto with = [](const char *isa) { return fake::run(FAKE_MODEL, {{"--info"}, "", {isa}, "", nullptr}); };
+  EXPECT_NE(with("SINTER_ISA=sse").err.find("SINTER_ISA: expected avx2, avx512 or amx, found 'sse'"), std::string::npos);
+  EXPECT_NE(with("SINTER_ISA=amx").err.find("SINTER_ISA: "), std::string::npos);
+  EXPECT_EQ(with("SINTER_ISA=amx").code, 1);
+}
+
+TEST(CommandLineErrorsTest, AFullDiskIsAFailure) {
+  for (std::vector<std::string> arguments : {std::vector<std::string>{"-p", "x", "-n", "5"}, {"--tokenize", "-p", "x"}, {"--help"}}) {
+    const Outcome outcome = fake::run(FAKE_MODEL, {arguments, "", {}, "/dev/full", nullptr});
+    EXPECT_EQ(outcome.code, 1);
+    if (arguments[0] != "--help") {
+      EXPECT_NE(outcome.err.find("cannot write the output: No space left on device"), std::string::npos) << outcome.err;
+    }
+  }
+}
+
+} // namespace
