@@ -62,4 +62,28 @@ def PlanMemoryPass : Pass<"kernel-plan-memory", "::sinter::kernel::EntryOp"> {
   let summary = "Gives every activation buffer its place in the arena, by the launches it lives between";
 }
 
+//===-- Lowering (passes/lowering): kernels become the llvm dialect ------------------------------------------===//
+
+def EmitCpuPass : Pass<"kernel-emit-cpu", "::mlir::ModuleOp"> {
+  let summary = "Turns each kernel.func into a C function for an instruction set of x86-64";
+  let description = [{
+    After it the module holds llvm, scf, arith, math and vector. kernel.entry is dropped: the tables of
+    launches are made from the module before this pass. The attribute kernel.scratch_bytes of a function says
+    how much scratch a thread needs.
+  }];
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect", "::mlir::arith::ArithDialect", "::mlir::math::MathDialect",
+                           "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect", "::mlir::amx::AMXDialect"];
+  let options = [Option<"isa", "isa", "std::string", "\"avx2\"", "avx2, avx512 or amx">];
+}
+
+def LowerMathPass : Pass<"lower-math"> {
+  let summary = "Turns exp, exp2, tanh, erf, log, sin and cos of f32 into arithmetic";
+  let description = [{
+    No call of the C library is left. Errors: at most 2 ulp for exp, exp2, tanh, erf and log, 1 ulp for sin and
+    cos up to |x| = 2^31 (reduced and evaluated in f64). Infinities and NaN are as in C.
+  }];
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect", "::mlir::arith::ArithDialect", "::mlir::math::MathDialect",
+                           "::mlir::vector::VectorDialect"];
+}
+
 #endif // SINTER_PASSES_PASSES_TD

@@ -99,6 +99,9 @@ LogicalResult RowsOp::verify() {
   if (*getColumns() <= 0 || getGroup().value_or(0) <= 0 || *getColumns() % *getGroup())
     return emitOpError() << "expected columns that are a multiple of the group, found columns " << *getColumns()
                          << ", group " << getGroup().value_or(0);
+  if (getSchedule() && getSchedule()->getColumnsPerTile() % *getGroup())
+    return emitOpError() << "expected columns_per_tile to be a multiple of the group, found "
+                         << getSchedule()->getColumnsPerTile() << ", group " << *getGroup();
   return success();
 }
 

@@ -15,7 +15,7 @@ def Kernel_YieldOp : Kernel_Op<"yield", [Pure, Terminator, ReturnLike,
                                          ParentOneOf<["RowsOp", "MatmulOp", "RangeOp"]>]> {
   let summary = "end of a region; in `lhs` of a matmul with the row of the left side";
   let arguments = (ins Variadic<Kernel_F32Vector>:$values);
-  let builders = [OpBuilder<(ins), [{}]>];
+  let builders = [OpBuilder<(ins), [{ /* no values */ }]>];
   let assemblyFormat = "($values^ `:` type($values))? attr-dict";
 }
 

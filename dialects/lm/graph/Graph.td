@@ -129,7 +129,7 @@ def Lm_YieldOp : Lm_Op<"yield", [Pure, Terminator, ReturnLike, HasParent<"GroupO
   let summary = "the results of a group";
   let arguments = (ins Variadic<AnyType>:$values);
   let assemblyFormat = "attr-dict ($values^ `:` type($values))?";
-  let builders = [OpBuilder<(ins), [{}]>];
+  let builders = [OpBuilder<(ins), [{ /* no values */ }]>];
 }
 
 #endif // SINTER_LM_GRAPH_TD

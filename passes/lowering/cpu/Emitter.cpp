@@ -185,7 +185,7 @@ SmallVector<Value> Emitter::loop(Value begin, Value end, int64_t step, ValueRang
   assert(next.size() == carried.size() && "a loop gives back as many values as it carries");
   if (!next.empty()) // without values the builder has ended the block already
     scf::YieldOp::create(b, loc, next);
-  return llvm::to_vector(loop.getResults());
+  return SmallVector<Value>(loop.getResults());
 }
 
 void Emitter::ifThen(Value condition, llvm::function_ref<void()> then) {

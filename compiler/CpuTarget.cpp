@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: Apache-2.0
+// Kernels to objects. The module is cut into shares, each compiled in a context of its own (parsed from text),
+// so that threads have nothing in common.
+#include "compiler/CpuTarget.h"
+
+#include "dialects/kernel/Kernel.h"
+#include "passes/lowering/CpuPipeline.h"
+#include "passes/lowering/cpu/Frame.h"
+#include "runtime/abi.h"
+
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/IR/AsmState.h"
+#include "mlir/Parser/Parser.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Export.h"
+#include "llvm/IR/LegacyPassManager.h"
+#include "llvm/IR/Module.h"
+#include "llvm/MC/TargetRegistry.h"
+#include "llvm/Passes/PassBuilder.h"
+#include "llvm/Support/TargetSelect.h"
+#include "llvm/Support/ThreadPool.h"
+#include "llvm/Target/TargetMachine.h"
+#include "llvm/TargetParser/Triple.h"
+
+#include <mutex>
+
+using namespace mlir;
+
+namespace sinter {
+
+// The emitters address the structs of the contract by these numbers.
+static_assert(offsetof(sinter_call, buffers) == cpu::abi::callBuffers);
+static_assert(offsetof(sinter_call, step) == cpu::abi::callStep);
+static_assert(offsetof(sinter_call, scratch) == cpu::abi::callScratch);
+static_assert(offsetof(sinter_step, rows) == cpu::abi::stepRows);
+static_assert(offsetof(sinter_step, selected) == cpu::abi::stepSelected);
+static_assert(offsetof(sinter_step, tokens) == cpu::abi::stepTokens);
+static_assert(offsetof(sinter_step, positions) == cpu::abi::stepPositions);
+static_assert(offsetof(sinter_step, slots) == cpu::abi::stepSlots);
+static_assert(offsetof(sinter_step, select) == cpu::abi::stepSelect);
+static_assert(offsetof(sinter_step, keys) == cpu::abi::stepKeys);
+static_assert(offsetof(sinter_step, cache_tokens) == cpu::abi::stepCacheTokens);
+static_assert(offsetof(sinter_step, cache_slot_bytes) == cpu::abi::stepCacheSlotBytes);
+static_assert(SINTER_CACHE_PANEL == kernel::cachePanel);
+static_assert(SINTER_ISA_COUNT == cpu::isaCount && SINTER_ISA_AVX2 == static_cast<int>(cpu::Isa::Avx2) &&
+              SINTER_ISA_AVX512 == static_cast<int>(cpu::Isa::Avx512) &&
+              SINTER_ISA_AMX == static_cast<int>(cpu::Isa::Amx));
+static_assert(SINTER_SPACE_LOGITS == static_cast<int>(kernel::Space::Logits));
+static_assert(SINTER_DOMAIN_SELECTED == static_cast<int>(kernel::Domain::Selected));
+
+std::string targetFeatures(cpu::Isa isa) {
+  std::string features = "+cx16,+sahf,+popcnt,+sse3,+ssse3,+sse4.1,+sse4.2,+avx,+avx2,+bmi,+bmi2,+f16c,+fma,+lzcnt,"
+                         "+movbe,+xsave";
+  if (isa != cpu::Isa::Avx2)
+    features += ",+avx512f,+avx512bw,+avx512cd,+avx512dq,+avx512vl,+avx512vnni";
+  if (isa == cpu::Isa::Amx)
+    features += ",+avx512bf16,+amx-tile,+amx-int8,+amx-bf16";
+  return features;
+}
+
+namespace {
+
+std::unique_ptr<llvm::TargetMachine> createMachine() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    LLVMInitializeX86TargetInfo();
+    LLVMInitializeX86Target();
+    LLVMInitializeX86TargetMC();
+    LLVMInitializeX86AsmPrinter();
+  });
+  std::string error;
+  llvm::Triple triple("x86_64-unknown-linux-gnu");
+  const llvm::Target *target = llvm::TargetRegistry::lookupTarget(triple, error);
+  assert(target && "LLVM has the target X86");
+  llvm::TargetOptions options;
+  // a * b + c is one operation where the emitter leaves the choice, on every machine of an instruction set.
+  options.AllowFPOpFusion = llvm::FPOpFusion::Fast;
+  options.FunctionSections = true;
+  options.DataSections = true;
+  return std::unique_ptr<llvm::TargetMachine>(
+      target->createTargetMachine(triple, "x86-64", "", options, llvm::Reloc::PIC_, llvm::CodeModel::Small,
+                                  llvm::CodeGenOptLevel::Aggressive));
+}
+
+/// What one thread compiles: some kernels for one instruction set.
+class Share {
+public:
+  Share(const DialectRegistry &registry, cpu::Isa isa) : context(registry, MLIRContext::Threading::DISABLED), isa(isa) {
+    // The one diagnostic handler of a share collects the text; the caller reports it.
+    context.getDiagEngine().registerHandler([this](Diagnostic &diagnostic) {
+      llvm::raw_string_ostream(message) << diagnostic.getLocation() << ": " << diagnostic << "\n";
+    });
+  }
+
+  /// Runs the passes on kernels in text.
+  LogicalResult lower(StringRef text) {
+    module = parseSourceString<ModuleOp>(text, ParserConfig(&context));
+    if (!module)
+      return failure();
+    PassManager passes(&context);
+    buildCpuLowering(passes, isa);
+    return passes.run(*module);
+  }
+
+  /// Translates and optimises.
+  std::unique_ptr<llvm::Module> translate(llvm::LLVMContext &llvmContext, llvm::TargetMachine &machine);
+
+  std::string message;
+  OwningOpRef<ModuleOp> module;
+
+private:
+  MLIRContext context;
+  cpu::Isa isa;
+};
+
+std::unique_ptr<llvm::Module> Share::translate(llvm::LLVMContext &llvmContext, llvm::TargetMachine &machine) {
+  std::unique_ptr<llvm::Module> result = translateModuleToLLVMIR(*module, llvmContext, "kernels");
+  if (!result)
+    return nullptr;
+  result->setTargetTriple(machine.getTargetTriple());
+  result->setDataLayout(machine.createDataLayout());
+  for (llvm::Function &function : *result) {
+    if (function.isDeclaration())
+      continue;
+    function.addFnAttr("target-features", targetFeatures(isa));
+    function.addFnAttr("prefer-vector-width", isa == cpu::Isa::Avx2 ? "256" : "512");
+    function.addFnAttr("no-trapping-math", "true");
+    function.addFnAttr(llvm::Attribute::NoUnwind);
+  }
+  llvm::PipelineTuningOptions tuning;
+  tuning.LoopUnrolling = false; // the emitters unroll; more only spills (docs/dialects/kernel.md)
+  tuning.LoopInterleaving = false;
+  tuning.LoopVectorization = false;
+  tuning.SLPVectorization = false;
+  llvm::LoopAnalysisManager loops;
+  llvm::FunctionAnalysisManager functions;
+  llvm::CGSCCAnalysisManager components;
+  llvm::ModuleAnalysisManager modules;
+  llvm::PassBuilder builder(&machine, tuning);
+  builder.registerModuleAnalyses(modules);
+  builder.registerCGSCCAnalyses(components);
+  builder.registerFunctionAnalyses(functions);
+  builder.registerLoopAnalyses(loops);
+  builder.crossRegisterProxies(loops, functions, components, modules);
+  builder.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O3).run(*result, modules);
+  return result;
+}
+
+bool generate(llvm::Module &module, llvm::TargetMachine &machine, llvm::CodeGenFileType type,
+              llvm::SmallVectorImpl<char> &bytes) {
+  llvm::raw_svector_ostream stream(bytes);
+  llvm::legacy::PassManager passes;
+  if (machine.addPassesToEmitFile(passes, stream, nullptr, type))
+    return false;
+  passes.run(module);
+  return true;
+}
+
+DialectRegistry makeRegistry() {
+  DialectRegistry registry;
+  registerCpuLowering(registry);
+  registerBuiltinDialectTranslation(registry);
+  registerLLVMDialectTranslation(registry);
+  return registry;
+}
+
+/// The kernels of a module, each in text.
+std::vector<std::string> textsOf(ModuleOp module) {
+  std::vector<std::string> texts;
+  for (auto kernel : module.getOps<kernel::FuncOp>()) {
+    llvm::raw_string_ostream stream(texts.emplace_back());
+    kernel->print(stream, OpPrintingFlags().useLocalScope());
+  }
+  return texts;
+}
+
+} // namespace
+
+FailureOr<CpuKernels> compileKernels(ModuleOp module, const CpuOptions &options) {
+  DialectRegistry registry = makeRegistry();
+  std::vector<std::string> texts = textsOf(module);
+  // A share of a few kernels pays for its context and is small enough to spread evenly.
+  constexpr size_t kernelsPerShare = 4;
+  struct Job {
+    cpu::Isa isa;
+    size_t number;
+    std::string text, message;
+    CpuObject object;
+    std::map<std::string, uint64_t> scratchBytes;
+    bool done = false;
+  };
+  std::vector<Job> jobs;
+  for (size_t first = 0; first < texts.size(); first += kernelsPerShare)
+    for (cpu::Isa isa : options.isas) {
+      Job &job = jobs.emplace_back(isa, first / kernelsPerShare);
+      for (size_t i = first; i < std::min(first + kernelsPerShare, texts.size()); ++i)
+        job.text += texts[i] + "\n";
+    }
+
+  auto run = [&](Job &job) {
+    Share share(registry, job.isa);
+    auto compile = [&] {
+      if (failed(share.lower(job.text)))
+        return false;
+      for (auto function : share.module->getOps<LLVM::LLVMFuncOp>())
+        if (auto bytes = function->getAttrOfType<IntegerAttr>("kernel.scratch_bytes"))
+          job.scratchBytes[function.getName().rsplit('.').first.str()] = bytes.getInt();
+      llvm::LLVMContext llvmContext;
+      std::unique_ptr<llvm::TargetMachine> machine = createMachine();
+      std::unique_ptr<llvm::Module> translated = share.translate(llvmContext, *machine);
+      if (!translated)
+        return false;
+      llvm::SmallVector<char, 0> bytes;
+      if (!generate(*translated, *machine, llvm::CodeGenFileType::ObjectFile, bytes))
+        return false;
+      job.object.name = ("kernels." + cpu::nameOf(job.isa) + "." + llvm::Twine(job.number)).str();
+      job.object.bytes.assign(bytes.begin(), bytes.end());
+      return true;
+    };
+    job.done = compile();
+    job.message = share.message;
+  };
+  createMachine(); // registers the target before threads start
+  llvm::DefaultThreadPool pool(llvm::hardware_concurrency(options.threads));
+  for (Job &job : jobs)
+    pool.async([&run, &job] { run(job); });
+  pool.wait();
+
+  CpuKernels kernels;
+  for (Job &job : jobs) {
+    if (!job.done) {
+      module.emitError() << "expected kernels that compile for " << cpu::nameOf(job.isa) << ", found: " << job.message;
+      return failure();
+    }
+    for (const auto &[name, bytes] : job.scratchBytes)
+      kernels.scratchBytes[name] = std::max(kernels.scratchBytes[name], bytes);
+    kernels.objects.push_back(std::move(job.object));
+  }
+  return kernels;
+}
+
+FailureOr<std::string> printKernels(ModuleOp module, cpu::Isa isa, CpuStage stage) {
+  DialectRegistry registry = makeRegistry();
+  Share share(registry, isa);
+  std::string text, result;
+  for (const std::string &kernel : textsOf(module))
+    text += kernel + "\n";
+  auto fail = [&] {
+    return module.emitError() << "expected kernels that compile for " << cpu::nameOf(isa)
+                              << ", found: " << share.message;
+  };
+  if (failed(share.lower(text)))
+    return fail();
+  llvm::raw_string_ostream stream(result);
+  if (stage == CpuStage::Target) {
+    stream << *share.module;
+    return result;
+  }
+  llvm::LLVMContext llvmContext;
+  std::unique_ptr<llvm::TargetMachine> machine = createMachine();
+  std::unique_ptr<llvm::Module> translated = share.translate(llvmContext, *machine);
+  if (!translated)
+    return fail();
+  if (stage == CpuStage::Llvm) {
+    stream << *translated;
+    return result;
+  }
+  llvm::SmallVector<char, 0> bytes;
+  if (!generate(*translated, *machine, llvm::CodeGenFileType::AssemblyFile, bytes))
+    return fail();
+  return std::string(bytes.begin(), bytes.end());
+}
+
+} // namespace sinter

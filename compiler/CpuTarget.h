@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// Kernels to machine code for x86-64: one object a share of the kernels and instruction set, made in threads.
+#ifndef SINTER_COMPILER_CPUTARGET_H
+#define SINTER_COMPILER_CPUTARGET_H
+
+#include "mlir/IR/BuiltinOps.h"
+#include "passes/lowering/cpu/Emitter.h"
+
+#include <map>
+#include <string>
+#include <vector>
+
+namespace sinter {
+
+struct CpuOptions {
+  std::vector<cpu::Isa> isas = {cpu::Isa::Avx2, cpu::Isa::Avx512, cpu::Isa::Amx};
+  /// 0: as many as the machine has cores.
+  unsigned threads = 0;
+};
+
+struct CpuObject {
+  std::string name; // "kernels.avx2.0"
+  std::vector<char> bytes; // ELF, position independent
+};
+
+struct CpuKernels {
+  std::vector<CpuObject> objects;
+  /// Scratch that a thread needs, the largest of all instruction sets, by the kernel's name.
+  std::map<std::string, uint64_t> scratchBytes;
+};
+
+/// Compiles each kernel.func of `module` for each instruction set; the functions are called NAME.ISA.
+/// Failures are reported as diagnostics on `module`.
+llvm::FailureOr<CpuKernels> compileKernels(mlir::ModuleOp module, const CpuOptions &options);
+
+/// The stages in text: MLIR's llvm dialect, LLVM IR (optimised), assembly.
+enum class CpuStage { Target, Llvm, Assembly };
+llvm::FailureOr<std::string> printKernels(mlir::ModuleOp module, cpu::Isa isa, CpuStage stage);
+
+/// The features that code for an instruction set may use, as LLVM writes them: "+avx2,+fma,...".
+std::string targetFeatures(cpu::Isa isa);
+
+} // namespace sinter
+
+#endif // SINTER_COMPILER_CPUTARGET_H

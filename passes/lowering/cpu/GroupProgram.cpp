@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+// Regions emitted once for a group of columns: each operation as it stands, on vectors of the group's length.
+#include "passes/lowering/cpu/Emitters.h"
+#include "passes/lowering/cpu/RegionOps.h"
+#include "passes/lowering/cpu/RowProgram.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+
+using namespace mlir;
+
+namespace sinter::cpu {
+
+bool emitStepOp(Frame &frame, Operation &op, IRMapping &values) {
+  Emitter &e = frame.e;
+  auto entry = [&](int64_t offset) {
+    Value row = e.fromIndex(values.lookup(op.getOperand(0)));
+    values.map(op.getResult(0), e.toIndex(frame.stepEntry(offset, row)));
+    return true;
+  };
+  if (isa<kernel::PositionOp>(op))
+    return entry(abi::stepPositions);
+  if (isa<kernel::TokenOp>(op))
+    return entry(abi::stepTokens);
+  if (isa<kernel::SelectedOp>(op))
+    return entry(abi::stepSelect);
+  return false;
+}
+
+Value columnAddress(Frame &frame, Value buffer, Value row, Value column) {
+  Type type = buffer.getType();
+  Type element = isa<kernel::RowsType>(type) ? cast<kernel::RowsType>(type).getElement()
+                                             : cast<kernel::TableType>(type).getElement();
+  Value address = frame.rowOf(buffer, row);
+  return column ? frame.e.at(address, column, element) : address;
+}
+
+Type elementOf(Value buffer) {
+  if (auto rows = dyn_cast<kernel::RowsType>(buffer.getType()))
+    return rows.getElement();
+  return cast<kernel::TableType>(buffer.getType()).getElement();
+}
+
+/// Keys go to a panel of 16 tokens, one element a line of 16; values to a row.
+static void emitAppend(Frame &frame, kernel::AppendOp op, Value vector, Value row, Value head) {
+  Emitter &e = frame.e;
+  Value position = frame.stepEntry(abi::stepPositions, row);
+  Value slot = frame.slotOf(op.getCache(), row);
+  Value tokens = frame.stepField(abi::stepCacheTokens);
+  if (auto values = dyn_cast<kernel::CacheVType>(op.getCache().getType())) {
+    Value index = e.mul(e.add(e.mul(head, tokens), position), values.getSize());
+    return e.storeNarrow(vector, values.getElement(), e.at(slot, index, values.getElement()));
+  }
+  auto keys = cast<kernel::CacheKType>(op.getCache().getType());
+  Value panel = e.mul(e.div(position, kernel::cachePanel), keys.getSize() * kernel::cachePanel);
+  Value index = e.add(e.add(e.mul(head, e.mul(tokens, keys.getSize())), panel), e.rem(position, kernel::cachePanel));
+  Value base = e.at(slot, index, keys.getElement());
+  Value narrow = e.narrow(vector, keys.getElement());
+  for (int64_t i = 0; i < keys.getSize(); ++i)
+    e.store(vector::ExtractOp::create(e.b, e.loc, narrow, i), e.at(base, i * kernel::cachePanel, keys.getElement()));
+}
+
+LogicalResult emitGroup(Frame &frame, Region &region, ValueRange arguments) {
+  return emitWhole(frame, region, arguments, nullptr);
+}
+
+LogicalResult emitWhole(Frame &frame, Region &region, ValueRange arguments, const RowDestination *yielded) {
+  Emitter &e = frame.e;
+  Block &block = region.front();
+  IRMapping values;
+  assert(arguments.size() == block.getNumArguments() && "a value for each argument of the region");
+  for (auto [argument, value] : llvm::zip(block.getArguments(), arguments))
+    values.map(argument, argument.getType().isIndex() ? e.toIndex(value) : value);
+  auto number = [&](Value index) { return index ? e.fromIndex(values.lookup(index)) : Value(); };
+
+  for (Operation &op : block) {
+    if (emitStepOp(frame, op, values))
+      continue;
+    if (auto load = dyn_cast<kernel::LoadOp>(op)) {
+      Value address = columnAddress(frame, load.getBuffer(), number(load.getRow()), number(load.getColumn()));
+      int64_t n = cast<VectorType>(load.getType()).getDimSize(0);
+      values.map(load.getResult(), e.loadWide(elementOf(load.getBuffer()), n, address));
+    } else if (auto store = dyn_cast<kernel::StoreOp>(op)) {
+      Value column = store.getColumn() ? number(store.getColumn()) : e.constant(0);
+      storeColumns(e, values.lookup(store.getValue()), store.getBuffer().getType(),
+                   frame.rowOf(store.getBuffer(), number(store.getRow())), column);
+    } else if (auto append = dyn_cast<kernel::AppendOp>(op)) {
+      emitAppend(frame, append, values.lookup(append.getValue()), number(append.getRow()), number(append.getHead()));
+    } else if (isa<kernel::LookupOp, kernel::CombineOp>(op)) {
+      int64_t n = cast<VectorType>(op.getResult(0).getType()).getDimSize(0);
+      Value address = frame.allocate(n * 4);
+      if (failed(emitSource(frame, op, number(op.getOperand(1)), address)))
+        return failure();
+      values.map(op.getResult(0), e.loadWide(e.f32(), n, address));
+    } else if (auto yield = dyn_cast<kernel::YieldOp>(op)) {
+      if (yielded)
+        storeColumns(e, values.lookup(yield.getValues().front()), yielded->type, yielded->pointer, e.constant(0));
+    } else {
+      Operation *clone = e.b.clone(op, values);
+      if (auto reduction = dyn_cast<vector::ReductionOp>(clone))
+        reduction.setFastmath(reduction.getFastmath() | arith::FastMathFlags::reassoc);
+    }
+  }
+  return success();
+}
+
+LogicalResult emitSource(Frame &frame, Operation &op, Value index, Value destination) {
+  if (auto lookup = dyn_cast<kernel::LookupOp>(op))
+    return emitLookup(frame, lookup, index, destination);
+  emitCombine(frame, cast<kernel::CombineOp>(op), index, destination);
+  return success();
+}
+
+} // namespace sinter::cpu
