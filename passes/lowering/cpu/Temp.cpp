@@ -1,8 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
+// Holds the places of emitters that follow.
 #include "passes/lowering/cpu/Emitters.h"
 using namespace mlir;
 namespace sinter::cpu {
-LogicalResult emitDecodeAttention(Frame &frame, kernel::AttentionOp op){return op.emitOpError("no");}
-LogicalResult emitPrefillAttention(Frame &frame, kernel::AttentionOp op){return op.emitOpError("no");}
+LogicalResult emitDecodeAttention(Frame &frame, kernel::AttentionOp op){return op.emitOpError("expected an emitter");}
+LogicalResult emitPrefillAttention(Frame &frame, kernel::AttentionOp op){return op.emitOpError("expected an emitter");}
 void emitCombine(Frame &frame, kernel::CombineOp op, Value row, Value destination){}
-LogicalResult emitLookup(Frame &frame, kernel::LookupOp op, Value index, Value destination){return op.emitOpError("no");}
+LogicalResult emitLookup(Frame &frame, kernel::LookupOp op, Value index, Value destination){return op.emitOpError("expected an emitter");}
 }
