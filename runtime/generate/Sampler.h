@@ -53,7 +53,7 @@ public:
   /// The probability that the latest sample() gave token `id`, after penalties, filters and temperature.
   double drawProbability(int32_t id) const;
 
-  const SamplerOptions &options() const { return settings; }
+  void setOptions(SamplerOptions options) { settings = std::move(options); }
 
 private:
   struct Cut { // `filter` kept what is at least as good as `last`

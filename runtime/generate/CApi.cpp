@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+// The C interface over the same parts as the program: a device, an engine, a sampler.
+#include "runtime/generate/CApi.h"
+#include "runtime/device/Device.h"
+#include "runtime/generate/Engine.h"
+#include "runtime/generate/LibraryModel.h"
+#include "runtime/generate/Metadata.h"
+#include <algorithm>
+#include <cstring>
+#include <limits>
+#include <memory>
+#include <optional>
+
+using namespace sinter;
+
+struct sinter_session {
+  const struct sinter_model &model;
+  Metadata metadata;
+  std::unique_ptr<Codec> codec;
+  std::unique_ptr<device::Device> device;
+  std::unique_ptr<Engine> engine;
+  std::optional<Sampler> sampler;
+  std::vector<int32_t> history; // tokens in the cache
+  std::span<const float> logits;
+  std::string error;
+
+  template <typename Number> Number failed(const Error &reason, Number code) {
+    error = reason.message;
+    return code;
+  }
+};
+
+namespace {
+
+Result<std::unique_ptr<sinter_session>> openModel(const sinter_open_options &options) {
+  const struct sinter_model &model = libraryModel();
+  Result<Metadata> metadata =
+      parseMetadata({static_cast<const char *>(model.metadata.data), size_t(model.metadata.size)});
+  if (!metadata)
+    return tl::unexpected(metadata.error());
+  Result<std::unique_ptr<Codec>> codec = openLibraryCodec(model);
+  if (!codec)
+    return tl::unexpected(codec.error());
+  device::SessionOptions session;
+  if (options.kv_type) {
+    for (sinter_dtype type : {SINTER_F32, SINTER_F16, SINTER_BF16})
+      if (std::strcmp(options.kv_type, device::dtypeName(type)) == 0)
+        session.cacheDtype = type;
+    if (!session.cacheDtype)
+      return fail("kv_type: expected f16, bf16 or f32, found '{}'", options.kv_type);
+  }
+  const int64_t most = model.context > 0 ? model.context : std::numeric_limits<int32_t>::max();
+  if (options.context < 0 || options.context > most)
+    return fail("context: expected 0 to {} tokens, found {}", most, options.context);
+  if (options.threads < 0 || options.threads > 1024)
+    return fail("threads: expected 0 to 1024, found {}", options.threads);
+  session.capacity = options.context > 0 ? options.context : model.context > 0 ? model.context : 4096;
+  Result<std::unique_ptr<device::Device>> device = device::openCpu(
+      model, {options.threads, options.weights_file ? options.weights_file : metadata->weightsFile});
+  if (!device)
+    return tl::unexpected(device.error());
+  Result<std::unique_ptr<device::Session>> opened = (*device)->openSession(session);
+  if (!opened)
+    return tl::unexpected(opened.error());
+  auto engine = std::make_unique<Engine>(model, std::move(*opened));
+  return std::unique_ptr<sinter_session>(new sinter_session{
+      model, std::move(*metadata), std::move(*codec), std::move(*device), std::move(engine), {}, {}, {}, {}});
+}
+
+char *copyText(const std::string &text) {
+  char *copy = static_cast<char *>(std::malloc(text.size() + 1));
+  if (copy)
+    std::memcpy(copy, text.c_str(), text.size() + 1);
+  return copy;
+}
+
+/// The model's defaults with what the caller has chosen.
+SamplerOptions chosen(const SamplerOptions &defaults, const sinter_sample_options *given) {
+  SamplerOptions options = defaults;
+  if (!given)
+    return options;
+  if (given->temperature >= 0)
+    options.temperature = given->temperature;
+  if (given->top_k >= 0)
+    options.topK = given->top_k;
+  if (given->top_p >= 0)
+    options.topP = given->top_p;
+  if (given->min_p >= 0)
+    options.minP = given->min_p;
+  if (given->repeat_penalty > 0)
+    options.repeatPenalty = given->repeat_penalty;
+  if (given->repeat_last_n >= -1)
+    options.repeatLastN = given->repeat_last_n;
+  options.presencePenalty = given->presence_penalty;
+  options.frequencyPenalty = given->frequency_penalty;
+  options.seed = given->seed;
+  return options;
+}
+
+} // namespace
+
+sinter_session *sinter_open(const sinter_open_options *options, char **error) {
+  Result<std::unique_ptr<sinter_session>> session = openModel(options ? *options : sinter_open_options{});
+  if (session)
+    return session->release();
+  if (error)
+    *error = copyText(session.error().message);
+  return nullptr;
+}
+
+void sinter_close(sinter_session *session) { delete session; }
+void sinter_free(char *text) { std::free(text); }
+const char *sinter_error(const sinter_session *session) { return session->error.c_str(); }
+int64_t sinter_vocabulary(const sinter_session *session) { return session->model.vocabulary; }
+int64_t sinter_context(const sinter_session *session) { return session->engine->capacity(); }
+int64_t sinter_position(const sinter_session *session) { return int64_t(session->history.size()); }
+
+int sinter_is_end(const sinter_session *session, int32_t token) {
+  const std::vector<int32_t> &ends = session->metadata.eos;
+  return std::find(ends.begin(), ends.end(), token) != ends.end();
+}
+
+int64_t sinter_tokenize(sinter_session *session, const char *text, size_t size, int special, int32_t *ids,
+                        int64_t capacity) {
+  const Result<std::vector<int32_t>> all = session->codec->encode({text, size}, special != 0);
+  if (!all)
+    return session->failed(all.error(), int64_t(-1));
+  std::copy_n(all->begin(), std::min<int64_t>(std::max<int64_t>(capacity, 0), int64_t(all->size())), ids);
+  return int64_t(all->size());
+}
+
+int64_t sinter_detokenize(sinter_session *session, const int32_t *ids, int64_t count, char *text, size_t capacity) {
+  const std::string all = session->codec->decode({ids, size_t(count)});
+  std::memcpy(text, all.data(), std::min(capacity, all.size()));
+  return int64_t(all.size());
+}
+
+int sinter_step(sinter_session *session, const int32_t *ids, int64_t count) {
+  const int64_t position = sinter_position(session), context = sinter_context(session);
+  if (count < 1)
+    return session->failed({fmt::format("expected at least one token, found {}", count)}, -1);
+  if (count > context - position)
+    return session->failed({fmt::format("the context of {} tokens is full: it holds {}, {} more are given", context,
+                                        position, count)},
+                           -1);
+  for (int64_t i = 0; i < count; ++i)
+    if (ids[i] < 0 || ids[i] >= session->model.vocabulary)
+      return session->failed({fmt::format("expected token ids from 0 to {}, found {} as number {}",
+                                          session->model.vocabulary - 1, ids[i], i)},
+                             -1);
+  session->logits = session->engine->prefill(0, {ids, size_t(count)}, position);
+  session->history.insert(session->history.end(), ids, ids + count);
+  return 0;
+}
+
+int sinter_rewind(sinter_session *session, int64_t position) {
+  if (position < 0 || position > sinter_position(session))
+    return session->failed({fmt::format("expected a position from 0 to {}, found {}", sinter_position(session),
+                                        position)},
+                           -1);
+  session->history.resize(size_t(position));
+  session->logits = {};
+  return 0;
+}
+
+const float *sinter_logits(sinter_session *session) { return session->logits.data(); }
+
+int sinter_log_probabilities(sinter_session *session, float *out) {
+  if (session->logits.empty())
+    return session->failed({"there are no logits before the first step"}, -1);
+  const double norm = logSumExp(session->logits);
+  for (size_t i = 0; i < session->logits.size(); ++i)
+    out[i] = float(double(session->logits[i]) - norm);
+  return 0;
+}
+
+int64_t sinter_sample(sinter_session *session, const sinter_sample_options *options) {
+  if (session->logits.empty())
+    return session->failed({"there are no logits before the first step"}, int64_t(-1));
+  SamplerOptions wanted = chosen(session->metadata.sampling, options);
+  if (!session->sampler)
+    session->sampler.emplace(wanted, session->model.vocabulary);
+  else
+    session->sampler->setOptions(std::move(wanted));
+  const Result<int32_t> token = session->sampler->sample(session->logits, session->history,
+                                                         options ? options->stream : 0, session->history.size());
+  return token ? *token : session->failed(token.error(), int64_t(-1));
+}
