@@ -34,7 +34,8 @@ def quiet():
 def fromFolder(folder):
     """A folder's model in float32; every tensor must have been used, none missing."""
     model, info = transformers.AutoModelForCausalLM.from_pretrained(
-        folder, dtype=torch.float32, attn_implementation="eager", output_loading_info=True)
+        folder, dtype=torch.float32, attn_implementation="eager", experts_implementation="eager",
+        output_loading_info=True)
     missing = [k for k in info["missing_keys"] if k not in ("lm_head.weight", "embed_out.weight")
                and "vision_tower" not in k and "multi_modal_projector" not in k]
     unexpected = [k for k in info["unexpected_keys"]

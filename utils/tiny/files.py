@@ -121,7 +121,7 @@ def value(kind, v):
 def writeGguf(model, path):
     fileType = max((FILE_TYPE.get(t.dtype, 15) for t in model.ggufTensors.values() if len(t.shape) > 1), default=0)
     metadata = [("general.architecture", "string", model.ggufArch), ("general.type", "string", "model"),
-                ("general.name", "string", f"Tiny {model.arch} {model.variant}"), *model.metadata,
+                ("general.name", "string", f"Tiny {model.variant}"), *model.metadata,
                 ("general.file_type", "u32", fileType), ("general.quantization_version", "u32", 2),
                 *model.tokenizer.metadata(model.rows)]
     header = struct.pack("<4sIQQ", b"GGUF", 3, len(model.ggufTensors), len(metadata))
