@@ -108,11 +108,13 @@ public:
   std::unique_ptr<llvm::Module> translate(llvm::LLVMContext &llvmContext, llvm::TargetMachine &machine);
 
   std::string message;
-  OwningOpRef<ModuleOp> module;
 
 private:
   MLIRContext context;
   cpu::Isa isa;
+
+public:
+  OwningOpRef<ModuleOp> module; // goes before its context
 };
 
 std::unique_ptr<llvm::Module> Share::translate(llvm::LLVMContext &llvmContext, llvm::TargetMachine &machine) {

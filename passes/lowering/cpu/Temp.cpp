@@ -6,5 +6,4 @@ namespace sinter::cpu {
 LogicalResult emitDecodeAttention(Frame &frame, kernel::AttentionOp op){return op.emitOpError("expected an emitter");}
 LogicalResult emitPrefillAttention(Frame &frame, kernel::AttentionOp op){return op.emitOpError("expected an emitter");}
 void emitCombine(Frame &frame, kernel::CombineOp op, Value row, Value destination){}
-LogicalResult emitLookup(Frame &frame, kernel::LookupOp op, Value index, Value destination){return op.emitOpError("expected an emitter");}
 }

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+// kernel.matmul: geometry of tiles and groups, epilogues, and the choice of the form.
+#include "passes/lowering/cpu/Matmul.h"
+
+#include "passes/lowering/cpu/Emitters.h"
+#include "passes/lowering/cpu/RowProgram.h"
+
+using namespace mlir;
+
+namespace sinter::cpu {
+
+Matmul::Matmul(Frame &frame, kernel::MatmulOp op)
+    : frame(frame), e(frame.e), op(op), inputs(op.getInputs()), outputs(op.getOutputs()) {
+  for (Value weight : op.getWeights()) {
+    layouts.emplace_back(cast<kernel::WeightType>(weight.getType()));
+    weights.push_back(frame.buffer(weight));
+  }
+  columnsPerTile = scheduled(schedule() ? schedule().getColumnsPerTile() : 0, outputs);
+  rowsPerTile = schedule() ? schedule().getRowsPerTile() : 0;
+  for (auto range : op.getRanges().getOps<kernel::RangeOp>()) {
+    int64_t group = range.getGroup();
+    maxGroup = std::max(maxGroup, group);
+    straddles |= columnsPerTile < outputs && (columnsPerTile % group || range.getBegin() % group);
+  }
+}
+
+kernel::ScheduleAttr Matmul::schedule() { return op.getScheduleAttr(); }
+
+Value Matmul::firstPanel(Value begin) { return e.div(begin, kernel::panelRows); }
+
+Value Matmul::panelEnd(Value end) {
+  if (straddles)
+    end = e.min(e.add(end, maxGroup - 1), e.constant(outputs));
+  return e.ceilDiv(end, kernel::panelRows);
+}
+
+int64_t Matmul::accumulatorColumns(int64_t columns) const {
+  return llvm::alignTo(columns + (straddles ? maxGroup - 1 : 0), kernel::panelRows) + kernel::panelRows;
+}
+
+Value Matmul::panel(int64_t weight, Value index) {
+  return e.atByte(weights[weight], e.mul(index, layouts[weight].panelBytes()));
+}
+
+Value Accumulators::at(Emitter &e, int64_t weight, Value row, Value column) const {
+  return e.at(e.at(address, e.add(e.mul(row, rowStride), column), e.f32()), weight * weightStride, e.f32());
+}
+
+LogicalResult emitEpilogues(Matmul &m, const Accumulators &accumulators, Value panel, Value begin, Value end,
+                            Value firstRow, Value rows) {
+  Emitter &e = m.e;
+  Value base = e.mul(panel, kernel::panelRows);
+  LogicalResult result = success();
+  for (auto range : m.op.getRanges().getOps<kernel::RangeOp>()) {
+    int64_t group = range.getGroup();
+    Value rangeBegin = e.constant(range.getBegin()), rangeEnd = e.constant(range.getEnd());
+    // The first group that begins at or after a column.
+    auto groupAt = [&](Value column) {
+      return e.ceilDiv(e.sub(e.max(e.min(column, rangeEnd), rangeBegin), rangeBegin), group);
+    };
+    e.loop(groupAt(begin), groupAt(end), 1, [&](Value index) {
+      Value column = e.add(rangeBegin, e.mul(index, group));
+      e.loop(e.constant(0), rows, 1, [&](Value row) {
+        SmallVector<Value> arguments;
+        for (size_t weight = 0; weight < m.weights.size(); ++weight)
+          arguments.push_back(e.load(e.vec(group), accumulators.at(e, weight, row, e.sub(column, base))));
+        arguments.push_back(e.add(firstRow, row));
+        arguments.push_back(column);
+        if (failed(emitGroup(m.frame, range.getBody(), arguments)))
+          result = failure();
+      });
+    });
+  }
+  return result;
+}
+
+LogicalResult emitMatmul(Frame &frame, kernel::MatmulOp op) {
+  for (Value weight : op.getWeights()) {
+    auto type = cast<kernel::WeightType>(weight.getType());
+    if (int64_t multiple = kernel::WeightLayout::columnMultiple(type.getFormat());
+        type.getColumns() % multiple)
+      return op.emitOpError() << "expected the inputs of a weight of format "
+                              << kernel::stringifyWeightFormat(type.getFormat()) << " to be a multiple of "
+                              << multiple << ", found " << type.getColumns();
+  }
+  Matmul m(frame, op);
+  return m.rowsPerTile ? emitPrefillMatmul(m) : emitDecodeMatmul(m);
+}
+
+} // namespace sinter::cpu

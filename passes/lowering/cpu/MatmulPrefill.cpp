@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+// The prefill form of kernel.matmul: tiles of columns x rows, K whole.
+//
+// A call goes column tile by column tile. The panels of a tile of quantised weights are taken apart into
+// scratch once, then serve all its row tiles. A row tile: its left side is made ready, register tiles go over
+// the panels, accumulators go to scratch, and the epilogues run.
+#include "passes/lowering/cpu/MatmulTile.h"
+
+#include "passes/lowering/cpu/MatmulBlock.h"
+
+using namespace mlir;
+
+namespace sinter::cpu {
+namespace {
+
+/// Rows and panels of a register tile.
+struct RegisterTile {
+  int64_t rows, panels;
+};
+
+class PrefillMatmul {
+public:
+  PrefillMatmul(Matmul &m) : m(m), e(m.e), left(m, m.rowsPerTile) {
+    int64_t stride = m.accumulatorColumns(m.columnsPerTile);
+    accumulators = {m.frame.allocate(m.weights.size() * m.rowsPerTile * stride * 4), stride,
+                    m.rowsPerTile * stride};
+    for (const kernel::WeightLayout &layout : m.layouts)
+      unpacked.push_back(layout.isFloat()
+                             ? Value()
+                             : m.frame.allocate(stride / kernel::panelRows * unpackedPanelBytes(layout)));
+  }
+
+  LogicalResult run() {
+    Value rows = m.frame.domainRows(m.op.getDomain());
+    Value rowTiles = e.ceilDiv(rows, m.rowsPerTile);
+    Value begin = m.frame.begin, end = m.frame.end;
+    LogicalResult result = success();
+    // Tile number = column tile * rowTiles + row tile. No tiles: the loop does not run (rowTiles may be 0).
+    e.ifThen(e.less(begin, end), [&] {
+      Value columnBegin = e.div(begin, rowTiles), columnEnd = e.add(e.div(e.sub(end, 1), rowTiles), 1);
+      e.loop(columnBegin, columnEnd, 1, [&](Value columnTile) {
+        Value first = e.mul(columnTile, m.columnsPerTile);
+        Value last = e.min(e.add(first, m.columnsPerTile), e.constant(m.outputs));
+        panelBegin = m.firstPanel(first);
+        panelEnd = m.panelEnd(last);
+        unpack();
+        Value before = e.mul(columnTile, rowTiles);
+        Value rowTileBegin = e.max(e.sub(begin, before), e.constant(0));
+        Value rowTileEnd = e.min(e.sub(end, before), rowTiles);
+        e.loop(rowTileBegin, rowTileEnd, 1, [&](Value rowTile) {
+          Value row = e.mul(rowTile, m.rowsPerTile);
+          Value count = e.min(e.sub(rows, row), e.constant(m.rowsPerTile));
+          result = left.prepare(row, count);
+          if (failed(result))
+            return;
+          for (int64_t weight = 0; weight < static_cast<int64_t>(m.weights.size()); ++weight)
+            emitWeight(weight, count);
+          result = emitEpilogues(m, accumulators, panelBegin, first, last, row, count);
+        });
+      });
+    });
+    return result;
+  }
+
+private:
+  static int64_t unpackedPanelBytes(const kernel::WeightLayout &layout) {
+    return layout.blocks() * unpackedBlockBytes(layout);
+  }
+
+  RegisterTile registerTile(const kernel::WeightLayout &layout) const {
+    RegisterTile tile;
+    bool wide = e.target.lanes() == 16;
+    if (layout.isFloat())
+      tile = wide ? RegisterTile{12, 2} : RegisterTile{6, 1};
+    else
+      tile = wide ? RegisterTile{6, 2} : RegisterTile{layout.block.isSigned ? 4 : 3, 1};
+    if (kernel::ScheduleAttr schedule = m.schedule()) {
+      tile.rows = m.scheduled(schedule.getTileRows(), tile.rows);
+      tile.panels = m.scheduled(schedule.getTileColumns() / kernel::panelRows, tile.panels);
+    }
+    tile.rows = std::min(tile.rows, m.rowsPerTile);
+    return tile;
+  }
+
+  void unpack() {
+    for (auto [weight, to] : llvm::enumerate(unpacked))
+      if (to)
+        e.loop(panelBegin, panelEnd, 1, [&](Value panel) {
+          emitUnpackPanel(e, m.layouts[weight], m.panel(weight, panel), unpackedPanel(weight, panel));
+        });
+  }
+
+  Value unpackedPanel(int64_t weight, Value panel) {
+    return e.atByte(unpacked[weight], e.mul(e.sub(panel, panelBegin), unpackedPanelBytes(m.layouts[weight])));
+  }
+
+  /// All rows of the row tile times all panels of the column tile.
+  void emitWeight(int64_t weight, Value count) {
+    RegisterTile tile = registerTile(m.layouts[weight]);
+    e.ifThen(e.less(e.constant(tile.rows - 1), count), [&] {
+      // Whole register tiles of panels, then one panel at a time; the last rows end with the last row.
+      auto panels = [&](Value begin, Value end, int64_t width) {
+        e.loop(begin, end, width, [&](Value panel) {
+          e.loop(e.constant(0), e.ceilDiv(count, tile.rows), 1, [&](Value number) {
+            Value row = e.min(e.mul(number, tile.rows), e.sub(count, tile.rows));
+            emitTile(weight, panel, row, {tile.rows, width}, unpacked[weight] != nullptr);
+          });
+        });
+      };
+      Value whole = e.add(panelBegin, e.mul(e.div(e.sub(panelEnd, panelBegin), tile.panels), tile.panels));
+      panels(panelBegin, whole, tile.panels);
+      if (!alwaysWhole(tile.panels))
+        panels(whole, panelEnd, 1);
+    });
+    // Few rows: one by one.
+    e.ifThen(e.less(count, e.constant(tile.rows)), [&] {
+      e.loop(panelBegin, panelEnd, 1, [&](Value panel) {
+        e.loop(e.constant(0), count, 1, [&](Value row) { emitTile(weight, panel, row, {1, 1}, false); });
+      });
+    });
+  }
+
+  /// Whether each column tile has a multiple of `panels` panels.
+  bool alwaysWhole(int64_t panels) const {
+    int64_t width = panels * kernel::panelRows;
+    return panels == 1 || (!m.straddles && m.columnsPerTile % width == 0 && m.outputs % width == 0);
+  }
+
+  void emitTile(int64_t weight, Value panel, Value row, RegisterTile tile, bool fromUnpacked) {
+    const kernel::WeightLayout &layout = m.layouts[weight];
+    SmallVector<Value> addresses;
+    for (int64_t i = 0; i < tile.panels; ++i)
+      addresses.push_back(fromUnpacked ? unpackedPanel(weight, e.add(panel, i))
+                                       : m.panel(weight, e.add(panel, i)));
+    Left rows = left.of(layout).fromRow(e, row);
+    TileResult result = fromUnpacked ? emitUnpackedTile(e, layout, rows, tile.rows, addresses)
+                                     : emitPackedTile(e, layout, rows, tile.rows, addresses, /*prefetch=*/0);
+    Value to = accumulators.at(e, weight, row, e.mul(e.sub(panel, panelBegin), kernel::panelRows));
+    for (int64_t i = 0; i < tile.panels; ++i)
+      for (int64_t r = 0; r < tile.rows; ++r)
+        for (int64_t half = 0; half < result.halves; ++half)
+          e.store(result.at(i, r, half),
+                  e.at(to, r * accumulators.rowStride + i * kernel::panelRows + half * e.target.lanes(),
+                       e.f32()));
+  }
+
+  Matmul &m;
+  Emitter &e;
+  LeftSide left;
+  Accumulators accumulators;
+  SmallVector<Value> unpacked; // of each quantised weight
+  Value panelBegin, panelEnd;
+};
+
+} // namespace
+
+LogicalResult emitPrefillMatmul(Matmul &m) { return PrefillMatmul(m).run(); }
+
+} // namespace sinter::cpu

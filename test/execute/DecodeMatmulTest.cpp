@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+// The decode form of kernel.matmul against naive products: all formats, odd sizes, several rows and ranges.
+#include "test/execute/MatmulCase.h"
+
+#include <gtest/gtest.h>
+
+namespace sinter::test {
+namespace {
+
+class DecodeMatmul : public testing::TestWithParam<cpu::Isa> {
+protected:
+  void SetUp() override {
+    if (!canRun(GetParam()))
+      GTEST_SKIP() << "this machine does not run " << cpu::nameOf(GetParam()).str();
+  }
+  void check(const MatmulCase &c, int64_t pieces = 1) {
+    KernelRunner runner(c.text(), GetParam());
+    if (runner)
+      MatmulData(c, 1).check(runner, pieces);
+  }
+};
+
+const std::vector<std::string> simpleFormats = {"q8_0", "q4_0", "q4_1", "q5_0", "q5_1"};
+const std::vector<std::string> superFormats = {"q2_k", "q3_k", "q4_k", "q5_k", "q6_k"};
+const std::vector<std::string> floatFormats = {"f32", "f16", "bf16"};
+
+TEST_P(DecodeMatmul, ComputesOneRowInEveryFormat) {
+  for (const std::string &format : floatFormats)
+    check({.format = format, .outputs = 100, .inputs = 75});
+  for (const std::string &format : simpleFormats)
+    check({.format = format, .outputs = 100, .inputs = 96});
+  for (const std::string &format : superFormats)
+    check({.format = format, .outputs = 100, .inputs = 512});
+}
+
+TEST_P(DecodeMatmul, ComputesSeveralRowsInEveryFormat) {
+  for (int64_t rows : {3, 5, 18}) {
+    for (const std::string &format : floatFormats)
+      check({.format = format, .rows = rows, .outputs = 33, .inputs = 41});
+    for (const std::string &format : simpleFormats)
+      check({.format = format, .rows = rows, .outputs = 33, .inputs = 64});
+    for (const std::string &format : superFormats)
+      check({.format = format, .rows = rows, .outputs = 33, .inputs = 256});
+  }
+}
+
+TEST_P(DecodeMatmul, TakesItsLeftSideFromARegionOrInEightBits) {
+  for (LeftKind left : {LeftKind::Region, LeftKind::Q8})
+    for (const char *format : {"q4_1", "q8_0", "f16"})
+      check({.format = format, .rows = 2, .outputs = 48, .inputs = 96, .left = left});
+}
+
+TEST_P(DecodeMatmul, SplitsColumnsIntoTilesAndRanges) {
+  MatmulCase c{.format = "q4_0", .outputs = 64 * 5, .inputs = 64};
+  c.ranges = {{0, 192, 64}, {192, 256, 64}, {256, 320, 16}};
+  for (int64_t columns : {64, 48, 17}) { // the others cut groups
+    c.columnsPerTile = columns;
+    c.schedule = "columns_per_tile = " + std::to_string(columns);
+    for (int64_t pieces : {1, 2, 3})
+      check(c, pieces);
+  }
+}
+
+TEST_P(DecodeMatmul, HandlesGroupsThatAreNoMultipleOfAPanel) {
+  MatmulCase c{.format = "f16", .rows = 5, .outputs = 7 * 24 + 10, .inputs = 40};
+  c.ranges = {{0, 168, 24}, {168, 178, 5}};
+  c.columnsPerTile = 24;
+  c.schedule = "columns_per_tile = 24, streams = 2";
+  check(c, 4);
+}
+
+TEST_P(DecodeMatmul, MultipliesTwoWeightsInOneEpilogue) {
+  check({.format = "q8_0", .rows = 1, .outputs = 160, .inputs = 64, .weights = 2});
+  check({.format = "q8_0", .rows = 6, .outputs = 160, .inputs = 64, .weights = 2});
+}
+
+TEST_P(DecodeMatmul, RunsOverSelectedRows) {
+  check({.format = "f32", .rows = 2, .outputs = 30, .inputs = 20, .selected = true});
+}
+
+TEST_P(DecodeMatmul, GoesOverManyChunksOfColumns) {
+  check({.format = "q4_1", .rows = 1, .outputs = 20000, .inputs = 32});
+  check({.format = "q4_1", .rows = 5, .outputs = 2000, .inputs = 32});
+}
+
+TEST_P(DecodeMatmul, GivesARowTheSameBitsWhateverTheOtherRows) {
+  for (const char *format : {"f32", "f16", "bf16", "q8_0", "q4_1", "q5_1"}) {
+    MatmulCase many{.format = format, .rows = 7, .outputs = 80, .inputs = 96};
+    KernelRunner runner(many.text(), GetParam());
+    ASSERT_TRUE(runner);
+    MatmulData data(many, 1);
+    std::vector<float> all = data.run(runner);
+    MatmulCase one = many;
+    one.rows = 1;
+    for (int64_t row = 0; row < many.rows; ++row) {
+      MatmulData single(one, 1);
+      std::memcpy(single.leftBytes.data(), data.leftBytes.data() + row * 96 * 4, 96 * 4);
+      std::vector<float> alone = single.run(runner);
+      EXPECT_EQ(std::memcmp(alone.data(), &all[row * 80], 80 * 4), 0) << format << " row " << row;
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(, DecodeMatmul, testing::Values(cpu::Isa::Avx2, cpu::Isa::Avx512, cpu::Isa::Amx),
+                         [](const auto &info) { return cpu::nameOf(info.param).str(); });
+
+} // namespace
+} // namespace sinter::test

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+// compileKernels, then ORC.
+#include "test/execute/KernelRunner.h"
+
+#include "compiler/CpuTarget.h"
+#include "dialects/kernel/Kernel.h"
+#include "passes/lowering/CpuPipeline.h"
+
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/Parser/Parser.h"
+#include "llvm/ExecutionEngine/Orc/ExecutionUtils.h"
+#include "llvm/ExecutionEngine/Orc/LLJIT.h"
+#include "llvm/Support/MemoryBuffer.h"
+
+#include <cstring>
+#include <gtest/gtest.h>
+
+namespace sinter::test {
+
+constexpr size_t guardBytes = 256;
+constexpr char guardFill = 0x5a;
+
+AlignedBytes::AlignedBytes(size_t size, unsigned char fill) : bytes(size), storage(size + guardBytes + 64) {
+  std::memset(data(), fill, size);
+  std::memset(data() + size, guardFill, guardBytes);
+}
+
+bool AlignedBytes::isIntact() {
+  return std::all_of(data() + bytes, data() + bytes + guardBytes, [](char c) { return c == guardFill; });
+}
+
+bool canRun(cpu::Isa isa) {
+  __builtin_cpu_init();
+  if (isa == cpu::Isa::Avx2)
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+  if (isa == cpu::Isa::Avx512)
+    return __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vnni");
+  return false; // AMX also needs the kernel's permission: the runtime asks for it, these tests do not
+}
+
+static mlir::OwningOpRef<mlir::ModuleOp> parse(const std::string &text, mlir::MLIRContext &context) {
+  auto module = mlir::parseSourceString<mlir::ModuleOp>(text, mlir::ParserConfig(&context));
+  if (!module)
+    ADD_FAILURE() << "expected kernels that parse, found\n" << text;
+  return module;
+}
+
+struct KernelRunner::Jit {
+  std::unique_ptr<llvm::orc::LLJIT> lljit;
+  std::map<std::string, uint64_t> scratchBytes;
+};
+
+KernelRunner::KernelRunner(const std::string &text, cpu::Isa isa) : isa(isa) {
+  mlir::DialectRegistry registry;
+  registerCpuLowering(registry);
+  mlir::MLIRContext context(registry);
+  auto module = parse(text, context);
+  if (!module)
+    return;
+  auto kernels = compileKernels(*module, {.isas = {isa}, .threads = 1});
+  if (failed(kernels)) {
+    ADD_FAILURE() << "expected kernels that compile, found\n" << text;
+    return;
+  }
+  auto check = [](llvm::Error error) {
+    if (error)
+      ADD_FAILURE() << llvm::toString(std::move(error));
+  };
+  auto lljit = llvm::orc::LLJITBuilder().create();
+  if (!lljit) {
+    check(lljit.takeError());
+    return;
+  }
+  auto made = std::make_unique<Jit>(std::move(*lljit), kernels->scratchBytes);
+  auto symbols = llvm::orc::DynamicLibrarySearchGenerator::GetForCurrentProcess(
+      made->lljit->getDataLayout().getGlobalPrefix());
+  if (!symbols) {
+    check(symbols.takeError());
+    return;
+  }
+  made->lljit->getMainJITDylib().addGenerator(std::move(*symbols));
+  for (const CpuObject &object : kernels->objects)
+    check(made->lljit->addObjectFile(
+        llvm::MemoryBuffer::getMemBufferCopy({object.bytes.data(), object.bytes.size()}, object.name)));
+  jit = std::move(made);
+}
+
+KernelRunner::~KernelRunner() = default;
+
+sinter_kernel KernelRunner::find(const std::string &kernel) const {
+  auto symbol = jit->lljit->lookup(kernel + "." + cpu::nameOf(isa).str());
+  if (!symbol) {
+    ADD_FAILURE() << llvm::toString(symbol.takeError());
+    return nullptr;
+  }
+  return symbol->toPtr<sinter_kernel>();
+}
+
+uint64_t KernelRunner::scratchBytes(const std::string &kernel) const { return jit->scratchBytes.at(kernel); }
+
+void KernelRunner::run(const std::string &kernel, const std::vector<void *> &buffers, const sinter_step &step,
+                       int64_t begin, int64_t end) const {
+  AlignedBytes scratch(scratchBytes(kernel), 0xff);
+  sinter_call call{buffers.data(), &step, scratch.data()};
+  if (sinter_kernel function = find(kernel))
+    function(&call, begin, end);
+  EXPECT_TRUE(scratch.isIntact()) << kernel << " wrote behind its scratch";
+}
+
+std::string assemblyOf(const std::string &text, cpu::Isa isa) {
+  mlir::DialectRegistry registry;
+  registerCpuLowering(registry);
+  mlir::MLIRContext context(registry);
+  auto module = parse(text, context);
+  if (!module)
+    return "";
+  auto assembly = printKernels(*module, isa, CpuStage::Assembly);
+  if (failed(assembly)) {
+    ADD_FAILURE() << "expected kernels that compile, found\n" << text;
+    return "";
+  }
+  return *assembly;
+}
+
+} // namespace sinter::test

@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: Apache-2.0
+// Random matmuls and their naive results.
+#include "test/execute/MatmulCase.h"
+
+#include "compiler/PackBlocks.h"
+#include "compiler/PackWeights.h"
+#include "runtime/files/BlockFormats.h"
+
+#include <cmath>
+#include <cstring>
+#include <gtest/gtest.h>
+#include <random>
+
+namespace sinter::test {
+
+std::vector<MatmulCase::Range> MatmulCase::allRanges() const {
+  if (!ranges.empty())
+    return ranges;
+  int64_t group = 16;
+  while (outputs % group)
+    --group;
+  return {{0, outputs, group}};
+}
+
+int64_t MatmulCase::tiles() const {
+  int64_t columnTiles = columnsPerTile ? (outputs + columnsPerTile - 1) / columnsPerTile : 1;
+  return columnTiles * (rowsPerTile ? (rows + rowsPerTile - 1) / rowsPerTile : 1);
+}
+
+std::string MatmulCase::text() const {
+  bool isQuantised = left == LeftKind::Q8;
+  std::string weight = fmt::format("!kernel.weight<{}x{}, {}>", outputs, inputs, format);
+  std::string leftType = fmt::format("!kernel.rows<{}x{}>", inputs, isQuantised ? "q8" : "f32");
+  std::string arguments = "%x: " + leftType, names, types;
+  for (int i = 0; i < weights; ++i) {
+    arguments += fmt::format(", %w{}: {}", i, weight);
+    names += fmt::format("{}%w{}", i ? ", " : "", i);
+    types += (i ? ", " : "") + weight;
+  }
+  std::string body;
+  for (auto [i, range] : llvm::enumerate(allRanges())) {
+    std::string vector = fmt::format("vector<{}xf32>", range.group);
+    std::string rowsType = fmt::format("!kernel.rows<{}xf32>", range.end - range.begin);
+    arguments += fmt::format(", %y{}: {}", i, rowsType);
+    body += fmt::format("kernel.range {} to {} group {} {{\n^bb0(%a0: {}, ", range.begin, range.end,
+                        range.group, vector);
+    if (weights == 2)
+      body += fmt::format("%a1: {}, ", vector);
+    body += "%row: index, %column: index):\n";
+    body += fmt::format("%begin = arith.constant {} : index\n%local = arith.subi %column, %begin : index\n",
+                        range.begin);
+    if (weights == 2)
+      body += fmt::format("%p = arith.mulf %a0, %a1 : {}\n", vector);
+    body += fmt::format("kernel.store {}, %y{}[%row, %local] : {}, {}\nkernel.yield\n}}\n",
+                        weights == 2 ? "%p" : "%a0", i, vector, rowsType);
+  }
+  std::string leftText = fmt::format("left(%x : {}) ", leftType), region;
+  if (left == LeftKind::Region) {
+    leftText = "";
+    region = fmt::format("lhs {{\n^bb0(%row: index):\n%v = kernel.load %x[%row] : {0}, vector<{1}xf32>\n"
+                         "%d = arith.addf %v, %v : vector<{1}xf32>\nkernel.yield %d : vector<{1}xf32>\n}}\n",
+                         leftType, inputs);
+  }
+  return fmt::format(
+      "kernel.func @matmul({}) {{\nkernel.matmul {}weights({} : {}) over({}) {} {}ranges {{\n{}}}\n}}\n",
+      arguments, leftText, names, types, selected ? "selected" : "rows",
+      schedule.empty() ? "" : "schedule <" + schedule + ">", region, body);
+}
+
+namespace {
+
+/// Random bytes that are a valid row of a format: scales of moderate size.
+std::vector<std::byte> randomRow(const BlockFormat &format, int64_t length, std::mt19937 &random) {
+  std::uniform_real_distribution<float> number(-1, 1);
+  std::vector<std::byte> row(length / format.blockLength * format.blockBytes);
+  if (format.isFloat()) {
+    for (int64_t i = 0; i < length; ++i) {
+      float value = number(random);
+      uint16_t half = format.name == "F16" ? f32ToF16(value) : f32ToBf16(value);
+      if (format.blockBytes == 4)
+        std::memcpy(&row[i * 4], &value, 4);
+      else
+        std::memcpy(&row[i * 2], &half, 2);
+    }
+    return row;
+  }
+  for (std::byte &byte : row)
+    byte = static_cast<std::byte>(random());
+  // Where ggml's blocks hold f16 numbers.
+  auto at = [&]() -> std::vector<int64_t> {
+    std::string_view name = format.name;
+    if (name == "Q2_K")
+      return {80, 82};
+    if (name == "Q3_K")
+      return {108};
+    if (name == "Q6_K")
+      return {208};
+    if (name.ends_with("_1") || name.ends_with("_K"))
+      return {0, 2};
+    return {0};
+  };
+  for (size_t block = 0; block < row.size(); block += format.blockBytes)
+    for (int64_t offset : at()) {
+      uint16_t half = f32ToF16(number(random) * 0.05f);
+      std::memcpy(&row[block + offset], &half, 2);
+    }
+  return row;
+}
+
+/// As kernel.store rounds to q8; the result in place.
+void quantiseRow(float *row, int64_t length, char *to) {
+  for (int64_t block = 0; block < length / 32; ++block) {
+    float *x = row + block * 32, largest = 0, sum = 0;
+    for (int i = 0; i < 32; ++i)
+      largest = std::max(largest, std::abs(x[i]));
+    float scale = largest * (1.0f / 127), inverse = largest ? 127 / largest : 0;
+    for (int i = 0; i < 32; ++i) {
+      float integer = std::nearbyint(x[i] * inverse);
+      if (to)
+        to[block * 32 + i] = static_cast<char>(integer);
+      sum += integer;
+      x[i] = integer * scale;
+    }
+    sum *= scale;
+    if (to) {
+      std::memcpy(to + length + block * 4, &scale, 4);
+      std::memcpy(to + length + length / 32 * 4 + block * 4, &sum, 4);
+    }
+  }
+}
+
+kernel::WeightFormat formatOf(const std::string &name) { return *kernel::symbolizeWeightFormat(name); }
+
+} // namespace
+
+MatmulData::MatmulData(const MatmulCase &c, unsigned seed)
+    : c(c), left(c.rows * c.inputs),
+      leftBytes(c.rows *
+                (c.left == LeftKind::Q8 ? (c.inputs + c.inputs / 32 * 8 + 63) / 64 * 64 : c.inputs * 4)) {
+  std::mt19937 random(seed);
+  const BlockFormat &format = *findBlockFormat(c.format);
+  kernel::WeightLayout layout(formatOf(c.format), c.outputs, c.inputs);
+  for (int i = 0; i < c.weights; ++i) {
+    std::vector<std::vector<std::byte>> rows;
+    std::vector<const std::byte *> addresses;
+    std::vector<float> &numbers = weights.emplace_back(c.outputs * c.inputs);
+    for (int64_t row = 0; row < c.outputs; ++row) {
+      rows.push_back(randomRow(format, c.inputs, random));
+      format.dequantize(rows.back(), &numbers[row * c.inputs]);
+    }
+    for (const auto &row : rows)
+      addresses.push_back(row.data());
+    packed.emplace_back(layout.bytes(), 0xcd);
+    packWeight(layout, addresses, {packed.back().as<std::byte>(), packed.back().size()}, 2);
+    EXPECT_TRUE(packed.back().isIntact());
+  }
+  std::normal_distribution<float> normal;
+  for (float &x : left)
+    x = normal(random);
+  if (c.inputs >= 64) // a block of zeros
+    std::fill_n(left.begin() + 32, 32, 0.0f);
+  std::vector<float> seen = left;
+  if (c.left == LeftKind::Region)
+    for (float &x : seen)
+      x += x;
+  for (int64_t row = 0; row < c.rows; ++row) {
+    size_t rowBytes = leftBytes.size() / c.rows;
+    if (c.left != LeftKind::Q8)
+      std::memcpy(leftBytes.data() + row * rowBytes, &left[row * c.inputs], c.inputs * 4);
+    if (c.left == LeftKind::Q8 || !layout.isFloat())
+      quantiseRow(&seen[row * c.inputs], c.inputs,
+                  c.left == LeftKind::Q8 ? leftBytes.data() + row * rowBytes : nullptr);
+  }
+  left = seen;
+  for (const MatmulCase::Range &range : c.allRanges())
+    outputs.emplace_back(c.rows * (range.end - range.begin) * 4, 0xff);
+}
+
+std::vector<float> MatmulData::run(const KernelRunner &runner, int64_t pieces) {
+  std::vector<void *> buffers = {leftBytes.data()};
+  for (AlignedBytes &weight : packed)
+    buffers.push_back(weight.data());
+  for (AlignedBytes &output : outputs)
+    buffers.push_back(output.data());
+  sinter_step step{};
+  step.rows = c.selected ? c.rows + 3 : c.rows;
+  step.selected = c.selected ? c.rows : 0;
+  int64_t tiles = c.tiles();
+  for (int64_t piece = 0; piece < pieces; ++piece)
+    runner.run("matmul", buffers, step, tiles * piece / pieces, tiles * (piece + 1) / pieces);
+  std::vector<float> result(c.rows * c.outputs);
+  std::vector<MatmulCase::Range> ranges = c.allRanges();
+  for (size_t i = 0; i < ranges.size(); ++i) {
+    EXPECT_TRUE(outputs[i].isIntact()) << "the kernel wrote behind its output";
+    int64_t width = ranges[i].end - ranges[i].begin;
+    for (int64_t row = 0; row < c.rows; ++row)
+      std::memcpy(&result[row * c.outputs + ranges[i].begin], outputs[i].as<float>() + row * width,
+                  width * 4);
+  }
+  return result;
+}
+
+void MatmulData::expected(std::vector<double> &values, std::vector<double> &tolerances) const {
+  values.assign(c.rows * c.outputs, 0);
+  tolerances.assign(c.rows * c.outputs, 0);
+  for (int64_t row = 0; row < c.rows; ++row)
+    for (int64_t column = 0; column < c.outputs; ++column) {
+      double product = 1, tolerance = 0;
+      for (const std::vector<float> &weight : weights) {
+        double sum = 0, magnitude = 0;
+        for (int64_t k = 0; k < c.inputs; ++k) {
+          double term = static_cast<double>(left[row * c.inputs + k]) * weight[column * c.inputs + k];
+          sum += term;
+          magnitude += std::abs(term);
+        }
+        tolerance = std::abs(product) * magnitude * 2e-6 + tolerance * (std::abs(sum) + magnitude * 2e-6);
+        product *= sum;
+      }
+      values[row * c.outputs + column] = product;
+      tolerances[row * c.outputs + column] = tolerance + 1e-7;
+    }
+}
+
+void MatmulData::check(const KernelRunner &runner, int64_t pieces) {
+  std::vector<float> found = run(runner, pieces);
+  std::vector<double> values, tolerances;
+  expected(values, tolerances);
+  int wrong = 0;
+  for (size_t i = 0; i < found.size(); ++i)
+    if (!(std::abs(found[i] - values[i]) <= tolerances[i]) && ++wrong <= 3)
+      ADD_FAILURE() << c.format << " " << c.rows << "x" << c.outputs << "x" << c.inputs << ": expected "
+                    << values[i] << " (+- " << tolerances[i] << ") in row " << i / c.outputs << ", column "
+                    << i % c.outputs << ", found " << found[i];
+  EXPECT_EQ(wrong, 0) << "wrong numbers of " << found.size();
+}
+
+uint64_t MatmulData::weightBytes() const {
+  uint64_t bytes = 0;
+  for (const AlignedBytes &weight : packed)
+    bytes += weight.size();
+  return bytes;
+}
+
+} // namespace sinter::test

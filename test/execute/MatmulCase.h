@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// A matmul with random weights: its kernel in text, its buffers, and what naive double-precision code gives.
+#ifndef SINTER_TEST_EXECUTE_MATMULCASE_H
+#define SINTER_TEST_EXECUTE_MATMULCASE_H
+
+#include "test/execute/KernelRunner.h"
+
+#include <map>
+
+namespace sinter::test {
+
+enum class LeftKind { F32, Q8, Region };
+
+struct MatmulCase {
+  std::string format = "f32"; // as the kernel dialect spells it
+  int64_t rows = 1, outputs = 16, inputs = 32;
+  LeftKind left = LeftKind::F32;
+  std::string schedule; // "columns_per_tile = 32, ..."
+  int64_t columnsPerTile = 0, rowsPerTile = 0;
+  /// Ranges of columns and their groups; each stores to a buffer of its own. Empty: one range, group 16 or
+  /// the widest that divides.
+  struct Range {
+    int64_t begin, end, group;
+  };
+  std::vector<Range> ranges;
+  int weights = 1; // 2: the epilogue stores gate * up
+  bool selected = false;
+
+  std::string text() const;
+  std::vector<Range> allRanges() const;
+  int64_t tiles() const;
+};
+
+/// Random weights of a case, packed and in double precision, and a random left side.
+class MatmulData {
+public:
+  MatmulData(const MatmulCase &c, unsigned seed);
+
+  /// Runs the kernel in `pieces` calls and gives (rows, outputs).
+  std::vector<float> run(const KernelRunner &runner, int64_t pieces = 1);
+  /// The product, and the tolerance of each number: 2e-6 of the sum of the magnitudes.
+  void expected(std::vector<double> &values, std::vector<double> &tolerances) const;
+  /// Runs and compares.
+  void check(const KernelRunner &runner, int64_t pieces = 1);
+
+  uint64_t weightBytes() const;
+  const MatmulCase &c;
+  std::vector<std::vector<float>> weights; // (outputs, inputs), dequantised
+  std::vector<float> left;                 // (rows, inputs), as the kernel sees it: quantised and back
+  std::vector<AlignedBytes> packed;
+  AlignedBytes leftBytes;
+  std::vector<AlignedBytes> outputs;
+};
+
+} // namespace sinter::test
+
+#endif // SINTER_TEST_EXECUTE_MATMULCASE_H
