@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+// The pipeline: every pass enters through `Pipeline::add`, with the reason for its place.
+#include "compiler/Pipeline.h"
+
+#include "passes/Passes.h"
+
+#include "mlir/Transforms/Passes.h"
+#include "llvm/ADT/StringSwitch.h"
+
+using namespace mlir;
+
+namespace sinter {
+namespace {
+
+class Pipeline {
+public:
+  Pipeline(OpPassManager &passes, const PipelineOptions &options) : passes(passes), options(options) {}
+
+  /// On the module, or on each operation of type OpT in it.
+  void add(std::unique_ptr<Pass> pass) { addTo(passes, std::move(pass)); }
+  template <typename OpT> void addOn(std::unique_ptr<Pass> pass) { addTo(passes.nest<OpT>(), std::move(pass)); }
+
+private:
+  void addTo(OpPassManager &manager, std::unique_ptr<Pass> pass) {
+    if (!llvm::is_contained(options.skip, pass->getArgument()))
+      manager.addPass(std::move(pass));
+  }
+
+  OpPassManager &passes;
+  const PipelineOptions &options;
+};
+
+void addFuse(Pipeline &pipeline) {
+  // The pure graph gets a cache and an output for chosen rows only: everything after it is inference.
+  pipeline.addOn<func::FuncOp>(createUseCachePass());
+  pipeline.addOn<func::FuncOp>(createSelectLogitsPass());
+  pipeline.addOn<func::FuncOp>(createCanonicalizerPass());
+  pipeline.addOn<func::FuncOp>(createCSEPass());
+  // Before the entries part, so that both share the stacked parameters.
+  pipeline.add(createFuseQkvPass());
+  pipeline.add(createMakeEntriesPass());
+  // Gated layers first: their two matmuls must not be taken apart by epilogues.
+  pipeline.addOn<func::FuncOp>(createFuseGateUpPass());
+  pipeline.addOn<func::FuncOp>(createFuseRopePass());
+  // After rope: the cache holds turned keys.
+  pipeline.addOn<func::FuncOp>(createFuseAppendPass());
+  pipeline.addOn<func::FuncOp>(createFuseEpiloguePass());
+  pipeline.addOn<func::FuncOp>(createFuseEmbeddingPass());
+  // After epilogues, which take the additions that directly follow a matmul.
+  pipeline.addOn<func::FuncOp>(createFuseResidualNormPass());
+  pipeline.addOn<func::FuncOp>(createGroupRestPass());
+}
+
+} // namespace
+
+std::optional<Stage> stageByName(llvm::StringRef name) {
+  return llvm::StringSwitch<std::optional<Stage>>(name)
+      .Case("import", Stage::Import)
+      .Case("fuse", Stage::Fuse)
+      .Case("kernels", Stage::Kernels)
+      .Case("memory", Stage::Memory)
+      .Case("target", Stage::Target)
+      .Case("llvm", Stage::Llvm)
+      .Case("objects", Stage::Objects)
+      .Case("exe", Stage::Executable)
+      .Default(std::nullopt);
+}
+
+void addStage(OpPassManager &passes, Stage stage, const PipelineOptions &options) {
+  Pipeline pipeline(passes, options);
+  switch (stage) {
+  case Stage::Fuse:
+    addFuse(pipeline);
+    break;
+  case Stage::Kernels: {
+    LmToKernelPassOptions kernels;
+    kernels.cacheTypes.assign(options.cacheTypes.begin(), options.cacheTypes.end());
+    kernels.prefillRows = options.prefillRows;
+    kernels.decodeRows = options.decodeRows;
+    pipeline.add(createLmToKernelPass(kernels));
+    // Regions repeat loads and constants: one of each.
+    pipeline.addOn<kernel::FuncOp>(createCSEPass());
+    break;
+  }
+  case Stage::Memory:
+    pipeline.addOn<kernel::EntryOp>(createPlanMemoryPass());
+    break;
+  default:
+    break;
+  }
+}
+
+} // namespace sinter
