@@ -87,14 +87,16 @@ struct FuseQkvPass : impl::FuseQkvPassBase<FuseQkvPass> {
     Value weight = stackParameters(builder, symbols, weights);
     Value bias = biases.empty() ? Value() : stackParameters(builder, symbols, biases);
     Location loc = linears[0].getLoc();
-    Value all = lm::LinearOp::create(builder, loc, type, linears[0].getInput(), weight, bias);
+    auto all = lm::LinearOp::create(builder, loc, type, linears[0].getInput(), weight, bias);
+    builder.setInsertionPointAfter(all);
     int64_t offset = 0;
     for (lm::LinearOp linear : linears) {
       Value part = lm::SliceOp::create(builder, loc, linear.getResult().getType(), all, offset);
       offset += lm::width(part);
       linear.getResult().replaceAllUsesWith(part);
-      linear.erase();
     }
+    for (lm::LinearOp linear : linears)
+      linear.erase();
   }
 };
 
