@@ -7,6 +7,15 @@ include "mlir/Pass/PassBase.td"
 
 //===-- Inference (passes/inference): from the pure graph to the entries of an executable --------------------===//
 
+def UseCachePass : Pass<"lm-use-cache", "::mlir::func::FuncOp"> {
+  let summary = "Makes attention read a cache of earlier tokens, and returns the logits of selected rows";
+  let dependentDialects = ["::sinter::lm::LmDialect"];
+}
+
+def SelectLogitsPass : Pass<"lm-select-logits", "::mlir::func::FuncOp"> {
+  let summary = "Moves the selection of rows up, so that the last layers run on wanted rows only";
+}
+
 def MakeEntriesPass : Pass<"lm-make-entries", "::mlir::ModuleOp"> {
   let summary = "Makes the entries prefill and decode out of the function forward";
 }

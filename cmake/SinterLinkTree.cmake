@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+# The link tree: what `sinter` links executables from, in lib/sinter/link of the build tree and of an installed one.
+# Start files and static libraries come from the system's compiler, the runtime from this project.
+set(SINTER_LINK_TREE ${CMAKE_BINARY_DIR}/lib/sinter/link)
+file(MAKE_DIRECTORY ${SINTER_LINK_TREE})
+
+foreach(file crt1.o crti.o crtbeginT.o crtend.o crtn.o libc.a libstdc++.a libgcc.a libgcc_eh.a)
+  execute_process(COMMAND ${CMAKE_CXX_COMPILER} -print-file-name=${file} OUTPUT_VARIABLE path
+                  OUTPUT_STRIP_TRAILING_WHITESPACE)
+  if(NOT EXISTS ${path})
+    message(FATAL_ERROR "expected ${file} of the system's C and C++ libraries, found none (libc6-dev, libstdc++-dev)")
+  endif()
+  configure_file(${path} ${SINTER_LINK_TREE}/${file} COPYONLY)
+endforeach()
+# libm.a is a text that names two archives.
+execute_process(COMMAND ${CMAKE_CXX_COMPILER} -print-file-name=libm.a OUTPUT_VARIABLE path
+                OUTPUT_STRIP_TRAILING_WHITESPACE)
+file(READ ${path} libm LIMIT 512)
+if(libm MATCHES "GROUP \\( ([^ ]+) ([^ ]+) \\)")
+  configure_file(${CMAKE_MATCH_1} ${SINTER_LINK_TREE}/libm.a COPYONLY)
+  configure_file(${CMAKE_MATCH_2} ${SINTER_LINK_TREE}/libmvec.a COPYONLY)
+else()
+  configure_file(${path} ${SINTER_LINK_TREE}/libm.a COPYONLY)
+  file(WRITE ${SINTER_LINK_TREE}/libmvec.a "!<arch>\n")
+endif()
+
+# One archive with everything of ours that an executable may need, and the libraries the runtime uses.
+set(archive ${SINTER_LINK_TREE}/libsinter_main.a)
+set(parts ${SINTER_RUNTIME_TARGETS})
+set(script "create ${archive}\n")
+foreach(part ${parts})
+  string(APPEND script "addlib $<TARGET_FILE:${part}>\n")
+endforeach()
+foreach(library ${SINTER_RUNTIME_ARCHIVES})
+  string(APPEND script "addlib ${library}\n")
+endforeach()
+string(APPEND script "save\nend\n")
+file(GENERATE OUTPUT ${CMAKE_BINARY_DIR}/lib/link-tree.mri CONTENT "${script}")
+add_custom_command(
+  OUTPUT ${archive}
+  COMMAND ${CMAKE_COMMAND} -E rm -f ${archive}
+  COMMAND ${LLVM_TOOLS_BINARY_DIR}/llvm-ar -M < ${CMAKE_BINARY_DIR}/lib/link-tree.mri
+  DEPENDS ${parts} ${CMAKE_BINARY_DIR}/lib/link-tree.mri
+  VERBATIM)
+add_custom_target(sinter_link_tree ALL DEPENDS ${archive})
