@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a tokenizer does, whatever file it was read from: the meeting point between the readers (tokenizer.json,
-// tokenizer.model, GGUF metadata) and the tables an executable carries.
+// What a tokenizer does, whatever file it was read from: the meeting point between the readers
+// (tokenizer.json, tokenizer.model, GGUF metadata) and the tables an executable carries.
 #ifndef SINTER_FRONTEND_TOKENIZER_TOKENIZERSPEC_H
 #define SINTER_FRONTEND_TOKENIZER_TOKENIZERSPEC_H
 
@@ -32,8 +32,8 @@ struct MergeSpec {
 
 struct TokenizerSpec {
   ModelKind model = ModelKind::Bpe;
-  /// The model's vocabulary by id, as tokenizer.json spells it (byte-level tokens in the byte alphabet); nothing
-  /// where the model has no token.
+  /// The model's vocabulary by id, as tokenizer.json spells it (byte-level tokens in the byte alphabet);
+  /// nothing where the model has no token.
   std::vector<std::optional<std::string>> tokens;
   /// BPE: the merges, first one first. If `ranks` is not empty there are none: whatever two neighbours make a
   /// token merge, smallest rank first, of equal ones the one with the longest left part.
@@ -47,13 +47,13 @@ struct TokenizerSpec {
   /// In the order in which they were added; a token that the vocabulary lacks gets the next free id.
   std::vector<AddedTokenSpec> added;
   std::vector<StepSpec> normalizers, preTokenizers, decoders;
-  std::string charsMap;                  // for StepKind::CharsMap
-  std::vector<std::string> before, after; // tokens that the post-processor puts around a text
-  std::string bos, eos, pad;             // named by the file; empty if none
+  std::string charsMap;                // for StepKind::CharsMap
+  std::vector<uint32_t> before, after; // ids that the post-processor puts around a text
+  std::string bos, eos, pad;           // named by the file; empty if none
 };
 
-/// The tables for runtime/tokenizer, a block of bytes to be kept at an address that is a multiple of 16. An error
-/// names what cannot be represented.
+/// The tables for runtime/tokenizer, a block of bytes to be kept at an address that is a multiple of 16. An
+/// error names what cannot be represented.
 Result<std::vector<uint8_t>> buildTokenizerTables(const TokenizerSpec &spec);
 
 /// Fills `ranks`, or `merges` where ranks cannot tell, with what transformers' generate_merges() makes of a

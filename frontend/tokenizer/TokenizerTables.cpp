@@ -4,6 +4,7 @@
 #include "frontend/tokenizer/TrieBuilder.h"
 #include "runtime/tokenizer/Normalizer.h"
 #include "runtime/tokenizer/PreTokenizer.h"
+#include "runtime/tokenizer/Tokenizer.h"
 #include "runtime/tokenizer/Unicode.h"
 #include "runtime/tokenizer/Utf8.h"
 #include <algorithm>
@@ -42,7 +43,7 @@ private:
   Result<> addModel();
   void addMerges();
   void addAdjacent();
-  Result<> addAround(const std::vector<std::string> &names, Section which);
+  Result<> addAround(const std::vector<uint32_t> &around, Section which);
   int32_t idOf(const std::string &content) const;
   std::vector<Step> layOut(const std::vector<StepSpec> &steps);
   std::pair<uint32_t, uint32_t> addText(std::string_view text);
@@ -116,8 +117,8 @@ void Builder::addTexts() {
 
 Result<> Builder::addTokens() {
   if (spec.tokens.size() >= maxTokens || spec.merges.size() >= maxMerges)
-    return fail("tokenizer: expected fewer than {} tokens and {} merges, found {} and {}", maxTokens, maxMerges,
-                spec.tokens.size(), spec.merges.size());
+    return fail("tokenizer: expected fewer than {} tokens and {} merges, found {} and {}", maxTokens,
+                maxMerges, spec.tokens.size(), spec.merges.size());
   for (const auto &token : spec.tokens) {
     if (!token) {
       strings.emplace_back();
@@ -142,7 +143,7 @@ Result<> Builder::addAddedTokens() {
   std::vector<uint8_t> early = assemble();
   Result<Normalizer> normalizer = Normalizer::open(reinterpret_cast<const BlobHeader *>(early.data()));
   if (!normalizer)
-    return std::unexpected(normalizer.error());
+    return tl::unexpected(normalizer.error());
   size_t vocabularySize = ids.size();
   int64_t largest = -1; // id of an added token
   std::map<std::string, uint32_t> raw, normal;
@@ -181,7 +182,8 @@ Result<> Builder::addAddedTokens() {
     if (token.special)
       flags[index] |= TokenSpecial;
     uint32_t entryFlags = (token.special ? AddedSpecial : 0u) | (token.stripLeft ? AddedStripLeft : 0u) |
-                          (token.stripRight ? AddedStripRight : 0u) | (token.singleWord ? AddedSingleWord : 0u);
+                          (token.stripRight ? AddedStripRight : 0u) |
+                          (token.singleWord ? AddedSingleWord : 0u);
     (token.normalized ? normal : raw)[content] = static_cast<uint32_t>(entries.size());
     entries.push_back({static_cast<uint32_t>(id), entryFlags});
   }
@@ -213,7 +215,8 @@ void Builder::addVocabulary() {
     if (!(flags[id] & TokenUnmatchable))
       last[strings[id]] = id;
   for (uint32_t id = 0; id < strings.size(); ++id)
-    if (auto it = last.find(strings[id]); it != last.end() && it->second == id && !(flags[id] & TokenUnmatchable))
+    if (auto it = last.find(strings[id]);
+        it != last.end() && it->second == id && !(flags[id] & TokenUnmatchable))
       known.push_back(id);
   put(Section::Vocabulary,
       makeTable(known, emptySlot, config.maxProbe, [&](uint32_t id) { return hashString(strings[id]); }));
@@ -274,7 +277,8 @@ void Builder::addAdjacent() {
     return; // cutting could not tell such a token from a run of unknown characters
   std::unordered_set<uint64_t> pairs;
   auto code = [](std::string_view s, size_t at, bool left) -> uint32_t {
-    // The whole character that ends before (left) or starts at `at`, or the byte there if the token has only a part.
+    // The whole character that ends before (left) or starts at `at`, or the byte there if the token has only
+    // a part.
     size_t begin = at;
     if (left)
       for (begin = at - 1; begin > 0 && unicode::isContinuation(s[begin]);)
@@ -294,7 +298,8 @@ void Builder::addAdjacent() {
   }
   std::vector<uint64_t> bits(pairs.size() / 4 + 1); // 16 bits a pair: one false alarm in 16
   for (uint64_t pair : pairs) {
-    uint32_t bit = adjacentBit(static_cast<uint32_t>(pair >> 32), static_cast<uint32_t>(pair), bits.size() * 64);
+    uint32_t bit =
+        adjacentBit(static_cast<uint32_t>(pair >> 32), static_cast<uint32_t>(pair), bits.size() * 64);
     bits[bit / 64] |= uint64_t{1} << bit % 64;
   }
   put(Section::Adjacent, bits);
@@ -306,8 +311,8 @@ Result<> Builder::addModel() {
   case ModelKind::Bpe:
     for (const MergeSpec &merge : spec.merges)
       if (std::max({merge.left, merge.right, merge.result}) >= spec.tokens.size())
-        return fail("merge: expected ids below {}, found {}, {} and {}", spec.tokens.size(), merge.left, merge.right,
-                    merge.result);
+        return fail("merge: expected ids below {}, found {}, {} and {}", spec.tokens.size(), merge.left,
+                    merge.right, merge.result);
     if (!spec.ranks.empty()) {
       config.flags |= ModelRankedTokens;
       std::vector<uint32_t> ranks = spec.ranks;
@@ -340,14 +345,10 @@ Result<> Builder::addModel() {
   return {};
 }
 
-Result<> Builder::addAround(const std::vector<std::string> &names, Section which) {
-  std::vector<uint32_t> around;
-  for (const std::string &name : names) {
-    int32_t id = idOf(name);
-    if (id < 0)
-      return fail("post-processor: expected a token of the vocabulary, found \"{}\"", name);
-    around.push_back(static_cast<uint32_t>(id));
-  }
+Result<> Builder::addAround(const std::vector<uint32_t> &around, Section which) {
+  for (uint32_t id : around)
+    if (id >= strings.size() || flags[id] & TokenAbsent)
+      return fail("post-processor: expected the id of a token, found {} (there are {})", id, strings.size());
   put(which, around);
   return {};
 }
@@ -367,7 +368,8 @@ std::vector<uint8_t> Builder::assemble() const {
   std::vector<uint8_t> blob(at);
   std::memcpy(blob.data(), &header, sizeof header);
   for (size_t i = 0; i < static_cast<size_t>(Section::Count); ++i)
-    std::copy(sections[i].begin(), sections[i].end(), blob.begin() + static_cast<ptrdiff_t>(header.ranges[i].offset));
+    std::copy(sections[i].begin(), sections[i].end(),
+              blob.begin() + static_cast<ptrdiff_t>(header.ranges[i].offset));
   return blob;
 }
 
@@ -384,22 +386,25 @@ Result<std::vector<uint8_t>> Builder::run() {
                  (spec.decoders.empty() ? ModelJoinSpaces : 0u);
   addTexts();
   if (Result<> done = addTokens(); !done)
-    return std::unexpected(done.error());
+    return tl::unexpected(done.error());
   if (Result<> done = addAddedTokens(); !done)
-    return std::unexpected(done.error());
+    return tl::unexpected(done.error());
   config.tokens = static_cast<uint32_t>(strings.size());
   config.bos = spec.bos.empty() ? -1 : idOf(spec.bos);
   config.eos = spec.eos.empty() ? -1 : idOf(spec.eos);
   config.pad = spec.pad.empty() ? -1 : idOf(spec.pad);
   addVocabulary();
   if (Result<> done = addModel(); !done)
-    return std::unexpected(done.error());
+    return tl::unexpected(done.error());
   if (Result<> done = addAround(spec.before, Section::Prefix); !done)
-    return std::unexpected(done.error());
+    return tl::unexpected(done.error());
   if (Result<> done = addAround(spec.after, Section::Suffix); !done)
-    return std::unexpected(done.error());
+    return tl::unexpected(done.error());
   put(Section::Config, std::vector<TokenizerConfig>{config});
-  return assemble();
+  std::vector<uint8_t> blob = assemble();
+  if (Result<Tokenizer> check = Tokenizer::open(std::as_bytes(std::span(blob))); !check)
+    return tl::unexpected(check.error());
+  return blob;
 }
 
 } // namespace

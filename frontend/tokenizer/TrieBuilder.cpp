@@ -41,7 +41,8 @@ public:
       for (size_t c = 0; c < children.size(); ++c) {
         uint32_t child = base + children[c].first;
         nodes[child].parent = node;
-        work.push_back({child, children[c].second, c + 1 < children.size() ? children[c + 1].second : end, depth + 1});
+        work.push_back(
+            {child, children[c].second, c + 1 < children.size() ? children[c + 1].second : end, depth + 1});
       }
     }
     while (nodes.back().parent == emptySlot)

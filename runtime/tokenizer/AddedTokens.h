@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Finds added tokens in a text: the leftmost, and of those the longest, as Hugging Face's AddedVocabulary does.
+// Finds added tokens in a text: the leftmost, and of those the longest, as Hugging Face's AddedVocabulary
+// does.
 #ifndef SINTER_RUNTIME_TOKENIZER_ADDEDTOKENS_H
 #define SINTER_RUNTIME_TOKENIZER_ADDEDTOKENS_H
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The layout of a compiled tokenizer: one position-independent block of bytes that is mapped and used in place.
-// frontend/tokenizer writes it, Tokenizer::open reads it. All integers are little-endian; sections start at
-// multiples of 16. The bytes may come from anywhere: whoever follows an index found in the block checks it.
+// The layout of a compiled tokenizer: one position-independent block of bytes that is mapped and used in
+// place. frontend/tokenizer writes it, Tokenizer::open reads it. All integers are little-endian; sections
+// start at multiples of 16. The bytes may come from anywhere: whoever follows an index found in the block
+// checks it.
 #ifndef SINTER_RUNTIME_TOKENIZER_BLOB_H
 #define SINTER_RUNTIME_TOKENIZER_BLOB_H
 
@@ -78,14 +79,14 @@ struct TokenizerConfig {
   uint32_t model; // ModelKind
   uint32_t flags; // ModelFlag
   uint32_t tokens;
-  int32_t unknown;        // id or -1
-  int32_t bos, eos, pad;  // ids or -1, for the caller
-  uint32_t maxProbe;      // longest probe sequence in the hash tables
-  uint32_t prefixOffset;  // continuing_subword_prefix, in Text
+  int32_t unknown;       // id or -1
+  int32_t bos, eos, pad; // ids or -1, for the caller
+  uint32_t maxProbe;     // longest probe sequence in the hash tables
+  uint32_t prefixOffset; // continuing_subword_prefix, in Text
   uint32_t prefixSize;
-  uint32_t suffixOffset;  // end_of_word_suffix, in Text
+  uint32_t suffixOffset; // end_of_word_suffix, in Text
   uint32_t suffixSize;
-  double unknownScore;    // Unigram
+  double unknownScore; // Unigram
 };
 
 inline constexpr uint32_t emptySlot = 0xFFFFFFFFu;
@@ -114,7 +115,17 @@ struct AddedEntry {
 /// What a step of normalisation, pre-tokenisation or decoding does. `a` and `b` are bytes in Text.
 enum class StepKind : uint32_t {
   // normalizers
-  Nfc, Nfd, Nfkc, Nfkd, Lowercase, StripText, StripAccents, Prepend, Replace, ReplaceRegex, CharsMap,
+  Nfc,
+  Nfd,
+  Nfkc,
+  Nfkd,
+  Lowercase,
+  StripText,
+  StripAccents,
+  Prepend,
+  Replace,
+  ReplaceRegex,
+  CharsMap,
   ByteLevelText,
   // pre-tokenizers
   AddPrefixSpace, // ByteLevel's
@@ -122,12 +133,19 @@ enum class StepKind : uint32_t {
   SplitRegex,     // a: pattern; option: Behaviour | invert << 8
   SplitString,    // a: the string; option as above
   Digits,         // option: 1 when every digit stands alone
-  Whitespace, WhitespaceSplit,
-  Punctuation,    // option: Behaviour
-  Metaspace,      // a: replacement; option: PrependScheme | split << 8
-  ByteLevelMap,   // text to the byte alphabet
+  Whitespace,
+  WhitespaceSplit,
+  Punctuation,  // option: Behaviour
+  Metaspace,    // a: replacement; option: PrependScheme | split << 8
+  ByteLevelMap, // text to the byte alphabet
   // decoders
-  DecodeByteLevel, DecodeMetaspace, DecodeReplace, DecodeByteFallback, DecodeFuse, DecodeStrip, DecodeBpe,
+  DecodeByteLevel,
+  DecodeMetaspace,
+  DecodeReplace,
+  DecodeByteFallback,
+  DecodeFuse,
+  DecodeStrip,
+  DecodeBpe,
   DecodeWordPiece,
 };
 

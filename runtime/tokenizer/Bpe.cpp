@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Short words are merged by scanning for the first merge, long ones with a heap (n log n). A word is cut where no
-// token can reach over before anything else is done: merging is local, so the parts can be encoded (and
-// remembered) one by one.
+// Short words are merged by scanning for the first merge, long ones with a heap (n log n). A word is cut
+// where no token can reach over before anything else is done: merging is local, so the parts can be encoded
+// (and remembered) one by one.
 #include "runtime/tokenizer/Bpe.h"
 #include "runtime/tokenizer/Unicode.h"
 #include <algorithm>
@@ -26,8 +26,9 @@ bool isLower(char c) { return c >= 'a' && c <= 'z'; }
 
 BpeModel::BpeModel(const BlobHeader *blob)
     : vocabulary(blob), config(section<TokenizerConfig>(blob, Section::Config).data()),
-      slots(section<uint64_t>(blob, Section::MergeSlots)), results(section<uint32_t>(blob, Section::MergeResults)),
-      ranks(section<uint32_t>(blob, Section::Ranks)), adjacent(section<uint64_t>(blob, Section::Adjacent)),
+      slots(section<uint64_t>(blob, Section::MergeSlots)),
+      results(section<uint32_t>(blob, Section::MergeResults)), ranks(section<uint32_t>(blob, Section::Ranks)),
+      adjacent(section<uint64_t>(blob, Section::Adjacent)),
       byteIds(section<int32_t>(blob, Section::ByteIds).data()) {
   std::span<const char> text = section<char>(blob, Section::Text);
   wordPrefix = {text.data() + config->prefixOffset, config->prefixSize};
@@ -126,7 +127,8 @@ void BpeModel::encodeUncached(std::string_view word, Scratch &scratch, std::vect
       ids.push_back(symbol.id);
 }
 
-bool BpeModel::addByteTokens(std::string_view text, uint32_t begin, std::vector<Scratch::Symbol> &symbols) const {
+bool BpeModel::addByteTokens(std::string_view text, uint32_t begin,
+                             std::vector<Scratch::Symbol> &symbols) const {
   for (char c : text)
     if (byteIds[static_cast<unsigned char>(c)] < 0)
       return false;

@@ -17,13 +17,16 @@ void replaceAll(std::string &text, std::string_view from, std::string_view to) {
 }
 
 int hexDigit(char c) {
-  return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+  return c >= '0' && c <= '9'   ? c - '0'
+         : c >= 'a' && c <= 'f' ? c - 'a' + 10
+         : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                : -1;
 }
 
 /// WordPiece's clean-up of English punctuation, in its order.
 void cleanUp(std::string &text) {
   constexpr std::string_view pairs[][2] = {
-      {" .", "."},     {" ?", "?"},           {" !", "!"},   {" ,", ","},     {" ' ", "'"},    {" n't", "n't"},
+      {" .", "."},   {" ?", "?"},           {" !", "!"},   {" ,", ","},     {" ' ", "'"},   {" n't", "n't"},
       {" 'm", "'m"}, {" do not", " don't"}, {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"}};
   for (const auto &pair : pairs)
     replaceAll(text, pair[0], pair[1]);
@@ -68,7 +71,8 @@ Result<Decoder> Decoder::open(const BlobHeader *blob) {
     if (kind < StepKind::DecodeByteLevel || kind > StepKind::DecodeWordPiece)
       return fail("tokenizer tables: expected a decoder, found a step of kind {}", step.kind);
     if (fused && (kind != StepKind::DecodeStrip || step.option >> 16))
-      return fail("tokenizer tables: expected only Strip from the left behind Fuse, found a step of kind {}", step.kind);
+      return fail("tokenizer tables: expected only Strip from the left behind Fuse, found a step of kind {}",
+                  step.kind);
     if (a.empty() && (kind == StepKind::DecodeMetaspace || kind == StepKind::DecodeStrip))
       return fail("tokenizer tables: expected a character for the step of kind {}, found none", step.kind);
     fused |= kind == StepKind::DecodeFuse;
@@ -78,7 +82,8 @@ Result<Decoder> Decoder::open(const BlobHeader *blob) {
 }
 
 void Decoder::applyToToken(const Step &step, bool first, bool last, std::string &token) const {
-  std::string_view a = stepText(strings, step.aOffset, step.aSize), b = stepText(strings, step.bOffset, step.bSize);
+  std::string_view a = stepText(strings, step.aOffset, step.aSize),
+                   b = stepText(strings, step.bOffset, step.bSize);
   switch (static_cast<StepKind>(step.kind)) {
   case StepKind::DecodeByteLevel:
     if (!byteStrings)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs at build time: writes UnicodeTable.inc, the two-level table of Unicode categories that splitting needs.
-// One byte a code point: the category in the low five bits, `changesUnderNfc` in the highest.
+// Runs at build time: writes UnicodeTable.inc, the two-level table of Unicode categories that splitting
+// needs. One byte a code point: the category in the low five bits, `changesUnderNfc` in the highest.
 #include "runtime/tokenizer/Unicode16.h"
 #include <array>
 #include <cstdio>
@@ -41,9 +41,9 @@ std::set<int> findNfcUnsafe() {
     if (parts.size() == 1 && parts[0] == c)
       continue;
     std::vector<int32_t> composed = parts;
-    utf8proc_ssize_t n = utf8proc_normalize_utf32(
-        composed.data(), static_cast<utf8proc_ssize_t>(composed.size()),
-        static_cast<utf8proc_option_t>(UTF8PROC_COMPOSE | UTF8PROC_STABLE));
+    utf8proc_ssize_t n =
+        utf8proc_normalize_utf32(composed.data(), static_cast<utf8proc_ssize_t>(composed.size()),
+                                 static_cast<utf8proc_option_t>(UTF8PROC_COMPOSE | UTF8PROC_STABLE));
     if (!(n == 1 && composed[0] == c))
       unsafe.insert(c);
     for (size_t i = 1; i < parts.size(); ++i) // whatever may follow a first part may join it

@@ -16,9 +16,9 @@ namespace {
 
 void appendForm(std::string &out, std::string_view text, int options) {
   utf8proc_uint8_t *result = nullptr;
-  utf8proc_ssize_t size =
-      utf8proc_map(reinterpret_cast<const utf8proc_uint8_t *>(text.data()), static_cast<utf8proc_ssize_t>(text.size()),
-                   &result, static_cast<utf8proc_option_t>(options | UTF8PROC_STABLE));
+  utf8proc_ssize_t size = utf8proc_map(reinterpret_cast<const utf8proc_uint8_t *>(text.data()),
+                                       static_cast<utf8proc_ssize_t>(text.size()), &result,
+                                       static_cast<utf8proc_option_t>(options | UTF8PROC_STABLE));
   if (size >= 0)
     out.append(reinterpret_cast<const char *>(result), static_cast<size_t>(size));
   else
@@ -144,7 +144,7 @@ Result<Normalizer> Normalizer::open(const BlobHeader *blob) {
     if (kind == StepKind::ReplaceRegex) {
       Result<Regex> compiled = Regex::compile(stepText(result.strings, step.aOffset, step.aSize));
       if (!compiled)
-        return std::unexpected(compiled.error());
+        return tl::unexpected(compiled.error());
       regex = *compiled;
     }
     result.regexes.push_back(regex);
@@ -152,7 +152,8 @@ Result<Normalizer> Normalizer::open(const BlobHeader *blob) {
   return result;
 }
 
-std::string_view Normalizer::run(std::string_view text, std::string &a, std::string &b, bool &frontRemoved) const {
+std::string_view Normalizer::run(std::string_view text, std::string &a, std::string &b,
+                                 bool &frontRemoved) const {
   std::string *out = &a, *other = &b;
   for (size_t i = 0; i < steps.size(); ++i) {
     out->clear();
@@ -166,7 +167,8 @@ std::string_view Normalizer::run(std::string_view text, std::string &a, std::str
 
 bool Normalizer::apply(size_t index, std::string_view text, std::string &out, bool &frontRemoved) const {
   const Step &step = steps[index];
-  std::string_view a = stepText(strings, step.aOffset, step.aSize), b = stepText(strings, step.bOffset, step.bSize);
+  std::string_view a = stepText(strings, step.aOffset, step.aSize),
+                   b = stepText(strings, step.bOffset, step.bSize);
   if (text.empty())
     return false;
   switch (static_cast<StepKind>(step.kind)) {
@@ -189,7 +191,8 @@ bool Normalizer::apply(size_t index, std::string_view text, std::string &out, bo
     size_t begin = 0, end = text.size();
     while (step.option & 1 && begin < end && category(decode(text.data() + begin).code) & Space)
       begin += charSize(text[begin]);
-    while (step.option & 2 && end > begin && category(decode(text.data() + charBefore(text, end)).code) & Space)
+    while (step.option & 2 && end > begin &&
+           category(decode(text.data() + charBefore(text, end)).code) & Space)
       end = charBefore(text, end);
     frontRemoved |= begin > 0;
     out.append(text.substr(begin, end - begin));
@@ -229,7 +232,8 @@ bool Normalizer::apply(size_t index, std::string_view text, std::string &out, bo
 }
 
 std::optional<std::string_view> Normalizer::lookUp(std::string_view text) const {
-  // A darts-clone trie: offset in bits 10 and up (shifted by 8 if bit 9), leaf flag in bit 8, label in the low byte.
+  // A darts-clone trie: offset in bits 10 and up (shifted by 8 if bit 9), leaf flag in bit 8, label in the
+  // low byte.
   auto unit = [&](size_t i) {
     uint32_t u = 0x80000000u; // no label is equal to this
     if (i < mapUnits.size() / 4)

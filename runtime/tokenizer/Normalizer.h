@@ -24,7 +24,8 @@ public:
   std::string_view run(std::string_view text, std::string &a, std::string &b, bool &frontRemoved) const;
 
 private:
-  /// Appends what step `index` makes of `text` to `out`; false if that is `text` itself and nothing was appended.
+  /// Appends what step `index` makes of `text` to `out`; false if that is `text` itself and nothing was
+  /// appended.
   bool apply(size_t index, std::string_view text, std::string &out, bool &frontRemoved) const;
   void mapChars(std::string_view text, std::string &out) const;
   std::optional<std::string_view> lookUp(std::string_view text) const;

@@ -41,7 +41,8 @@ bool isPunctuation(uint32_t c) {
 using Part = PreTokenizer::Scratch::Part;
 
 /// Parts for every character that `is` holds for, and for what lies between them.
-template <typename Is> void matchChars(std::string_view text, size_t begin, size_t end, Is is, std::vector<Part> &parts) {
+template <typename Is>
+void matchChars(std::string_view text, size_t begin, size_t end, Is is, std::vector<Part> &parts) {
   size_t last = begin;
   for (size_t i = begin; i < end;) {
     Char c = decode(text.data() + i);
@@ -120,7 +121,7 @@ Result<PreTokenizer> PreTokenizer::open(const BlobHeader *blob) {
     if (kind == StepKind::SplitRegex) {
       Result<Regex> compiled = Regex::compile(a);
       if (!compiled)
-        return std::unexpected(compiled.error());
+        return tl::unexpected(compiled.error());
       regex = *compiled;
     }
     result.regexes.push_back(regex);
@@ -133,7 +134,8 @@ Result<PreTokenizer> PreTokenizer::open(const BlobHeader *blob) {
   return result;
 }
 
-void PreTokenizer::metaspace(const Step &step, std::string_view text, const Piece &piece, Scratch &scratch) const {
+void PreTokenizer::metaspace(const Step &step, std::string_view text, const Piece &piece,
+                             Scratch &scratch) const {
   std::string_view mark = stepText(strings, step.aOffset, step.aSize);
   std::string &out = scratch.nextText;
   size_t begin = out.size();
@@ -167,7 +169,8 @@ void PreTokenizer::metaspace(const Step &step, std::string_view text, const Piec
   addPieces(scratch.parts, Behaviour::MergedWithNext, whole, scratch.nextPieces);
 }
 
-void PreTokenizer::splitPiece(size_t index, std::string_view text, const Piece &piece, Scratch &scratch) const {
+void PreTokenizer::splitPiece(size_t index, std::string_view text, const Piece &piece,
+                              Scratch &scratch) const {
   const Step &step = steps[index];
   std::vector<Part> &parts = scratch.parts;
   parts.clear();
@@ -245,7 +248,8 @@ void PreTokenizer::apply(size_t index, std::string_view &text, Scratch &scratch)
   const Step &step = steps[index];
   scratch.nextPieces.clear();
   auto kind = static_cast<StepKind>(step.kind);
-  bool rewrites = kind == StepKind::Metaspace || kind == StepKind::ByteLevelMap || kind == StepKind::AddPrefixSpace;
+  bool rewrites =
+      kind == StepKind::Metaspace || kind == StepKind::ByteLevelMap || kind == StepKind::AddPrefixSpace;
   if (!rewrites) {
     for (const Piece &piece : scratch.pieces)
       splitPiece(index, text, piece, scratch);

@@ -34,8 +34,8 @@ public:
     std::vector<Part> parts;
   };
 
-  /// Calls use(std::string_view word, const char *textEnd) for every piece of `text`, in order. `first`: the text
-  /// begins where the original does.
+  /// Calls use(std::string_view word, const char *textEnd) for every piece of `text`, in order. `first`: the
+  /// text begins where the original does.
   template <typename Use> void run(std::string_view text, bool first, Scratch &scratch, Use use) const {
     if (text.empty())
       return;

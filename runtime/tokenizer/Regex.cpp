@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The interface to libpcre2-8. A match that runs out of the just-in-time stack is repeated by the interpreter,
-// whose memory is the heap, without limits: what matches never depends on the size of a stack.
+// The interface to libpcre2-8. A match that runs out of the just-in-time stack is repeated by the
+// interpreter, whose memory is the heap, without limits: what matches never depends on the size of a stack.
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include "runtime/tokenizer/Regex.h"
 #include "runtime/tokenizer/Unicode.h"
@@ -23,7 +23,8 @@ Result<Regex> Regex::compile(std::string_view pattern) {
   PCRE2_SIZE offset = 0;
   auto code = std::make_shared<Code>();
   code->code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern.data()), pattern.size(),
-                             PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C, &error, &offset, nullptr);
+                             PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C, &error,
+                             &offset, nullptr);
   if (!code->code) {
     char message[256] = "";
     pcre2_get_error_message(error, reinterpret_cast<PCRE2_UCHAR *>(message), sizeof message);

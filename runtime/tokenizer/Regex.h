@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A regular expression for splitting and replacing, by PCRE2 with its just-in-time compiler. For expressions that
-// have no splitter of their own; frontend/tokenizer rewrites Oniguruma's syntax to PCRE2's.
+// A regular expression for splitting and replacing, by PCRE2 with its just-in-time compiler. For expressions
+// that have no splitter of their own; frontend/tokenizer rewrites Oniguruma's syntax to PCRE2's.
 #ifndef SINTER_RUNTIME_TOKENIZER_REGEX_H
 #define SINTER_RUNTIME_TOKENIZER_REGEX_H
 

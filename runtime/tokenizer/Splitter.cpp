@@ -9,8 +9,8 @@ namespace {
 #define SINTER_CONTRACTIONS "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
 #define SINTER_TAIL "|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
 #define SINTER_PUNCTUATION "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*"
-#define SINTER_CASED(behind)                                                                                  \
-  "[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]+" behind             \
+#define SINTER_CASED(behind)                                                                                 \
+  "[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]+" behind         \
   "|[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]*" behind
 
 struct Spelling {
@@ -20,18 +20,21 @@ struct Spelling {
 
 // The first spelling of each kind is the one splitterPattern() gives.
 constexpr Spelling spellings[] = {
-    {SplitterKind::Gpt2, "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"},
+    {SplitterKind::Gpt2,
+     "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"},
     {SplitterKind::Gpt2, "'(?:[sdmt]|ll|ve|re)| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"},
-    {SplitterKind::Gpt2, "'(?:[sdmt]|ll|ve|re)| ?\\p{L}++| ?\\p{N}++| ?[^\\s\\p{L}\\p{N}]++|\\s++$|\\s+(?!\\S)|\\s"},
+    {SplitterKind::Gpt2,
+     "'(?:[sdmt]|ll|ve|re)| ?\\p{L}++| ?\\p{N}++| ?[^\\s\\p{L}\\p{N}]++|\\s++$|\\s+(?!\\S)|\\s"},
     {SplitterKind::Llama3,
      SINTER_CONTRACTIONS "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}" SINTER_PUNCTUATION SINTER_TAIL},
-    {SplitterKind::Llama3,
-     "'(?i:[sdmt]|ll|ve|re)|[^\\r\\n\\p{L}\\p{N}]?+\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]++[\\r\\n]*" SINTER_TAIL},
+    {SplitterKind::Llama3, "'(?i:[sdmt]|ll|ve|re)|[^\\r\\n\\p{L}\\p{N}]?+\\p{L}+|\\p{N}{1,3}| "
+                           "?[^\\s\\p{L}\\p{N}]++[\\r\\n]*" SINTER_TAIL},
     {SplitterKind::Qwen2,
      SINTER_CONTRACTIONS "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}" SINTER_PUNCTUATION SINTER_TAIL},
     {SplitterKind::Qwen35, SINTER_CONTRACTIONS "|[^\\r\\n\\p{L}\\p{N}]?[\\p{L}\\p{M}]+|\\p{N}"
                                                "| ?[^\\s\\p{L}\\p{M}\\p{N}]+[\\r\\n]*" SINTER_TAIL},
-    {SplitterKind::O200k, SINTER_CASED(SINTER_CONTRACTIONS "?") "|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*" SINTER_TAIL},
+    {SplitterKind::O200k,
+     SINTER_CASED(SINTER_CONTRACTIONS "?") "|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*" SINTER_TAIL},
     {SplitterKind::Tekken, SINTER_CASED("") "|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*" SINTER_TAIL},
     {SplitterKind::Cl100kAnyDigits,
      SINTER_CONTRACTIONS "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}+" SINTER_PUNCTUATION SINTER_TAIL},

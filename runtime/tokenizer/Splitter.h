@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The regular expressions that the byte-level tokenizers of known models split text with, each as a function
-// that finds where the match at a position ends. Every one of them matches at every position, so a text is cut
-// into matches without gaps. Checked against PCRE2 in test/runtime/tokenizer.
+// that finds where the match at a position ends. Every one of them matches at every position, so a text is
+// cut into matches without gaps. Checked against PCRE2 in test/runtime/tokenizer.
 #ifndef SINTER_RUNTIME_TOKENIZER_SPLITTER_H
 #define SINTER_RUNTIME_TOKENIZER_SPLITTER_H
 
@@ -120,7 +120,8 @@ struct CasedWord {
   const char *end;
   bool lower; // by the first alternative: ends in the lower set
 };
-/// "[Lu Lt Lm Lo M]*[Ll Lm Lo M]+" or else "[Lu Lt Lm Lo M]+[Ll Lm Lo M]*" at p; end is p where neither matches.
+/// "[Lu Lt Lm Lo M]*[Ll Lm Lo M]+" or else "[Lu Lt Lm Lo M]+[Ll Lm Lo M]*" at p; end is p where neither
+/// matches.
 inline CasedWord casedWord(const char *p, const char *end) {
   constexpr Set upper = Lu | Lt | Lm | Lo | Mark, lower = Ll | Lm | Lo | Mark;
   const char *u = p, *both = nullptr; // both: behind the last character of the run that is in both sets
@@ -138,7 +139,8 @@ inline CasedWord casedWord(const char *p, const char *end) {
   return both ? CasedWord{both, true} : CasedWord{u, false};
 }
 
-/// o200k's first two alternatives: "[^\r\nLN]?" and a cased word, then a contraction; p where they do not match.
+/// o200k's first two alternatives: "[^\r\nLN]?" and a cased word, then a contraction; p where they do not
+/// match.
 template <Rules rules> const char *cased(const char *p, const char *end, Next first) {
   const char *e = p;
   if (first.set & Letter) {
@@ -146,7 +148,8 @@ template <Rules rules> const char *cased(const char *p, const char *end, Next fi
   } else if (!(first.set & Number) && !isNewline(*p)) {
     CasedWord behind = casedWord(p + first.size, end);
     if (first.set & Mark && !behind.lower)
-      e = casedWord(p, end).end; // the first alternative without its optional character comes before the second
+      e = casedWord(p, end)
+              .end; // the first alternative without its optional character comes before the second
     else if (behind.end != p + first.size)
       e = behind.end;
   }
@@ -216,7 +219,8 @@ template <Rules rules> const char *match(const char *p, const char *end) {
 } // namespace splitter
 
 /// Calls use(size_t begin, size_t end) for every match of `kind` in text[begin, end), in order.
-template <typename Use> void split(SplitterKind kind, std::string_view text, size_t begin, size_t end, Use use) {
+template <typename Use>
+void split(SplitterKind kind, std::string_view text, size_t begin, size_t end, Use use) {
   auto run = [&]<splitter::Rules rules>() {
     const char *base = text.data(), *p = base + begin, *stop = base + end;
     while (p != stop) {

@@ -33,15 +33,16 @@ Result<const BlobHeader *> checkHeader(std::span<const std::byte> blob) {
   if (std::memcmp(header->magic, tokenizerMagic, sizeof tokenizerMagic) != 0)
     return fail("tokenizer tables: expected to begin with SINTOK, found other bytes");
   if (header->version != tokenizerVersion || header->sections != static_cast<uint32_t>(Section::Count))
-    return fail("tokenizer tables: expected version {} with {} sections, found version {} with {}", tokenizerVersion,
-                static_cast<uint32_t>(Section::Count), header->version, header->sections);
+    return fail("tokenizer tables: expected version {} with {} sections, found version {} with {}",
+                tokenizerVersion, static_cast<uint32_t>(Section::Count), header->version, header->sections);
   if (header->size != blob.size())
-    return fail("tokenizer tables: expected {} bytes as the header says, found {}", header->size, blob.size());
+    return fail("tokenizer tables: expected {} bytes as the header says, found {}", header->size,
+                blob.size());
   for (size_t i = 0; i < static_cast<size_t>(Section::Count); ++i) {
     const SectionRange &range = header->ranges[i];
     if (range.offset % 16 != 0 || range.offset > blob.size() || range.size > blob.size() - range.offset)
-      return fail("tokenizer tables: expected section {} inside {} bytes, found offset {} and size {}", i, blob.size(),
-                  range.offset, range.size);
+      return fail("tokenizer tables: expected section {} inside {} bytes, found offset {} and size {}", i,
+                  blob.size(), range.offset, range.size);
   }
   return header;
 }
@@ -84,8 +85,8 @@ Result<> checkSizes(const BlobHeader *header) {
     return fail("tokenizer tables: expected a model of kind 0 to 2, found {}", config.model);
   if (!isId(config.unknown) || !isId(config.bos) || !isId(config.eos) || !isId(config.pad) ||
       (model != ModelKind::Bpe && config.unknown < 0))
-    return fail("tokenizer tables: expected special ids below {}, found {}, {}, {}, {}", tokens, config.unknown,
-                config.bos, config.eos, config.pad);
+    return fail("tokenizer tables: expected special ids below {}, found {}, {}, {}, {}", tokens,
+                config.unknown, config.bos, config.eos, config.pad);
   for (Section which : {Section::Prefix, Section::Suffix})
     for (uint32_t id : section<uint32_t>(header, which))
       if (id >= tokens)
@@ -108,8 +109,8 @@ Result<> checkTexts(const BlobHeader *header) {
       for (std::string_view s :
            {stepText(text, step.aOffset, step.aSize), stepText(text, step.bOffset, step.bSize)})
         if (validUtf8Prefix(s) != s.size())
-          return fail("tokenizer tables: expected UTF-8 in a step of kind {}, found an invalid byte at {}", step.kind,
-                      validUtf8Prefix(s));
+          return fail("tokenizer tables: expected UTF-8 in a step of kind {}, found an invalid byte at {}",
+                      step.kind, validUtf8Prefix(s));
   return {};
 }
 
@@ -142,10 +143,10 @@ Tokenizer::~Tokenizer() = default;
 Result<Tokenizer> Tokenizer::open(std::span<const std::byte> blob) {
   Result<const BlobHeader *> header = checkHeader(blob);
   if (!header)
-    return std::unexpected(header.error());
+    return tl::unexpected(header.error());
   for (auto check : {checkSizes, checkTexts})
     if (Result<> checked = check(*header); !checked)
-      return std::unexpected(checked.error());
+      return tl::unexpected(checked.error());
   auto impl = std::make_unique<Impl>();
   impl->header = *header;
   impl->config = section<TokenizerConfig>(*header, Section::Config).data();
@@ -154,15 +155,15 @@ Result<Tokenizer> Tokenizer::open(std::span<const std::byte> blob) {
   impl->normalTokens = AddedTokens(*header, Section::NormalTrie);
   Result<Normalizer> normalizer = Normalizer::open(*header);
   if (!normalizer)
-    return std::unexpected(normalizer.error());
+    return tl::unexpected(normalizer.error());
   impl->normalizer = std::move(*normalizer);
   Result<PreTokenizer> preTokenizer = PreTokenizer::open(*header);
   if (!preTokenizer)
-    return std::unexpected(preTokenizer.error());
+    return tl::unexpected(preTokenizer.error());
   impl->preTokenizer = std::move(*preTokenizer);
   Result<Decoder> decoder = Decoder::open(*header);
   if (!decoder)
-    return std::unexpected(decoder.error());
+    return tl::unexpected(decoder.error());
   impl->decoder = std::move(*decoder);
   impl->bpe = BpeModel(*header);
   impl->unigram = UnigramModel(*header);
@@ -208,7 +209,8 @@ void Tokenizer::Impl::encodeSegment(std::string_view text, bool first, bool spec
   encodePlain(text.substr(done), first && done == 0, work, ids);
 }
 
-void Tokenizer::encode(std::string_view text, bool addSpecial, bool parseSpecial, std::vector<int32_t> &ids) const {
+void Tokenizer::encode(std::string_view text, bool addSpecial, bool parseSpecial,
+                       std::vector<int32_t> &ids) const {
   std::unique_ptr<Workspace> work(impl->spare.exchange(nullptr, std::memory_order_acquire));
   if (!work)
     work = std::make_unique<Workspace>();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Text to token ids and back, exactly as Hugging Face's tokenizers do it, from tables that frontend/tokenizer made
-// at compile time. The tables are used where they lie: opening costs neither parsing nor copying.
+// Text to token ids and back, exactly as Hugging Face's tokenizers do it, from tables that frontend/tokenizer
+// made at compile time. The tables are used where they lie: opening costs neither parsing nor copying.
 #ifndef SINTER_RUNTIME_TOKENIZER_TOKENIZER_H
 #define SINTER_RUNTIME_TOKENIZER_TOKENIZER_H
 
@@ -18,22 +18,23 @@ namespace sinter {
 
 class Tokenizer {
 public:
-  /// Opens compiled tables; `blob` must be aligned to 8 bytes and outlive the tokenizer. An error says what in it
-  /// is damaged. Any bytes may be given: what open() accepts is safe to use.
+  /// Opens compiled tables; `blob` must be aligned to 8 bytes and outlive the tokenizer. An error says what
+  /// in it is damaged. Any bytes may be given: what open() accepts is safe to use.
   static Result<Tokenizer> open(std::span<const std::byte> blob);
   Tokenizer(Tokenizer &&) noexcept;
   Tokenizer &operator=(Tokenizer &&) noexcept;
   ~Tokenizer();
 
-  /// The ids of `text`. Ill-formed UTF-8 is read as Python's errors='replace' does. `addSpecial`: with what the
-  /// post-processor puts around a text (a begin token, ...). `parseSpecial`: text that spells a special token is
-  /// that token; otherwise it is plain text. At most 2 GiB of text. Safe from several threads at once.
+  /// The ids of `text`. Ill-formed UTF-8 is read as Python's errors='replace' does. `addSpecial`: with what
+  /// the post-processor puts around a text (a begin token, ...). `parseSpecial`: text that spells a special
+  /// token is that token; otherwise it is plain text. At most 2 GiB of text. Safe from several threads at
+  /// once.
   std::vector<int32_t> encode(std::string_view text, bool addSpecial = true, bool parseSpecial = true) const;
   /// The same, appended.
   void encode(std::string_view text, bool addSpecial, bool parseSpecial, std::vector<int32_t> &ids) const;
 
-  /// The tokens' bytes as the decoder joins them. Unlike in Python, half a character is not replaced by U+FFFD.
-  /// Ids that no token has are left out.
+  /// The tokens' bytes as the decoder joins them. Unlike in Python, half a character is not replaced by
+  /// U+FFFD. Ids that no token has are left out.
   std::string decode(std::span<const int32_t> ids, bool skipSpecial = false) const;
 
   /// The bytes a token adds to a text that it does not begin.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Viterbi over byte positions, with ties and unknown characters as Hugging Face's encode_optimized has them: the
-// first path found wins, an unknown character costs 10 more than the worst token, a run of them is one token.
+// Viterbi over byte positions, with ties and unknown characters as Hugging Face's encode_optimized has them:
+// the first path found wins, an unknown character costs 10 more than the worst token, a run of them is one
+// token.
 #include "runtime/tokenizer/Unigram.h"
 #include "runtime/tokenizer/Unicode.h"
 
@@ -8,7 +9,8 @@ namespace sinter {
 
 UnigramModel::UnigramModel(const BlobHeader *blob)
     : vocabulary(blob), trie(section<TrieNode>(blob, Section::VocabularyTrie)),
-      config(section<TokenizerConfig>(blob, Section::Config).data()), scores(section<double>(blob, Section::Scores)),
+      config(section<TokenizerConfig>(blob, Section::Config).data()),
+      scores(section<double>(blob, Section::Scores)),
       byteIds(section<int32_t>(blob, Section::ByteIds).data()) {}
 
 void UnigramModel::addToken(std::string_view text, std::vector<int32_t> &ids) const {

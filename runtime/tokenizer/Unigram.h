@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The unigram model: of all ways to write a piece as tokens, the one with the greatest sum of log-probabilities.
+// The unigram model: of all ways to write a piece as tokens, the one with the greatest sum of
+// log-probabilities.
 #ifndef SINTER_RUNTIME_TOKENIZER_UNIGRAM_H
 #define SINTER_RUNTIME_TOKENIZER_UNIGRAM_H
 

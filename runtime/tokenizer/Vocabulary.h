@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The tokens of a compiled tokenizer: string of an id, id of a string. Every index read from the block is checked.
+// The tokens of a compiled tokenizer: string of an id, id of a string. Every index read from the block is
+// checked.
 #ifndef SINTER_RUNTIME_TOKENIZER_VOCABULARY_H
 #define SINTER_RUNTIME_TOKENIZER_VOCABULARY_H
 
@@ -12,8 +13,9 @@ public:
   Vocabulary() = default;
   explicit Vocabulary(const BlobHeader *blob)
       : config(section<TokenizerConfig>(blob, Section::Config).data()),
-        offsets(section<uint32_t>(blob, Section::Offsets).data()), strings(section<char>(blob, Section::Strings)),
-        flags(section<uint8_t>(blob, Section::Flags).data()), table(section<uint32_t>(blob, Section::Vocabulary)) {}
+        offsets(section<uint32_t>(blob, Section::Offsets).data()),
+        strings(section<char>(blob, Section::Strings)), flags(section<uint8_t>(blob, Section::Flags).data()),
+        table(section<uint32_t>(blob, Section::Vocabulary)) {}
 
   uint32_t size() const { return config->tokens; }
   bool has(int64_t id) const { return id >= 0 && id < config->tokens && !(flags[id] & TokenAbsent); }
