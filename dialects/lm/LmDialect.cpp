@@ -8,6 +8,19 @@
 using namespace mlir;
 using namespace sinter::lm;
 
+/// The names of tensors in the source of a parameter: ["a", "b"].
+static ParseResult parseTensorNames(AsmParser &parser, SmallVector<StringAttr> &names) {
+  return parser.parseCommaSeparatedList(AsmParser::Delimiter::Square, [&] {
+    return parser.parseAttribute(names.emplace_back());
+  });
+}
+
+static void printTensorNames(AsmPrinter &printer, ArrayRef<StringAttr> names) {
+  printer << "[";
+  llvm::interleaveComma(names, printer);
+  printer << "]";
+}
+
 #include "dialects/lm/LmDialect.cpp.inc"
 #include "dialects/lm/LmEnums.cpp.inc"
 #define GET_ATTRDEF_CLASSES

@@ -38,7 +38,7 @@ def Lm_SourceAttr : AttrDef<Lm_Dialect, "Source"> {
     DefaultValuedParameter<"int64_t", "0">:$firstRow,
     DefaultValuedParameter<"::sinter::lm::RowOrder", "::sinter::lm::RowOrder::plain">:$order,
     DefaultValuedParameter<"int64_t", "0">:$heads);
-  let assemblyFormat = "`<` struct($tensors, $transposed, $firstRow, $order, $heads) `>`";
+  let assemblyFormat = "`<` struct(custom<TensorNames>($tensors), $transposed, $firstRow, $order, $heads) `>`";
 }
 
 def Lm_ParameterOp : Lm_Op<"parameter", [Symbol]> {
