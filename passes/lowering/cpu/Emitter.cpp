@@ -47,6 +47,11 @@ Value Emitter::equal(Value x, Value y) {
 Value Emitter::select(Value condition, Value x, Value y) {
   return b.createOrFold<arith::SelectOp>(loc, condition, x, y);
 }
+Value Emitter::alignDown(Value value, int64_t unit) {
+  return b.createOrFold<arith::AndIOp>(loc, value, constant(-unit));
+}
+Value Emitter::toI32(Value value) { return arith::TruncIOp::create(b, loc, i32(), value); }
+Value Emitter::toFloat(Value value) { return arith::SIToFPOp::create(b, loc, f32(), value); }
 Value Emitter::toIndex(Value value) {
   return b.createOrFold<arith::IndexCastOp>(loc, b.getIndexType(), value);
 }
@@ -68,6 +73,13 @@ Value Emitter::constantI(Type type, int64_t value) {
 }
 Value Emitter::splat(Value scalar, int64_t n) {
   return vector::BroadcastOp::create(b, loc, vec(n, scalar.getType()), scalar);
+}
+Value Emitter::iota(int64_t n, Type element) {
+  SmallVector<Attribute> numbers;
+  for (int64_t i = 0; i < n; ++i)
+    numbers.push_back(isa<FloatType>(element) ? Attribute(b.getFloatAttr(element, static_cast<double>(i)))
+                                              : Attribute(b.getIntegerAttr(element, i)));
+  return arith::ConstantOp::create(b, loc, DenseElementsAttr::get(vec(n, element), numbers));
 }
 Value Emitter::addF(Value x, Value y) { return arith::AddFOp::create(b, loc, x, y); }
 Value Emitter::subF(Value x, Value y) { return arith::SubFOp::create(b, loc, x, y); }

@@ -66,6 +66,11 @@ public:
   mlir::Value less(mlir::Value a, mlir::Value b);
   mlir::Value equal(mlir::Value a, mlir::Value b);
   mlir::Value select(mlir::Value condition, mlir::Value a, mlir::Value b);
+  /// value rounded down to a multiple of a power of two.
+  mlir::Value alignDown(mlir::Value value, int64_t unit);
+  mlir::Value toI32(mlir::Value value);
+  /// As f32.
+  mlir::Value toFloat(mlir::Value value);
   mlir::Value toIndex(mlir::Value value);
   mlir::Value fromIndex(mlir::Value value);
 
@@ -74,6 +79,8 @@ public:
   mlir::Value zeros(int64_t n) { return constantF(vec(n), 0); }
   mlir::Value constantI(mlir::Type type, int64_t value);
   mlir::Value splat(mlir::Value scalar, int64_t n);
+  /// 0, 1, ..., n - 1.
+  mlir::Value iota(int64_t n, mlir::Type element);
   mlir::Value addF(mlir::Value a, mlir::Value b);
   mlir::Value subF(mlir::Value a, mlir::Value b);
   mlir::Value mulF(mlir::Value a, mlir::Value b);

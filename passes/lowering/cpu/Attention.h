@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the forms of attention share: sizes, scores and masks. Scores are exponents of 2:
+// log2(e) * (cap(scale * q.k) - slope * (position - t)).
+#ifndef SINTER_PASSES_LOWERING_CPU_ATTENTION_H
+#define SINTER_PASSES_LOWERING_CPU_ATTENTION_H
+
+#include "passes/lowering/cpu/Frame.h"
+
+namespace sinter::cpu {
+
+/// A piece of a row that fits a register: `n` elements from `first` on; the last of a row may be short.
+struct Segment {
+  int64_t first, n;
+};
+llvm::SmallVector<Segment> segmentsOf(int64_t length, int64_t lanes);
+
+/// A score that stands for "not visible": far below every score, and 2^(x - maximum) of it is 0 or harmless.
+inline constexpr double invisible = -1.0e30;
+
+struct AttentionShape {
+  explicit AttentionShape(kernel::AttentionOp op);
+
+  mutable kernel::AttentionOp op; // operations have no const accessors
+  int64_t heads, keyHeads, group; // group: query heads that share a key head
+  int64_t keySize, valueSize;     // of one head
+  int64_t window;
+  mlir::Type element; // of the cache
+
+  /// Query elements times this make the products that finishScore takes.
+  double queryFactor() const;
+  bool hasSlopes() const { return op.getSlopes() != nullptr; }
+  /// Products of query and keys (a vector) -> scores. `distance`: t - position as f32 vector, `slope`: vector of
+  /// slope * log2(e); both only with slopes.
+  mlir::Value finishScore(Emitter &e, mlir::Value products, mlir::Value slope, mlir::Value distance) const;
+  /// slope of a query head (i64) times log2(e), in n lanes; null without slopes.
+  mlir::Value slopeOf(Frame &frame, mlir::Value head, int64_t n) const;
+  /// Copies one head of a query row to `destination`, times queryFactor().
+  void copyQuery(Frame &frame, mlir::Value row, mlir::Value head, mlir::Value destination) const;
+  /// Where the keys and values of a head (i64) of the slot of `row` begin.
+  mlir::Value keysOf(Frame &frame, mlir::Value row, mlir::Value head) const;
+  mlir::Value valuesOf(Frame &frame, mlir::Value row, mlir::Value head) const;
+  /// First key that a row at `position` sees.
+  mlir::Value firstKey(Emitter &e, mlir::Value position) const;
+};
+
+} // namespace sinter::cpu
+
+#endif // SINTER_PASSES_LOWERING_CPU_ATTENTION_H
