@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+// config.json and generation_config.json: what all architectures share, and RoPE.
+#include "frontend/ExportConfig.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+namespace sinter {
+namespace {
+
+/// The numbers of a small F32 vector.
+std::vector<float> vectorOf(const GgufTensor &tensor) {
+  std::vector<float> numbers(static_cast<size_t>(tensor.shape.back()));
+  if (tensor.format->isFloat() && tensor.format->dequantize && tensor.shape.size() == 1)
+    tensor.format->dequantize(tensor.bytes, numbers.data());
+  return numbers;
+}
+
+void addReals(JsonWriter &json, const std::vector<float> &numbers) {
+  json.beginArray();
+  for (float number : numbers)
+    json.value(number);
+  json.endArray();
+}
+
+/// `name` from a token's number in the tokenizer's metadata; null where there is none.
+Result<> addToken(JsonWriter &json, std::string_view name, const Gguf &gguf, std::string_view key) {
+  Result<std::optional<int64_t>> token = gguf.findAs<int64_t>(key);
+  if (!token)
+    return tl::unexpected(token.error());
+  json.key(name);
+  *token ? json.value(**token) : json.null();
+  return {};
+}
+
+} // namespace
+
+int64_t ConfigBuilder::integer(std::string_view key) {
+  Result<int64_t> value = gguf.get<int64_t>(prefix + std::string(key));
+  if (!value && !error)
+    error = value.error();
+  return value.value_or(0);
+}
+
+int64_t ConfigBuilder::integer(std::string_view key, int64_t otherwise) {
+  return has(key) ? integer(key) : otherwise;
+}
+
+void ConfigBuilder::copyReal(std::string_view name, std::string_view key) {
+  Result<double> value = gguf.get<double>(prefix + std::string(key));
+  if (!value && !error)
+    error = value.error();
+  json.key(name).value(static_cast<float>(value.value_or(0)));
+}
+
+void ConfigBuilder::copyRealIfPresent(std::string_view name, std::string_view key) {
+  if (has(key))
+    copyReal(name, key);
+}
+
+void ConfigBuilder::copyIntegerIfPresent(std::string_view name, std::string_view key) {
+  if (has(key))
+    copyInteger(name, key);
+}
+
+int64_t ConfigBuilder::headSize() {
+  if (has("attention.key_length"))
+    return integer("attention.key_length");
+  return integer("embedding_length") / std::max<int64_t>(integer("attention.head_count"), 1);
+}
+
+void ConfigBuilder::addDecoder() {
+  copyInteger("hidden_size", "embedding_length");
+  copyInteger("intermediate_size", "feed_forward_length");
+  copyInteger("num_hidden_layers", "block_count");
+  copyInteger("num_attention_heads", "attention.head_count");
+  json.key("num_key_value_heads").value(integer("attention.head_count_kv", integer("attention.head_count")));
+  copyInteger("max_position_embeddings", "context_length");
+}
+
+void ConfigBuilder::addRope() {
+  // An absent base is 10000 for llama.cpp and for transformers.
+  if (has("rope.freq_base"))
+    copyReal("rope_theta", "rope.freq_base");
+  else
+    json.key("rope_theta").value(10000.0);
+  if (const GgufTensor *factors = gguf.tensor("rope_freqs.weight"))
+    return addLlama3Scaling(*factors);
+  if (hasTensor("rope_factors_long.weight") && hasTensor("rope_factors_short.weight"))
+    return addLongRope();
+
+  std::string key = prefix + "rope.scaling.type";
+  Result<std::string> type = gguf.getOr<std::string>(key, "none");
+  if (!type || (*type != "none" && *type != "linear" && *type != "yarn")) {
+    if (!error)
+      error = type ? fail("{}: metadata key '{}': expected none, linear or yarn, found \"{}\"", gguf.path(),
+                          key, *type)
+                         .value()
+                   : type.error();
+    return;
+  }
+  if (*type == "none")
+    return;
+  json.key("rope_scaling").beginObject().key("rope_type").value(*type);
+  copyReal("factor", "rope.scaling.factor");
+  copyIntegerIfPresent("original_max_position_embeddings", "rope.scaling.original_context_length");
+  copyRealIfPresent("beta_fast", "rope.scaling.yarn_beta_fast");
+  copyRealIfPresent("beta_slow", "rope.scaling.yarn_beta_slow");
+  json.endObject();
+}
+
+/// The file holds the factor of each frequency, not the four numbers they were computed from. All Llama 3
+/// models share three of them, and the fourth is the largest factor; the rest of the tensor must agree.
+void ConfigBuilder::addLlama3Scaling(const GgufTensor &tensor) {
+  constexpr double low = 1, high = 4, context = 8192;
+  std::vector<float> factors = vectorOf(tensor);
+  double factor = *std::ranges::max_element(factors);
+  Result<double> base = gguf.getOr<double>(prefix + "rope.freq_base", 10000);
+  for (size_t i = 0; base && i < factors.size(); ++i) {
+    double length =
+        2 * std::numbers::pi * std::pow(*base, static_cast<double>(i) / static_cast<double>(factors.size()));
+    double smooth = std::clamp((context / length - low) / (high - low), 0.0, 1.0);
+    double expected = 1 / ((1 - smooth) / factor + smooth);
+    if (std::abs(factors[i] - expected) > 1e-4 * expected && !error) {
+      error = Error{
+          fmt::format("{}: tensor 'rope_freqs.weight' at [{}] (byte {}): expected {} as of Llama 3 with a "
+                      "factor of {}, found {}",
+                      gguf.path(), i, tensor.offset, expected, factor, factors[i])};
+      return;
+    }
+  }
+  json.key("rope_scaling").beginObject().key("rope_type").value("llama3").key("factor").value(factor);
+  json.key("low_freq_factor").value(low).key("high_freq_factor").value(high);
+  json.key("original_max_position_embeddings").value(static_cast<int64_t>(context)).endObject();
+}
+
+void ConfigBuilder::addLongRope() {
+  copyIntegerIfPresent("original_max_position_embeddings", "rope.scaling.original_context_length");
+  json.key("rope_scaling").beginObject().key("type").value("longrope").key("rope_type").value("longrope");
+  json.key("long_factor");
+  addReals(json, vectorOf(*gguf.tensor("rope_factors_long.weight")));
+  json.key("short_factor");
+  addReals(json, vectorOf(*gguf.tensor("rope_factors_short.weight")));
+  json.endObject();
+}
+
+void ConfigBuilder::addPartialRotary(std::string_view name) {
+  if (!has("rope.dimension_count"))
+    return;
+  double share = static_cast<double>(integer("rope.dimension_count")) /
+                 static_cast<double>(std::max<int64_t>(headSize(), 1));
+  json.key(name).value(share);
+}
+
+Result<std::string> makeConfig(const Gguf &gguf, const ExportArchitecture &architecture) {
+  const GgufTensor *embedding = gguf.tensor("token_embd.weight");
+  if (!embedding)
+    return fail("{}: expected tensor 'token_embd.weight', found none of this name", gguf.path());
+  ConfigBuilder config(gguf, architecture);
+  JsonWriter &json = config.json;
+  json.beginObject().key("architectures").beginArray().value(architecture.className).endArray();
+  json.key("model_type").value(architecture.modelType);
+  json.key("torch_dtype").value("float32");
+  json.key("vocab_size").value(embedding->shape.front());
+  json.key("tie_word_embeddings").value(gguf.tensor("output.weight") == nullptr);
+  for (auto [name, key] : {std::pair("bos_token_id", "tokenizer.ggml.bos_token_id"),
+                           std::pair("eos_token_id", "tokenizer.ggml.eos_token_id"),
+                           std::pair("pad_token_id", "tokenizer.ggml.padding_token_id")})
+    if (Result<> added = addToken(json, name, gguf, key); !added)
+      return tl::unexpected(added.error());
+  architecture.describe(config);
+  if (config.error)
+    return tl::unexpected(*config.error);
+  return json.endObject().take() + "\n";
+}
+
+Result<std::string> makeGenerationConfig(const Gguf &gguf) {
+  JsonWriter json(2);
+  json.beginObject();
+  if (Result<> added = addToken(json, "bos_token_id", gguf, "tokenizer.ggml.bos_token_id"); !added)
+    return tl::unexpected(added.error());
+  std::vector<int64_t> ends;
+  for (const char *key : {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id"}) {
+    Result<std::optional<int64_t>> token = gguf.findAs<int64_t>(key);
+    if (!token)
+      return tl::unexpected(token.error());
+    if (*token && std::ranges::find(ends, **token) == ends.end())
+      ends.push_back(**token);
+  }
+  json.key("eos_token_id").beginArray();
+  for (int64_t end : ends)
+    json.value(end);
+  return json.endArray().endObject().take() + "\n";
+}
+
+} // namespace sinter

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+// From the tensors of a GGUF file to transformers' state dict: names, and the order of rows where llama.cpp's
+// converter changed it.
+#include "frontend/ExportArchitecture.h"
+
+#include <charconv>
+#include <numeric>
+
+namespace sinter {
+namespace {
+
+/// A GGUF tensor's name taken apart: "blk.12.attn_q.weight" is layer 12, pattern "blk.#.attn_q", ".weight".
+struct NameParts {
+  std::string pattern, ending;
+  int64_t layer = -1;
+};
+
+NameParts takeApart(std::string_view name) {
+  NameParts parts;
+  size_t dot = name.rfind('.');
+  if (dot != std::string_view::npos && (name.substr(dot) == ".weight" || name.substr(dot) == ".bias")) {
+    parts.ending = name.substr(dot);
+    name = name.substr(0, dot);
+  }
+  constexpr std::string_view block = "blk.";
+  if (name.starts_with(block)) {
+    const char *digits = name.data() + block.size(), *end = name.data() + name.size();
+    auto [rest, error] = std::from_chars(digits, end, parts.layer);
+    if (error == std::errc() && rest != end && *rest == '.') {
+      parts.pattern = "blk.#" + std::string(rest, end);
+      return parts;
+    }
+    parts.layer = -1;
+  }
+  parts.pattern = name;
+  return parts;
+}
+
+std::string replaced(std::string_view pattern, char placeholder, int64_t number) {
+  std::string text(pattern);
+  if (size_t at = text.find(placeholder); at != std::string::npos)
+    text.replace(at, 1, std::to_string(number));
+  return text;
+}
+
+std::vector<int64_t> allRows(int64_t count) {
+  std::vector<int64_t> rows(static_cast<size_t>(count));
+  std::iota(rows.begin(), rows.end(), 0);
+  return rows;
+}
+
+/// llama.cpp's Llama rotates neighbours, transformers rotates halves: row (head, j, i) of the file, i in {0,
+/// 1}, is row (head, i, j) of transformers (LlamaModel.permute in convert_hf_to_gguf.py).
+std::vector<int64_t> unpermuted(int64_t count, int64_t heads) {
+  int64_t size = count / heads, half = size / 2;
+  std::vector<int64_t> rows;
+  for (int64_t head = 0; head < heads; ++head)
+    for (int64_t i = 0; i < 2; ++i)
+      for (int64_t j = 0; j < half; ++j)
+        rows.push_back(head * size + 2 * j + i);
+  return rows;
+}
+
+/// The file has all of Q, then K, then V; transformers (GPT-NeoX, BLOOM) has the three of a head together.
+std::vector<int64_t> merged(int64_t count, int64_t heads) {
+  int64_t size = count / (3 * heads);
+  std::vector<int64_t> rows;
+  for (int64_t head = 0; head < heads; ++head)
+    for (int64_t part = 0; part < 3; ++part)
+      for (int64_t i = 0; i < size; ++i)
+        rows.push_back((part * heads + head) * size + i);
+  return rows;
+}
+
+/// What is computed from config.json and therefore has no place in a state dict.
+bool isComputed(std::string_view name) {
+  return name == "rope_freqs.weight" || name == "rope_factors_long.weight" ||
+         name == "rope_factors_short.weight";
+}
+
+class Planner {
+public:
+  Planner(const Gguf &gguf, const ExportArchitecture &architecture)
+      : gguf(gguf), architecture(architecture) {}
+
+  Result<> readHeads() {
+    std::string prefix = std::string(architecture.gguf) + ".attention.head_count";
+    Result<int64_t> count = gguf.get<int64_t>(prefix);
+    Result<int64_t> keyCount = count ? gguf.getOr<int64_t>(prefix + "_kv", *count) : count;
+    if (!keyCount)
+      return tl::unexpected(keyCount.error());
+    heads = *count;
+    keyHeads = *keyCount;
+    if (heads < 1 || keyHeads < 1)
+      return fail("{}: metadata key '{}': expected at least one head, found {} and {}", gguf.path(), prefix,
+                  heads, keyHeads);
+    return {};
+  }
+
+  Result<> add(const Weight &weight) {
+    if (isComputed(weight.name))
+      return {};
+    if (!weight.format->dequantize)
+      return fail("{}: tensor '{}' (byte {}): expected a type that can be read, found {}; {}", weight.file,
+                  weight.name, weight.offset, weight.typeName, howToConvert());
+    NameParts parts = takeApart(weight.name);
+    const TensorName *name = nullptr;
+    for (const TensorName &known : architecture.names)
+      if (known.gguf == parts.pattern)
+        name = &known;
+    if (!name)
+      return fail(
+          "{}: tensor '{}' (byte {}): expected a tensor of architecture {}, found one without counterpart in "
+          "transformers",
+          weight.file, weight.name, weight.offset, architecture.gguf);
+    std::string target = replaced(name->transformers, '#', parts.layer) + parts.ending;
+    if (target.find('@') != std::string::npos)
+      return addExperts(weight, target);
+    return addOne(weight, parts, std::move(target));
+  }
+
+  std::vector<ExportedTensor> tensors;
+
+private:
+  const Gguf &gguf;
+  const ExportArchitecture &architecture;
+  int64_t heads = 0, keyHeads = 0;
+
+  Result<> addOne(const Weight &weight, const NameParts &parts, std::string target) {
+    ExportedTensor tensor{std::move(target), weight.shape, &weight, {}, 0, false};
+    if (weight.shape.size() > 2)
+      return fail("{}: tensor '{}' (byte {}): expected a vector or matrix, found shape {}", weight.file,
+                  weight.name, weight.offset, shapeText(weight.shape));
+    int64_t outputs = weight.shape.front();
+    auto divides = [&](int64_t parts) -> Result<> {
+      if (outputs % parts != 0)
+        return fail("{}: tensor '{}' (byte {}): expected a first length that {} divides, found shape {}",
+                    weight.file, weight.name, weight.offset, parts, shapeText(weight.shape));
+      return {};
+    };
+
+    // The outermost length is what heads divide: rows of a matrix, numbers of a bias.
+    std::vector<int64_t> order = allRows(outputs);
+    bool isQuery = parts.pattern == "blk.#.attn_q", isKey = parts.pattern == "blk.#.attn_k";
+    if (architecture.permutedHeads && (isQuery || isKey)) {
+      int64_t count = isQuery ? heads : keyHeads;
+      if (Result<> even = divides(2 * count); !even)
+        return even;
+      order = unpermuted(outputs, count);
+    } else if (architecture.mergedHeads && parts.pattern == "blk.#.attn_qkv") {
+      if (Result<> even = divides(3 * heads); !even)
+        return even;
+      order = merged(outputs, heads);
+    }
+    tensor.rows = std::move(order);
+    tensor.transposed = architecture.transposed && parts.layer >= 0 && weight.shape.size() == 2;
+    if (tensor.transposed)
+      std::swap(tensor.shape[0], tensor.shape[1]);
+    if (architecture.shiftedNorms && parts.pattern.ends_with("norm") && parts.ending == ".weight")
+      tensor.added = -1;
+    tensors.push_back(std::move(tensor));
+    return {};
+  }
+
+  /// One tensor of shape [experts, rows, columns] becomes one an expert.
+  Result<> addExperts(const Weight &weight, const std::string &target) {
+    if (weight.shape.size() != 3)
+      return fail("{}: tensor '{}' (byte {}): expected a shape of [experts, rows, columns], found {}",
+                  weight.file, weight.name, weight.offset, shapeText(weight.shape));
+    for (int64_t expert = 0; expert < weight.shape[0]; ++expert) {
+      ExportedTensor tensor{
+          replaced(target, '@', expert), {weight.shape[1], weight.shape[2]}, &weight, {}, 0, false};
+      tensor.rows.resize(static_cast<size_t>(weight.shape[1]));
+      std::iota(tensor.rows.begin(), tensor.rows.end(), expert * weight.shape[1]);
+      tensors.push_back(std::move(tensor));
+    }
+    return {};
+  }
+};
+
+} // namespace
+
+Result<std::vector<ExportedTensor>> planTensors(const Gguf &gguf, const WeightSource &source,
+                                                const ExportArchitecture &architecture) {
+  Planner planner(gguf, architecture);
+  if (Result<> heads = planner.readHeads(); !heads)
+    return tl::unexpected(heads.error());
+  for (const Weight &weight : source.weights())
+    if (Result<> added = planner.add(weight); !added)
+      return tl::unexpected(added.error());
+  return std::move(planner.tensors);
+}
+
+} // namespace sinter
