@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+// The prefill form of kernel.matmul against naive products: all formats, odd sizes, all remainders of rows.
+#include "test/execute/MatmulCase.h"
+
+#include <cstring>
+#include <gtest/gtest.h>
+
+namespace sinter::test {
+namespace {
+
+const std::vector<std::string> simpleFormats = {"q8_0", "q4_0", "q4_1", "q5_0", "q5_1"};
+const std::vector<std::string> superFormats = {"q2_k", "q3_k", "q4_k", "q5_k", "q6_k"};
+const std::vector<std::string> floatFormats = {"f32", "f16", "bf16"};
+
+class PrefillMatmul : public testing::TestWithParam<cpu::Isa> {
+protected:
+  void SetUp() override {
+    if (!canRun(GetParam()))
+      GTEST_SKIP() << "this machine does not run " << cpu::nameOf(GetParam()).str();
+  }
+  static MatmulCase tiled(MatmulCase c, int64_t rowsPerTile, int64_t columnsPerTile) {
+    c.rowsPerTile = rowsPerTile;
+    c.columnsPerTile = columnsPerTile;
+    c.schedule = "rows_per_tile = " + std::to_string(rowsPerTile);
+    if (columnsPerTile)
+      c.schedule += ", columns_per_tile = " + std::to_string(columnsPerTile);
+    return c;
+  }
+  /// One kernel, several numbers of rows.
+  void check(MatmulCase c, std::vector<int64_t> rows, int64_t pieces = 1) {
+    KernelRunner runner(c.text(), GetParam());
+    if (!runner)
+      return;
+    for (int64_t n : rows) {
+      c.rows = n;
+      MatmulData(c, 1).check(runner, std::min(pieces, c.tiles()));
+    }
+  }
+};
+
+TEST_P(PrefillMatmul, ComputesEveryFormatWithAnyNumberOfRows) {
+  for (const std::string &format : floatFormats)
+    check(tiled({.format = format, .outputs = 100, .inputs = 75}, 32, 0), {1, 7, 33, 64});
+  for (const std::string &format : simpleFormats)
+    check(tiled({.format = format, .outputs = 100, .inputs = 96, .left = LeftKind::Q8}, 32, 0), {1, 7, 33, 64});
+  for (const std::string &format : superFormats)
+    check(tiled({.format = format, .outputs = 100, .inputs = 512, .left = LeftKind::Q8}, 32, 0), {1, 7, 33, 64});
+}
+
+TEST_P(PrefillMatmul, SplitsRowsAndColumnsIntoTiles) {
+  for (const char *format : {"f32", "q8_0", "q4_1"}) {
+    MatmulCase c{.format = format, .outputs = 64 * 5, .inputs = 64};
+    c.ranges = {{0, 192, 64}, {192, 256, 64}, {256, 320, 16}};
+    for (int64_t columns : {64, 96, 17}) // the others cut groups
+      check(tiled(c, 16, columns), {15, 40}, 5);
+  }
+}
+
+TEST_P(PrefillMatmul, QuantisesFloatRowsAndRunsARegion) {
+  for (const char *format : {"q4_0", "q6_k", "bf16"}) {
+    check(tiled({.format = format, .outputs = 64, .inputs = 256}, 16, 32), {20});
+    check(tiled({.format = format, .outputs = 64, .inputs = 256, .left = LeftKind::Region}, 16, 32), {20}, 2);
+  }
+  check(tiled({.format = "f16", .outputs = 64, .inputs = 96, .left = LeftKind::Q8}, 16, 32), {20});
+}
+
+TEST_P(PrefillMatmul, MultipliesTwoWeightsInOneEpilogue) {
+  check(tiled({.format = "q4_1", .outputs = 160, .inputs = 64, .weights = 2}, 32, 64), {3, 70});
+}
+
+TEST_P(PrefillMatmul, HandlesGroupsThatAreNoMultipleOfAPanel) {
+  MatmulCase c{.format = "f16", .outputs = 7 * 24 + 10, .inputs = 40};
+  c.ranges = {{0, 168, 24}, {168, 178, 5}};
+  check(tiled(c, 16, 24), {1, 18}, 4);
+}
+
+TEST_P(PrefillMatmul, TakesOtherRegisterTiles) {
+  for (const char *format : {"f32", "q8_0", "q5_k"}) {
+    MatmulCase c = tiled({.format = format, .outputs = 112, .inputs = 256}, 24, 64);
+    c.schedule += ", tile_rows = 2, tile_columns = 48";
+    check(c, {1, 2, 31}, 2);
+  }
+}
+
+TEST_P(PrefillMatmul, GivesARowTheSameBitsAsDecode) {
+  for (const char *format : {"f32", "f16", "bf16", "q8_0", "q4_1", "q5_1", "q6_k"}) {
+    MatmulCase many = tiled({.format = format, .rows = 29, .outputs = 80, .inputs = 256}, 16, 48);
+    MatmulCase one{.format = format, .outputs = 80, .inputs = 256};
+    KernelRunner prefill(many.text(), GetParam()), decode(one.text(), GetParam());
+    ASSERT_TRUE(prefill && decode);
+    MatmulData data(many, 1);
+    std::vector<float> all = data.run(prefill);
+    for (int64_t row = 0; row < many.rows; ++row) {
+      MatmulData single(one, 1);
+      std::memcpy(single.leftBytes.data(), data.leftBytes.data() + row * 256 * 4, 256 * 4);
+      std::vector<float> alone = single.run(decode);
+      EXPECT_EQ(std::memcmp(alone.data(), &all[row * 80], 80 * 4), 0) << format << " row " << row;
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(, PrefillMatmul, testing::Values(cpu::Isa::Avx2, cpu::Isa::Avx512, cpu::Isa::Amx),
+                         [](const auto &info) { return cpu::nameOf(info.param).str(); });
+
+} // namespace
+} // namespace sinter::test
