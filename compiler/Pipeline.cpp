@@ -80,6 +80,8 @@ void addStage(OpPassManager &passes, Stage stage, const PipelineOptions &options
     pipeline.add(createLmToKernelPass(kernels));
     // Regions repeat loads and constants: one of each.
     pipeline.addOn<kernel::FuncOp>(createCSEPass());
+    // The grids of launches follow from schedules: before anything reads them.
+    pipeline.add(createChooseSchedulesPass());
     break;
   }
   case Stage::Memory:

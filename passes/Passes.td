@@ -67,6 +67,10 @@ def LmToKernelPass : Pass<"lm-to-kernel", "::mlir::ModuleOp"> {
     Option<"decodeRows", "decode-rows", "int64_t", "16", "Rows of a decode step at most">];
 }
 
+def ChooseSchedulesPass : Pass<"kernel-choose-schedules", "::mlir::ModuleOp"> {
+  let summary = "Cuts matmuls into tiles: whole rows of the step in decode, blocks of rows in prefill";
+}
+
 def PlanMemoryPass : Pass<"kernel-plan-memory", "::sinter::kernel::EntryOp"> {
   let summary = "Gives every activation buffer its place in the arena, by the launches it lives between";
 }

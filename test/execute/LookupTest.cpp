@@ -10,15 +10,16 @@ namespace sinter::test {
 namespace {
 
 TEST(Lookup, GivesRowsOfEveryFormat) {
-  for (const char *format : {"f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "q5_0", "q5_1", "q2_k", "q3_k", "q4_k",
-                             "q5_k", "q6_k"}) {
+  for (const char *format : {"f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "q5_0", "q5_1", "q2_k", "q3_k",
+                             "q4_k", "q5_k", "q6_k"}) {
     MatmulCase c{.format = format, .outputs = 37, .inputs = 512};
     MatmulData data(c, 1);
-    std::string text = fmt::format("kernel.func @lookup(%w: !kernel.weight<37x512, {0}>, %y: !kernel.rows<512xf32>) {{\n"
-                                   "kernel.rows over(rows) {{\n^bb0(%row: index):\n%t = kernel.token %row\n"
-                                   "%v = kernel.lookup %w[%t] : !kernel.weight<37x512, {0}>, vector<512xf32>\n"
-                                   "kernel.store %v, %y[%row] : vector<512xf32>, !kernel.rows<512xf32>\n}}\n}}\n",
-                                   format);
+    std::string text =
+        fmt::format("kernel.func @lookup(%w: !kernel.weight<37x512, {0}>, %y: !kernel.rows<512xf32>) {{\n"
+                    "kernel.rows over(rows) {{\n^bb0(%row: index):\n%t = kernel.token %row\n"
+                    "%v = kernel.lookup %w[%t] : !kernel.weight<37x512, {0}>, vector<512xf32>\n"
+                    "kernel.store %v, %y[%row] : vector<512xf32>, !kernel.rows<512xf32>\n}}\n}}\n",
+                    format);
     for (cpu::Isa isa : {cpu::Isa::Avx2, cpu::Isa::Avx512}) {
       if (!canRun(isa))
         continue;
@@ -34,8 +35,10 @@ TEST(Lookup, GivesRowsOfEveryFormat) {
       for (size_t row = 0; row < tokens.size(); ++row)
         for (int64_t k = 0; k < 512; ++k) {
           float want = data.weights[0][tokens[row] * 512 + k], found = result.as<float>()[row * 512 + k];
-          // scale * integer and the minimum may be one operation here: half a unit in the last place of either.
-          ASSERT_NEAR(found, want, 3e-7 * (1 + std::abs(want))) << format << " row " << tokens[row] << " column " << k;
+          // scale * integer and the minimum may be one operation here: half a unit in the last place of
+          // either.
+          ASSERT_NEAR(found, want, 3e-7 * (1 + std::abs(want)))
+              << format << " row " << tokens[row] << " column " << k;
         }
     }
   }

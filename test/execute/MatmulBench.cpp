@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Measures matmul kernels next to the machine's limits, interleaved in one run, on one thread:
-//   matmul_bench [decode|prefill] [formats...] [isa=avx2|avx512] [schedule=...] [rows=N] [k=N] [n=N] [cols=N] [rpt=N]
+//   matmul_bench [decode|prefill] [formats...] [isa=avx2|avx512] [schedule=...] [rows=N] [k=N] [n=N] [cols=N]
+//   [rpt=N]
 #include "test/execute/MatmulCase.h"
 
 #include <algorithm>
@@ -73,7 +74,9 @@ __attribute__((target("avx2,fma"))) double peak256(bool integers) {
     for (int i = 0; i < n; ++i)
       if (integers)
         asm("vpmaddubsw %1, %1, %%ymm15; vpmaddwd %1, %%ymm15, %%ymm15; vpaddd %%ymm15, %0, %0"
-            : "+x"(v[i]) : "x"(w) : "xmm15");
+            : "+x"(v[i])
+            : "x"(w)
+            : "xmm15");
       else
         asm("vfmadd231ps %1, %1, %0" : "+x"(f[i]) : "x"(a));
   double time = seconds() - start;
@@ -114,7 +117,8 @@ void measure(const Options &o, const std::string &format, cpu::Isa isa) {
   sinter_kernel kernel = runner.find("matmul");
   std::vector<void *> buffers = {data.leftBytes.data()};
   for (AlignedBytes &weight : data.packed) {
-    madvise(reinterpret_cast<void *>((reinterpret_cast<uintptr_t>(weight.data()) + 4095) / 4096 * 4096), weight.size() - 4096, MADV_HUGEPAGE);
+    madvise(reinterpret_cast<void *>((reinterpret_cast<uintptr_t>(weight.data()) + 4095) / 4096 * 4096),
+            weight.size() - 4096, MADV_HUGEPAGE);
     buffers.push_back(weight.data());
   }
   for (AlignedBytes &output : data.outputs)
@@ -139,12 +143,14 @@ void measure(const Options &o, const std::string &format, cpu::Isa isa) {
   double best = *std::min_element(times.begin(), times.end());
   if (o.decode) {
     double bytes = data.weightBytes(), limit = median(limits);
-    fmt::print("{:6} {:6} rows {:3} {:7.1f} MB  {:6.1f} GB/s (best {:.1f}), read {:6.1f} GB/s: {:4.0f}%\n", o.isa, format, c.rows,
-               bytes / 1e6, bytes / median(times) / 1e9, bytes / best / 1e9, limit / 1e9, bytes / median(times) / limit * 100);
+    fmt::print("{:6} {:6} rows {:3} {:7.1f} MB  {:6.1f} GB/s (best {:.1f}), read {:6.1f} GB/s: {:4.0f}%\n",
+               o.isa, format, c.rows, bytes / 1e6, bytes / median(times) / 1e9, bytes / best / 1e9,
+               limit / 1e9, bytes / median(times) / limit * 100);
   } else {
     double limit = *std::max_element(limits.begin(), limits.end());
-    fmt::print("{:6} {:6} {}x{}x{}  {:7.1f} GOP/s (best {:.1f}), peak {:7.1f}: {:4.0f}%\n", o.isa, format, c.rows, c.outputs, c.inputs,
-               flops / median(times) / 1e9, flops / best / 1e9, limit / 1e9, flops / best / limit * 100);
+    fmt::print("{:6} {:6} {}x{}x{}  {:7.1f} GOP/s (best {:.1f}), peak {:7.1f}: {:4.0f}%\n", o.isa, format,
+               c.rows, c.outputs, c.inputs, flops / median(times) / 1e9, flops / best / 1e9, limit / 1e9,
+               flops / best / limit * 100);
   }
   std::fflush(stdout);
 }
@@ -158,7 +164,8 @@ int main(int argc, char **argv) {
   for (int i = 1; i < argc; ++i) {
     std::string word = argv[i];
     size_t equals = word.find('=');
-    std::string key = word.substr(0, equals), value = equals == std::string::npos ? "" : word.substr(equals + 1);
+    std::string key = word.substr(0, equals),
+                value = equals == std::string::npos ? "" : word.substr(equals + 1);
     if (word == "decode" || word == "prefill")
       o.decode = word == "decode";
     else if (key == "isa")

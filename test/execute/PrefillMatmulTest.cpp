@@ -42,9 +42,11 @@ TEST_P(PrefillMatmul, ComputesEveryFormatWithAnyNumberOfRows) {
   for (const std::string &format : floatFormats)
     check(tiled({.format = format, .outputs = 100, .inputs = 75}, 32, 0), {1, 7, 33, 64});
   for (const std::string &format : simpleFormats)
-    check(tiled({.format = format, .outputs = 100, .inputs = 96, .left = LeftKind::Q8}, 32, 0), {1, 7, 33, 64});
+    check(tiled({.format = format, .outputs = 100, .inputs = 96, .left = LeftKind::Q8}, 32, 0),
+          {1, 7, 33, 64});
   for (const std::string &format : superFormats)
-    check(tiled({.format = format, .outputs = 100, .inputs = 512, .left = LeftKind::Q8}, 32, 0), {1, 7, 33, 64});
+    check(tiled({.format = format, .outputs = 100, .inputs = 512, .left = LeftKind::Q8}, 32, 0),
+          {1, 7, 33, 64});
 }
 
 TEST_P(PrefillMatmul, SplitsRowsAndColumnsIntoTiles) {

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// --kernel-choose-schedules: how each matmul is cut into tiles, where nothing has chosen yet.
+//
+//   kernel.matmul ... ranges {...}
+//   ->
+//   kernel.matmul ... schedule <columns_per_tile = 64> ranges {...}                      (used in decode)
+//   kernel.matmul ... schedule <rows_per_tile = 128, columns_per_tile = 64> ranges {...} (prefill only)
+//
+// A decode step takes all its rows in one tile: rows_per_tile stays 0. Tiles hold whole groups of every range
+// and whole panels of weights, so that nothing is computed twice.
+#include "dialects/kernel/WeightLayout.h"
+#include "passes/Passes.h"
+
+#include <numeric>
+
+using namespace mlir;
+
+namespace sinter {
+#define GEN_PASS_DEF_CHOOSESCHEDULESPASS
+#include "passes/Passes.h.inc"
+
+namespace {
+
+/// Tiles of more columns than this are not worth whole groups.
+constexpr int64_t widestTile = 512;
+constexpr int64_t prefillColumns = 64, prefillRows = 128;
+
+/// The least width that every range's groups and the panels divide.
+int64_t wholeGroups(kernel::MatmulOp op) {
+  int64_t width = kernel::panelRows, widest = 1;
+  for (auto range : op.getRanges().getOps<kernel::RangeOp>()) {
+    int64_t group = range.getGroup();
+    width = std::min(std::lcm(width, group), 2 * widestTile);
+    widest = std::max(widest, group);
+  }
+  if (width > widestTile)
+    width = (widest + kernel::panelRows - 1) / kernel::panelRows * kernel::panelRows;
+  return width;
+}
+
+kernel::ScheduleAttr choose(kernel::MatmulOp op, bool decode) {
+  int64_t columns = wholeGroups(op), rows = 0;
+  if (!decode) {
+    rows = prefillRows;
+    columns *= std::max<int64_t>(1, prefillColumns / columns);
+  }
+  return kernel::ScheduleAttr::get(op.getContext(), rows, columns, /*keysPerTile=*/0, /*tileRows=*/0,
+                                   /*tileColumns=*/0, /*streams=*/0, /*prefetch=*/0, /*keyBlock=*/0);
+}
+
+struct ChooseSchedulesPass : impl::ChooseSchedulesPassBase<ChooseSchedulesPass> {
+  void runOnOperation() override {
+    SymbolTable symbols(getOperation());
+    llvm::SmallPtrSet<Operation *, 16> decode;
+    for (auto entry : getOperation().getOps<kernel::EntryOp>())
+      if (entry.getSymName().starts_with("decode"))
+        for (auto launch : entry.getOps<kernel::LaunchOp>())
+          decode.insert(symbols.lookup(launch.getCallee()));
+    for (auto function : getOperation().getOps<kernel::FuncOp>())
+      if (auto matmul = dyn_cast<kernel::MatmulOp>(function.getAnchor().getOperation()))
+        if (!matmul.getScheduleAttr())
+          matmul.setScheduleAttr(choose(matmul, decode.contains(function)));
+  }
+};
+
+} // namespace
+} // namespace sinter
