@@ -7,8 +7,9 @@ namespace sinter {
 
 namespace {
 
-constexpr std::string_view space = "\\p{Z}\\t-\\r\\x{85}", word = "\\p{L}\\p{M}\\p{N}\\p{Pc}",
-                           hex = "0-9A-Fa-f";
+constexpr std::string_view space = "\\p{Z}\\t-\\r\\x{85}", hex = "0-9A-Fa-f";
+constexpr std::string_view word = "\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}\\x{24B6}-\\x{24E9}\\x{1F130}-\\x{1F149}"
+                                  "\\x{1F150}-\\x{1F169}\\x{1F170}-\\x{1F189}";
 
 class Translator {
 public:

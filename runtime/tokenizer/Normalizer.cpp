@@ -2,6 +2,7 @@
 // The steps of normalisation. Unicode's normal forms come from utf8proc, called only for the parts of a text
 // that can change.
 #include "runtime/tokenizer/Normalizer.h"
+#include "runtime/tokenizer/OlderUnicode.h"
 #include "runtime/tokenizer/PreTokenizer.h"
 #include "runtime/tokenizer/Unicode.h"
 #include "runtime/tokenizer/Utf8.h"
@@ -73,8 +74,16 @@ bool toForm(std::string_view text, std::string &out, int options) {
       continue;
     }
     size_t begin = i > done ? i - 1 : i;
-    while (i < text.size() && static_cast<unsigned char>(text[i]) >= 0x80)
-      ++i;
+    while (i < text.size() && static_cast<unsigned char>(text[i]) >= 0x80) {
+      Char c = decode(text.data() + i);
+      if (options & UTF8PROC_COMPAT && isIn(keptCompatibility, c.code)) {
+        out.append(text.substr(done, begin - done));
+        appendForm(out, text.substr(begin, i - begin), options);
+        out.append(text.substr(i, c.size));
+        begin = done = i + c.size;
+      }
+      i += c.size;
+    }
     out.append(text.substr(done, begin - done));
     appendForm(out, text.substr(begin, i - begin), options);
     done = i;
@@ -90,13 +99,16 @@ void appendLower(std::string &out, uint32_t c) {
     out += "i\xCC\x87";
     return;
   }
-  if ((c >= 0x10D50 && c <= 0x10D65)) // Garay, new in Unicode 16
+  // Rust's to_lowercase knows Unicode 17: capitals newer than utf8proc's.
+  if (c >= 0x10D50 && c <= 0x10D65)
     c += 0x20;
+  else if (c >= 0x16EA0 && c <= 0x16EB8)
+    c += 0x1B;
   else if (c == 0xA7CB)
     c = 0x264;
   else if (c == 0xA7DC)
     c = 0x19B;
-  else if (c == 0xA7CC || c == 0xA7DA || c == 0x1C89)
+  else if (c == 0xA7CC || c == 0xA7CE || c == 0xA7D2 || c == 0xA7D4 || c == 0xA7DA || c == 0x1C89)
     c += 1;
   else
     c = static_cast<uint32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(c)));
@@ -201,7 +213,7 @@ bool Normalizer::apply(size_t index, std::string_view text, std::string &out, bo
   case StepKind::StripAccents:
     for (size_t i = 0; i < text.size();) {
       Char c = decode(text.data() + i);
-      if (!(category(c.code) & Mark))
+      if (category(c.code) & Mark ? isIn(keptMarks, c.code) : !isIn(droppedLetters, c.code))
         out.append(text.substr(i, c.size));
       else
         frontRemoved |= i == 0;

@@ -2,6 +2,7 @@
 // The steps of pre-tokenisation. Those that only cut make a new list of pieces; those that change text make a
 // new text, too.
 #include "runtime/tokenizer/PreTokenizer.h"
+#include "runtime/tokenizer/OlderUnicode.h"
 #include <array>
 
 namespace sinter {
@@ -35,7 +36,7 @@ constexpr ByteAlphabet alphabet;
 bool isPunctuation(uint32_t c) {
   if (c < 128)
     return c > 32 && c < 127 && !(category(c) & (Letter | Number));
-  return category(c) & Punctuation;
+  return ((category(c) & Punctuation) && !isIn(notPunctuation, c)) || isIn(alsoPunctuation, c);
 }
 
 using Part = PreTokenizer::Scratch::Part;
@@ -211,7 +212,10 @@ void PreTokenizer::splitPiece(size_t index, std::string_view text, const Piece &
     break;
   }
   case StepKind::Digits:
-    chars([](uint32_t c) { return (category(c) & Number) != 0; });
+    // Rust's is_numeric knows the digits of Unicode 17.
+    chars([](uint32_t c) {
+      return (category(c) & Number) != 0 || (c >= 0x11DE0 && c <= 0x11DE9) || (c >= 0x16FF4 && c <= 0x16FF6);
+    });
     behaviour = step.option ? Behaviour::Isolated : Behaviour::Contiguous;
     break;
   case StepKind::WhitespaceSplit:

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Drives the tokenizer from scripts: `tokenizer-tool MODEL` answers requests on stdin, `tokenizer-tool MODEL
-// FILE...` measures how fast it encodes the files. MODEL is a GGUF file.
+// FILE...` measures how fast it encodes the files. MODEL is a GGUF file or a tokenizer.json.
 //
 // A request is a letter, a u32 and that many bytes; the answer a u32 and that many values. 'e': text to ids,
 // 'E': with what the post-processor adds, 'p': special tokens as plain text; 'd': ids (u32) to bytes, 'D':
 // without special ones.
 #include "frontend/tokenizer/GgufTokenizer.h"
+#include "frontend/tokenizer/TokenizerJson.h"
 #include "runtime/tokenizer/Tokenizer.h"
 #include <algorithm>
 #include <chrono>
@@ -18,13 +19,18 @@ using namespace sinter;
 namespace {
 
 Result<std::vector<uint8_t>> readTables(const std::string &path) {
+  if (path.ends_with(".json")) {
+    Result<Json> json = Json::read(path);
+    if (!json)
+      return tl::unexpected(json.error());
+    Result<TokenizerSpec> spec = readTokenizerJson(json->root());
+    return spec ? buildTokenizerTables(*spec) : tl::unexpected(spec.error());
+  }
   Result<Gguf> file = Gguf::open(path);
   if (!file)
     return tl::unexpected(file.error());
   Result<TokenizerSpec> spec = readGgufTokenizer(*file);
-  if (!spec)
-    return tl::unexpected(spec.error());
-  return buildTokenizerTables(*spec);
+  return spec ? buildTokenizerTables(*spec) : tl::unexpected(spec.error());
 }
 
 template <typename T> void writeVector(const T *data, size_t count) {

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reads tokenizer.json (Hugging Face tokenizers) and what tokenizer_config.json (transformers) changes of it.
+#ifndef SINTER_FRONTEND_TOKENIZER_TOKENIZERJSON_H
+#define SINTER_FRONTEND_TOKENIZER_TOKENIZERJSON_H
+
+#include "frontend/tokenizer/TokenizerSpec.h"
+#include "runtime/files/Json.h"
+
+namespace sinter {
+
+/// The description in a tokenizer.json. Padding and truncation are not part of it. What is not supported
+/// (WordPiece, dropout, the CTC decoder, ...) is an error that names the key.
+Result<TokenizerSpec> readTokenizerJson(JsonValue root);
+
+/// Applies a tokenizer_config.json as transformers does: added_tokens_decoder, the names of bos, eos, unk and
+/// pad, add_bos_token and add_eos_token (either of them replaces the post-processor).
+Result<> applyTokenizerConfig(TokenizerSpec &spec, JsonValue root);
+
+/// The parts of tokenizer.json (TokenizerSteps.cpp), each a list, outer sequences flattened.
+Result<> readNormalizer(JsonValue json, TokenizerSpec &spec);
+Result<> readPreTokenizer(JsonValue json, TokenizerSpec &spec);
+Result<> readDecoder(JsonValue json, TokenizerSpec &spec);
+/// Adds ids outside of what `spec` has around a text already.
+Result<> readPostProcessor(JsonValue json, TokenizerSpec &spec);
+
+} // namespace sinter
+
+#endif // SINTER_FRONTEND_TOKENIZER_TOKENIZERJSON_H
