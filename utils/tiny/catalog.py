@@ -7,5 +7,5 @@ VARIANTS = {**rms_models.VARIANTS, **layer_norm_models.VARIANTS}
 
 def build(arch, variant):
     options = VARIANTS[arch][variant]
-    builder = layer_norm_models.BUILDERS.get(arch, rms_models.build)
-    return builder(arch, variant, options), options
+    family = layer_norm_models if arch in layer_norm_models.VARIANTS else rms_models
+    return family.build(arch, variant, options), options

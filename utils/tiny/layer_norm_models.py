@@ -307,6 +307,14 @@ def opt(arch, variant, o):
     return m
 
 
+def build(arch, variant, o):
+    m = BUILDERS[arch](arch, variant, o)
+    if o.get("rename"):
+        m.config = {o["rename"].get(key, key): value for key, value in m.config.items()}
+    m.forget(o.get("forget", ()))
+    return m
+
+
 def row(name, formats, **options):
     return {"class": name, "formats": formats, **options}
 
@@ -317,34 +325,49 @@ VARIANTS = {
         "legacy": row("GPT2LMHeadModel", ["hf4"], legacy=True),
         "inner": row("GPT2LMHeadModel", BOTH, config={"n_inner": 76, "scale_attn_by_inverse_layer_idx": True,
                                                       "activation_function": "gelu", "tie_word_embeddings": False}),
+        "defaults": row("GPT2LMHeadModel", HF, forget=["n_ctx", "activation_function", "layer_norm_epsilon"]),
     },
     "gpt_neox": {
         "default": row("GPTNeoXForCausalLM", ALL),
         "serial": row("GPTNeoXForCausalLM", ALL, partial=1.0, config={"use_parallel_residual": False}),
+        "defaults": row("GPTNeoXForCausalLM", HF, forget=["rope_parameters", "hidden_act", "use_parallel_residual",
+                                                          "layer_norm_eps", "attention_bias", "tie_word_embeddings"]),
     },
     "stablelm": {
         "default": row("StableLmForCausalLM", ALL),
         "biases": row("StableLmForCausalLM", ALL, kv=1, config={"use_qkv_bias": True}),
         "parallel": row("StableLmForCausalLM", ALL, config={"use_parallel_residual": True, "qk_layernorm": True}),
+        "defaults": row("StableLmForCausalLM", HF, forget=[
+            "rope_parameters", "hidden_act", "layer_norm_eps", "use_qkv_bias", "qk_layernorm", "use_parallel_residual",
+            "tie_word_embeddings"]),
     },
     "starcoder2": {
         "default": row("Starcoder2ForCausalLM", ALL, config={"sliding_window": None}),
         "windows": row("Starcoder2ForCausalLM", BOTH, tied=False, bias=False, config={"sliding_window": 9}),
+        "defaults": row("Starcoder2ForCausalLM", HF, forget=[
+            "num_key_value_heads", "use_bias", "tie_word_embeddings", "hidden_act", "norm_epsilon", "rope_parameters"]),
     },
     "bloom": {
         "default": row("BloomForCausalLM", ALL, heads=6, width=72),
         "residual": row("BloomForCausalLM", BOTH, heads=4, width=48, legacy=True,
                         config={"apply_residual_connection_post_layernorm": True}),
+        "defaults": row("BloomForCausalLM", HF, heads=4, width=48, rename={"hidden_size": "n_embed"},
+                        forget=["layer_norm_epsilon", "seq_length", "tie_word_embeddings"]),
     },
     "mpt": {
         "default": row("MPTForCausalLM", ALL, heads=4, width=56),
         "six-heads": row("MPTForCausalLM", BOTH, heads=6, width=72, attention={"alibi_bias_max": 6}),
         "clip": row("MPTForCausalLM", ALL, heads=4, width=56, attention={"clip_qkv": 0.7}, refusable="clip_qkv"),
+        "defaults": row("MPTForCausalLM", HF, heads=4, width=56, forget=[
+            "attn_config", "no_bias", "expansion_ratio", "learned_pos_emb", "layer_norm_epsilon", "tie_word_embeddings"]),
     },
     "opt": {
         "default": row("OPTForCausalLM", BOTH),
         "post-norm": row("OPTForCausalLM", BOTH, pre=False, words=44),
         "projected": row("OPTForCausalLM", BOTH, words=36, bias=False),
+        "defaults": row("OPTForCausalLM", HF, forget=[
+            "do_layer_norm_before", ("word_embed_proj_dim", None), "activation_function", "enable_bias",
+            "layer_norm_elementwise_affine", "tie_word_embeddings", "_remove_final_layer_norm"]),
     },
 }
 BUILDERS = {"gpt2": gpt2, "gpt_neox": gptNeox, "stablelm": stablelm, "starcoder2": starcoder2, "bloom": bloom,

@@ -80,6 +80,14 @@ class Model:
         values = array("f", [low + width * draw() for _ in range(math.prod(shape))])
         self.tensors[name] = Tensor(shape, roundTo(self.dtype, values), self.dtype)
 
+    def forget(self, keys):
+        """Leaves keys out of the configuration, or ("key", None) makes them null: the defaults are transformers'."""
+        for key in keys:
+            if isinstance(key, tuple):
+                self.config[key[0]] = None
+            else:
+                self.config.pop(key, None)
+
     def linear(self, name, outputs, inputs, gain=1.0, bias=False, transposed=False):
         shape = (inputs, outputs) if transposed else (outputs, inputs)
         self.add(name + ".weight", shape, 0.0, gain * math.sqrt(3 / inputs))

@@ -90,6 +90,7 @@ def build(arch, variant, o):
         toGguf(m, o, heads, kv, size, center)
         if "quantized" in o:
             quantize(m, o["quantized"])
+    m.forget(o.get("forget", ()))
     return m
 
 
@@ -321,6 +322,9 @@ K = {"token_embd": "q6_k", "output": "q4_k", "attn_q": "q2_k", "attn_k": "q3_k",
 BLOCKS32 = {"token_embd": "q8_0", "output": "q5_1", "attn_q": "q4_0", "attn_k": "q4_1", "attn_v": "q8_0",
             "attn_output": "q5_0", "ffn_gate": "q4_1", "ffn_up": "q5_1", "ffn_down": "q4_0"}
 
+# Keys whose defaults a configuration may rely on; some are traps (Qwen3 has heads of 128, Mistral 8 key heads).
+COMMON = ["rms_norm_eps", "rope_parameters", "tie_word_embeddings", "hidden_act", "hidden_activation"]
+
 VARIANTS = {
     "llama": {
         "default": having(LLAMA),
@@ -344,25 +348,32 @@ VARIANTS = {
         "q4_0": having(LLAMA, ["gguf"], hidden=96, ff=160, quantized=dict.fromkeys(BLOCKS32, "q4_0")),
         "blocks-of-32": having(LLAMA, ["gguf"], hidden=96, ff=160, quantized=BLOCKS32),
         "k-quants": having(LLAMA, ["gguf"], hidden=256, heads=4, kv=4, ff=256, layers=2, quantized=K),
+        "defaults": having(LLAMA, HF, kv=6, forget=[*COMMON, "num_key_value_heads", ("head_dim", None)]),
     },
     "mistral": {
         "default": having(MISTRAL, BOTH, config={"sliding_window": 9}),
         "full": having(MISTRAL, ALL, config={"sliding_window": None}),
+        "defaults": having(MISTRAL, HF, hidden=64, heads=8, kv=8, forget=[*COMMON, "num_key_value_heads", "sliding_window"]),
     },
     "qwen2": {
         "default": having(QWEN2),
         "tied": having(QWEN2, tied=True),
         "windows": having(QWEN2, BOTH, config={"use_sliding_window": True, "sliding_window": 10,
                                                "max_window_layers": 1}),
+        "defaults": having(QWEN2, HF, kv=6, theta=10000.0, forget=[*COMMON, ("num_key_value_heads", None)]),
     },
     "qwen3": {
         "default": having(QWEN3),
         "tied": having(QWEN3, tied=True, hidden=72, heads=6, kv=3, head_dim=12),
         "biases": having(QWEN3, BOTH, qkv_bias=True, o_bias=True, config={"attention_bias": True}),
+        "defaults": having(QWEN3, HF, hidden=40, heads=2, kv=1, head_dim=128, layers=2, forget=[*COMMON, "head_dim"]),
     },
     "gemma2": {
         "default": having(GEMMA2),
         "scalar": having(GEMMA2, BOTH, config={"query_pre_attn_scalar": 7, "attn_logit_softcapping": None}),
+        "defaults": having(GEMMA2, HF, hidden=40, heads=2, kv=1, head_dim=256, layers=2, forget=[
+            *COMMON, "head_dim", "query_pre_attn_scalar", "attn_logit_softcapping", "final_logit_softcapping",
+            "sliding_window"]),
     },
     "gemma3": {
         "default": having(GEMMA3),
@@ -373,25 +384,40 @@ VARIANTS = {
                     "final_logit_softcapping": 5.0}),
         "conditional": having(GEMMA3, HF, layers=3, conditional=True,
                               config={"layer_types": gemma3Layers(3, 3), "sliding_window_pattern": 3}),
+        "defaults": having(GEMMA3, HF, hidden=32, heads=2, kv=1, head_dim=256, layers=6, forget=[
+            *COMMON, "head_dim", "query_pre_attn_scalar", "sliding_window", "layer_types", "sliding_window_pattern",
+            "final_logit_softcapping", "attn_logit_softcapping"]),
     },
     "phi3": {
         "default": having(PHI3),
         "longrope": having(PHI3, rope=LONGROPE, config={"original_max_position_embeddings": 48}),
         "partial": having(PHI3, rope={"rope_type": "default", "rope_theta": 10000.0, "partial_rotary_factor": 0.5}),
         "windows": having(PHI3, BOTH, config={"sliding_window": 12}),
+        "defaults": having(PHI3, HF, kv=6, forget=[*COMMON, ("num_key_value_heads", None), "original_max_position_embeddings",
+                                                   "sliding_window"]),
     },
-    "olmo2": {"default": having(OLMO2)},
+    "olmo2": {
+        "default": having(OLMO2),
+        "defaults": having(OLMO2, HF, kv=6, forget=[*COMMON, ("num_key_value_heads", None)]),
+    },
     "smollm3": {
         "default": having(SMOLLM3),
         "interval": having(SMOLLM3, BOTH, tied=False, layers=3, config={"no_rope_layers": [1, 0, 1]}),
+        "defaults": having(SMOLLM3, HF, hidden=64, heads=8, kv=4, forget=[*COMMON, "num_key_value_heads", "no_rope_layer_interval"]),
     },
     "mixtral": {
         "default": having(MIXTRAL),
         "windows": having(MIXTRAL, BOTH, config={"sliding_window": 10, "num_experts_per_tok": 1}),
+        "defaults": having(MIXTRAL, HF, hidden=64, heads=8, kv=8, experts=8, ff=32, forget=[
+            *COMMON, "num_key_value_heads", "num_local_experts", "num_experts_per_tok", "sliding_window"]),
     },
     "qwen3_moe": {
         "default": having(QWEN3_MOE),
         "mixed": having(QWEN3_MOE, BOTH, layers=4, config={"norm_topk_prob": False, "decoder_sparse_step": 2,
                                                            "mlp_only_layers": [1]}),
+        "defaults": having(QWEN3_MOE, HF, hidden=48, heads=4, kv=4, head_dim=12, experts=12, expert_ff=20, layers=2,
+                           config={"num_experts": 12, "moe_intermediate_size": 20}, forget=[
+            *COMMON, "num_key_value_heads", "head_dim", "norm_topk_prob", "decoder_sparse_step", "mlp_only_layers",
+            "num_experts_per_tok"]),
     },
 }
