@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes a tiny model as a Hugging Face folder, in the style of transformers 5 or 4, or as GGUF version 3."""
 import json
+import math
 import struct
 
 from . import tokenizer
@@ -26,10 +27,47 @@ def raw(tensor):
     return tensor.blocks   # quantised: see quantized.py
 
 
+class Holes:
+    """A tensor in the corner of a larger one of zeros, which are holes of the file: large without taking space."""
+
+    def __init__(self, tensor, shape):
+        self.tensor, self.shape, self.dtype = tensor, shape, "f32"
+        self.size = 4 * math.prod(shape)
+
+    def write(self, file):
+        begin = file.tell()
+        if self.tensor:
+            data = raw(self.tensor)
+            rows = self.tensor.shape[0] if self.tensor.shape[-1] != self.shape[-1] else 1
+            step = len(data) // rows
+            for row in range(rows):
+                file.seek(begin + row * 4 * self.shape[-1])
+                file.write(data[row * step:(row + 1) * step])
+        file.seek(begin + self.size)
+
+
+def enlarge(model, gib):
+    """Makes a Llama larger without changing what it computes: feed-forward layers as wide as 20,000 with zeros at the
+    end, and layers of zeros, which add nothing to the residual stream."""
+    wide, hidden = 20000, model.config["hidden_size"]
+    layer = [(n.removeprefix("model.layers.0."), t.shape) for n, t in model.tensors.items() if ".layers.0." in n]
+
+    def shape(name, old):
+        if "gate_proj" in name or "up_proj" in name:
+            return (wide, hidden)
+        return (hidden, wide) if "down_proj" in name else old
+    small = model.config["num_hidden_layers"]
+    count = max(small, math.ceil(gib * 2**30 / (4 * sum(math.prod(shape(n, s)) for n, s in layer))))
+    model.tensors = {n: Holes(t, shape(n, t.shape)) if ".mlp." in n else t for n, t in model.tensors.items()}
+    for i in range(small, count):
+        model.tensors.update((f"model.layers.{i}.{n}", Holes(None, shape(n, s))) for n, s in layer)
+    model.config.update({"num_hidden_layers": count, "intermediate_size": wide})
+
+
 def writeSafetensors(path, tensors):
     header, offset = {"__metadata__": {"format": "pt"}}, 0
     for name, tensor in tensors.items():
-        size = len(raw(tensor))
+        size = tensor.size if isinstance(tensor, Holes) else len(raw(tensor))
         header[name] = {"dtype": SAFETENSORS[tensor.dtype], "shape": list(tensor.shape),
                         "data_offsets": [offset, offset + size]}
         offset += size
@@ -38,7 +76,11 @@ def writeSafetensors(path, tensors):
     with open(path, "wb") as file:
         file.write(struct.pack("<Q", len(text)) + text)
         for tensor in tensors.values():
-            file.write(raw(tensor))
+            if isinstance(tensor, Holes):
+                tensor.write(file)
+            else:
+                file.write(raw(tensor))
+        file.truncate()   # a hole may be the end
 
 
 def style4(config):
