@@ -3,6 +3,7 @@
 // appear.
 #include "frontend/Export.h"
 #include "frontend/ExportArchitecture.h"
+#include "frontend/tokenizer/GgufTokenizer.h"
 #include "runtime/files/AtomicFile.h"
 
 #include <algorithm>
@@ -113,6 +114,9 @@ Result<> exportToHuggingFace(const Gguf &gguf, const std::string &folder) {
     if (Result<> finite = checkFinite(weight, threads); !finite)
       return finite;
 
+  Result<TokenizerSpec> tokenizer = readGgufTokenizer(gguf);
+  if (!tokenizer)
+    return tl::unexpected(tokenizer.error());
   struct Text {
     std::string_view name;
     Result<std::string> content;
@@ -120,8 +124,8 @@ Result<> exportToHuggingFace(const Gguf &gguf, const std::string &folder) {
   std::vector<Text> texts;
   texts.push_back({"config.json", makeConfig(gguf, **architecture)});
   texts.push_back({"generation_config.json", makeGenerationConfig(gguf)});
-  texts.push_back({"tokenizer.json", makeTokenizer(gguf)});
-  texts.push_back({"tokenizer_config.json", makeTokenizerConfig(gguf)});
+  texts.push_back({"tokenizer.json", makeTokenizer(*tokenizer)});
+  texts.push_back({"tokenizer_config.json", makeTokenizerConfig(gguf, *tokenizer)});
   if (gguf.has("tokenizer.chat_template"))
     texts.push_back({"chat_template.jinja", gguf.get<std::string>("tokenizer.chat_template")});
   for (const Text &text : texts)

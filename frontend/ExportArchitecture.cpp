@@ -78,6 +78,23 @@ constexpr Name phi3Names[] = {
     {"blk.#.ffn_down", "model.layers.#.mlp.down_proj"},
 };
 
+constexpr Name stableLmNames[] = {
+    {"token_embd", "model.embed_tokens"},
+    {"output_norm", "model.norm"},
+    {"output", "lm_head"},
+    {"blk.#.attn_norm", "model.layers.#.input_layernorm"},
+    {"blk.#.attn_q", "model.layers.#.self_attn.q_proj"},
+    {"blk.#.attn_k", "model.layers.#.self_attn.k_proj"},
+    {"blk.#.attn_v", "model.layers.#.self_attn.v_proj"},
+    {"blk.#.attn_output", "model.layers.#.self_attn.o_proj"},
+    {"blk.#.attn_q_norm", "model.layers.#.self_attn.q_layernorm.norms.@"},
+    {"blk.#.attn_k_norm", "model.layers.#.self_attn.k_layernorm.norms.@"},
+    {"blk.#.ffn_norm", "model.layers.#.post_attention_layernorm"},
+    {"blk.#.ffn_gate", "model.layers.#.mlp.gate_proj"},
+    {"blk.#.ffn_up", "model.layers.#.mlp.up_proj"},
+    {"blk.#.ffn_down", "model.layers.#.mlp.down_proj"},
+};
+
 constexpr Name starcoder2Names[] = {
     {"token_embd", "model.embed_tokens"},
     {"output_norm", "model.norm"},
@@ -195,7 +212,7 @@ const ExportArchitecture architectures[] = {
     {.gguf = "stablelm",
      .modelType = "stablelm",
      .className = "StableLmForCausalLM",
-     .names = llamaNames,
+     .names = stableLmNames,
      .describe = describeStableLm},
     {.gguf = "starcoder2",
      .modelType = "starcoder2",

@@ -5,6 +5,7 @@
 #define SINTER_FRONTEND_EXPORTARCHITECTURE_H
 
 #include "frontend/Weights.h"
+#include "frontend/tokenizer/TokenizerSpec.h"
 #include "runtime/Result.h"
 #include "runtime/files/Gguf.h"
 #include "runtime/files/JsonWriter.h"
@@ -17,7 +18,8 @@
 namespace sinter {
 
 /// A tensor's name in a GGUF file and in transformers, without ".weight" or ".bias"; '#' stands for the
-/// number of the layer, '@' for that of the expert (GGUF files hold all experts of a layer in one tensor).
+/// number of the layer, '@' for that of the expert or head where a GGUF file holds all of a layer in one
+/// tensor.
 struct TensorName {
   std::string_view gguf, transformers;
 };
@@ -57,9 +59,9 @@ Result<std::vector<ExportedTensor>> planTensors(const Gguf &gguf, const WeightSo
 Result<std::string> makeConfig(const Gguf &gguf, const ExportArchitecture &architecture);
 Result<std::string> makeGenerationConfig(const Gguf &gguf);
 
-/// The text of tokenizer.json and tokenizer_config.json.
-Result<std::string> makeTokenizer(const Gguf &gguf);
-Result<std::string> makeTokenizerConfig(const Gguf &gguf);
+/// The text of tokenizer.json and tokenizer_config.json, of a tokenizer that readGgufTokenizer() gave.
+std::string makeTokenizer(const TokenizerSpec &spec);
+Result<std::string> makeTokenizerConfig(const Gguf &gguf, const TokenizerSpec &spec);
 
 } // namespace sinter
 

@@ -110,26 +110,38 @@ void ConfigBuilder::addRope() {
   json.endObject();
 }
 
-/// The file holds the factor of each frequency, not the four numbers they were computed from. All Llama 3
-/// models share three of them, and the fourth is the largest factor; the rest of the tensor must agree.
+/// The file holds the factor of each frequency, not the four numbers they were computed from
+/// (_compute_llama3_parameters in transformers): 1 / ((1 - s) / factor + s) with s = (context / wave length -
+/// low) / (high - low) cut to [0, 1]. The largest is `factor`; low and high are 1 and 4 in every published
+/// model; a wave length between the two ends gives the context. All others must agree.
 void ConfigBuilder::addLlama3Scaling(const GgufTensor &tensor) {
-  constexpr double low = 1, high = 4, context = 8192;
+  constexpr double low = 1, high = 4;
   std::vector<float> factors = vectorOf(tensor);
-  double factor = *std::ranges::max_element(factors);
   Result<double> base = gguf.getOr<double>(prefix + "rope.freq_base", 10000);
-  for (size_t i = 0; base && i < factors.size(); ++i) {
-    double length =
-        2 * std::numbers::pi * std::pow(*base, static_cast<double>(i) / static_cast<double>(factors.size()));
-    double smooth = std::clamp((context / length - low) / (high - low), 0.0, 1.0);
+  if (!base && !error)
+    error = base.error();
+  double factor = *std::ranges::max_element(factors), context = 8192;
+  auto waveLength = [&](size_t i) {
+    return 2 * std::numbers::pi *
+           std::pow(base.value_or(10000), static_cast<double>(i) / static_cast<double>(factors.size()));
+  };
+  for (size_t i = 0; i < factors.size(); ++i)
+    if (factors[i] > 1 && factors[i] < factor) {
+      double smooth = (1 / static_cast<double>(factors[i]) - 1 / factor) / (1 - 1 / factor);
+      context = std::round(waveLength(i) * (low + smooth * (high - low)));
+      break;
+    }
+  for (size_t i = 0; i < factors.size() && !error; ++i) {
+    double smooth = std::clamp((context / waveLength(i) - low) / (high - low), 0.0, 1.0);
     double expected = 1 / ((1 - smooth) / factor + smooth);
-    if (std::abs(factors[i] - expected) > 1e-4 * expected && !error) {
+    if (!(std::abs(factors[i] - expected) <= 1e-4 * expected))
       error = Error{
           fmt::format("{}: tensor 'rope_freqs.weight' at [{}] (byte {}): expected {} as of Llama 3 with a "
-                      "factor of {}, found {}",
-                      gguf.path(), i, tensor.offset, expected, factor, factors[i])};
-      return;
-    }
+                      "factor of {} from a context of {}, found {}",
+                      gguf.path(), i, tensor.offset, expected, factor, context, factors[i])};
   }
+  if (error)
+    return;
   json.key("rope_scaling").beginObject().key("rope_type").value("llama3").key("factor").value(factor);
   json.key("low_freq_factor").value(low).key("high_freq_factor").value(high);
   json.key("original_max_position_embeddings").value(static_cast<int64_t>(context)).endObject();

@@ -148,10 +148,14 @@ void describeGpt2(ConfigBuilder &config) {
 }
 
 void describeGptNeoX(ConfigBuilder &config) {
-  config.addDecoder();
+  config.copyInteger("hidden_size", "embedding_length");
+  config.copyInteger("intermediate_size", "feed_forward_length");
+  config.copyInteger("num_hidden_layers", "block_count");
+  config.copyInteger("num_attention_heads", "attention.head_count");
+  config.copyInteger("max_position_embeddings", "context_length");
   config.copyReal("layer_norm_eps", "attention.layer_norm_epsilon");
   config.json.key("hidden_act").value("gelu");
-  config.addRope();
+  config.copyRealIfPresent("rotary_emb_base", "rope.freq_base");
   config.addPartialRotary("rotary_pct");
   Result<bool> parallel = config.gguf.getOr<bool>("gptneox.use_parallel_residual", true);
   if (!parallel && !config.error)
@@ -175,7 +179,11 @@ void describeMpt(ConfigBuilder &config) {
   int64_t width = std::max<int64_t>(config.integer("embedding_length"), 1);
   config.json.key("expansion_ratio").value(config.integer("feed_forward_length") / width);
   config.json.key("attn_config").beginObject().key("alibi").value(config.has("attention.max_alibi_bias"));
-  config.copyRealIfPresent("alibi_bias_max", "attention.max_alibi_bias");
+  // A float in the file, an integer in transformers.
+  Result<double> bias = config.gguf.getOr<double>("mpt.attention.max_alibi_bias", 8);
+  if (!bias && !config.error)
+    config.error = bias.error();
+  config.json.key("alibi_bias_max").value(static_cast<int64_t>(bias.value_or(8)));
   config.copyRealIfPresent("clip_qkv", "attention.clamp_kqv");
   config.json.endObject();
 }

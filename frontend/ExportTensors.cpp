@@ -115,7 +115,7 @@ public:
           weight.file, weight.name, weight.offset, architecture.gguf);
     std::string target = replaced(name->transformers, '#', parts.layer) + parts.ending;
     if (target.find('@') != std::string::npos)
-      return addExperts(weight, target);
+      return addParts(weight, target);
     return addOne(weight, parts, std::move(target));
   }
 
@@ -162,16 +162,18 @@ private:
     return {};
   }
 
-  /// One tensor of shape [experts, rows, columns] becomes one an expert.
-  Result<> addExperts(const Weight &weight, const std::string &target) {
-    if (weight.shape.size() != 3)
-      return fail("{}: tensor '{}' (byte {}): expected a shape of [experts, rows, columns], found {}",
+  /// One tensor of shape [parts, ...] becomes one a part: a matrix an expert, a vector a head.
+  Result<> addParts(const Weight &weight, const std::string &target) {
+    if (weight.shape.size() < 2 || weight.shape.size() > 3)
+      return fail("{}: tensor '{}' (byte {}): expected a shape of [parts, rows, columns] or [parts, "
+                  "columns], found {}",
                   weight.file, weight.name, weight.offset, shapeText(weight.shape));
-    for (int64_t expert = 0; expert < weight.shape[0]; ++expert) {
+    int64_t parts = weight.shape[0], rows = weight.rowCount() / parts;
+    for (int64_t part = 0; part < parts; ++part) {
       ExportedTensor tensor{
-          replaced(target, '@', expert), {weight.shape[1], weight.shape[2]}, &weight, {}, 0, false};
-      tensor.rows.resize(static_cast<size_t>(weight.shape[1]));
-      std::iota(tensor.rows.begin(), tensor.rows.end(), expert * weight.shape[1]);
+          replaced(target, '@', part), {weight.shape.begin() + 1, weight.shape.end()}, &weight, {}, 0, false};
+      tensor.rows.resize(static_cast<size_t>(rows));
+      std::iota(tensor.rows.begin(), tensor.rows.end(), part * rows);
       tensors.push_back(std::move(tensor));
     }
     return {};
