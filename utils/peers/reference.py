@@ -12,7 +12,7 @@ PINNED = {"transformers": "5.23.0", "torch": "2.15.0", "tokenizers": "0.23.3", "
 RENAMED = {"attn_norm": "input_layernorm", "attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj",
            "attn_v": "self_attn.v_proj", "attn_output": "self_attn.o_proj", "attn_q_norm": "self_attn.q_norm",
            "attn_k_norm": "self_attn.k_norm", "ffn_gate": "mlp.gate_proj", "ffn_up": "mlp.up_proj",
-           "ffn_down": "mlp.down_proj", "post_ffw_norm": "post_feedforward_layernorm",
+           "ffn_down": "mlp.down_proj", "ffn_gate_inp": "mlp.gate", "attn_qkv": "self_attn.qkv_proj", "post_ffw_norm": "post_feedforward_layernorm",
            "token_embd": "model.embed_tokens", "output_norm": "model.norm", "output": "lm_head"}
 
 
@@ -47,7 +47,7 @@ def fromFolder(folder):
 
 
 class GgufModel:
-    """Metadata and tokens of a GGUF file, and its weights in transformers (architectures llama and gemma3)."""
+    """Metadata and tokens of a GGUF file, and its weights in transformers (llama with and without experts, phi3, gemma3)."""
 
     def __init__(self, path):
         self.reader = gguf.GGUFReader(path)
@@ -72,9 +72,15 @@ class GgufModel:
                       max_position_embeddings=self["$.context_length"],
                       tie_word_embeddings="output.weight" not in {t.name for t in self.reader.tensors})
         theta = self["$.rope.freq_base"]
+        rope = {"rope_type": "default", "rope_theta": theta}
+        if self.get("$.expert_count"):
+            return transformers.MixtralConfig(**common, rope_parameters=rope, num_local_experts=self["$.expert_count"],
+                                              num_experts_per_tok=self["$.expert_used_count"], sliding_window=None)
         if self.arch == "llama":
-            return transformers.LlamaConfig(**common, rope_parameters={"rope_type": "default", "rope_theta": theta})
-        assert self.arch == "gemma3", f"expected llama or gemma3, found {self.arch}"
+            return transformers.LlamaConfig(**common, rope_parameters=rope)
+        if self.arch == "phi3":
+            return transformers.Phi3Config(**common, rope_parameters=rope, pad_token_id=None, sliding_window=None)
+        assert self.arch == "gemma3", f"expected llama, phi3 or gemma3, found {self.arch}"
         return transformers.Gemma3TextConfig(
             **common, sliding_window=self["$.attention.sliding_window"], query_pre_attn_scalar=common["head_dim"],
             rope_parameters={"full_attention": {"rope_type": "default", "rope_theta": theta},
@@ -82,7 +88,7 @@ class GgufModel:
 
     def model(self):
         config = self.config()
-        state = {}
+        state, experts = {}, {}
         for tensor in self.reader.tensors:
             data = torch.from_numpy(gguf.dequantize(tensor.data, tensor.tensor_type).astype(np.float32, copy=True))
             name = tensor.name.removesuffix(".weight")
@@ -92,6 +98,11 @@ class GgufModel:
                     special = {"ffn_norm": "pre_feedforward_layernorm", "post_attention_norm": "post_attention_layernorm"}
                 else:
                     special = {"ffn_norm": "post_attention_layernorm"}
+                if rest.endswith("_exps"):
+                    experts.setdefault(layer, {})[rest] = data
+                    continue
+                if self.arch == "phi3":
+                    special["ffn_up"] = "mlp.gate_up_proj"
                 new = f"model.layers.{layer}.{special.get(rest) or RENAMED[rest]}"
             else:
                 new = RENAMED[name]
@@ -101,8 +112,14 @@ class GgufModel:
             if self.arch == "gemma3" and new.endswith("norm"):
                 data = data - 1
             state[new + ".weight"] = data
+        for layer, parts in experts.items():
+            block = f"model.layers.{layer}.mlp.experts."
+            state[block + "gate_up_proj"] = torch.cat([parts["ffn_gate_exps"], parts["ffn_up_exps"]], 1)
+            state[block + "down_proj"] = parts["ffn_down_exps"]
         config._attn_implementation = "eager"
-        kind = {"llama": transformers.LlamaForCausalLM, "gemma3": transformers.Gemma3ForCausalLM}[self.arch]
+        config._experts_implementation = "eager"
+        kind = {"llama": transformers.LlamaForCausalLM, "mixtral": transformers.MixtralForCausalLM,
+                "phi3": transformers.Phi3ForCausalLM, "gemma3_text": transformers.Gemma3ForCausalLM}[config.model_type]
         with torch.device("meta"):
             model = kind(config)
         missing, unexpected = model.load_state_dict(state, strict=False, assign=True)

@@ -105,7 +105,7 @@ def style4(config):
     return out
 
 
-def writeFolder(model, folder, style, sharded=False):
+def writeFolder(model, folder, style, options):
     folder.mkdir(parents=True, exist_ok=True)
     if style == "hf4":
         config = model.config4 or style4(model.config)
@@ -114,14 +114,14 @@ def writeFolder(model, folder, style, sharded=False):
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
     (folder / "generation_config.json").write_text(json.dumps(
         {"_from_model_config": True, "bos_token_id": model.tokenizer.bos, "eos_token_id": model.tokenizer.eos}) + "\n")
-    tokenizer.write(model.tokenizer, folder)
+    tokenizer.write(model.tokenizer, folder, options.get("protobuf", False))
 
     def stored(name):
         for prefix in model.omitted:
             name = name.removeprefix(prefix)
         return name
     tensors = {stored(n): t for n, t in {**model.tensors, **model.legacy}.items()}
-    if not sharded:
+    if not options.get("sharded"):
         writeSafetensors(folder / "model.safetensors", tensors)
         return
     names = list(tensors)

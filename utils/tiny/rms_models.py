@@ -330,6 +330,7 @@ VARIANTS = {
         "default": having(LLAMA),
         "tied": having(LLAMA, tokenizer=smollm, tied=True, heads=9, kv=3, theta=100000.0),
         "tinyllama": having(LLAMA, tokenizer=SentencePiece, hidden=64, heads=8, kv=4, ff=88),
+        "tokenizer-model": having(LLAMA, HF, tokenizer=SentencePiece, protobuf=True),
         "multihead": having(LLAMA, kv=6, config={"hidden_act": "silu"}),
         "biases": having(LLAMA, BOTH, qkv_bias=True, o_bias=True, mlp_bias=True,
                          config={"attention_bias": True, "mlp_bias": True}),
@@ -392,6 +393,9 @@ VARIANTS = {
         "default": having(PHI3),
         "longrope": having(PHI3, rope=LONGROPE, config={"original_max_position_embeddings": 48}),
         "partial": having(PHI3, rope={"rope_type": "default", "rope_theta": 10000.0, "partial_rotary_factor": 0.5}),
+        "blocks-of-32": having(PHI3, ["gguf"], hidden=96, ff=64, quantized={
+            "token_embd": "q4_1", "output": "q8_0", "attn_qkv": "q4_0", "attn_output": "q5_1", "ffn_up": "q4_1",
+            "ffn_down": "q8_0"}),
         "windows": having(PHI3, BOTH, config={"sliding_window": 12}),
         "defaults": having(PHI3, HF, kv=6, forget=[*COMMON, ("num_key_value_heads", None), "original_max_position_embeddings",
                                                    "sliding_window"]),
@@ -407,6 +411,10 @@ VARIANTS = {
     },
     "mixtral": {
         "default": having(MIXTRAL),
+        "blocks-of-32": having(MIXTRAL, ["gguf"], hidden=64, ff=96, quantized={
+            **BLOCKS32, "ffn_gate_exps": "q4_0", "ffn_up_exps": "q5_1", "ffn_down_exps": "q8_0"}),
+        "k-quants": having(MIXTRAL, ["gguf"], hidden=256, ff=256, experts=3, config={"num_local_experts": 3}, quantized={
+            **K, "ffn_gate_exps": "q4_k", "ffn_up_exps": "q2_k", "ffn_down_exps": "q6_k"}),
         "windows": having(MIXTRAL, BOTH, config={"sliding_window": 10, "num_experts_per_tok": 1}),
         "defaults": having(MIXTRAL, HF, hidden=64, heads=8, kv=8, experts=8, ff=32, forget=[
             *COMMON, "num_key_value_heads", "num_local_experts", "num_experts_per_tok", "sliding_window"]),

@@ -3,6 +3,7 @@
 up, and the SentencePiece kind of Llama 2 and Gemma. Written as tokenizer.json and as GGUF metadata."""
 import json
 import re
+import struct
 from collections import Counter
 
 TEXT = """The sea was calm and the old lamp on the pier gave a small yellow light. She said that the boat would
@@ -174,6 +175,22 @@ class SentencePiece:
                           "ignore_merges": False, "vocab": {t: i for i, t in enumerate(self.tokens)},
                           "merges": [f"{left} {right}" for _, _, left, right in merges]}}
 
+    def protobuf(self):
+        """tokenizer.model: sentencepiece's ModelProto (sentencepiece_model.proto), a BPE with byte fallback."""
+        def number(field, value):
+            return varint(field << 3) + varint(value)
+
+        def block(field, data):
+            return varint(field << 3 | 2) + varint(len(data)) + data
+        types = [2 if t == "<unk>" else 3 for t in self.specials] + [6] * 256 + [1] * len(self.pieces)
+        out = b""
+        for i, (piece, kind) in enumerate(zip(self.tokens, types)):
+            score = struct.pack("<f", -float(i - self.first) if i >= self.first else 0.0)
+            out += block(1, block(1, piece.encode()) + b"\x15" + score + number(3, kind))
+        trainer = number(3, 2) + number(35, 1) + number(40, self.unknown) + number(41, self.bos) + number(42, self.eos)
+        normalizer = block(1, b"identity") + number(3, int(not self.gemma)) + number(4, 0) + number(5, 1)
+        return out + block(2, trainer) + block(3, normalizer)
+
     def config(self):
         return {"tokenizer_class": "PreTrainedTokenizerFast", "bos_token": self.tokens[self.bos],
                 "eos_token": self.tokens[self.eos], "unk_token": "<unk>", "add_bos_token": True,
@@ -194,6 +211,20 @@ class SentencePiece:
                 ("tokenizer.chat_template", "string", CHAT)]
 
 
-def write(tokenizer, folder):
+def varint(value):
+    out = bytearray()
+    while value > 127:
+        out.append(value & 127 | 128)
+        value >>= 7
+    return bytes(out + bytes([value]))
+
+
+def write(tokenizer, folder, protobuf=False):
+    """tokenizer.json, or tokenizer.model in its place."""
+    if protobuf:
+        config = dict(tokenizer.config(), tokenizer_class="LlamaTokenizer", add_eos_token=False)
+        (folder / "tokenizer.model").write_bytes(tokenizer.protobuf())
+        (folder / "tokenizer_config.json").write_text(json.dumps(config, indent=1))
+        return
     (folder / "tokenizer.json").write_text(json.dumps(tokenizer.json(), ensure_ascii=False, indent=1))
     (folder / "tokenizer_config.json").write_text(json.dumps(tokenizer.config(), indent=1))
