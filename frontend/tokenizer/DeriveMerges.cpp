@@ -13,45 +13,40 @@ namespace {
 
 struct Split {
   uint32_t left, right, result;
-  uint32_t leftChars, rightChars;
+  uint32_t leftChars, chars;
 };
 
-/// All ways to put token `id` together from two tokens, by the ids of the parts.
-std::vector<Split> splitsOf(std::string_view text, uint32_t id,
-                            const std::unordered_map<std::string_view, uint32_t> &ids) {
-  std::vector<Split> splits;
-  std::vector<size_t> edges;
-  for (size_t at = 0; at < text.size(); at += stepUtf8(text.substr(at)).size)
-    edges.push_back(at);
-  for (size_t i = 1; i < edges.size(); ++i) {
-    auto left = ids.find(text.substr(0, edges[i])), right = ids.find(text.substr(edges[i]));
-    if (left != ids.end() && right != ids.end())
-      splits.push_back({left->second, right->second, id, static_cast<uint32_t>(i),
-                        static_cast<uint32_t>(edges.size() - i)});
+using Ids = std::unordered_map<std::string_view, uint32_t>;
+
+/// Calls use(left, right, chars of left) for all ways to put `text` together from two tokens, until it
+/// returns false.
+template <typename Use> void forEachSplit(std::string_view text, const Ids &ids, Use use) {
+  uint32_t chars = 1;
+  for (size_t at = stepUtf8(text).size; at < text.size(); at += stepUtf8(text.substr(at)).size, ++chars) {
+    auto left = ids.find(text.substr(0, at));
+    if (left == ids.end())
+      continue;
+    auto right = ids.find(text.substr(at));
+    if (right != ids.end() && !use(left->second, right->second, chars))
+      return;
   }
-  std::sort(splits.begin(), splits.end(), [](const Split &a, const Split &b) {
-    return std::pair(a.left, a.right) < std::pair(b.left, b.right);
-  });
-  return splits;
 }
 
 } // namespace
 
 void deriveMerges(TokenizerSpec &spec, const std::vector<double> &scores) {
-  std::unordered_map<std::string_view, uint32_t> ids;
+  Ids ids;
+  ids.reserve(spec.tokens.size());
   for (uint32_t id = 0; id < spec.tokens.size(); ++id)
-    if (spec.tokens[id])
+    if (spec.tokens[id] && !spec.tokens[id]->empty())
       ids[*spec.tokens[id]] = id;
-  std::vector<Split> splits;
   std::vector<uint32_t> made; // tokens that can be put together
-  for (uint32_t id = 0; id < spec.tokens.size(); ++id) {
-    if (!spec.tokens[id] || ids[*spec.tokens[id]] != id)
-      continue;
-    std::vector<Split> own = splitsOf(*spec.tokens[id], id, ids);
-    if (!own.empty())
-      made.push_back(id);
-    splits.insert(splits.end(), own.begin(), own.end());
-  }
+  for (uint32_t id = 0; id < spec.tokens.size(); ++id)
+    if (spec.tokens[id] && !spec.tokens[id]->empty() && ids[*spec.tokens[id]] == id)
+      forEachSplit(*spec.tokens[id], ids, [&](uint32_t, uint32_t, uint32_t) {
+        made.push_back(id);
+        return false;
+      });
   std::sort(made.begin(), made.end(),
             [&](uint32_t a, uint32_t b) { return std::pair(-scores[a], a) < std::pair(-scores[b], b); });
   bool ties = std::adjacent_find(made.begin(), made.end(), [&](uint32_t a, uint32_t b) {
@@ -65,11 +60,22 @@ void deriveMerges(TokenizerSpec &spec, const std::vector<double> &scores) {
       spec.ranks[made[rank]] = rank;
     return;
   }
+  auto size = [&](uint32_t id) { // in characters
+    const std::string &text = *spec.tokens[id];
+    return static_cast<uint32_t>(
+        std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
+  };
+  std::vector<Split> splits;
+  for (uint32_t id : made)
+    forEachSplit(*spec.tokens[id], ids, [&](uint32_t left, uint32_t right, uint32_t chars) {
+      splits.push_back({left, right, id, chars, size(id)});
+      return true;
+    });
   std::sort(splits.begin(), splits.end(), [&](const Split &a, const Split &b) {
     if (scores[a.result] != scores[b.result])
       return scores[a.result] > scores[b.result];
-    if (a.leftChars != b.leftChars || a.rightChars != b.rightChars)
-      return std::pair(a.leftChars, a.rightChars) > std::pair(b.leftChars, b.rightChars);
+    if (a.leftChars != b.leftChars || a.chars != b.chars)
+      return std::pair(a.leftChars, a.chars) > std::pair(b.leftChars, b.chars);
     return std::tuple(a.result, a.left, a.right) < std::tuple(b.result, b.left, b.right);
   });
   for (const Split &split : splits)

@@ -2,6 +2,7 @@
 // Lays a TokenizerSpec out as the block of tables that runtime/tokenizer/Blob.h describes.
 #include "frontend/tokenizer/TokenizerSpec.h"
 #include "frontend/tokenizer/TrieBuilder.h"
+#include "runtime/tokenizer/Bpe.h"
 #include "runtime/tokenizer/Normalizer.h"
 #include "runtime/tokenizer/PreTokenizer.h"
 #include "runtime/tokenizer/Tokenizer.h"
@@ -47,6 +48,7 @@ private:
   int32_t idOf(const std::string &content) const;
   std::vector<Step> layOut(const std::vector<StepSpec> &steps);
   std::pair<uint32_t, uint32_t> addText(std::string_view text);
+  void markWholeTokens(const std::vector<uint8_t> &blob);
   std::vector<uint8_t> assemble() const;
 
   template <typename T> void put(Section which, const std::vector<T> &values) {
@@ -193,10 +195,11 @@ Result<> Builder::addAddedTokens() {
   return {};
 }
 
-/// Places `values` by `hash` in an open-addressing table and raises `maxProbe` to its longest probe.
+/// Places `values`, half as many as there are slots, by `hash` in an open-addressing table and raises
+/// `maxProbe` to its longest probe.
 template <typename T, typename Hash>
 std::vector<T> makeTable(const std::vector<T> &values, T empty, uint32_t &maxProbe, Hash hash) {
-  std::vector<T> table(values.size() * 3 / 2 + 1, empty);
+  std::vector<T> table(values.size() * 2 + 1, empty);
   for (const T &value : values) {
     size_t slot = slotOf(hash(value), table.size());
     uint32_t probe = 0;
@@ -218,8 +221,12 @@ void Builder::addVocabulary() {
     if (auto it = last.find(strings[id]);
         it != last.end() && it->second == id && !(flags[id] & TokenUnmatchable))
       known.push_back(id);
-  put(Section::Vocabulary,
-      makeTable(known, emptySlot, config.maxProbe, [&](uint32_t id) { return hashString(strings[id]); }));
+  std::vector<uint32_t> slots;
+  for (uint32_t id : known)
+    slots.push_back(id | vocabularyTag(hashString(strings[id])));
+  put(Section::Vocabulary, makeTable(slots, emptySlot, config.maxProbe, [&](uint32_t slot) {
+        return hashString(strings[slot & (maxTokens - 1)]);
+      }));
 
   std::vector<uint32_t> offsets{0};
   std::vector<char> bytes;
@@ -373,6 +380,21 @@ std::vector<uint8_t> Builder::assemble() const {
   return blob;
 }
 
+void Builder::markWholeTokens(const std::vector<uint8_t> &blob) {
+  BpeModel model(reinterpret_cast<const BlobHeader *>(blob.data()));
+  BpeModel::Scratch scratch;
+  std::vector<int32_t> made;
+  for (uint32_t id = 0; id < strings.size(); ++id) {
+    if (flags[id] & TokenUnmatchable || strings[id].size() > 64)
+      continue;
+    made.clear();
+    model.merge(strings[id], scratch, made);
+    if (made.size() == 1 && made[0] == static_cast<int32_t>(id))
+      flags[id] |= TokenWhole;
+  }
+  put(Section::Flags, flags);
+}
+
 Result<std::vector<uint8_t>> Builder::run() {
   for (size_t id = 0; id < spec.tokens.size(); ++id)
     if (spec.tokens[id])
@@ -402,6 +424,10 @@ Result<std::vector<uint8_t>> Builder::run() {
     return tl::unexpected(done.error());
   put(Section::Config, std::vector<TokenizerConfig>{config});
   std::vector<uint8_t> blob = assemble();
+  if (spec.model == ModelKind::Bpe && spec.wordPrefix.empty() && spec.wordSuffix.empty()) {
+    markWholeTokens(blob);
+    blob = assemble();
+  }
   if (Result<Tokenizer> check = Tokenizer::open(std::as_bytes(std::span(blob))); !check)
     return tl::unexpected(check.error());
   return blob;

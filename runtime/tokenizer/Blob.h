@@ -24,7 +24,7 @@ enum class Section : uint32_t {
   Strings,      // bytes of all tokens, one after another
   Offsets,      // u32[tokens + 1] into Strings
   Flags,        // u8[tokens], TokenFlag
-  Vocabulary,   // u32[], hash table of token ids by string; emptySlot where free
+  Vocabulary,   // u32[], hash table by string: id | vocabularyTag(hash); emptySlot where free
   MergeSlots,   // u64[], hash table of pairs: left << 44 | right << 24 | rank; ~0 where free
   MergeResults, // u32[merges], the token each merge makes, by rank
   Ranks,        // u32[tokens], order in which merges make this token (models without explicit merges)
@@ -63,6 +63,7 @@ enum TokenFlag : uint8_t {
   TokenSpecial = 1,     // left out when special tokens are skipped
   TokenUnmatchable = 2, // has an id but is not in the model's vocabulary (an added token)
   TokenAbsent = 4,      // no token has this id
+  TokenWhole = 8,       // merging its characters gives the token itself
 };
 
 enum ModelFlag : uint32_t {
@@ -186,6 +187,10 @@ inline uint32_t hashPair(uint32_t left, uint32_t right) {
   uint64_t h = (uint64_t{left} << 32 | right) * 0x9E3779B97F4A7C15u;
   return static_cast<uint32_t>(h >> 32);
 }
+
+/// The bits of a hash that stand beside an id in the hash table, so that most other strings are told apart
+/// there.
+inline uint32_t vocabularyTag(uint32_t hash) { return (hash * 0x85EBCA6Bu) & 0xFFF00000u; }
 
 /// Maps a hash onto [0, slots) without a division.
 inline uint32_t slotOf(uint32_t hash, size_t slots) {

@@ -86,37 +86,43 @@ void BpeModel::encode(std::string_view word, const char *textEnd, Scratch &scrat
   flush(end);
 }
 
+/// The token that a word is without merging anything, or -1.
+int32_t BpeModel::findWhole(std::string_view word, bool part) const {
+  int32_t id = vocabulary.find(word);
+  if (id < 0)
+    return -1;
+  bool whole = vocabulary.flagsOf(static_cast<uint32_t>(id)) & TokenWhole;
+  return whole || (!part && config->flags & ModelIgnoreMerges) ? id : -1;
+}
+
 void BpeModel::encodeWhole(std::string_view word, const char *textEnd, bool part, Scratch &scratch,
                            std::vector<int32_t> &ids) const {
   uint16_t tag = part ? partTag : uint16_t{0};
-  auto cached = [&](auto &cache) {
-    auto [entry, found] = cache.find(word.data(), word.size(), textEnd, tag);
-    if (found) {
-      ids.insert(ids.end(), entry->ids, entry->ids + entry->count);
-      return;
-    }
-    size_t first = ids.size();
-    int32_t id = !part && config->flags & ModelIgnoreMerges ? vocabulary.find(word) : -1;
-    if (id >= 0)
+  auto uncached = [&] {
+    if (int32_t id = findWhole(word, part); id >= 0)
       ids.push_back(id);
     else
-      encodeUncached(word, scratch, ids);
+      merge(word, scratch, ids);
+  };
+  auto cached = [&](auto &cache) {
+    auto [entry, found] = cache.find(word.data(), word.size(), textEnd, tag);
+    size_t first = ids.size();
+    if (found) {
+      ids.resize(first + entry->count);
+      std::copy_n(entry->ids, entry->count, ids.data() + first);
+      return;
+    }
+    uncached();
     cache.store(entry, word.size(), tag, ids.data() + first, ids.size() - first);
   };
   if (word.size() <= scratch.shortWords.longestWord)
     return cached(scratch.shortWords);
   if (word.size() <= scratch.longWords.longestWord)
     return cached(scratch.longWords);
-  if (!part && config->flags & ModelIgnoreMerges) {
-    if (int32_t id = vocabulary.find(word); id >= 0) {
-      ids.push_back(id);
-      return;
-    }
-  }
-  encodeUncached(word, scratch, ids);
+  uncached();
 }
 
-void BpeModel::encodeUncached(std::string_view word, Scratch &scratch, std::vector<int32_t> &ids) const {
+void BpeModel::merge(std::string_view word, Scratch &scratch, std::vector<int32_t> &ids) const {
   makeSymbols(word, scratch.symbols, scratch.affixed);
   if (scratch.symbols.size() < longWord)
     mergeShort(word, scratch.symbols);

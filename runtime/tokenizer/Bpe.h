@@ -41,10 +41,13 @@ public:
   /// Appends the ids of one word (a piece of pre-tokenised text). `textEnd`: bytes up to there may be read.
   void encode(std::string_view word, const char *textEnd, Scratch &scratch, std::vector<int32_t> &ids) const;
 
+  /// The same by merging alone, without looking the word up anywhere.
+  void merge(std::string_view word, Scratch &scratch, std::vector<int32_t> &ids) const;
+
 private:
   void encodeWhole(std::string_view word, const char *textEnd, bool part, Scratch &scratch,
                    std::vector<int32_t> &ids) const;
-  void encodeUncached(std::string_view word, Scratch &scratch, std::vector<int32_t> &ids) const;
+  int32_t findWhole(std::string_view word, bool part) const;
   void makeSymbols(std::string_view word, std::vector<Scratch::Symbol> &symbols, std::string &affixed) const;
   bool addByteTokens(std::string_view text, uint32_t begin, std::vector<Scratch::Symbol> &symbols) const;
   /// Whether no token can reach over the place between two characters.

@@ -35,12 +35,14 @@ public:
   int32_t find(std::string_view text) const {
     if (table.empty())
       return -1;
-    size_t slot = slotOf(hashString(text), table.size());
+    uint32_t hash = hashString(text), tag = vocabularyTag(hash);
+    size_t slot = slotOf(hash, table.size());
     for (uint32_t probe = 0; probe <= config->maxProbe; ++probe) {
-      uint32_t id = table[slot];
-      if (id >= config->tokens)
+      uint32_t found = table[slot];
+      if (found == emptySlot)
         return -1;
-      if (string(id) == text)
+      uint32_t id = found & (maxTokens - 1);
+      if ((found ^ id) == tag && string(id) == text)
         return static_cast<int32_t>(id);
       if (++slot == table.size())
         slot = 0;

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which of the files of a folder make its tokenizer.
+#include "frontend/tokenizer/FolderTokenizer.h"
+#include "frontend/tokenizer/SentencePiece.h"
+#include "frontend/tokenizer/TokenizerJson.h"
+#include "runtime/files/MappedFile.h"
+#include <filesystem>
+
+namespace sinter {
+
+namespace {
+
+Result<TokenizerSpec> readMain(const std::string &folder) {
+  std::string json = folder + "/tokenizer.json", model = folder + "/tokenizer.model";
+  if (std::filesystem::exists(json)) {
+    Result<Json> document = Json::read(json);
+    return document ? readTokenizerJson(document->root()) : tl::unexpected(document.error());
+  }
+  if (std::filesystem::exists(model)) {
+    Result<MappedFile> file = MappedFile::open(model);
+    return file ? readSentencePiece(file->bytes(), model) : tl::unexpected(file.error());
+  }
+  return fail("{}: expected a tokenizer.json or a tokenizer.model, found neither", folder);
+}
+
+} // namespace
+
+Result<TokenizerSpec> readFolderTokenizer(const std::string &folder) {
+  Result<TokenizerSpec> spec = readMain(folder);
+  std::string config = folder + "/tokenizer_config.json";
+  if (!spec || !std::filesystem::exists(config))
+    return spec;
+  Result<Json> document = Json::read(config);
+  if (!document)
+    return tl::unexpected(document.error());
+  if (Result<> done = applyTokenizerConfig(*spec, document->root()); !done)
+    return tl::unexpected(done.error());
+  return spec;
+}
+
+} // namespace sinter
