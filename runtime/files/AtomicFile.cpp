@@ -82,7 +82,7 @@ Result<AtomicFile> AtomicFile::create(std::string target, unsigned mode) {
     file.temporary = file.targetPath;
     return file;
   }
-  if (exists && ::access(file.targetPath.c_str(), W_OK) != 0)
+  if (exists && ::faccessat(AT_FDCWD, file.targetPath.c_str(), W_OK, AT_EACCESS) != 0)
     return fail("{}: cannot replace the file: {}", target, std::strerror(errno));
 
   size_t slash = file.targetPath.rfind('/');

@@ -49,10 +49,20 @@ const BlockFormat *formatOf(std::string_view dtype) {
   return nullptr;
 }
 
+size_t countOf(JsonValue object, std::string_view key) {
+  size_t count = 0;
+  for (JsonValue member : object)
+    count += member.key() == key;
+  return count;
+}
+
 /// The entry of one tensor in the header; its bytes are a part of `data`, which begins at `dataOffset`.
 Result<SafeTensor> readEntry(JsonValue entry, std::span<const std::byte> data, uint64_t dataOffset) {
   SafeTensor tensor;
   tensor.name = entry.key();
+  for (std::string_view key : {"dtype", "shape", "data_offsets"})
+    if (countOf(entry, key) > 1)
+      return fail("{}: expected each key once, found it again", entry[key].where());
   Result<std::string> dtype = entry.get<std::string>("dtype");
   if (!dtype)
     return tl::unexpected(dtype.error());

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/files/AtomicFile.h"
 #include "test/TemporaryFolder.h"
+#include "test/WithoutPrivileges.h"
 
 #include <gtest/gtest.h>
 #include <sys/resource.h>
@@ -81,6 +82,23 @@ TEST(AtomicFile, SaysWhyItCannotBeCreated) {
                                                   ": expected a folder that can be written to, '" +
                                                   folder.path("none/") + "': No such file or directory");
   EXPECT_EQ(message("nowhere/"), "nowhere/: expected the path of a file to write, found a folder's");
+}
+
+TEST(AtomicFile, SaysThatPermissionIsMissing) {
+  TemporaryFolder folder;
+  std::filesystem::create_directory(folder.path("locked"));
+  folder.write("locked/old", "x");
+  ::chmod(folder.path("locked/old").c_str(), 0444);
+  ::chmod(folder.path("locked").c_str(), 0555);
+  ::chmod(folder.path().c_str(), 0755);
+  WithoutPrivileges nobody;
+  if (!nobody.hold())
+    GTEST_SKIP() << "the superuser may write everywhere";
+  EXPECT_EQ(AtomicFile::create(folder.path("locked/new")).error().message,
+            folder.path("locked/new") + ": expected a folder that can be written to, '" +
+                folder.path("locked/") + "': Permission denied");
+  EXPECT_EQ(AtomicFile::create(folder.path("locked/old")).error().message,
+            folder.path("locked/old") + ": cannot replace the file: Permission denied");
 }
 
 TEST(AtomicFile, SaysThatTheDiskIsFull) {

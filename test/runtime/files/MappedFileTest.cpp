@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/files/MappedFile.h"
 #include "test/TemporaryFolder.h"
+#include "test/WithoutPrivileges.h"
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -44,11 +45,13 @@ TEST(MappedFile, SaysWhyAFileCannotBeRead) {
 }
 
 TEST(MappedFile, SaysThatPermissionIsMissing) {
-  if (::geteuid() == 0)
-    GTEST_SKIP() << "the superuser may read everything";
   TemporaryFolder folder;
   std::string path = folder.write("secret", "x");
   ::chmod(path.c_str(), 0);
+  ::chmod(folder.path().c_str(), 0755);
+  WithoutPrivileges nobody;
+  if (!nobody.hold())
+    GTEST_SKIP() << "the superuser may read everything";
   EXPECT_EQ(MappedFile::open(path).error().message,
             path + ": expected a readable file, found: Permission denied");
 }

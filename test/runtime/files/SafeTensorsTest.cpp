@@ -85,6 +85,8 @@ TEST(SafeTensors, RefuseWrongEntries) {
     std::string message = error(fileOf(fmt::format("{{\"w\":{}}}", entry), size));
     return message.substr(message.find("key"));
   };
+  EXPECT_EQ(entryError(R"({"dtype":"U8","shape":[1],"shape":[2],"data_offsets":[0,2]})", 2),
+            "key 'w.shape' (byte 39): expected each key once, found it again");
   EXPECT_EQ(entryError("1", 0), "key 'w.dtype' (byte 5): expected a string, found nothing");
   EXPECT_EQ(
       entryError(R"({"dtype":"F12","shape":[],"data_offsets":[0,4]})", 4),
