@@ -4,7 +4,7 @@
 //   kernel.matmul ... ranges {...}
 //   ->
 //   kernel.matmul ... schedule <columns_per_tile = 64> ranges {...}                      (used in decode)
-//   kernel.matmul ... schedule <rows_per_tile = 128, columns_per_tile = 64> ranges {...} (prefill only)
+//   kernel.matmul ... schedule <rows_per_tile = 96, columns_per_tile = 64> ranges {...} (prefill only)
 //
 // A decode step takes all its rows in one tile: rows_per_tile stays 0. Tiles hold whole groups of every range
 // and whole panels of weights, so that nothing is computed twice.
@@ -23,7 +23,7 @@ namespace {
 
 /// Tiles of more columns than this are not worth whole groups.
 constexpr int64_t widestTile = 512;
-constexpr int64_t prefillColumns = 64, prefillRows = 128;
+constexpr int64_t prefillColumns = 64, prefillRows = 96;
 
 /// The least width that every range's groups and the panels divide.
 int64_t wholeGroups(kernel::MatmulOp op) {

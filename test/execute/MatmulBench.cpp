@@ -5,9 +5,9 @@
 #include "test/execute/MatmulCase.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <fmt/format.h>
 #include <immintrin.h>
 #include <sys/mman.h>
@@ -15,8 +15,11 @@
 namespace sinter::test {
 namespace {
 
+/// Of this thread alone: other work on the machine does not count.
 double seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+  timespec time;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return time.tv_sec + 1e-9 * time.tv_nsec;
 }
 
 /// Bytes a second, four streams.
@@ -140,6 +143,8 @@ void measure(const Options &o, const std::string &format, cpu::Isa isa) {
     else
       limits.push_back(isa == cpu::Isa::Avx2 ? peak256(!isFloat) : peak512(!isFloat));
   }
+  if (getenv("ASSEMBLY"))
+    fmt::print("{}\n", assemblyOf(c.text(), isa));
   double best = *std::min_element(times.begin(), times.end());
   if (o.decode) {
     double bytes = data.weightBytes(), limit = median(limits);

@@ -16,15 +16,18 @@ namespace sinter::cpu {
 namespace {
 
 constexpr int64_t maxRows = 16;  // at once; more rows read the weights again
-constexpr int64_t tileRows = 4;  //
 constexpr int64_t columns = 512; // of a chunk with several rows
 
 class DecodeMatmul {
 public:
   DecodeMatmul(Matmul &m) : m(m), e(m.e), left(m, maxRows) {
     kernel::ScheduleAttr schedule = m.schedule();
-    streams = m.scheduled(schedule ? schedule.getStreams() : 0, 4);
-    prefetch = schedule ? schedule.getPrefetch() : 0;
+    // With 16 registers a second pair of quantised streams spills, and processors without AVX-512 fetch ahead
+    // well.
+    bool wide = e.target.vnni(), isFloat = m.layouts[0].isFloat();
+    streams = m.scheduled(schedule ? schedule.getStreams() : 0, wide || isFloat ? 4 : 2);
+    prefetch = m.scheduled(schedule ? schedule.getPrefetch() : 0, wide ? 2048 : 0);
+    tileRows = m.scheduled(schedule ? schedule.getTileRows() : 0, wide || isFloat ? 4 : 2);
     int64_t stride = m.accumulatorColumns(columns);
     // A single row has the room of all rows.
     singleColumns = columns * maxRows;
@@ -127,7 +130,7 @@ private:
   Matmul &m;
   Emitter &e;
   LeftSide left;
-  int64_t streams, prefetch, singleColumns;
+  int64_t streams, prefetch, tileRows, singleColumns;
   Accumulators accumulators;
   Value panelBegin;
 };

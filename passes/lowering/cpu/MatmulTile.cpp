@@ -49,7 +49,8 @@ SmallVector<Value> emitFloats(Emitter &e, const kernel::WeightLayout &layout, co
                               ArrayRef<Value> panels, int64_t prefetch) {
   FloatPanel panel(e, layout);
   int64_t lanes = e.target.lanes(), halves = halvesOf(e.target), step = panel.columnsAtOnce();
-  int64_t unroll = 4, columnBytes = kernel::panelRows * layout.elementBytes;
+  // With many rows more than a few weights at once would not stay in registers.
+  int64_t unroll = rows > 4 ? 2 : 4, columnBytes = kernel::panelRows * layout.elementBytes;
   // Columns `column` to column + count - 1; the last of bf16 may be alone.
   auto columns = [&](Value column, int64_t count, SmallVector<Value> sums) {
     SmallVector<Value> addresses;
@@ -95,51 +96,61 @@ SmallVector<Value> emitQuantized(Emitter &e, const kernel::WeightLayout &layout,
   int64_t subQuads = 8 / subBlocks;
   bool hasZero = zeroOf(traits, e.target) != 0;
 
-  // Block `index` (of the row) of all panels: header and block are offsets in a panel.
+  int64_t columns = panels.size() * halves;
+
+  // Block `index` (of the row) of all panels: header and block are offsets in a panel. A quad goes through
+  // all panels before the next one: its activations are in registers only so long.
   auto block = [&](Value header, Value offset, Value index, SmallVector<Value> sums) {
     Value integers = e.atByte(left.integers.address, e.mul(index, kernel::weightBlock));
     Value scales = e.at(left.scales.address, index, e.f32());
     Value subIndex = e.mul(index, subBlocks);
-    for (auto [p, panel] : llvm::enumerate(panels)) {
-      PackedBlock packed(e, layout, e.atByte(panel, header), e.atByte(panel, offset));
+    SmallVector<PackedBlock> packed;
+    for (Value panel : panels) {
+      packed.emplace_back(e, layout, e.atByte(panel, header), e.atByte(panel, offset));
       prefetchLines(e, e.atByte(panel, offset), layout.blockBytes(), prefetch);
-      for (int64_t half = 0; half < halves; ++half)
-        for (int64_t sub = 0; sub < subBlocks; ++sub) {
-          SmallVector<Value> totals(rows);
-          if (hasZero)
-            for (int64_t row = 0; row < rows; ++row)
-              totals[row] = e.splat(
-                  e.load(e.i32(), e.at(e.at(left.zeros.row(e, row), subIndex, e.i32()), sub, e.i32())),
-                  lanes);
-          for (int64_t first = 0; first < subQuads; first += dot.quads()) {
-            SmallVector<Value> running(rows);
-            if (!dot.isNarrow())
-              running.swap(totals);
-            for (int64_t i = first; i < first + dot.quads(); ++i) {
-              int64_t quad = sub * subQuads + i;
-              Value weights = packed.quad(quad, half);
-              for (int64_t row = 0; row < rows; ++row) {
-                Value activations = dot.broadcast(e.atByte(integers, row * left.integers.stride + quad * 4));
-                running[row] = dot.add(running[row], weights, activations);
-              }
-            }
-            for (int64_t row = 0; row < rows; ++row)
-              totals[row] = dot.finish(totals[row], running[row]);
-          }
-          Value scale = packed.scale(sub, half);
-          Value minimum = traits.minima ? packed.minimum(sub, half) : Value();
-          for (int64_t row = 0; row < rows; ++row) {
-            Value &sum = sums[(p * rows + row) * halves + half];
-            Value leftScale = e.splat(e.load(e.f32(), e.atByte(scales, row * left.scales.stride)), lanes);
-            Value number = arith::SIToFPOp::create(e.b, e.loc, e.vec(lanes), totals[row]);
-            sum = e.fma(number, e.mulF(scale, leftScale), sum);
-            if (minimum) {
-              Value leftSum =
-                  e.load(e.f32(), e.at(e.at(left.sums.row(e, row), subIndex, e.f32()), sub, e.f32()));
-              sum = e.fma(minimum, e.splat(leftSum, lanes), sum);
+    }
+    for (int64_t sub = 0; sub < subBlocks; ++sub) {
+      SmallVector<Value> totals(rows * columns); // (row, column)
+      for (int64_t row = 0; hasZero && row < rows; ++row) {
+        Value address = e.at(e.at(left.zeros.row(e, row), subIndex, e.i32()), sub, e.i32());
+        std::fill_n(totals.begin() + row * columns, columns, e.splat(e.load(e.i32(), address), lanes));
+      }
+      for (int64_t first = 0; first < subQuads; first += dot.quads()) {
+        SmallVector<Value> running(rows * columns);
+        if (!dot.isNarrow())
+          running.swap(totals);
+        for (int64_t i = first; i < first + dot.quads(); ++i) {
+          // Both halves of the bytes of a word, then the next word.
+          int64_t quad = subBlocks == 1 && traits.lowBits == 4 ? i / 2 + i % 2 * 4 : sub * subQuads + i;
+          SmallVector<Value> activations;
+          for (int64_t row = 0; row < rows; ++row)
+            activations.push_back(dot.broadcast(e.atByte(integers, row * left.integers.stride + quad * 4)));
+          for (int64_t column = 0; column < columns; ++column) {
+            Value weights = packed[column / halves].quad(quad, column % halves);
+            for (int64_t row = 0; row < rows; ++row) {
+              Value &sum = running[row * columns + column];
+              sum = dot.add(sum, weights, activations[row]);
             }
           }
         }
+        for (int64_t n = 0; n < rows * columns; ++n)
+          totals[n] = dot.finish(totals[n], running[n]);
+      }
+      for (int64_t column = 0; column < columns; ++column) {
+        Value scale = packed[column / halves].scale(sub, column % halves);
+        Value minimum = traits.minima ? packed[column / halves].minimum(sub, column % halves) : Value();
+        for (int64_t row = 0; row < rows; ++row) {
+          Value &sum = sums[(column / halves * rows + row) * halves + column % halves];
+          Value leftScale = e.splat(e.load(e.f32(), e.atByte(scales, row * left.scales.stride)), lanes);
+          Value number = arith::SIToFPOp::create(e.b, e.loc, e.vec(lanes), totals[row * columns + column]);
+          sum = e.fma(number, e.mulF(scale, leftScale), sum);
+          if (minimum) {
+            Value leftSum =
+                e.load(e.f32(), e.at(e.at(left.sums.row(e, row), subIndex, e.f32()), sub, e.f32()));
+            sum = e.fma(minimum, e.splat(leftSum, lanes), sum);
+          }
+        }
+      }
     }
     return sums;
   };
