@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// The metadata of a GGUF file to a ModelConfig.
+#include "frontend/Architecture.h"
+#include "frontend/GgufKeys.h"
+
+#include <algorithm>
+#include <filesystem>
+
+namespace sinter {
+namespace {
+
+std::string knownNames() {
+  std::string text;
+  for (const Architecture *architecture : architectures())
+    for (std::string_view name : architecture->ggufNames)
+      text += (text.empty() ? "" : ", ") + std::string(name);
+  return text;
+}
+
+/// End tokens: of texts, turns and messages.
+Result<> readTokens(const Gguf &file, ModelConfig &config) {
+  for (const char *key : {"eos", "eot", "eom"}) {
+    Result<std::optional<int64_t>> id = file.findAs<int64_t>(fmt::format("tokenizer.ggml.{}_token_id", key));
+    if (!id)
+      return tl::unexpected(id.error());
+    if (*id && **id >= 0 && **id < config.vocabulary && std::ranges::find(config.eos, **id) == config.eos.end())
+      config.eos.push_back(**id);
+  }
+  Result<std::optional<int64_t>> bos = file.findAs<int64_t>("tokenizer.ggml.bos_token_id");
+  if (!bos)
+    return tl::unexpected(bos.error());
+  config.bos = *bos;
+  return {};
+}
+
+Result<> readSampling(const Gguf &file, GenerationDefaults &generation) {
+  for (auto [key, to] : {std::pair("temp", &generation.temperature), {"top_p", &generation.topP},
+                         {"min_p", &generation.minP}, {"penalty_repeat", &generation.repetitionPenalty}}) {
+    Result<std::optional<double>> value = file.findAs<double>(fmt::format("general.sampling.{}", key));
+    if (!value)
+      return tl::unexpected(value.error());
+    *to = *value;
+  }
+  Result<std::optional<int64_t>> topK = file.findAs<int64_t>("general.sampling.top_k");
+  if (!topK)
+    return tl::unexpected(topK.error());
+  generation.topK = *topK;
+  return {};
+}
+
+} // namespace
+
+Result<ModelConfig> readGgufConfig(const Gguf &file) {
+  Result<std::string> name = file.get<std::string>("general.architecture");
+  if (!name)
+    return tl::unexpected(name.error());
+  const Architecture *architecture = findGgufArchitecture(*name);
+  if (!architecture)
+    return fail("{}: metadata key 'general.architecture': expected one of {}, found \"{}\"", file.path(),
+                knownNames(), *name);
+  GgufKeys keys(file, *name);
+  // llama.cpp's converter gives Mixtral the name llama.
+  if (architecture == &llama && keys.optionalSize("expert_count"))
+    architecture = &mixtral;
+
+  ModelConfig config;
+  config.architecture = architecture;
+  Result<std::string> title = file.getOr<std::string>("general.name", "");
+  config.name = title && !title->empty() ? *title : std::filesystem::path(file.path()).stem().string();
+  architecture->readGguf(keys, config);
+  keys.check(config.keyValueHeads == 0 || config.heads % config.keyValueHeads == 0, "attention.head_count_kv",
+             fmt::format("a divisor of the {} heads", config.heads), std::to_string(config.keyValueHeads));
+  for (Result<> status : {keys.status(), keys.failed() ? Result<>() : readTokens(file, config),
+                          keys.failed() ? Result<>() : readSampling(file, config.generation)})
+    if (!status)
+      return tl::unexpected(status.error());
+  return config;
+}
+
+} // namespace sinter
