@@ -48,7 +48,8 @@ uint64_t dtypeBytes(uint32_t dtype) { return dtype == SINTER_F32 ? 4 : 2; }
 uint64_t cacheTokenBytes(const sinter_model &model, uint32_t dtype) {
   uint64_t elements = 0;
   for (uint64_t i = 0; i < model.layer_count; ++i)
-    elements += uint64_t(model.layers[i].kv_heads) * uint64_t(model.layers[i].key_dim + model.layers[i].value_dim);
+    elements +=
+        uint64_t(model.layers[i].kv_heads) * uint64_t(model.layers[i].key_dim + model.layers[i].value_dim);
   return elements * dtypeBytes(dtype);
 }
 

@@ -12,11 +12,11 @@ namespace sinter::device {
 /// Byte offsets within a slot: its layers one after another, keys before values, each 64-byte aligned.
 struct CacheLayout {
   struct Layer {
-    uint64_t keys, values;       ///< offsets
-    uint64_t headKeys;           ///< bytes of one head's keys, all tokens
-    uint64_t headValues;         ///< and values
-    uint64_t panelBytes;         ///< one panel of SINTER_CACHE_PANEL keys
-    uint64_t rowBytes;           ///< one token's value in one head
+    uint64_t keys, values; ///< offsets
+    uint64_t headKeys;     ///< bytes of one head's keys, all tokens
+    uint64_t headValues;   ///< and values
+    uint64_t panelBytes;   ///< one panel of SINTER_CACHE_PANEL keys
+    uint64_t rowBytes;     ///< one token's value in one head
     int32_t heads;
   };
   std::vector<Layer> layers;

@@ -43,7 +43,8 @@ std::string compiledIsas(const sinter_model &model) {
 Result<int> chooseIsa(const sinter_model &model) {
   const int machine = detectIsa();
   if (machine < 0)
-    return fail("this program needs a processor with AVX2, FMA, F16C and BMI (x86-64-v3); this one lacks them");
+    return fail(
+        "this program needs a processor with AVX2, FMA, F16C and BMI (x86-64-v3); this one lacks them");
   if (const char *wanted = std::getenv("SINTER_ISA"); wanted && *wanted) {
     const int isa = isaOfName(wanted);
     if (isa < 0)
@@ -135,9 +136,11 @@ Result<void> CpuSession::prepare(const std::byte *weights, int isa) {
   const int64_t rows = std::max(program.prefill.max_rows, program.decode.max_rows);
   const int64_t wanted = std::max(program.prefill.max_selected, program.decode.max_selected);
   const uint64_t keyTiles =
-      model.partial_keys ? (uint64_t(layout.tokens) + uint64_t(model.partial_keys) - 1) / uint64_t(model.partial_keys)
-                         : 0;
-  scratchStride = roundUp(std::max({program.prefill.scratch_bytes, program.decode.scratch_bytes, uint64_t(64)}), 4096);
+      model.partial_keys
+          ? (uint64_t(layout.tokens) + uint64_t(model.partial_keys) - 1) / uint64_t(model.partial_keys)
+          : 0;
+  scratchStride =
+      roundUp(std::max({program.prefill.scratch_bytes, program.decode.scratch_bytes, uint64_t(64)}), 4096);
   // Large pages where all of it is used anyway; a long cache is used from its heads' beginnings only.
   const uint64_t cacheBytes = layout.slotBytes * uint64_t(slotCount);
   const bool largeCachePages = cacheBytes <= (uint64_t(64) << 20);
@@ -204,7 +207,8 @@ void CpuSession::bind(BoundEntry &bound, const sinter_entry &entry, const std::b
 }
 
 void CpuSession::setSelect(std::span<const int32_t> select) {
-  assert(int64_t(select.size()) <= current->entry->max_selected && "more logits than the entry was planned for");
+  assert(int64_t(select.size()) <= current->entry->max_selected &&
+         "more logits than the entry was planned for");
   std::copy(select.begin(), select.end(), selected.begin());
   step.selected = int64_t(select.size());
   step.select = selected.data();
@@ -212,7 +216,8 @@ void CpuSession::setSelect(std::span<const int32_t> select) {
 
 void CpuSession::run(const Rows &rows, std::span<const int32_t> select) {
   current = rows.entry == EntryKind::Prefill ? &prefill : &decode;
-  assert(int64_t(rows.tokens.size()) <= current->entry->max_rows && "more rows than the entry was planned for");
+  assert(int64_t(rows.tokens.size()) <= current->entry->max_rows &&
+         "more rows than the entry was planned for");
   assert(rows.positions.size() == rows.tokens.size() && rows.slots.size() == rows.tokens.size());
   step.rows = int64_t(rows.tokens.size());
   step.tokens = rows.tokens.data();
@@ -352,13 +357,14 @@ Result<Mapping> openWeights(const sinter_model &model, const std::string &path) 
   sinter_weights_header header;
   std::memcpy(&header, page->data(), sizeof header);
   if (std::memcmp(header.magic, SINTER_WEIGHTS_MAGIC, sizeof header.magic) != 0)
-    return fail("{}: expected a file of weights ('{}' at byte 0), found other bytes", path, SINTER_WEIGHTS_MAGIC);
+    return fail("{}: expected a file of weights ('{}' at byte 0), found other bytes", path,
+                SINTER_WEIGHTS_MAGIC);
   if (header.image_bytes != model.weights.size)
     return fail("{}: expected {} bytes of weights (byte offset 8), found {}", path, model.weights.size,
                 header.image_bytes);
   if (header.hash != model.weights_hash)
-    return fail("{}: expected the weights of hash {:016x} (byte offset 16), found {:016x}: another model's", path,
-                model.weights_hash, header.hash);
+    return fail("{}: expected the weights of hash {:016x} (byte offset 16), found {:016x}: another model's",
+                path, model.weights_hash, header.hash);
   return Mapping::file(path, SINTER_WEIGHTS_OFFSET, model.weights.size);
 }
 
@@ -378,7 +384,8 @@ Result<std::unique_ptr<Device>> openCpu(const sinter_model &model, const DeviceO
       return tl::unexpected(mapped.error());
     file = std::move(*mapped);
   }
-  Result<std::unique_ptr<ThreadTeam>> team = ThreadTeam::start(options.threads > 0 ? options.threads : usableCores());
+  Result<std::unique_ptr<ThreadTeam>> team =
+      ThreadTeam::start(options.threads > 0 ? options.threads : usableCores());
   if (!team)
     return tl::unexpected(team.error());
   return std::make_unique<CpuDevice>(model, *isa, std::move(*team), std::move(file));

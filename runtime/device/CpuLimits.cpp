@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The loops behind --bench's shares: eight read streams, and twelve (AMX: four) independent accumulators, which
-// is latency times throughput of the multiply-add of every processor in question.
+// The loops behind --bench's shares: eight read streams, and twelve (AMX: four) independent accumulators,
+// which is latency times throughput of the multiply-add of every processor in question.
 #include "runtime/device/CpuLimits.h"
 #include "runtime/abi.h"
 #include <cstring>
@@ -15,7 +15,8 @@ uint64_t readStreams(const std::byte *data, size_t bytes) {
   for (size_t at = 0; at < part; at += 64)
     for (int s = 0; s < streams; ++s) {
       const auto *line = reinterpret_cast<const __m256i *>(data + size_t(s) * part + at);
-      sum[s] = _mm256_xor_si256(sum[s], _mm256_xor_si256(_mm256_loadu_si256(line), _mm256_loadu_si256(line + 1)));
+      sum[s] =
+          _mm256_xor_si256(sum[s], _mm256_xor_si256(_mm256_loadu_si256(line), _mm256_loadu_si256(line + 1)));
     }
   uint64_t result = 0;
   for (const __m256i &each : sum) {

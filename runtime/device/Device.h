@@ -57,9 +57,9 @@ public:
 
 /// What the machine could do at best, measured by small loops on the device's own threads.
 struct Limits {
-  double readBytesPerSecond;  ///< reading the weights from beginning to end
-  double flopsPerSecond;      ///< multiply-adds on registers, two operations each
-  const char *flopsKind;      ///< which instruction that was
+  double readBytesPerSecond; ///< reading the weights from beginning to end
+  double flopsPerSecond;     ///< multiply-adds on registers, two operations each
+  const char *flopsKind;     ///< which instruction that was
 };
 
 struct DeviceOptions {

@@ -31,7 +31,8 @@ std::string readSmallFile(const char *path) {
 uint64_t memoryInfo(const char *key) {
   const std::string text = readSmallFile("/proc/meminfo");
   const size_t at = text.find(key);
-  return at == std::string::npos ? 0 : std::strtoull(text.c_str() + at + std::strlen(key), nullptr, 10) * 1024;
+  return at == std::string::npos ? 0
+                                 : std::strtoull(text.c_str() + at + std::strlen(key), nullptr, 10) * 1024;
 }
 
 /// The limit of this process's control group (version 2 as containers mount it), or the largest number.
@@ -54,10 +55,11 @@ Result<Mapping> Mapping::anonymous(size_t bytes, bool largePages, const char *pu
   if (bytes > SIZE_MAX / 2)
     return fail("{}: {} bytes cannot be addressed", purpose, bytes);
   mapping.length = bytes + largePage;
-  void *const got =
-      mmap(nullptr, mapping.length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void *const got = mmap(nullptr, mapping.length, PROT_READ | PROT_WRITE,
+                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (got == MAP_FAILED)
-    return fail("{}: expected {} bytes of memory, the system gave none: {}", purpose, bytes, std::strerror(errno));
+    return fail("{}: expected {} bytes of memory, the system gave none: {}", purpose, bytes,
+                std::strerror(errno));
   mapping.base = got;
   const uintptr_t address = (reinterpret_cast<uintptr_t>(got) + largePage - 1) / largePage * largePage;
   mapping.start = reinterpret_cast<std::byte *>(address);

@@ -16,7 +16,8 @@ class Mapping {
 public:
   Mapping() = default;
   Mapping(Mapping &&other) noexcept
-      : base(std::exchange(other.base, nullptr)), length(std::exchange(other.length, 0)), start(other.start) {}
+      : base(std::exchange(other.base, nullptr)), length(std::exchange(other.length, 0)), start(other.start) {
+  }
   Mapping &operator=(Mapping &&other) noexcept {
     std::swap(base, other.base);
     std::swap(length, other.length);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Threads, the counting barrier, and the three ways to wait. Correct by C++'s memory model alone: the store to
-// a Signal's value and the load of its sleepers, and the other way round in the waiter, are sequentially
+// Threads, the counting barrier, and the three ways to wait. Correct by C++'s memory model alone: the store
+// to a Signal's value and the load of its sleepers, and the other way round in the waiter, are sequentially
 // consistent, so one of the two sees the other.
 #include "runtime/device/ThreadTeam.h"
 #include <algorithm>
@@ -60,7 +60,8 @@ Result<std::unique_ptr<ThreadTeam>> ThreadTeam::start(int threads) {
   team->workers.reserve(size_t(threads) - 1);
   for (int i = 1; i < threads; ++i) {
     team->workers.push_back({team.get(), i, {}});
-    const int error = pthread_create(&team->workers.back().handle, nullptr, workerMain, &team->workers.back());
+    const int error =
+        pthread_create(&team->workers.back().handle, nullptr, workerMain, &team->workers.back());
     if (error != 0) {
       team->workers.pop_back();
       return fail("cannot start thread {} of {}: {}", i + 1, threads, std::strerror(error));

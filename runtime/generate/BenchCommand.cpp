@@ -61,22 +61,24 @@ void runDecode(Engine &engine, const std::vector<int32_t> &tokens) {
   }
 }
 
-std::string row(const Setting &setting, const device::Device &device, const Test &test, const device::Limits &limits) {
+std::string row(const Setting &setting, const device::Device &device, const Test &test,
+                const device::Limits &limits) {
   const double perSecond = test.mean() / double(test.tokens);
   const double bandwidth = test.bytes * perSecond / limits.readBytesPerSecond;
   const double peak = test.flops * perSecond / limits.flopsPerSecond;
   if (setting.options.json)
-    return fmt::format("{{\"test\":\"{}\",\"tok_s\":{},\"stddev\":{},\"repetitions\":{},\"threads\":{},\"isa\":\"{}\","
-                       "\"bandwidth_share\":{},\"bandwidth_gb_s\":{},\"peak_share\":{},\"peak_gflop_s\":{},"
-                       "\"peak_kind\":\"{}\"}}\n",
-                       test.name, test.mean(), test.deviation(), test.seconds.size(), device.threads(),
-                       device.isaName(), bandwidth, limits.readBytesPerSecond / 1e9, peak, limits.flopsPerSecond / 1e9,
-                       limits.flopsKind);
-  return fmt::format("| {:<30} | {:>9.2f} MiB | {:>9.2f} M | CPU {:<6} | {:>7} | {:>7} | {:>9.2f} ± {:<6.2f} | {:>8.1f}% "
-                     "| {:>5.1f}% |\n",
-                     setting.model.name ? setting.model.name : "", double(setting.model.weights.size) / 0x1p20,
-                     double(setting.metadata.parameters) / 1e6, device.isaName(), device.threads(), test.name, test.mean(),
-                     test.deviation(), bandwidth * 100, peak * 100);
+    return fmt::format(
+        "{{\"test\":\"{}\",\"tok_s\":{},\"stddev\":{},\"repetitions\":{},\"threads\":{},\"isa\":\"{}\","
+        "\"bandwidth_share\":{},\"bandwidth_gb_s\":{},\"peak_share\":{},\"peak_gflop_s\":{},"
+        "\"peak_kind\":\"{}\"}}\n",
+        test.name, test.mean(), test.deviation(), test.seconds.size(), device.threads(), device.isaName(),
+        bandwidth, limits.readBytesPerSecond / 1e9, peak, limits.flopsPerSecond / 1e9, limits.flopsKind);
+  return fmt::format(
+      "| {:<30} | {:>9.2f} MiB | {:>9.2f} M | CPU {:<6} | {:>7} | {:>7} | {:>9.2f} ± {:<6.2f} | {:>8.1f}% "
+      "| {:>5.1f}% |\n",
+      setting.model.name ? setting.model.name : "", double(setting.model.weights.size) / 0x1p20,
+      double(setting.metadata.parameters) / 1e6, device.isaName(), device.threads(), test.name, test.mean(),
+      test.deviation(), bandwidth * 100, peak * 100);
 }
 
 } // namespace
@@ -101,10 +103,11 @@ Result<void> runBench(const Setting &setting) {
 
   Output out(STDOUT_FILENO);
   if (!options.json)
-    out.write("| model                          |          size |      params | backend    | threads |    test |   "
-              "         tok/s    | bandwidth |   peak |\n"
-              "| ------------------------------ | ------------: | ----------: | ---------- | ------: | ------: | "
-              "------------------: | --------: | -----: |\n");
+    out.write(
+        "| model                          |          size |      params | backend    | threads |    test |   "
+        "         tok/s    | bandwidth |   peak |\n"
+        "| ------------------------------ | ------------: | ----------: | ---------- | ------: | ------: | "
+        "------------------: | --------: | -----: |\n");
   const std::atomic<bool> &interrupt = watchInterrupt();
   const device::Limits limits = (*device)->measureLimits();
   const auto measure = [&](Test test, void (*run)(Engine &, const std::vector<int32_t> &)) {

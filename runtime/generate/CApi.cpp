@@ -129,7 +129,8 @@ int64_t sinter_tokenize(sinter_session *session, const char *text, size_t size, 
   return int64_t(all->size());
 }
 
-int64_t sinter_detokenize(sinter_session *session, const int32_t *ids, int64_t count, char *text, size_t capacity) {
+int64_t sinter_detokenize(sinter_session *session, const int32_t *ids, int64_t count, char *text,
+                          size_t capacity) {
   const std::string all = session->codec->decode({ids, size_t(count)});
   std::memcpy(text, all.data(), std::min(capacity, all.size()));
   return int64_t(all.size());
@@ -140,8 +141,8 @@ int sinter_step(sinter_session *session, const int32_t *ids, int64_t count) {
   if (count < 1)
     return session->failed({fmt::format("expected at least one token, found {}", count)}, -1);
   if (count > context - position)
-    return session->failed({fmt::format("the context of {} tokens is full: it holds {}, {} more are given", context,
-                                        position, count)},
+    return session->failed({fmt::format("the context of {} tokens is full: it holds {}, {} more are given",
+                                        context, position, count)},
                            -1);
   for (int64_t i = 0; i < count; ++i)
     if (ids[i] < 0 || ids[i] >= session->model.vocabulary)
@@ -155,9 +156,8 @@ int sinter_step(sinter_session *session, const int32_t *ids, int64_t count) {
 
 int sinter_rewind(sinter_session *session, int64_t position) {
   if (position < 0 || position > sinter_position(session))
-    return session->failed({fmt::format("expected a position from 0 to {}, found {}", sinter_position(session),
-                                        position)},
-                           -1);
+    return session->failed(
+        {fmt::format("expected a position from 0 to {}, found {}", sinter_position(session), position)}, -1);
   session->history.resize(size_t(position));
   session->logits = {};
   return 0;
@@ -182,7 +182,7 @@ int64_t sinter_sample(sinter_session *session, const sinter_sample_options *opti
     session->sampler.emplace(wanted, session->model.vocabulary);
   else
     session->sampler->setOptions(std::move(wanted));
-  const Result<int32_t> token = session->sampler->sample(session->logits, session->history,
-                                                         options ? options->stream : 0, session->history.size());
+  const Result<int32_t> token = session->sampler->sample(
+      session->logits, session->history, options ? options->stream : 0, session->history.size());
   return token ? *token : session->failed(token.error(), int64_t(-1));
 }

@@ -13,8 +13,9 @@
  *   }
  *   sinter_close(session);
  *
- * Functions that return a count or a code return a negative number when they fail; sinter_error() then says why.
- * A session may be used by one thread at a time; several sessions may be open, each has threads of its own. */
+ * Functions that return a count or a code return a negative number when they fail; sinter_error() then says
+ * why. A session may be used by one thread at a time; several sessions may be open, each has threads of its
+ * own. */
 #ifndef SINTER_RUNTIME_GENERATE_CAPI_H
 #define SINTER_RUNTIME_GENERATE_CAPI_H
 
@@ -38,8 +39,9 @@ struct sinter_open_options {
   const char *weights_file; /* of a model compiled with --weights-file; NULL: as the model says */
 };
 
-/* Negative temperature, top_k, top_p, min_p, repeat_last_n (below -1), and a repeat_penalty of 0 stand for the
- * model's defaults; seed and stream choose the random numbers: token i of a session draws number i of that stream. */
+/* Negative temperature, top_k, top_p, min_p, repeat_last_n (below -1), and a repeat_penalty of 0 stand for
+ * the model's defaults; seed and stream choose the random numbers: token i of a session draws number i of
+ * that stream. */
 struct sinter_sample_options {
   float temperature; /* 0: the most probable token */
   int32_t top_k;     /* 0: off */
@@ -53,8 +55,8 @@ struct sinter_sample_options {
   uint64_t stream;
 };
 
-/* Opens the model. Returns NULL when that fails; *error (where error is not NULL) is then a message to be freed with
- * sinter_free. */
+/* Opens the model. Returns NULL when that fails; *error (where error is not NULL) is then a message to be
+ * freed with sinter_free. */
 SINTER_API sinter_session *sinter_open(const struct sinter_open_options *options, char **error);
 SINTER_API void sinter_close(sinter_session *session);
 SINTER_API void sinter_free(char *text);
@@ -65,31 +67,35 @@ SINTER_API const char *sinter_error(const sinter_session *session);
 SINTER_API int64_t sinter_vocabulary(const sinter_session *session); /* rows of logits */
 SINTER_API int64_t sinter_context(const sinter_session *session);    /* tokens the session holds */
 SINTER_API int64_t sinter_position(const sinter_session *session);   /* tokens it holds now */
-SINTER_API int sinter_is_end(const sinter_session *session, int32_t token); /* 1: the model ends a text with it */
+SINTER_API int sinter_is_end(const sinter_session *session,
+                             int32_t token); /* 1: the model ends a text with it */
 
-/* Writes up to `capacity` ids of the `size` bytes at `text` and returns how many there are in all. With `special` the
- * tokens that the tokenizer puts around a text are added. */
-SINTER_API int64_t sinter_tokenize(sinter_session *session, const char *text, size_t size, int special, int32_t *ids,
-                        int64_t capacity);
+/* Writes up to `capacity` ids of the `size` bytes at `text` and returns how many there are in all. With
+ * `special` the tokens that the tokenizer puts around a text are added. */
+SINTER_API int64_t sinter_tokenize(sinter_session *session, const char *text, size_t size, int special,
+                                   int32_t *ids, int64_t capacity);
 
-/* Writes up to `capacity` bytes of the text of `count` ids and returns how many there are in all. No zero is added. */
-SINTER_API int64_t sinter_detokenize(sinter_session *session, const int32_t *ids, int64_t count, char *text, size_t capacity);
+/* Writes up to `capacity` bytes of the text of `count` ids and returns how many there are in all. No zero is
+ * added. */
+SINTER_API int64_t sinter_detokenize(sinter_session *session, const int32_t *ids, int64_t count, char *text,
+                                     size_t capacity);
 
-/* Takes the next `count` tokens (at least one). Returns 0, or -1 when one is no token or the context is full; then
- * nothing has changed. */
+/* Takes the next `count` tokens (at least one). Returns 0, or -1 when one is no token or the context is full;
+ * then nothing has changed. */
 SINTER_API int sinter_step(sinter_session *session, const int32_t *ids, int64_t count);
 
 /* Forgets all tokens from `position` on, so that other ones can follow. Returns 0 or -1. */
 SINTER_API int sinter_rewind(sinter_session *session, int64_t position);
 
-/* Logits of the token after the latest step (sinter_vocabulary of them), valid until the next step; NULL before the
- * first. */
+/* Logits of the token after the latest step (sinter_vocabulary of them), valid until the next step; NULL
+ * before the first. */
 SINTER_API const float *sinter_logits(sinter_session *session);
 
 /* Writes their natural log-probabilities (sinter_vocabulary of them). Returns 0 or -1. */
 SINTER_API int sinter_log_probabilities(sinter_session *session, float *out);
 
-/* Draws the next token; it is not yet stepped. options NULL: the model's defaults, seed 0. Returns the id or -1. */
+/* Draws the next token; it is not yet stepped. options NULL: the model's defaults, seed 0. Returns the id or
+ * -1. */
 SINTER_API int64_t sinter_sample(sinter_session *session, const struct sinter_sample_options *options);
 
 #ifdef __cplusplus

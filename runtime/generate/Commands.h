@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the flags of a compiled model do, one function and file each. All write their results to standard output
-// and remarks to standard error.
+// What the flags of a compiled model do, one function and file each. All write their results to standard
+// output and remarks to standard error.
 #ifndef SINTER_RUNTIME_GENERATE_COMMANDS_H
 #define SINTER_RUNTIME_GENERATE_COMMANDS_H
 
@@ -37,10 +37,10 @@ Result<std::string> inputText(const Options &options);
 /// The device that runs the model with the options' threads and weights.
 Result<std::unique_ptr<device::Device>> openDevice(const Setting &setting);
 
-/// A session for `slots` sequences of `needed` tokens each, or as many as the context allows (-c, the model's, and
-/// without -c what half of the free memory holds). `needed` 0 asks for the whole context.
-Result<std::unique_ptr<device::Session>> openSession(const Setting &setting, device::Device &device, int64_t needed,
-                                                     int slots);
+/// A session for `slots` sequences of `needed` tokens each, or as many as the context allows (-c, the
+/// model's, and without -c what half of the free memory holds). `needed` 0 asks for the whole context.
+Result<std::unique_ptr<device::Session>> openSession(const Setting &setting, device::Device &device,
+                                                     int64_t needed, int slots);
 
 /// The tokens that a sequence may have: of -c, else the model's.
 int64_t contextOf(const Setting &setting);

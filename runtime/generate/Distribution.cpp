@@ -13,8 +13,8 @@ namespace {
 constexpr int64_t lanes = 16;
 constexpr float infinity = std::numeric_limits<float>::infinity();
 
-/// e^x for x <= 0 within 2 units in the last place; 0 below -87. Cody-Waite reduction by ln 2 in two parts, then
-/// the Taylor polynomial of degree 7 on [-ln2/2, ln2/2].
+/// e^x for x <= 0 within 2 units in the last place; 0 below -87. Cody-Waite reduction by ln 2 in two parts,
+/// then the Taylor polynomial of degree 7 on [-ln2/2, ln2/2].
 inline float expNegative(float x) {
   constexpr float toInteger = 12582912.0f; // 1.5 * 2^23: adding it rounds to an integer
   const float clamped = x < -87.0f ? -87.0f : x;

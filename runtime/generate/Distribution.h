@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a row of logits says: its largest, its normaliser, its best tokens. Loops that the compiler vectorises,
-// sums in a fixed order.
+// What a row of logits says: its largest, its normaliser, its best tokens. Loops that the compiler
+// vectorises, sums in a fixed order.
 #ifndef SINTER_RUNTIME_GENERATE_DISTRIBUTION_H
 #define SINTER_RUNTIME_GENERATE_DISTRIBUTION_H
 
@@ -39,8 +39,8 @@ void sumExpBlocks(std::span<const float> logits, float largest, float scale, std
 /// log(sum of exp(logit)): the log-probability of a token is its logit minus this.
 double logSumExp(std::span<const float> logits);
 
-/// The `count` best candidates, best first, into `out` (resized to `count`, at most the number of logits). Does
-/// not allocate when `out` has the capacity.
+/// The `count` best candidates, best first, into `out` (resized to `count`, at most the number of logits).
+/// Does not allocate when `out` has the capacity.
 void selectBest(std::span<const float> logits, int64_t count, std::vector<Candidate> &out);
 
 } // namespace sinter

@@ -24,7 +24,9 @@ Rows Engine::chunk(int32_t slot, std::span<const int32_t> tokens, int64_t at) {
   const size_t count = tokens.size();
   std::iota(positions.begin(), positions.begin() + ptrdiff_t(count), int32_t(at));
   std::fill_n(slots.begin(), count, slot);
-  return {count == 1 ? EntryKind::Decode : EntryKind::Prefill, tokens, {positions.data(), count},
+  return {count == 1 ? EntryKind::Decode : EntryKind::Prefill,
+          tokens,
+          {positions.data(), count},
           {slots.data(), count}};
 }
 
@@ -52,8 +54,8 @@ void Engine::score(int32_t slot, std::span<const int32_t> tokens, int64_t at, co
   }
 }
 
-void Engine::decode(std::span<const int32_t> tokens, std::span<const int32_t> where, std::span<const int32_t> which,
-                    const Visit &visit) {
+void Engine::decode(std::span<const int32_t> tokens, std::span<const int32_t> where,
+                    std::span<const int32_t> which, const Visit &visit) {
   const size_t most = size_t(session->maxRows(EntryKind::Decode));
   for (size_t first = 0; first < tokens.size(); first += most) {
     const size_t count = std::min(most, tokens.size() - first);

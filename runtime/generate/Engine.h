@@ -15,13 +15,14 @@ namespace sinter {
 
 class Engine {
 public:
-  /// Takes row number (of the call's tokens) and its logits (vocabulary), which are valid during the call only.
+  /// Takes row number (of the call's tokens) and its logits (vocabulary), which are valid during the call
+  /// only.
   using Visit = std::function<void(size_t row, std::span<const float> logits)>;
 
   Engine(const sinter_model &model, std::unique_ptr<device::Session> session);
 
-  /// Evaluates `tokens` (at least one) at positions `at`, at + 1, ... of `slot`. Returns the logits of the last;
-  /// they are valid until the next call.
+  /// Evaluates `tokens` (at least one) at positions `at`, at + 1, ... of `slot`. Returns the logits of the
+  /// last; they are valid until the next call.
   std::span<const float> prefill(int32_t slot, std::span<const int32_t> tokens, int64_t at);
 
   /// The same, and visits the logits of every token.
@@ -35,8 +36,8 @@ public:
   int64_t capacity() const { return session->capacity(); }
 
 private:
-  /// Visits the logits of rows 0 to count - 1 of a run whose row 0 is number `first` of the caller's. `rows` is
-  /// run with the first group.
+  /// Visits the logits of rows 0 to count - 1 of a run whose row 0 is number `first` of the caller's. `rows`
+  /// is run with the first group.
   void visitAll(const device::Rows &rows, size_t first, const Visit &visit);
   device::Rows chunk(int32_t slot, std::span<const int32_t> tokens, int64_t at);
   std::span<const float> row(size_t index) const {

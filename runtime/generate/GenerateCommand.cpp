@@ -25,8 +25,9 @@ Result<std::vector<int32_t>> promptTokens(const Setting &setting, const Codec &c
   text = std::move(*input);
   Result<std::vector<int32_t>> tokens = codec.encode(text, true);
   if (tokens && tokens->empty())
-    return fail("the prompt is empty, and the tokenizer puts nothing in front of a text: expected at least one "
-                "token");
+    return fail(
+        "the prompt is empty, and the tokenizer puts nothing in front of a text: expected at least one "
+        "token");
   return tokens;
 }
 

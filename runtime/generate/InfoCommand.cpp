@@ -56,18 +56,21 @@ Result<void> runInfo(const Setting &setting) {
     const std::string type = device::dtypeName(program.cache_dtype);
     line(("cache " + type).c_str(),
          fmt::format("{} bytes a token", device::cacheTokenBytes(model, program.cache_dtype)));
-    line("  a decode step", fmt::format("{} launches, {:.1f} MB of weights, {:.1f} MFLOP a token", decode.launches,
-                                        double(decode.weightBytes) / 1e6, double(decode.rowFlops) / 1e6));
-    line("  a prefill step", fmt::format("{} launches, up to {} tokens", prefill.launches, program.prefill.max_rows));
+    line("  a decode step",
+         fmt::format("{} launches, {:.1f} MB of weights, {:.1f} MFLOP a token", decode.launches,
+                     double(decode.weightBytes) / 1e6, double(decode.rowFlops) / 1e6));
+    line("  a prefill step",
+         fmt::format("{} launches, up to {} tokens", prefill.launches, program.prefill.max_rows));
   }
-  line("chat template", metadata.chatTemplate.empty() ? "none" : fmt::format("{} bytes", metadata.chatTemplate.size()));
+  line("chat template",
+       metadata.chatTemplate.empty() ? "none" : fmt::format("{} bytes", metadata.chatTemplate.size()));
   std::string ends;
   for (int32_t id : metadata.eos)
     ends += fmt::format("{}{}", ends.empty() ? "" : ", ", id);
   line("end tokens", ends);
   const SamplerOptions &s = metadata.sampling;
-  line("sampling", fmt::format("temp {}, top-k {}, top-p {}, min-p {}, repeat-penalty {}", s.temperature, s.topK, s.topP,
-                               s.minP, s.repeatPenalty));
+  line("sampling", fmt::format("temp {}, top-k {}, top-p {}, min-p {}, repeat-penalty {}", s.temperature,
+                               s.topK, s.topP, s.minP, s.repeatPenalty));
   line("instruction set", (*device)->isaName());
   line("threads", fmt::format("{}", (*device)->threads()));
   Output out(STDOUT_FILENO);

@@ -7,6 +7,8 @@ extern "C" const struct sinter_model sinter_model;
 namespace sinter {
 
 const struct sinter_model &libraryModel() { return ::sinter_model; }
-Result<std::unique_ptr<Codec>> openLibraryCodec(const struct sinter_model &model) { return openTokenizerCodec(model); }
+Result<std::unique_ptr<Codec>> openLibraryCodec(const struct sinter_model &model) {
+  return openTokenizerCodec(model);
+}
 
 } // namespace sinter

@@ -32,8 +32,9 @@ Loop::Loop(Engine &engine, const Codec &codec, Sampler &sampler, LoopOptions giv
 void Loop::begin(std::span<const int32_t> prompt) {
   Sequence &first = sequences[0];
   const size_t most = std::min(first.evaluated, prompt.size() - 1); // the last one's logits are needed
-  first.evaluated = size_t(std::mismatch(prompt.begin(), prompt.begin() + ptrdiff_t(most), first.tokens.begin()).first -
-                           prompt.begin());
+  first.evaluated =
+      size_t(std::mismatch(prompt.begin(), prompt.begin() + ptrdiff_t(most), first.tokens.begin()).first -
+             prompt.begin());
   for (Sequence &sequence : sequences) {
     sequence.tokens.assign(prompt.begin(), prompt.end());
     sequence.stream = codec.stream(options.special);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The generation loop: a prompt goes in, one token after another comes out, for one sequence or several at once.
+// The generation loop: a prompt goes in, one token after another comes out, for one sequence or several at
+// once.
 #ifndef SINTER_RUNTIME_GENERATE_LOOP_H
 #define SINTER_RUNTIME_GENERATE_LOOP_H
 
@@ -22,8 +23,8 @@ struct LoopOptions {
   int samples = 1;    ///< continuations of one prompt, computed together
   std::vector<int32_t> endTokens;
   std::vector<std::string> stopStrings;
-  bool contextShift = false; ///< at the context's end go on with its latest half
-  bool special = false;      ///< special tokens appear in the text
+  bool contextShift = false;  ///< at the context's end go on with its latest half
+  bool special = false;       ///< special tokens appear in the text
   std::optional<int32_t> bos; ///< kept in front when the context shifts
 };
 
@@ -37,8 +38,8 @@ struct TokenEvent {
   std::span<const float> logits;
 };
 
-/// Gets tokens and text as they come. Text is whole characters, without stop strings. Returning false ends the
-/// sequence.
+/// Gets tokens and text as they come. Text is whole characters, without stop strings. Returning false ends
+/// the sequence.
 class LoopObserver {
 public:
   virtual ~LoopObserver() = default;
@@ -56,10 +57,11 @@ class Loop {
 public:
   Loop(Engine &engine, const Codec &codec, Sampler &sampler, LoopOptions options);
 
-  /// Continues `prompt` (at least one token, no more than the engine's capacity). What the cache holds of it from
-  /// an earlier run is not computed again. `interrupt` set by a signal handler ends the run. Fails when a logit
-  /// is not a number. Returns why sequence 0 ended.
-  Result<Ending> run(std::span<const int32_t> prompt, LoopObserver &observer, const std::atomic<bool> &interrupt);
+  /// Continues `prompt` (at least one token, no more than the engine's capacity). What the cache holds of it
+  /// from an earlier run is not computed again. `interrupt` set by a signal handler ends the run. Fails when
+  /// a logit is not a number. Returns why sequence 0 ended.
+  Result<Ending> run(std::span<const int32_t> prompt, LoopObserver &observer,
+                     const std::atomic<bool> &interrupt);
 
   const LoopTimes &times() const { return timing; } ///< summed over all runs
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the compiler wrote about a model beside its kernels: end tokens, sampling defaults, the chat template and
-// figures to show. docs/metadata.md lists the keys.
+// What the compiler wrote about a model beside its kernels: end tokens, sampling defaults, the chat template
+// and figures to show. docs/metadata.md lists the keys.
 #ifndef SINTER_RUNTIME_GENERATE_METADATA_H
 #define SINTER_RUNTIME_GENERATE_METADATA_H
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The flags, their ranges and their help, through CLI11. Names and defaults are llama.cpp's where it has them.
+// The flags, their ranges and their help, through CLI11. Names and defaults are llama.cpp's where it has
+// them.
 #include "runtime/generate/Options.h"
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -31,7 +32,8 @@ Result<std::vector<int32_t>> parseIds(std::string_view text) {
       item.remove_suffix(1);
     int32_t id;
     if (!parseNumber(item, id) || id < 0)
-      return fail("--prompt-tokens: expected token ids as 1,2,3, found '{}' as number {}", item, ids.size() + 1);
+      return fail("--prompt-tokens: expected token ids as 1,2,3, found '{}' as number {}", item,
+                  ids.size() + 1);
     ids.push_back(id);
   }
   if (ids.empty())
@@ -70,22 +72,26 @@ struct Raw {
   bool tokenize = false, detokenize = false, perplexity = false, bench = false, info = false, version = false;
 };
 
-template <typename T> CLI::Option *flagWithValue(CLI::App &app, const char *names, T &value, const char *help) {
+template <typename T>
+CLI::Option *flagWithValue(CLI::App &app, const char *names, T &value, const char *help) {
   return app.add_option(names, value, help)->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
 }
 
 CLI::Option *list(CLI::App &app, const char *names, std::vector<std::string> &value, const char *help) {
-  return app.add_option(names, value, help)->allow_extra_args(false)->multi_option_policy(
-      CLI::MultiOptionPolicy::TakeAll);
+  return app.add_option(names, value, help)
+      ->allow_extra_args(false)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
 }
 
-void addFlags(CLI::App &app, Options &o, Raw &raw, std::string &prompt, std::string &file, std::string &system) {
+void addFlags(CLI::App &app, Options &o, Raw &raw, std::string &prompt, std::string &file,
+              std::string &system) {
   const int32_t most = std::numeric_limits<int32_t>::max();
   const float large = std::numeric_limits<float>::max();
   SamplerOptions &s = o.sampling;
 
   app.option_defaults()->group("Prompt");
-  flagWithValue(app, "-p,--prompt", prompt, "the text to continue, as it is (piped standard input without -p and -f)");
+  flagWithValue(app, "-p,--prompt", prompt,
+                "the text to continue, as it is (piped standard input without -p and -f)");
   flagWithValue(app, "-f,--file", file, "read the text from this file");
   flagWithValue(app, "--prompt-tokens", raw.promptTokens, "continue exactly these token ids: 1,2,3");
   app.add_flag("--chat,--conversation", o.chat, "-cnv: talk, through the model's chat template");
@@ -93,11 +99,13 @@ void addFlags(CLI::App &app, Options &o, Raw &raw, std::string &prompt, std::str
   app.add_flag("--echo", o.echo, "write the prompt too");
 
   app.option_defaults()->group("Generation");
-  flagWithValue(app, "-n,--predict,--n-predict", raw.limit, "tokens to generate; -1: until the end (default -1)");
+  flagWithValue(app, "-n,--predict,--n-predict", raw.limit,
+                "tokens to generate; -1: until the end (default -1)");
   flagWithValue(app, "-c,--ctx-size", o.context, "tokens of context; 0: the model's (default 0)")
       ->check(between(0, most));
   flagWithValue(app, "-t,--threads", o.threads, "threads (default: one a core)")->check(between(1, 1024));
-  list(app, "-r,--reverse-prompt", o.stopStrings, "end when this text appears; it is not written; repeatable");
+  list(app, "-r,--reverse-prompt", o.stopStrings,
+       "end when this text appears; it is not written; repeatable");
   app.add_flag("--ignore-eos", o.ignoreEos, "never draw an end token");
   app.add_flag("--context-shift", o.contextShift, "at the context's end go on with its latest half");
   flagWithValue(app, "--samples", o.samples, "continuations of the prompt, computed together (default 1)")
@@ -108,9 +116,11 @@ void addFlags(CLI::App &app, Options &o, Raw &raw, std::string &prompt, std::str
   flagWithValue(app, "--weights-file", o.weightsFile, "file of the weights, when they lie outside");
 
   app.option_defaults()->group("Sampling");
-  flagWithValue(app, "--temp,--temperature", s.temperature, "0: always the best token")->check(between(0.0f, large));
+  flagWithValue(app, "--temp,--temperature", s.temperature, "0: always the best token")
+      ->check(between(0.0f, large));
   flagWithValue(app, "--top-k", s.topK, "keep the best K; 0: all")->check(between(0, most));
-  flagWithValue(app, "--top-p", s.topP, "keep the best that reach probability P; 1: all")->check(between(0.0f, 1.0f));
+  flagWithValue(app, "--top-p", s.topP, "keep the best that reach probability P; 1: all")
+      ->check(between(0.0f, 1.0f));
   flagWithValue(app, "--min-p", s.minP, "drop what is less than P times as probable as the best; 0: none")
       ->check(between(0.0f, 1.0f));
   flagWithValue(app, "--repeat-penalty", s.repeatPenalty, "divides logits of recent tokens; 1: off")
@@ -136,18 +146,23 @@ void addFlags(CLI::App &app, Options &o, Raw &raw, std::string &prompt, std::str
   flagWithValue(app, "--top-logprobs", o.topLogprobs, "with --json: the K most probable tokens too")
       ->check(between(0, most));
   app.add_flag("--tokenize", raw.tokenize, "write the text's token ids as a JSON array");
-  app.add_flag("--detokenize", raw.detokenize, "read a JSON array of ids on standard input, write their bytes");
+  app.add_flag("--detokenize", raw.detokenize,
+               "read a JSON array of ids on standard input, write their bytes");
   app.add_flag("--perplexity", raw.perplexity, "how well the model predicts the text");
   app.add_flag("--bench", raw.bench, "speed of prefill (-p 512 tokens) and generation (-n 128)");
-  flagWithValue(app, "--repetitions", o.benchRepetitions, "of each test of --bench (default 5)")->check(between(1, 1000));
+  flagWithValue(app, "--repetitions", o.benchRepetitions, "of each test of --bench (default 5)")
+      ->check(between(1, 1000));
   app.add_flag("--info", raw.info, "what this program contains and what it runs on");
   app.add_flag("--version", raw.version, "versions");
 }
 
 Result<void> setCommand(Options &o, const Raw &raw) {
-  const std::pair<bool, Command> wanted[] = {
-      {raw.tokenize, Command::Tokenize}, {raw.detokenize, Command::Detokenize}, {raw.perplexity, Command::Perplexity},
-      {raw.bench, Command::Bench},       {raw.info, Command::Info},             {raw.version, Command::Version}};
+  const std::pair<bool, Command> wanted[] = {{raw.tokenize, Command::Tokenize},
+                                             {raw.detokenize, Command::Detokenize},
+                                             {raw.perplexity, Command::Perplexity},
+                                             {raw.bench, Command::Bench},
+                                             {raw.info, Command::Info},
+                                             {raw.version, Command::Version}};
   int count = 0;
   for (const auto &[set, command] : wanted)
     if (set) {
@@ -155,8 +170,9 @@ Result<void> setCommand(Options &o, const Raw &raw) {
       ++count;
     }
   if (count > 1)
-    return fail("expected one of --tokenize, --detokenize, --perplexity, --bench, --info and --version, found {}",
-                count);
+    return fail(
+        "expected one of --tokenize, --detokenize, --perplexity, --bench, --info and --version, found {}",
+        count);
   return {};
 }
 
@@ -171,7 +187,8 @@ Result<void> finish(Options &o, const Raw &raw, const CLI::App &app) {
     if (!parseNumber(raw.limit, number) || number < least || number > std::numeric_limits<int32_t>::max())
       return fail("-n: expected a number of tokens, {} or more, found '{}'", least, raw.limit);
   }
-  if (bench && o.prompt && (!parseNumber(*o.prompt, o.benchPrompt) || o.benchPrompt < 0 || o.benchPrompt > (1 << 24)))
+  if (bench && o.prompt &&
+      (!parseNumber(*o.prompt, o.benchPrompt) || o.benchPrompt < 0 || o.benchPrompt > (1 << 24)))
     return fail("-p: with --bench expected a number of tokens, found '{}'", *o.prompt);
   if (app.count("--prompt-tokens")) {
     Result<std::vector<int32_t>> ids = parseIds(raw.promptTokens);

@@ -25,9 +25,9 @@ struct Options {
   bool chat = false;
   std::optional<std::string> system;
 
-  int64_t limit = -1;   ///< -n
-  int64_t context = 0;  ///< -c; 0: the model's
-  int threads = 0;      ///< -t; 0: one a core
+  int64_t limit = -1;  ///< -n
+  int64_t context = 0; ///< -c; 0: the model's
+  int threads = 0;     ///< -t; 0: one a core
   int samples = 1;
   std::optional<sinter_dtype> kvType;
   std::string weightsFile;

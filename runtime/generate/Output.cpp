@@ -53,8 +53,8 @@ Result<std::string> readWhole(const std::string &path) {
 
 namespace {
 
-/// Length of the valid UTF-8 character at the front of `bytes`, or minus the length of the ill-formed part that
-/// one U+FFFD stands for (Unicode 15, table 3-7: the maximal subpart).
+/// Length of the valid UTF-8 character at the front of `bytes`, or minus the length of the ill-formed part
+/// that one U+FFFD stands for (Unicode 15, table 3-7: the maximal subpart).
 int characterLength(std::string_view bytes) {
   const auto at = [&](size_t i) { return uint8_t(bytes[i]); };
   const uint8_t lead = at(0);

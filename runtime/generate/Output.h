@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Standard output as a program that is piped into others needs it, and reading a file or standard input whole.
+// Standard output as a program that is piped into others needs it, and reading a file or standard input
+// whole.
 #ifndef SINTER_RUNTIME_GENERATE_OUTPUT_H
 #define SINTER_RUNTIME_GENERATE_OUTPUT_H
 

@@ -10,9 +10,9 @@ namespace sinter {
 
 namespace {
 
-/// Tokens of one window, whose first token is only looked back on. Later windows begin with what the tokenizer
-/// puts in front or, where that is nothing, with the last token of the window before, so that every token of the
-/// text but the first is scored once.
+/// Tokens of one window, whose first token is only looked back on. Later windows begin with what the
+/// tokenizer puts in front or, where that is nothing, with the last token of the window before, so that every
+/// token of the text but the first is scored once.
 struct Windows {
   std::vector<int32_t> prefix, body;
   size_t most; // tokens a window may have
@@ -83,8 +83,8 @@ Result<void> runPerplexity(const Setting &setting) {
   const double perplexity = std::exp(sum / double(scored));
   out.write(setting.options.json
                 ? fmt::format("{{\"tokens\":{},\"nll\":{},\"perplexity\":{}}}\n", scored, sum, perplexity)
-                : fmt::format("tokens {}, negative log-likelihood {:.6f} nats, perplexity {:.6f}\n", scored, sum,
-                              perplexity));
+                : fmt::format("tokens {}, negative log-likelihood {:.6f} nats, perplexity {:.6f}\n", scored,
+                              sum, perplexity));
   return out.status();
 }
 

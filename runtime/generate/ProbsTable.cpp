@@ -31,7 +31,9 @@ void ProbsTable::append(const TokenEvent &event, std::string &out) {
     std::string text;
     appendJsonString(text, repairUtf8(codec.tokenBytes(each.id)));
     const char *dropped = sampler.droppedBy(each.id);
-    const std::string fate = dropped ? fmt::format("no: {}", dropped) : isDrawn(each) ? "yes  <- drawn" : "yes";
+    const std::string fate = dropped         ? fmt::format("no: {}", dropped)
+                             : isDrawn(each) ? "yes  <- drawn"
+                                             : "yes";
     fmt::format_to(std::back_inserter(out), "{:>8}  {:<20} {:>8.3f}% {:>8.3f}%  {}  {}\n", each.id, text,
                    probability * 100, sampler.drawProbability(each.id) * 100, bar, fate);
   }

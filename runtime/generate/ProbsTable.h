@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Explains a choice: the best candidates, their probabilities, which filter dropped which, which one was drawn.
+// Explains a choice: the best candidates, their probabilities, which filter dropped which, which one was
+// drawn.
 #ifndef SINTER_RUNTIME_GENERATE_PROBSTABLE_H
 #define SINTER_RUNTIME_GENERATE_PROBSTABLE_H
 
@@ -13,10 +14,11 @@ namespace sinter {
 
 class ProbsTable {
 public:
-  ProbsTable(const Codec &codec, const Sampler &sampler, int64_t rows) : codec(codec), sampler(sampler), rows(rows) {}
+  ProbsTable(const Codec &codec, const Sampler &sampler, int64_t rows)
+      : codec(codec), sampler(sampler), rows(rows) {}
 
-  /// Appends the table of the sampler's latest choice; the drawn token has a row even when it is not among the
-  /// best.
+  /// Appends the table of the sampler's latest choice; the drawn token has a row even when it is not among
+  /// the best.
   void append(const TokenEvent &event, std::string &out);
 
 private:

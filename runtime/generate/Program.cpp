@@ -22,7 +22,8 @@ Result<void> checkOptions(const Setting &setting) {
   const Options &options = setting.options;
   const sinter_model &model = setting.model;
   if (model.context > 0 && options.context > model.context)
-    return fail("-c: expected at most {} tokens, the model's context, found {}", model.context, options.context);
+    return fail("-c: expected at most {} tokens, the model's context, found {}", model.context,
+                options.context);
   if (options.promptTokens)
     for (size_t i = 0; i < options.promptTokens->size(); ++i)
       if ((*options.promptTokens)[i] >= model.vocabulary)
@@ -62,7 +63,9 @@ Result<void> dispatch(const Setting &setting) {
   default:
     break;
   }
-  return runGenerate(setting);
+  const Options &options = setting.options;
+  const bool given = options.prompt || options.file || options.promptTokens;
+  return options.chat || (!given && isatty(STDIN_FILENO)) ? runChat(setting) : runGenerate(setting);
 }
 
 } // namespace
@@ -119,8 +122,8 @@ int64_t contextOf(const Setting &setting) {
   return setting.model.context > 0 ? setting.model.context : withoutLimit;
 }
 
-Result<std::unique_ptr<device::Session>> openSession(const Setting &setting, device::Device &device, int64_t needed,
-                                                     int slots) {
+Result<std::unique_ptr<device::Session>> openSession(const Setting &setting, device::Device &device,
+                                                     int64_t needed, int slots) {
   const Options &options = setting.options;
   const sinter_program *program = device::findProgram(setting.model, options.kvType);
   const uint64_t tokenBytes =
@@ -130,9 +133,10 @@ Result<std::unique_ptr<device::Session>> openSession(const Setting &setting, dev
     capacity = std::min(capacity, needed);
   const uint64_t bytes = tokenBytes * uint64_t(capacity);
   if (options.context > 0 && bytes > device::totalMemory())
-    return fail("the context of {} tokens times {} needs {:.1f} GiB for keys and values; this machine has {:.1f} "
-                "GiB of memory: give a smaller -c",
-                capacity, slots, double(bytes) / 0x1p30, double(device::totalMemory()) / 0x1p30);
+    return fail(
+        "the context of {} tokens times {} needs {:.1f} GiB for keys and values; this machine has {:.1f} "
+        "GiB of memory: give a smaller -c",
+        capacity, slots, double(bytes) / 0x1p30, double(device::totalMemory()) / 0x1p30);
   const uint64_t half = device::availableMemory() / 2;
   if (options.context == 0 && bytes > half) {
     capacity = std::max<int64_t>(SINTER_CACHE_PANEL, int64_t(half / std::max<uint64_t>(tokenBytes, 1)));

@@ -215,8 +215,8 @@ void Sampler::keepTopP(double p) {
   cut(Filter::TopP, count);
 }
 
-/// Candidates at least `p` times as probable as the best (Nguyen et al., "Turning up the heat: min-p sampling",
-/// 2024).
+/// Candidates at least `p` times as probable as the best (Nguyen et al., "Turning up the heat: min-p
+/// sampling", 2024).
 void Sampler::keepMinP(double p) {
   if (p <= 0)
     return;

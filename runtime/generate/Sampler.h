@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Chooses the next token from a row of logits: penalties, then filters that each keep the best part of what is
-// left, then a draw. Flags and defaults are llama.cpp's.
+// Chooses the next token from a row of logits: penalties, then filters that each keep the best part of what
+// is left, then a draw. Flags and defaults are llama.cpp's.
 #ifndef SINTER_RUNTIME_GENERATE_SAMPLER_H
 #define SINTER_RUNTIME_GENERATE_SAMPLER_H
 
@@ -30,9 +30,10 @@ struct SamplerOptions {
   float presencePenalty = 0.0f;
   float frequencyPenalty = 0.0f;
   std::vector<std::pair<int32_t, float>> logitBias; ///< added first; minus infinity forbids
-  /// llama.cpp's order: temperature last, so that the filters see the model's own distribution. Hugging Face's
-  /// is penalties, temperature, top_k, top_p, min_p.
-  std::vector<Filter> order = {Filter::Penalties, Filter::TopK, Filter::TopP, Filter::MinP, Filter::Temperature};
+  /// llama.cpp's order: temperature last, so that the filters see the model's own distribution. Hugging
+  /// Face's is penalties, temperature, top_k, top_p, min_p.
+  std::vector<Filter> order = {Filter::Penalties, Filter::TopK, Filter::TopP, Filter::MinP,
+                               Filter::Temperature};
   uint64_t seed = 0;
 };
 
@@ -48,7 +49,8 @@ public:
   Result<int32_t> sample(std::span<const float> logits, std::span<const int32_t> history, uint64_t stream,
                          uint64_t index);
 
-  /// What the latest sample() did to token `id`: null when it could be drawn, else the filter that dropped it.
+  /// What the latest sample() did to token `id`: null when it could be drawn, else the filter that dropped
+  /// it.
   const char *droppedBy(int32_t id) const;
   /// The probability that the latest sample() gave token `id`, after penalties, filters and temperature.
   double drawProbability(int32_t id) const;
@@ -74,16 +76,16 @@ private:
   int32_t draw(double at);
 
   SamplerOptions settings;
-  std::vector<float> changed;     // (vocabulary) logits after bias and penalties
-  std::vector<int32_t> counts;    // (vocabulary) occurrences within the window; zero between calls
-  std::vector<double> blocks;     // sums of draw()
-  std::vector<Candidate> bag;     // candidates still in, of capacity vocabulary
+  std::vector<float> changed;  // (vocabulary) logits after bias and penalties
+  std::vector<int32_t> counts; // (vocabulary) occurrences within the window; zero between calls
+  std::vector<double> blocks;  // sums of draw()
+  std::vector<Candidate> bag;  // candidates still in, of capacity vocabulary
   std::vector<Cut> cuts;
   std::span<const float> current; // logits of this call, the model's or `changed`
   bool all = true;                // every token is still in; `bag` is not filled
   size_t sorted = 0;              // so many of `bag` are in order and better than the rest
   float largest = 0, scale = 1;
-  double total = 0;               // of the weights that the draw saw
+  double total = 0; // of the weights that the draw saw
 };
 
 } // namespace sinter

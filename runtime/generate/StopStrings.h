@@ -14,8 +14,8 @@ class StopStrings {
 public:
   explicit StopStrings(std::vector<std::string> strings);
 
-  /// Takes the next piece and appends to `out` what can be shown now. True when a stop string is complete; then
-  /// `out` has got all text before it, and the string and what follows are dropped.
+  /// Takes the next piece and appends to `out` what can be shown now. True when a stop string is complete;
+  /// then `out` has got all text before it, and the string and what follows are dropped.
   bool push(std::string_view piece, std::string &out);
 
   /// The stream has ended without a stop string: appends what was held back.

@@ -15,8 +15,8 @@ public:
   /// `top` candidates a token; with `numbered` each line names its sequence.
   TokenJson(const Codec &codec, int64_t top, bool numbered) : codec(codec), top(top), numbered(numbered) {}
 
-  /// Appends {"token","text","bytes","logprob","top_logprobs"} and a line's end. Log-probabilities are those of
-  /// the unmodified distribution, in as many digits as read back to the same number.
+  /// Appends {"token","text","bytes","logprob","top_logprobs"} and a line's end. Log-probabilities are those
+  /// of the unmodified distribution, in as many digits as read back to the same number.
   void append(const TokenEvent &event, std::string &out);
 
 private:

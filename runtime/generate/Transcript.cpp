@@ -52,13 +52,8 @@ void Transcript::finish() {
 
 LoopOptions loopOptions(const Setting &setting) {
   const Options &options = setting.options;
-  return {options.limit,
-          options.samples,
-          setting.metadata.eos,
-          options.stopStrings,
-          options.contextShift,
-          options.special,
-          setting.metadata.bos};
+  return {options.limit,        options.samples, setting.metadata.eos, options.stopStrings,
+          options.contextShift, options.special, setting.metadata.bos};
 }
 
 void remarkEnding(Ending ending, int64_t capacity) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Shows what the loop generates: text or JSON Lines on standard output, tables of the choices on standard error.
+// Shows what the loop generates: text or JSON Lines on standard output, tables of the choices on standard
+// error.
 #ifndef SINTER_RUNTIME_GENERATE_TRANSCRIPT_H
 #define SINTER_RUNTIME_GENERATE_TRANSCRIPT_H
 

@@ -19,14 +19,17 @@ TEST(CpuFeaturesTest, AgreesWithTheKernelsList) {
   std::string word, all = " ";
   while (words >> word)
     all += word + " ";
-  const auto has = [&](const char *flag) { return all.find(" " + std::string(flag) + " ") != std::string::npos; };
+  const auto has = [&](const char *flag) {
+    return all.find(" " + std::string(flag) + " ") != std::string::npos;
+  };
   int expected = -1;
   if (has("avx2") && has("fma") && has("f16c") && has("bmi1") && has("bmi2") && has("movbe"))
     expected = SINTER_ISA_AVX2;
-  if (expected == SINTER_ISA_AVX2 && has("avx512f") && has("avx512bw") && has("avx512cd") && has("avx512dq") &&
-      has("avx512vl") && has("avx512_vnni"))
+  if (expected == SINTER_ISA_AVX2 && has("avx512f") && has("avx512bw") && has("avx512cd") &&
+      has("avx512dq") && has("avx512vl") && has("avx512_vnni"))
     expected = SINTER_ISA_AVX512;
-  if (expected == SINTER_ISA_AVX512 && has("avx512_bf16") && has("amx_tile") && has("amx_int8") && has("amx_bf16"))
+  if (expected == SINTER_ISA_AVX512 && has("avx512_bf16") && has("amx_tile") && has("amx_int8") &&
+      has("amx_bf16"))
     expected = SINTER_ISA_AMX;
   EXPECT_EQ(detectIsa(), expected);
 }

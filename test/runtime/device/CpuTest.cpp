@@ -30,14 +30,16 @@ void sum(const sinter_call *call, int64_t begin, int64_t end) {
 const float weights[2] = {0, 0.5f};
 
 struct Model {
-  sinter_buffer buffers[3] = {{SINTER_SPACE_ARENA, 0, 64}, {SINTER_SPACE_LOGITS, 0, 0}, {SINTER_SPACE_WEIGHT, 0, 4}};
+  sinter_buffer buffers[3] = {
+      {SINTER_SPACE_ARENA, 0, 64}, {SINTER_SPACE_LOGITS, 0, 0}, {SINTER_SPACE_WEIGHT, 0, 4}};
   sinter_launch launches[2] = {
       {"count", {count, nullptr, nullptr}, {3, 2, 10, SINTER_DOMAIN_ROWS, 0}, buffers, 1, 0, 0},
       {"sum", {sum, nullptr, nullptr}, {7, 0, 0, SINTER_DOMAIN_SELECTED, 0}, buffers, 3, 0, 0}};
   sinter_entry entry = {"prefill", launches, 2, 1, 20, 1, 8192, 0};
   sinter_program program = {SINTER_F16, 0, entry, entry};
   sinter_cache_layer layer = {1, 4, 4, 0};
-  sinter_model model = {SINTER_ABI_VERSION, 1, "t", 7, 100, &program, 1, &layer, 1, 0, 0, {weights, sizeof weights}, 77, {}, {}};
+  sinter_model model = {SINTER_ABI_VERSION,        1,  "t", 7, 100, &program, 1, &layer, 1, 0, 0,
+                        {weights, sizeof weights}, 77, {},  {}};
 };
 
 TEST(CpuTest, EveryTileRunsOnceAndLaunchesFollowEachOther) {
@@ -54,7 +56,8 @@ TEST(CpuTest, EveryTileRunsOnceAndLaunchesFollowEachOther) {
     const int32_t select = 19;
     session->run({EntryKind::Prefill, tokens, positions, slots}, {&select, 1});
     for (int i = 0; i < 7; ++i)
-      EXPECT_EQ(session->logits()[i], 150.5f) << threads; // 3 columns * 10 row tiles * 5 key tiles, and a weight
+      EXPECT_EQ(session->logits()[i], 150.5f)
+          << threads; // 3 columns * 10 row tiles * 5 key tiles, and a weight
     session->runHead({&select, 1});
     EXPECT_EQ(session->logits()[6], 150.5f) << "only the head runs again";
   }
@@ -70,7 +73,8 @@ TEST(CpuTest, AModelOfAnotherAbiIsRefused) {
 TEST(CpuTest, AModelWithoutKernelsForThisMachineIsRefused) {
   Model m;
   m.launches[1].kernels[0] = nullptr;
-  EXPECT_NE(openCpu(m.model, {1, ""}).error().message.find("this program was compiled for none"), std::string::npos);
+  EXPECT_NE(openCpu(m.model, {1, ""}).error().message.find("this program was compiled for none"),
+            std::string::npos);
 }
 
 TEST(CpuTest, ACacheTypeThatWasNotCompiledIsRefused) {

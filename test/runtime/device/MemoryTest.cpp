@@ -17,8 +17,9 @@ TEST(MemoryTest, AnonymousMemoryIsZeroAndAligned) {
 }
 
 TEST(MemoryTest, MoreThanTheAddressSpaceIsAnErrorThatSaysWhatFor) {
-  EXPECT_NE(Mapping::anonymous(size_t(1) << 60, false, "keys and values").error().message.find(
-                "keys and values: expected 1152921504606846976 bytes of memory"),
+  EXPECT_NE(Mapping::anonymous(size_t(1) << 60, false, "keys and values")
+                .error()
+                .message.find("keys and values: expected 1152921504606846976 bytes of memory"),
             std::string::npos);
   EXPECT_FALSE(Mapping::anonymous(SIZE_MAX, false, "x"));
 }
@@ -29,8 +30,10 @@ TEST(MemoryTest, FilesAreMappedAndTheirLengthChecked) {
   const Result<Mapping> whole = Mapping::file(path, 4096, 904);
   ASSERT_TRUE(whole);
   EXPECT_EQ(whole->data()[903], std::byte('x'));
-  EXPECT_EQ(Mapping::file(path, 4096, 905).error().message, path + ": expected at least 5001 bytes, found 5000");
-  EXPECT_EQ(Mapping::file("/nowhere", 0, 1).error().message, "/nowhere: cannot open: No such file or directory");
+  EXPECT_EQ(Mapping::file(path, 4096, 905).error().message,
+            path + ": expected at least 5001 bytes, found 5000");
+  EXPECT_EQ(Mapping::file("/nowhere", 0, 1).error().message,
+            "/nowhere: cannot open: No such file or directory");
 }
 
 TEST(MemoryTest, TheMachineHasMemory) {

@@ -42,11 +42,13 @@ TEST_P(ThreadTeamTest, ThreadsThatFellAsleepComeBack) {
   for (int region = 0; region < 5; ++region) {
     Work work{team.get(), 2, std::vector<int>(size_t(GetParam())), {}};
     usleep(20000);
-    team->run([](void *context, int thread) {
-      if (thread == 0)
-        usleep(10000); // the others wait for it in the kernel
-      meet(context, thread);
-    }, &work);
+    team->run(
+        [](void *context, int thread) {
+          if (thread == 0)
+            usleep(10000); // the others wait for it in the kernel
+          meet(context, thread);
+        },
+        &work);
     ASSERT_EQ(work.mistakes, 0);
   }
 }

@@ -53,11 +53,15 @@ public:
       return std::string(1, char(id));
     return id == beginToken ? "<s>" : id == endToken ? "</s>" : "";
   }
-  std::unique_ptr<TextStream> stream(bool special) const override { return std::make_unique<ByteStream>(special); }
+  std::unique_ptr<TextStream> stream(bool special) const override {
+    return std::make_unique<ByteStream>(special);
+  }
 };
 
 } // namespace
 
-Result<std::unique_ptr<Codec>> openByteCodec(const struct sinter_model &) { return std::make_unique<ByteCodec>(); }
+Result<std::unique_ptr<Codec>> openByteCodec(const struct sinter_model &) {
+  return std::make_unique<ByteCodec>();
+}
 
 } // namespace sinter::fake

@@ -9,7 +9,9 @@ using namespace sinter;
 
 namespace sinter {
 const struct sinter_model &libraryModel() { return ::sinter_model; }
-Result<std::unique_ptr<Codec>> openLibraryCodec(const struct sinter_model &model) { return fake::openByteCodec(model); }
+Result<std::unique_ptr<Codec>> openLibraryCodec(const struct sinter_model &model) {
+  return fake::openByteCodec(model);
+}
 } // namespace sinter
 
 namespace {

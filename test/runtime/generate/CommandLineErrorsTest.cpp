@@ -32,7 +32,9 @@ const Case cases[] = {
     {{"-p", "x", "-s", "seven"}, 2, "-s: expected a whole number"},
     {{"-p", "x", "--samples", "0"}, 2, "--samples"},
     {{"-p", "x", "--kv-type", "q8"}, 2, "--kv-type"},
-    {{"-p", "x", "--kv-type", "f16"}, 2, "--kv-type: expected one that the model was compiled for (f32), found f16"},
+    {{"-p", "x", "--kv-type", "f16"},
+     2,
+     "--kv-type: expected one that the model was compiled for (f32), found f16"},
     {{"-p", "x", "--samplers", "top_k;magic"}, 2, "found 'magic'"},
     {{"-p", "x", "--logit-bias", "12"}, 2, "--logit-bias: expected TOKEN+BIAS"},
     {{"-p", "x", "--logit-bias", "300+1"}, 2, "--logit-bias: expected ids below 300, found 300"},
@@ -69,18 +71,23 @@ TEST(CommandLineErrorsTest, EachHasItsMessageAndExitCode) {
 }
 
 TEST(CommandLineErrorsTest, AnInstructionSetThatCannotBeIsNamed) {
-  const auto with = [](const char *isa) { return fake::run(FAKE_MODEL, {{"--info"}, "", {isa}, "", nullptr}); };
-  EXPECT_NE(with("SINTER_ISA=sse").err.find("SINTER_ISA: expected avx2, avx512 or amx, found 'sse'"), std::string::npos);
+  const auto with = [](const char *isa) {
+    return fake::run(FAKE_MODEL, {{"--info"}, "", {isa}, "", nullptr});
+  };
+  EXPECT_NE(with("SINTER_ISA=sse").err.find("SINTER_ISA: expected avx2, avx512 or amx, found 'sse'"),
+            std::string::npos);
   EXPECT_NE(with("SINTER_ISA=amx").err.find("SINTER_ISA: "), std::string::npos);
   EXPECT_EQ(with("SINTER_ISA=amx").code, 1);
 }
 
 TEST(CommandLineErrorsTest, AFullDiskIsAFailure) {
-  for (std::vector<std::string> arguments : {std::vector<std::string>{"-p", "x", "-n", "5"}, {"--tokenize", "-p", "x"}, {"--help"}}) {
+  for (std::vector<std::string> arguments :
+       {std::vector<std::string>{"-p", "x", "-n", "5"}, {"--tokenize", "-p", "x"}, {"--help"}}) {
     const Outcome outcome = fake::run(FAKE_MODEL, {arguments, "", {}, "/dev/full", nullptr});
     EXPECT_EQ(outcome.code, 1);
     if (arguments[0] != "--help") {
-      EXPECT_NE(outcome.err.find("cannot write the output: No space left on device"), std::string::npos) << outcome.err;
+      EXPECT_NE(outcome.err.find("cannot write the output: No space left on device"), std::string::npos)
+          << outcome.err;
     }
   }
 }

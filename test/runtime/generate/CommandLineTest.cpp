@@ -135,7 +135,8 @@ TEST(CommandLineTest, CharactersAreWrittenWhole) {
 }
 
 TEST(CommandLineTest, JsonLinesHoldTheUnmodifiedDistribution) {
-  const Outcome outcome = run({"-p", "abc", "-n", "5", "-s", "3", "--ignore-eos", "--temp", "0.3", "--json", "--top-logprobs", "300"});
+  const Outcome outcome = run({"-p", "abc", "-n", "5", "-s", "3", "--ignore-eos", "--temp", "0.3", "--json",
+                               "--top-logprobs", "300"});
   EXPECT_EQ(outcome.code, 0);
   std::vector<int32_t> tokens = {fake::beginToken, 'a', 'b', 'c'};
   const std::vector<Json> all = lines(outcome.out);
@@ -144,7 +145,9 @@ TEST(CommandLineTest, JsonLinesHoldTheUnmodifiedDistribution) {
     double norm = 0;
     for (int32_t next = 0; next < fake::vocabulary; ++next)
       norm += std::exp(double(fake::logitOf(tokens, next)));
-    const auto logprob = [&](int64_t id) { return double(fake::logitOf(tokens, int32_t(id))) - std::log(norm); };
+    const auto logprob = [&](int64_t id) {
+      return double(fake::logitOf(tokens, int32_t(id))) - std::log(norm);
+    };
     std::vector<std::string> keys;
     for (JsonValue member : line.root())
       keys.emplace_back(member.key());
@@ -240,7 +243,8 @@ TEST(CommandLineTest, AFullContextIsAMessageOrShifts) {
   EXPECT_EQ(full.code, 0);
   EXPECT_EQ(full.out.size(), 31u); // 32 tokens are in the cache, the last one drawn needs no place
   EXPECT_NE(full.err.find("context of 32 tokens is full"), std::string::npos);
-  const Outcome shifted = run({"-p", "x", "-c", "32", "--ignore-eos", "-s", "1", "--context-shift", "-n", "200"});
+  const Outcome shifted =
+      run({"-p", "x", "-c", "32", "--ignore-eos", "-s", "1", "--context-shift", "-n", "200"});
   EXPECT_EQ(shifted.code, 0);
   EXPECT_EQ(shifted.out.size(), 200u);
   EXPECT_EQ(shifted.out.substr(0, 31), full.out);
@@ -270,12 +274,46 @@ TEST(CommandLineTest, AClosedPipeEndsQuietly) {
   EXPECT_EQ(outcome.err.find("error"), std::string::npos);
 }
 
+TEST(CommandLineTest, AChatGoesThroughTheTemplateAndRemembers) {
+  // The fake model's template: <s>[role]content\n for each message, then [assistant].
+  const auto continued = [](const std::string &text) {
+    return run({"--prompt-tokens", text, "-n", "30", "--temp", "0"}).out;
+  };
+  const auto ids = [](const std::string &text) {
+    std::string list;
+    for (char c : text)
+      list += (list.empty() ? "" : ",") + std::to_string(uint8_t(c));
+    return list;
+  };
+  const std::string one = "<s>[user]hi\n[assistant]", a = continued(ids(one));
+  const std::string b = continued(ids(one + a + "\n[user]and?\n[assistant]"));
+  EXPECT_EQ(run({"-cnv", "-n", "30", "--temp", "0"}, "hi\n\nand?\n").out, a + "\n" + b + "\n");
+  EXPECT_EQ(run({"--chat", "-p", "hi", "-n", "30", "--temp", "0"}).out, a + "\n");
+  const std::string told = continued(ids("<s>[system]be nice\n[user]hi\n[assistant]"));
+  EXPECT_EQ(run({"--system", "be nice", "-p", "hi", "-n", "30", "--temp", "0"}).out, told + "\n");
+}
+
+TEST(CommandLineTest, AChatThatOutgrowsTheContextSaysSoOrForgets) {
+  const std::string line(30, 'x');
+  std::string input;
+  for (int i = 0; i < 5; ++i)
+    input += line + "\n";
+  const Outcome full = run({"--chat", "-n", "10", "-c", "128", "--temp", "0", "--ignore-eos"}, input);
+  EXPECT_EQ(full.code, 1);
+  EXPECT_NE(full.err.find("the conversation has"), std::string::npos);
+  const Outcome shifted =
+      run({"--chat", "-n", "10", "-c", "128", "--temp", "0", "--ignore-eos", "--context-shift"}, input);
+  EXPECT_EQ(shifted.code, 0) << shifted.err;
+  EXPECT_NE(shifted.err.find("the oldest turn is forgotten"), std::string::npos);
+}
+
 TEST(CommandLineTest, ProbsExplainEachChoice) {
   const Outcome outcome = run({"-p", "abc", "-n", "2", "-s", "3", "--ignore-eos", "--probs", "5"});
   EXPECT_EQ(outcome.out.size(), 2u);
   EXPECT_NE(outcome.err.find("token 2"), std::string::npos);
   EXPECT_NE(outcome.err.find("<- drawn"), std::string::npos);
-  EXPECT_NE(run({"-p", "a", "-n", "1", "--probs", "--top-k", "3", "-s", "1"}).err.find("no: top_k"), std::string::npos);
+  EXPECT_NE(run({"-p", "a", "-n", "1", "--probs", "--top-k", "3", "-s", "1"}).err.find("no: top_k"),
+            std::string::npos);
 }
 
 TEST(CommandLineTest, BenchGivesOneLineATest) {
@@ -285,7 +323,8 @@ TEST(CommandLineTest, BenchGivesOneLineATest) {
   EXPECT_EQ(*all[0].root().get<std::string>("test"), "pp32");
   EXPECT_EQ(*all[1].root().get<std::string>("test"), "tg8");
   for (const Json &line : all)
-    for (const char *key : {"tok_s", "stddev", "bandwidth_share", "peak_share", "bandwidth_gb_s", "peak_gflop_s"})
+    for (const char *key :
+         {"tok_s", "stddev", "bandwidth_share", "peak_share", "bandwidth_gb_s", "peak_gflop_s"})
       EXPECT_TRUE(line.root()[key].isNumber()) << key;
   EXPECT_EQ(lines(run({"--bench", "-p", "0", "-n", "4", "--json", "--repetitions", "1"}).out).size(), 1u);
 }

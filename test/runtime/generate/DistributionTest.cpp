@@ -23,7 +23,8 @@ TEST(DistributionTest, LogSumExpEqualsTheDirectSum) {
     long double sum = 0;
     for (float each : logits)
       sum += std::exp((long double)each);
-    EXPECT_NEAR(logSumExp(logits), double(std::log(sum)), 3e-7 * std::max(1.0, std::fabs(double(std::log(sum)))))
+    EXPECT_NEAR(logSumExp(logits), double(std::log(sum)),
+                3e-7 * std::max(1.0, std::fabs(double(std::log(sum)))))
         << count;
   }
 }
@@ -58,6 +59,4 @@ TEST(DistributionTest, SelectBestEqualsSorting) {
     }
 }
 
-TEST(DistributionTest, ArgmaxTakesTheFirstOfEquals) {
-  EXPECT_EQ(argmax(std::vector<float>{1, 5, 3, 5}), 1);
-}
+TEST(DistributionTest, ArgmaxTakesTheFirstOfEquals) { EXPECT_EQ(argmax(std::vector<float>{1, 5, 3, 5}), 1); }

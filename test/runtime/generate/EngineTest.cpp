@@ -24,7 +24,8 @@ protected:
   }
   static void expectLogits(std::span<const float> logits, std::span<const int32_t> tokens) {
     for (int32_t next = 0; next < fake::vocabulary; ++next)
-      ASSERT_EQ(logits[size_t(next)], fake::logitOf(tokens, next)) << tokens.size() << " tokens, next " << next;
+      ASSERT_EQ(logits[size_t(next)], fake::logitOf(tokens, next))
+          << tokens.size() << " tokens, next " << next;
   }
 };
 

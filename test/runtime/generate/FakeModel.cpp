@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Four launches that use every kind of buffer and grid as real ones do: tokens go into keys (panels) and values
-// (rows), tiles of keys give partial sums, a combination of them gives a row's state, the head gives logits.
+// Four launches that use every kind of buffer and grid as real ones do: tokens go into keys (panels) and
+// values (rows), tiles of keys give partial sums, a combination of them gives a row's state, the head gives
+// logits.
 #include "test/runtime/generate/FakeModel.h"
 #include <algorithm>
 #include <cstring>
@@ -22,7 +23,9 @@ uint64_t mix(uint64_t x) { // SplitMix64's finalizer
   x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
   return x ^ (x >> 31);
 }
-uint64_t tokenHash(int64_t position, int32_t token) { return mix(uint64_t(position) * 1000003 + uint64_t(token) + 1); }
+uint64_t tokenHash(int64_t position, int32_t token) {
+  return mix(uint64_t(position) * 1000003 + uint64_t(token) + 1);
+}
 
 float logitOfState(uint64_t state, int32_t last, int32_t next) {
   if (last == 1)
@@ -47,8 +50,10 @@ struct Row {
 void store(const sinter_call *call, int64_t begin, int64_t end) {
   const sinter_step &s = *call->step;
   for (int64_t row = begin; row < end; ++row) {
-    auto *keys = reinterpret_cast<float *>(static_cast<char *>(call->buffers[0]) + s.slots[row] * s.cache_slot_bytes);
-    auto *values = reinterpret_cast<float *>(static_cast<char *>(call->buffers[1]) + s.slots[row] * s.cache_slot_bytes);
+    auto *keys =
+        reinterpret_cast<float *>(static_cast<char *>(call->buffers[0]) + s.slots[row] * s.cache_slot_bytes);
+    auto *values =
+        reinterpret_cast<float *>(static_cast<char *>(call->buffers[1]) + s.slots[row] * s.cache_slot_bytes);
     const int64_t position = s.positions[row];
     for (int64_t d = 0; d < dim; ++d) {
       keys[(position / SINTER_CACHE_PANEL * dim + d) * SINTER_CACHE_PANEL + position % SINTER_CACHE_PANEL] =
@@ -71,17 +76,18 @@ void sum(const sinter_call *call, int64_t begin, int64_t end) {
   auto *partial = static_cast<Partial *>(call->buffers[2]);
   for (int64_t tile = begin; tile < end; ++tile) {
     const int64_t row = tile / tiles, part = tile % tiles;
-    const auto *keys =
-        reinterpret_cast<const float *>(static_cast<char *>(call->buffers[0]) + s.slots[row] * s.cache_slot_bytes);
-    const auto *values =
-        reinterpret_cast<const float *>(static_cast<char *>(call->buffers[1]) + s.slots[row] * s.cache_slot_bytes);
+    const auto *keys = reinterpret_cast<const float *>(static_cast<char *>(call->buffers[0]) +
+                                                       s.slots[row] * s.cache_slot_bytes);
+    const auto *values = reinterpret_cast<const float *>(static_cast<char *>(call->buffers[1]) +
+                                                         s.slots[row] * s.cache_slot_bytes);
     Partial result = {0, 0};
     const int64_t last = std::min((part + 1) * keysPerTile, int64_t(s.positions[row]) + 1);
     for (int64_t key = part * keysPerTile; key < last; ++key) {
       result.sum += tokenHash(key, int32_t(values[key * dim]));
       for (int64_t d = 0; d < dim; ++d)
-        result.broken += keys[(key / SINTER_CACHE_PANEL * dim + d) * SINTER_CACHE_PANEL + key % SINTER_CACHE_PANEL] !=
-                         values[key * dim + d];
+        result.broken +=
+            keys[(key / SINTER_CACHE_PANEL * dim + d) * SINTER_CACHE_PANEL + key % SINTER_CACHE_PANEL] !=
+            values[key * dim + d];
     }
     partial[row * stride + part] = result;
   }
@@ -143,11 +149,10 @@ const sinter_launch launches[] = {
      vocabulary}};
 
 constexpr uint64_t arenaBytes = 64 + maxRows * sizeof(Row);
-const sinter_program programs[] = {
-    {SINTER_F32,
-     0,
-     {"prefill", launches, 4, 3, maxRows, maxSelected, arenaBytes, 256},
-     {"decode", launches, 4, 3, decodeRows, decodeRows, arenaBytes, 256}}};
+const sinter_program programs[] = {{SINTER_F32,
+                                    0,
+                                    {"prefill", launches, 4, 3, maxRows, maxSelected, arenaBytes, 256},
+                                    {"decode", launches, 4, 3, decodeRows, decodeRows, arenaBytes, 256}}};
 const sinter_cache_layer layers[] = {{1, dim, dim, 0}};
 alignas(64) const float weights[16] = {0, 1.0f};
 
@@ -164,6 +169,18 @@ float logitOf(std::span<const int32_t> tokens, int32_t next) {
 
 using namespace sinter::fake;
 
-extern "C" const struct sinter_model sinter_model = {
-    SINTER_ABI_VERSION, 3, "fake", vocabulary, context, programs, 1, layers, 1, sizeof(Partial), keysPerTile,
-    {weights, sizeof weights}, 0x1234, {nullptr, 0}, {metadata, std::char_traits<char>::length(metadata)}};
+extern "C" const struct sinter_model sinter_model = {SINTER_ABI_VERSION,
+                                                     3,
+                                                     "fake",
+                                                     vocabulary,
+                                                     context,
+                                                     programs,
+                                                     1,
+                                                     layers,
+                                                     1,
+                                                     sizeof(Partial),
+                                                     keysPerTile,
+                                                     {weights, sizeof weights},
+                                                     0x1234,
+                                                     {nullptr, 0},
+                                                     {metadata, std::char_traits<char>::length(metadata)}};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A model whose kernels are written by hand: its logits are a hash of all tokens in the row's cache, bent so that
-// text looks like words, ends with a full stop and can be steered by the prompt. It goes wrong (NaN) when the
-// cache does not hold what was put in.
+// A model whose kernels are written by hand: its logits are a hash of all tokens in the row's cache, bent so
+// that text looks like words, ends with a full stop and can be steered by the prompt. It goes wrong (NaN)
+// when the cache does not hold what was put in.
 #ifndef SINTER_TEST_RUNTIME_GENERATE_FAKEMODEL_H
 #define SINTER_TEST_RUNTIME_GENERATE_FAKEMODEL_H
 

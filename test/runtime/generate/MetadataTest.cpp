@@ -31,7 +31,8 @@ TEST(MetadataTest, KeysAreRead) {
 }
 
 TEST(MetadataTest, AWrongTypeIsNamed) {
-  EXPECT_NE(parseMetadata(R"({"sampling":{"top_k":"many"}})").error().message.find("sampling.top_k"), std::string::npos);
+  EXPECT_NE(parseMetadata(R"({"sampling":{"top_k":"many"}})").error().message.find("sampling.top_k"),
+            std::string::npos);
   EXPECT_NE(parseMetadata(R"({"eos":["x"]})").error().message.find("eos"), std::string::npos);
   EXPECT_FALSE(parseMetadata("["));
   EXPECT_FALSE(parseMetadata("[]"));

@@ -21,6 +21,7 @@ TEST(OutputTest, IllFormedUtf8IsReplacedAsPythonDoes) {
 }
 
 TEST(OutputTest, AMissingFileIsNamed) {
-  EXPECT_EQ(readWhole("/nowhere/at-all").error().message, "/nowhere/at-all: cannot open: No such file or directory");
+  EXPECT_EQ(readWhole("/nowhere/at-all").error().message,
+            "/nowhere/at-all: cannot open: No such file or directory");
   EXPECT_EQ(readWhole("/").error().message, "/: cannot read: Is a directory");
 }

@@ -9,7 +9,8 @@ using Words = std::array<uint32_t, 4>;
 TEST(RandomTest, PhiloxGivesThePublishedAnswers) {
   EXPECT_EQ(philox({0, 0, 0, 0}, {0, 0}), (Words{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}));
   const uint32_t all = 0xffffffff;
-  EXPECT_EQ(philox({all, all, all, all}, {all, all}), (Words{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}));
+  EXPECT_EQ(philox({all, all, all, all}, {all, all}),
+            (Words{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}));
   EXPECT_EQ(philox({0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}, {0xa4093822, 0x299f31d0}),
             (Words{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}));
 }
@@ -24,7 +25,7 @@ TEST(RandomTest, UniformNumbersFillTheInterval) {
     sum += x;
     squares += x * x;
   }
-  EXPECT_NEAR(sum / count, 0.5, 0.004);       // 4 standard errors
+  EXPECT_NEAR(sum / count, 0.5, 0.004); // 4 standard errors
   EXPECT_NEAR(squares / count, 1.0 / 3, 0.004);
 }
 

@@ -15,19 +15,22 @@ namespace {
 std::vector<float> someLogits(size_t count, uint64_t seed) {
   std::vector<float> logits(count);
   for (size_t i = 0; i < count; ++i)
-    logits[i] = float(std::sqrt(-2 * std::log(1 - uniform(seed, 1, i))) * std::cos(6.283185307 * uniform(seed, 2, i)) * 2);
+    logits[i] = float(std::sqrt(-2 * std::log(1 - uniform(seed, 1, i))) *
+                      std::cos(6.283185307 * uniform(seed, 2, i)) * 2);
   return logits;
 }
 
 /// The filters as their definitions read, one probability a token.
-std::vector<double> expected(const SamplerOptions &o, std::vector<float> given, std::span<const int32_t> history) {
+std::vector<double> expected(const SamplerOptions &o, std::vector<float> given,
+                             std::span<const int32_t> history) {
   std::vector<double> logits(given.begin(), given.end());
   for (const auto &[id, bias] : o.logitBias)
     logits[size_t(id)] += bias;
   for (Filter filter : o.order) {
     if (filter == Filter::Penalties) {
       std::map<int32_t, int> counts;
-      const size_t last = o.repeatLastN < 0 ? history.size() : std::min(history.size(), size_t(o.repeatLastN));
+      const size_t last =
+          o.repeatLastN < 0 ? history.size() : std::min(history.size(), size_t(o.repeatLastN));
       for (int32_t id : history.last(last))
         ++counts[id];
       for (const auto &[id, count] : counts) {
@@ -39,9 +42,8 @@ std::vector<double> expected(const SamplerOptions &o, std::vector<float> given, 
     std::vector<size_t> order(logits.size());
     for (size_t i = 0; i < order.size(); ++i)
       order[i] = i;
-    std::sort(order.begin(), order.end(), [&](size_t a, size_t b) {
-      return logits[a] > logits[b] || (logits[a] == logits[b] && a < b);
-    });
+    std::sort(order.begin(), order.end(),
+              [&](size_t a, size_t b) { return logits[a] > logits[b] || (logits[a] == logits[b] && a < b); });
     double sum = 0;
     for (double x : logits)
       sum += std::exp(x);
@@ -75,10 +77,10 @@ std::vector<double> expected(const SamplerOptions &o, std::vector<float> given, 
   return logits;
 }
 
-/// Pearson's statistic of `draws` draws, in standard deviations above its mean (Wilson and Hilferty, 1931). Cells
-/// that expect fewer than 5 draws are taken together. A token of probability 0 must never come.
-double deviation(const SamplerOptions &options, const std::vector<float> &logits, std::span<const int32_t> history,
-                 int draws) {
+/// Pearson's statistic of `draws` draws, in standard deviations above its mean (Wilson and Hilferty, 1931).
+/// Cells that expect fewer than 5 draws are taken together. A token of probability 0 must never come.
+double deviation(const SamplerOptions &options, const std::vector<float> &logits,
+                 std::span<const int32_t> history, int draws) {
   const std::vector<double> p = expected(options, logits, history);
   Sampler sampler(options, int64_t(logits.size()));
   std::vector<int> counts(logits.size());
@@ -228,7 +230,8 @@ TEST(SamplerTest, LogitsThatAreNoNumbersAreAnError) {
   ASSERT_FALSE(token);
   EXPECT_EQ(token.error().message, "1 of 100 logits are not a number (NaN) after 0 tokens");
   const std::vector<float> none(100, -std::numeric_limits<float>::infinity());
-  EXPECT_EQ(sampler.sample(none, {}, 0, 0).error().message, "no token can be drawn: the largest of 100 logits is -inf");
+  EXPECT_EQ(sampler.sample(none, {}, 0, 0).error().message,
+            "no token can be drawn: the largest of 100 logits is -inf");
 }
 
 TEST(SamplerTest, FilterNamesAreParsedInOrder) {
