@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Hugging Face's answers for small tokenizers of every kind, written by utils/make-tokenizer-goldens.
+#include "frontend/tokenizer/SentencePiece.h"
 #include "frontend/tokenizer/TokenizerJson.h"
 #include "runtime/tokenizer/Tokenizer.h"
 #include "runtime/tokenizer/Utf8.h"
@@ -22,18 +23,28 @@ std::vector<std::string> goldenNames() {
   return names;
 }
 
+std::string readHex(JsonValue json) {
+  std::string_view hex = *json.as<std::string_view>();
+  std::string bytes;
+  for (size_t i = 0; i + 1 < hex.size(); i += 2)
+    bytes += static_cast<char>(std::stoi(std::string(hex.substr(i, 2)), nullptr, 16));
+  return bytes;
+}
+
 /// The texts as bytes; many are not valid UTF-8.
 std::vector<std::string> readTexts() {
   std::vector<std::string> texts;
   Result<Json> json = Json::read(folder + "texts.json");
-  for (JsonValue value : json->root()) {
-    std::string_view hex = *value.as<std::string_view>();
-    std::string text;
-    for (size_t i = 0; i + 1 < hex.size(); i += 2)
-      text += static_cast<char>(std::stoi(std::string(hex.substr(i, 2)), nullptr, 16));
-    texts.push_back(text);
-  }
+  for (JsonValue value : json->root())
+    texts.push_back(readHex(value));
   return texts;
+}
+
+Result<TokenizerSpec> readSpec(JsonValue golden) {
+  if (!golden.has("sentencepiece"))
+    return readTokenizerJson(golden["tokenizer"]);
+  std::string model = readHex(golden["sentencepiece"]);
+  return readSentencePiece(std::as_bytes(std::span(model)), "golden");
 }
 
 std::vector<int32_t> readIds(JsonValue json) {
@@ -56,7 +67,7 @@ protected:
     Result<Json> read = Json::read(folder + GetParam() + ".json");
     ASSERT_TRUE(read) << read.error().message;
     json = std::make_unique<Json>(std::move(*read));
-    Result<TokenizerSpec> spec = readTokenizerJson(json->root()["tokenizer"]);
+    Result<TokenizerSpec> spec = readSpec(json->root());
     ASSERT_TRUE(spec) << spec.error().message;
     Result<std::vector<uint8_t>> tables = buildTokenizerTables(*spec);
     ASSERT_TRUE(tables) << tables.error().message;

@@ -97,7 +97,7 @@ void measure(const Tokenizer &tokenizer, const std::string &path) {
 
 int main(int argc, char **argv) {
   if (argc < 2) {
-    std::fprintf(stderr, "usage: %s MODEL [FILE...]\n", argv[0]);
+    std::fprintf(stderr, "usage: %s MODEL [FILE... | --tables OUT]\n", argv[0]);
     return 2;
   }
   auto start = std::chrono::steady_clock::now();
@@ -116,6 +116,11 @@ int main(int argc, char **argv) {
   if (argc == 2) {
     serve(*tokenizer);
     return 0;
+  }
+  if (std::string_view(argv[2]) == "--tables" && argc == 4) {
+    std::ofstream out(argv[3], std::ios::binary);
+    out.write(reinterpret_cast<const char *>(tables->data()), static_cast<std::streamsize>(tables->size()));
+    return out.good() ? 0 : 1;
   }
   std::printf("tables: %zu bytes, built in %.3f s, opened in %.6f s\n", tables->size(),
               std::chrono::duration<double>(built - start).count(),
