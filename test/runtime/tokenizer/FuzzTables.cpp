@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Any bytes as compiled tables: opening them must end, and what opens must encode and decode without harm. The last
-// bytes of the input are the text; the header's size is set right so that more gets through.
+// Any bytes as compiled tables: opening them must end, and what opens must encode and decode without harm.
+// The last bytes of the input are the text; the header's size is set right so that more gets through.
 #include "runtime/tokenizer/Blob.h"
 #include "runtime/tokenizer/Tokenizer.h"
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Any bytes as tokenizer.json: reading must end in an error or a description; one that becomes tables must encode.
+// Any bytes as tokenizer.json: reading must end in an error or a description; one that becomes tables must
+// encode.
 #include "frontend/tokenizer/TokenizerJson.h"
 #include "runtime/tokenizer/Tokenizer.h"
 

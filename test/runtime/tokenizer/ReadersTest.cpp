@@ -15,7 +15,8 @@ namespace {
 using Ids = std::vector<int32_t>;
 
 Result<TokenizerSpec> fromJson(std::string text, std::string config = "{}") {
-  Result<Json> json = Json::parse(std::move(text), "tokenizer.json"), other = Json::parse(std::move(config), "config");
+  Result<Json> json = Json::parse(std::move(text), "tokenizer.json"),
+               other = Json::parse(std::move(config), "config");
   if (!json)
     return tl::unexpected(json.error());
   Result<TokenizerSpec> spec = readTokenizerJson(json->root());
@@ -34,19 +35,25 @@ Ids encode(const Result<TokenizerSpec> &spec, std::string_view text) {
   return Tokenizer::open(std::as_bytes(std::span(*tables)))->encode(text);
 }
 
-const std::string model = R"("model":{"type":"BPE","vocab":{"a":0,"b":1,"ab":2,"<s>":3,"</s>":4},"merges":["a b"]})";
+const std::string model =
+    R"("model":{"type":"BPE","vocab":{"a":0,"b":1,"ab":2,"<s>":3,"</s>":4},"merges":["a b"]})";
 
-TEST(TokenizerJsonTest, ReadsABareModel) { EXPECT_EQ(encode(fromJson("{" + model + "}"), "aab"), (Ids{0, 2})); }
+TEST(TokenizerJsonTest, ReadsABareModel) {
+  EXPECT_EQ(encode(fromJson("{" + model + "}"), "aab"), (Ids{0, 2}));
+}
 
 TEST(TokenizerJsonTest, NamesWhatIsNotSupported) {
-  EXPECT_EQ(errorOf(fromJson(R"({"model":{"type":"WordPiece","vocab":{}}})")),
-            "tokenizer.json: key 'model.type' (byte 17): expected \"BPE\", \"Unigram\" or \"WordLevel\", found "
-            "\"WordPiece\"");
+  EXPECT_EQ(
+      errorOf(fromJson(R"({"model":{"type":"WordPiece","vocab":{}}})")),
+      "tokenizer.json: key 'model.type' (byte 17): expected \"BPE\", \"Unigram\" or \"WordLevel\", found "
+      "\"WordPiece\"");
   EXPECT_EQ(errorOf(fromJson(R"({"decoder":{"type":"CTC"},)" + model + "}")),
-            "tokenizer.json: key 'decoder.type' (byte 19): expected a decoder (ByteLevel, Metaspace, ByteFallback, Fuse, "
+            "tokenizer.json: key 'decoder.type' (byte 19): expected a decoder (ByteLevel, Metaspace, "
+            "ByteFallback, Fuse, "
             "Replace, Strip, BPEDecoder, WordPiece, Sequence), found \"CTC\"");
   EXPECT_EQ(errorOf(fromJson(R"({"model":{"type":"BPE","dropout":0.1,"vocab":{},"merges":[]}})")),
-            "tokenizer.json: key 'model.dropout' (byte 33): expected no dropout (it makes tokens random), found 0.1");
+            "tokenizer.json: key 'model.dropout' (byte 33): expected no dropout (it makes tokens random), "
+            "found 0.1");
   EXPECT_EQ(errorOf(fromJson(R"({"normalizer":{"type":"BertNormalizer"},)" + model + "}")).substr(0, 76),
             "tokenizer.json: key 'normalizer.type' (byte 22): expected a normalizer (NFC,");
   EXPECT_EQ(errorOf(fromJson(R"({"pre_tokenizer":{"type":"UnicodeScripts"},)" + model + "}")).substr(0, 80),
@@ -57,15 +64,17 @@ TEST(TokenizerJsonTest, NamesWhatIsNotSupported) {
 
 TEST(TokenizerJsonTest, NamesAMergeWhoseTokensAreMissing) {
   EXPECT_EQ(errorOf(fromJson(R"({"model":{"type":"BPE","vocab":{"a":0},"merges":["a b"]}})")),
-            "tokenizer.json: key 'model.merges[0]' (byte 49): expected \"a\", \"b\" and \"ab\" in the vocabulary, found "
+            "tokenizer.json: key 'model.merges[0]' (byte 49): expected \"a\", \"b\" and \"ab\" in the "
+            "vocabulary, found "
             "not all of them");
 }
 
 TEST(TokenizerJsonTest, NamesAWrongRegularExpression) {
-  std::string split = R"({"pre_tokenizer":{"type":"Split","pattern":{"Regex":"a("},"behavior":"Isolated","invert":false},)";
-  EXPECT_EQ(errorOf(fromJson(split + model + "}")),
-            "tokenizer.json: key 'pre_tokenizer.pattern.Regex' (byte 52): regular expression \"a(\": missing closing "
-            "parenthesis at byte 2");
+  std::string split =
+      R"({"pre_tokenizer":{"type":"Split","pattern":{"Regex":"a("},"behavior":"Isolated","invert":false},)";
+  EXPECT_EQ(errorOf(fromJson(split + model + "}")), "tokenizer.json: key 'pre_tokenizer.pattern.Regex' (byte "
+                                                    "52): regular expression \"a(\": missing closing "
+                                                    "parenthesis at byte 2");
 }
 
 TEST(TokenizerJsonTest, NamesAnIdThatIsTooLarge) {
@@ -74,15 +83,20 @@ TEST(TokenizerJsonTest, NamesAnIdThatIsTooLarge) {
 }
 
 TEST(TokenizerConfigTest, ReplacesThePostProcessor) {
-  std::string json = R"({"post_processor":{"type":"BertProcessing","sep":["b",1],"cls":["a",0]},)" + model + "}";
+  std::string json =
+      R"({"post_processor":{"type":"BertProcessing","sep":["b",1],"cls":["a",0]},)" + model + "}";
   EXPECT_EQ(encode(fromJson(json), "ab"), (Ids{0, 2, 1}));
-  EXPECT_EQ(encode(fromJson(json, R"({"bos_token":"<s>","eos_token":{"content":"</s>"},"add_bos_token":true})"), "ab"),
-            (Ids{3, 2}));
-  EXPECT_EQ(encode(fromJson(json, R"({"bos_token":"<s>","eos_token":"</s>","add_eos_token":true})"), "ab"), (Ids{2, 4}));
+  EXPECT_EQ(
+      encode(fromJson(json, R"({"bos_token":"<s>","eos_token":{"content":"</s>"},"add_bos_token":true})"),
+             "ab"),
+      (Ids{3, 2}));
+  EXPECT_EQ(encode(fromJson(json, R"({"bos_token":"<s>","eos_token":"</s>","add_eos_token":true})"), "ab"),
+            (Ids{2, 4}));
 }
 
 TEST(TokenizerConfigTest, AddsTokensWithTheNextIds) {
-  std::string config = R"({"added_tokens_decoder":{"6":{"content":"<y>","special":true},"5":{"content":"<x>"}}})";
+  std::string config =
+      R"({"added_tokens_decoder":{"6":{"content":"<y>","special":true},"5":{"content":"<x>"}}})";
   EXPECT_EQ(encode(fromJson("{" + model + "}", config), "<y>a<x>"), (Ids{6, 0, 5}));
 }
 
@@ -106,13 +120,15 @@ Result<TokenizerSpec> fromGguf(const GgufWriter &writer) {
 
 TEST(GgufTokenizerTest, ReadsByteLevelBpe) {
   GgufWriter writer = gguf("gpt2");
-  writer.add("tokenizer.ggml.pre", "llama-bpe").addArray("tokenizer.ggml.merges", std::vector<std::string>{"a b"});
+  writer.add("tokenizer.ggml.pre", "llama-bpe")
+      .addArray("tokenizer.ggml.merges", std::vector<std::string>{"a b"});
   EXPECT_EQ(encode(fromGguf(writer), "ab<s>a"), (Ids{3, 2, 3, 0})) << "llama-bpe begins with the begin token";
 }
 
 TEST(GgufTokenizerTest, ReadsSentencePieceScores) {
   GgufWriter writer = gguf("llama");
-  writer.addArray("tokenizer.ggml.scores", std::vector<float>{0, -1, -2, 0}).add("tokenizer.ggml.add_bos_token", false);
+  writer.addArray("tokenizer.ggml.scores", std::vector<float>{0, -1, -2, 0})
+      .add("tokenizer.ggml.add_bos_token", false);
   EXPECT_EQ(encode(fromGguf(writer), "aab"), (Ids{0, 2}));
 }
 
@@ -120,7 +136,8 @@ TEST(GgufTokenizerTest, RefusesAnUnknownPreTokenizer) {
   GgufWriter writer = gguf("gpt2");
   writer.add("tokenizer.ggml.pre", "mine").addArray("tokenizer.ggml.merges", std::vector<std::string>{"a b"});
   std::string error = errorOf(fromGguf(writer));
-  EXPECT_TRUE(error.starts_with("test.gguf: key 'tokenizer.ggml.pre': expected one of default, gpt-2, ")) << error;
+  EXPECT_TRUE(error.starts_with("test.gguf: key 'tokenizer.ggml.pre': expected one of default, gpt-2, "))
+      << error;
   EXPECT_TRUE(error.ends_with(", found \"mine\"")) << error;
 }
 
@@ -132,8 +149,9 @@ TEST(GgufTokenizerTest, RefusesAnUnknownModel) {
 TEST(GgufTokenizerTest, RefusesMergesOfUnknownTokens) {
   GgufWriter writer = gguf("gpt2");
   writer.addArray("tokenizer.ggml.merges", std::vector<std::string>{"a c"});
-  EXPECT_EQ(errorOf(fromGguf(writer)), "test.gguf: key 'tokenizer.ggml.merges', merge 0: expected \"a\", \"c\" and \"ac\" "
-                                       "in the vocabulary, found not all of them");
+  EXPECT_EQ(errorOf(fromGguf(writer)),
+            "test.gguf: key 'tokenizer.ggml.merges', merge 0: expected \"a\", \"c\" and \"ac\" "
+            "in the vocabulary, found not all of them");
 }
 
 TEST(GgufTokenizerTest, RefusesScoresOfAnotherLength) {
@@ -148,7 +166,8 @@ TEST(GgufTokenizerTest, EveryPreTokenizerOfTheTableBecomesTables) {
   for (size_t at = 0; at < names.size();) {
     std::string name = names.substr(at, names.find(", ", at) - at);
     GgufWriter writer = gguf("gpt2");
-    writer.add("tokenizer.ggml.pre", std::string_view(name)).addArray("tokenizer.ggml.merges", std::vector<std::string>{"a b"});
+    writer.add("tokenizer.ggml.pre", std::string_view(name))
+        .addArray("tokenizer.ggml.merges", std::vector<std::string>{"a b"});
     writer.add("tokenizer.ggml.add_bos_token", false);
     EXPECT_EQ(encode(fromGguf(writer), "ab ab"), (Ids{2, 2})) << name << ": the space has no token";
     at += name.size() + 2;
@@ -159,7 +178,8 @@ TEST(SentencePieceTest, RefusesWhatIsNoModel) {
   std::string bytes = "\xFF\xFF\xFF";
   EXPECT_EQ(errorOf(readSentencePiece(std::as_bytes(std::span(bytes)), "tokenizer.model")),
             "tokenizer.model: expected a sentencepiece model (a protobuf), found 3 bytes that are none");
-  EXPECT_EQ(errorOf(readSentencePiece({}, "tokenizer.model")), "tokenizer.model: expected 1 to 1048575 pieces, found 0");
+  EXPECT_EQ(errorOf(readSentencePiece({}, "tokenizer.model")),
+            "tokenizer.model: expected 1 to 1048575 pieces, found 0");
 }
 
 TEST(FolderTokenizerTest, NamesTheFilesItLooksFor) {
