@@ -23,8 +23,8 @@ public:
       int32_t id;
       uint32_t begin, end; // bytes of the word
       int32_t previous, next;
-      uint64_t key; // of the merge with the next symbol
-      uint32_t result;
+      uint32_t result; // of the merge with the next symbol
+      uint64_t key;    // of that merge
       bool fixed; // an unknown character or a byte token: its string is not its text, it merges with nothing
     };
     struct Candidate {

@@ -21,6 +21,24 @@ struct Workspace {
   PreTokenizer::Scratch pieces;
   BpeModel::Scratch bpe;
   UnigramModel::Scratch unigram;
+
+  /// Gives back what only a text as long as a book needs.
+  void trim() {
+    constexpr size_t most = 1 << 20; // bytes kept in each
+    auto shrink = [](auto &buffer) {
+      if (buffer.capacity() * sizeof(buffer[0]) > most)
+        std::decay_t<decltype(buffer)>().swap(buffer);
+    };
+    for (std::string *text : {&repaired, &normalA, &normalB, &pieces.text, &pieces.nextText, &bpe.affixed})
+      shrink(*text);
+    shrink(pieces.pieces);
+    shrink(pieces.nextPieces);
+    shrink(pieces.parts);
+    shrink(bpe.symbols);
+    shrink(bpe.heap);
+    shrink(unigram.nodes);
+    shrink(unigram.path);
+  }
 };
 
 Result<const BlobHeader *> checkHeader(std::span<const std::byte> blob) {
@@ -238,6 +256,7 @@ void Tokenizer::encode(std::string_view text, bool addSpecial, bool parseSpecial
   if (addSpecial)
     for (uint32_t id : section<uint32_t>(impl->header, Section::Suffix))
       ids.push_back(static_cast<int32_t>(id));
+  work->trim();
   delete impl->spare.exchange(work.release(), std::memory_order_acq_rel);
 }
 
