@@ -9,6 +9,9 @@
 #include "dialects/kernel/Kernel.h"
 #include "dialects/lm/LmDialect.h"
 
+#include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/xxhash.h"
+
 #include <algorithm>
 #include <atomic>
 #include <cmath>
@@ -156,6 +159,11 @@ Result<> ImageWriter::collect(lm::ParameterOp parameter, const BlockFormat &form
         return done;
     return {};
   }
+  if (parameter.getValue()) {
+    llvm::ArrayRef<float> value = *parameter.getValue();
+    out.rows.push_back(reinterpret_cast<const std::byte *>(value.data())); // attributes live as long as the context
+    return {};
+  }
   auto type = cast<RankedTensorType>(parameter.getType());
   int64_t width = type.getShape().back(), rows = type.getNumElements() / width;
   if (!parameter.getSource())
@@ -197,7 +205,8 @@ WeightPlacement placeWeights(ModuleOp module) {
       uint64_t bytes = bytesOf(buffer.getType());
       placement.size += (bytes + kernel::WeightLayout::alignment - 1) / kernel::WeightLayout::alignment *
                         kernel::WeightLayout::alignment;
-      placement.hash = placement.hash * 0x9e3779b97f4a7c15 + llvm::hash_value(bytes);
+      std::string line = llvm::formatv("{0} {1} {2} {3}", placement.hash, key.first, buffer.getType(), bytes);
+      placement.hash = llvm::xxh3_64bits(line);
     }
   return placement;
 }

@@ -46,7 +46,7 @@ Value stackParameters(OpBuilder &builder, SymbolTable &symbols, ArrayRef<Value> 
     OpBuilder atModule(symbols.lookup(cast<FlatSymbolRefAttr>(parts.back()).getValue()));
     atModule.setInsertionPointAfter(symbols.lookup(cast<FlatSymbolRefAttr>(parts.back()).getValue()));
     auto parameter = lm::ParameterOp::create(atModule, values[0].getLoc(), name, type, nullptr, true,
-                                             atModule.getArrayAttr(parts));
+                                             atModule.getArrayAttr(parts), nullptr);
     symbols.insert(parameter);
   }
   return lm::ReadOp::create(builder, values[0].getLoc(), type, name);

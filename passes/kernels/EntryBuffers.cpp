@@ -3,6 +3,7 @@
 #include "passes/kernels/EntryBuffers.h"
 
 #include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/xxhash.h"
 
 using namespace mlir;
 
@@ -41,7 +42,8 @@ kernel::WeightFormat weightFormat(Type element) {
 }
 
 EntryBuffers::EntryBuffers(func::FuncOp function, kernel::EntryOp entry, kernel::Form form, Type cacheElement)
-    : form(form), cacheElement(cacheElement), builder(OpBuilder::atBlockBegin(&entry.getBody().front())) {
+    : form(form), cacheElement(cacheElement), builder(OpBuilder::atBlockBegin(&entry.getBody().front())),
+      symbols(function->getParentOfType<ModuleOp>()) {
   logits = function.getBody().front().getTerminator()->getOperand(0);
   // A value has selected rows when it comes from lm.select_rows, through whatever group.
   function.walk<WalkOrder::PreOrder>([&](Operation *op) {
@@ -109,6 +111,21 @@ Value EntryBuffers::table(Value read) {
     return create(kernel::Space::Weight,
                   kernel::TableType::get(builder.getContext(), 1, type.getNumElements(), builder.getF32Type()),
                   parameter);
+  });
+}
+
+Value EntryBuffers::constants(ArrayRef<float> values) {
+  ArrayRef<uint8_t> bytes(reinterpret_cast<const uint8_t *>(values.data()), values.size() * sizeof(float));
+  std::string name = llvm::formatv("constant.{0:x}", llvm::xxh3_64bits(bytes));
+  auto type = kernel::TableType::get(builder.getContext(), 1, values.size(), builder.getF32Type());
+  return once(name, [&] {
+    if (!symbols.lookup(name)) {
+      OpBuilder atModule = OpBuilder::atBlockBegin(&cast<ModuleOp>(symbols.getOp()).getBodyRegion().front());
+      auto shape = RankedTensorType::get({static_cast<int64_t>(values.size())}, builder.getF32Type());
+      symbols.insert(lm::ParameterOp::create(atModule, builder.getUnknownLoc(), name, shape, nullptr, false, nullptr,
+                                             builder.getDenseF32ArrayAttr(values)));
+    }
+    return create(kernel::Space::Weight, type, FlatSymbolRefAttr::get(builder.getContext(), name));
   });
 }
 

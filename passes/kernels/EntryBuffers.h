@@ -25,7 +25,8 @@ public:
   /// A parameter as packed weight, or as a small table of one row.
   mlir::Value weight(mlir::Value read);
   mlir::Value table(mlir::Value read);
-  /// The slopes of ALiBi are a table that is no parameter of the file: they get a name of their own.
+  /// A table of constants, which becomes a parameter with a value.
+  mlir::Value constants(llvm::ArrayRef<float> values);
   mlir::Value cacheK(int64_t layer, int64_t heads, int64_t size);
   mlir::Value cacheV(int64_t layer, int64_t heads, int64_t size);
 
@@ -46,7 +47,8 @@ private:
   mlir::Value once(llvm::StringRef key, llvm::function_ref<mlir::Value()> make);
 
   mlir::OpBuilder builder; // behind the last buffer
-  mlir::Value logits;      // the function's first result
+  mlir::SymbolTable symbols; // of the module
+  mlir::Value logits;        // the function's first result
   llvm::DenseMap<mlir::Value, mlir::Value> f32, q8, partials;
   llvm::StringMap<mlir::Value> named;
   llvm::DenseSet<mlir::Value> selected;

@@ -73,8 +73,8 @@ Value KernelBuilder::argument(Value buffer) {
 
 LaunchedKernel KernelBuilder::finish() {
   kernel.function->setFunctionType(builder.getFunctionType(kernel.function->getBody().getArgumentTypes(), {}));
-  StringRef form = kernel::stringifyForm(buffers.form);
-  kernel.function.get()->setAttr("form", builder.getStringAttr(form));
+  if (isa<kernel::MatmulOp>(kernel.function->getAnchor().getOperation()))
+    kernel.function.get()->setAttr("form", builder.getStringAttr(kernel::stringifyForm(buffers.form)));
   return std::move(kernel);
 }
 
@@ -173,14 +173,13 @@ FailureOr<LaunchedKernel> KernelBuilder::attention() {
   int64_t heads = op.getHeads(), kvHeads = op.getKvHeads(), layer = op.getLayer();
   int64_t keySize = lm::width(op.getQuery()) / heads, valueSize = lm::width(op.getResult()) / heads;
   Value result = group.getResult(0);
-  if (op.getAlibi())
-    return op.emitOpError("expected attention without slopes: tables of constants are not there yet"), failure();
   Value query = argument(buffers.rows(op.getQuery()));
   Value keys = argument(buffers.cacheK(layer, kvHeads, keySize));
   Value values = argument(buffers.cacheV(layer, kvHeads, valueSize));
+  Value slopes = op.getAlibi() ? argument(buffers.constants(*op.getAlibi())) : Value();
   Value output = argument(buffers.form == kernel::Form::Decode ? buffers.partial(result, heads, valueSize)
                                                                : buffers.rows(result));
-  kernel::AttentionOp::create(builder, loc, query, keys, values, Value(), output,
+  kernel::AttentionOp::create(builder, loc, query, keys, values, slopes, output,
                               kernel::FormAttr::get(builder.getContext(), buffers.form), builder.getI64IntegerAttr(heads), op.getScaleAttr(),
                               builder.getI64IntegerAttr(op.getWindow().value_or(0)),
                               op.getSoftcapAttr() ? op.getSoftcapAttr() : builder.getF64FloatAttr(0.0),

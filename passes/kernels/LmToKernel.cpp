@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // --lm-to-kernel: functions of groups become entries of launches.
 //
-//   func.func @decode(...) {               kernel.func @decode_matmul_0(...) { kernel.matmul ... }
+//   func.func @decode(...) {               kernel.func @matmul_0(...) { kernel.matmul ... }
 //     %0 = lm.group matmul { ... }    ->   kernel.entry @decode_f16 ... {
-//     %1 = lm.group matmul { ... }           kernel.launch @decode_matmul_0(...)
-//   }                                        kernel.launch @decode_matmul_0(...) }
+//     %1 = lm.group matmul { ... }           kernel.launch @matmul_0(...)
+//   }                                        kernel.launch @matmul_0(...) }
 //
 // Equal kernels are one: the text of a kernel without its name is its key, so all layers share theirs. An entry is
 // made for each type of cache element.
@@ -65,7 +65,7 @@ struct LmToKernelPass : impl::LmToKernelPassBase<LmToKernelPass> {
       for (LaunchedKernel &launched : *kernels) {
         if (headBegin < 0 && group.getNumResults() && buffers.isSelected(group.getResult(0)))
           headBegin = launches;
-        StringAttr name = intern(symbols, std::move(launched.function), form.getValue(), group);
+        StringAttr name = intern(symbols, std::move(launched.function), group);
         OpBuilder atEnd = OpBuilder::atBlockEnd(&entry.getBody().front());
         kernel::LaunchOp::create(atEnd, group.getLoc(), FlatSymbolRefAttr::get(name), launched.buffers);
         ++launches;
@@ -76,13 +76,13 @@ struct LmToKernelPass : impl::LmToKernelPassBase<LmToKernelPass> {
   }
 
   /// Gives the name of the kernel in the module that is equal to `function`, which may become it.
-  StringAttr intern(SymbolTable &symbols, OwningOpRef<kernel::FuncOp> function, StringRef form, lm::GroupOp group) {
+  StringAttr intern(SymbolTable &symbols, OwningOpRef<kernel::FuncOp> function, lm::GroupOp group) {
     std::string text;
     llvm::raw_string_ostream(text) << *function;
     StringAttr &name = names[text];
     if (!name) {
       StringRef kind = lm::stringifyGroupKind(group.getKind());
-      function->setSymName((form + "_" + kind + "_" + Twine(names.size() - 1)).str());
+      function->setSymName((kind + "_" + Twine(names.size() - 1)).str());
       name = symbols.insert(function.release());
     }
     return name;

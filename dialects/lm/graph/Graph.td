@@ -46,7 +46,7 @@ def Lm_ParameterOp : Lm_Op<"parameter", [Symbol]> {
   let description = [{
     The bytes are not in the IR: `source` says which tensors of the model file they are. Two layers that
     share a weight (tied embeddings) refer to the same parameter. A parameter with `parts` is theirs, stacked along
-    the first dimension.
+    the first dimension. One with a `value` (ALiBi's slopes) is a small constant that no file holds.
 
     ```mlir
     lm.parameter @blocks.0.attention.query : tensor<576x576x!lm.block<q4_1>> from <tensors = ["blk.0.attn_q.weight"]>
@@ -57,8 +57,9 @@ def Lm_ParameterOp : Lm_Op<"parameter", [Symbol]> {
     TypeAttrOf<Lm_Weight>:$type,
     OptionalAttr<Lm_SourceAttr>:$source,
     DefaultValuedAttr<BoolAttr, "true">:$trainable,
-    OptionalAttr<TypedArrayAttrBase<FlatSymbolRefAttr, "symbols of parameters">>:$parts);
-  let assemblyFormat = "$sym_name `:` $type (`from` $source^)? (`parts` $parts^)? attr-dict";
+    OptionalAttr<TypedArrayAttrBase<FlatSymbolRefAttr, "symbols of parameters">>:$parts,
+    OptionalAttr<DenseF32ArrayAttr>:$value);
+  let assemblyFormat = "$sym_name `:` $type (`from` $source^)? (`parts` $parts^)? (`value` $value^)? attr-dict";
   let hasVerifier = 1;
 }
 
