@@ -2,6 +2,7 @@
 // sinter compile: from a model to an executable, or to any stage between.
 #include "compiler/CpuTarget.h"
 #include "compiler/Executable.h"
+#include "compiler/ModelData.h"
 #include "compiler/ModelTable.h"
 #include "compiler/Pipeline.h"
 #include "compiler/WeightImage.h"
@@ -179,14 +180,17 @@ int Compilation::link() {
   table.weights = placeWeights(*module);
   table.name = model->config.name;
   table.context = model->config.contextLength;
-  Result<std::vector<uint8_t>> tokenizer = model->tokenizerTables();
+  Result<TokenizerSpec> tokenizer = readTokenizer(*model);
   if (!tokenizer)
     return report(tokenizer.error());
-  table.tokenizer = std::move(*tokenizer);
-  Result<std::string> metadata = model->metadataJson();
-  if (!metadata)
-    return report(metadata.error());
-  table.metadata = std::move(*metadata);
+  Result<std::vector<uint8_t>> tables = buildTokenizerTables(*tokenizer);
+  if (!tables)
+    return report(tables.error());
+  table.tokenizer = std::move(*tables);
+  Result<std::string> chatTemplate = readChatTemplate(*model);
+  if (!chatTemplate)
+    return report(chatTemplate.error());
+  table.metadata = makeMetadata(*model, *tokenizer, *chatTemplate);
   llvm::LLVMContext llvmContext;
   Result<std::string> object = writeObject(*makeModelTable(table, llvmContext), (folder + "/model.o").str());
   if (!object)
@@ -200,7 +204,13 @@ int Compilation::link() {
   WeightImage image;
   image.size = table.weights.size;
   image.write = [&](llvm::MutableArrayRef<uint8_t> bytes) {
-    return writeWeights(*module, table.weights, model->weights,
+    auto lookup = [&](llvm::StringRef name) -> Result<StoredTensor> {
+      const Weight *weight = model->weights->find(std::string_view(name));
+      if (!weight)
+        return fail("{}: expected tensor '{}', found none", model->path, name.str());
+      return StoredTensor{weight->format, weight->shape, weight->bytes};
+    };
+    return writeWeights(*module, table.weights, lookup,
                         std::as_writable_bytes(std::span(bytes.data(), bytes.size())), threads);
   };
   if (Result<> linked = linkExecutable(*tree, objects, image, flags.output); !linked)
@@ -228,7 +238,7 @@ int Compilation::run() {
   context.loadAllAvailableDialects();
 
   step("reading the model");
-  Result<Model> opened = openModel(flags.model, flags.weights);
+  Result<Model> opened = openModel(flags.model, flags.weights.getValue());
   if (!opened)
     return report(opened.error());
   model = std::move(*opened);

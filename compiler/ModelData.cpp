@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+// Collects tokenizer, chat template and metadata from a model's files.
+#include "compiler/ModelData.h"
+
+#include "frontend/Architecture.h"
+#include "frontend/tokenizer/GgufTokenizer.h"
+#include "frontend/tokenizer/TokenizerJson.h"
+#include "runtime/files/Json.h"
+#include "runtime/files/JsonWriter.h"
+#include "runtime/files/MappedFile.h"
+
+#include <filesystem>
+
+namespace sinter {
+namespace {
+
+/// The file `name` of the model's folder, when there is one.
+std::optional<std::string> fileOf(const Model &model, const char *name) {
+  std::filesystem::path path = std::filesystem::path(model.path) / name;
+  return std::filesystem::exists(path) ? std::optional(path.string()) : std::nullopt;
+}
+
+/// "chat_template" of tokenizer_config.json: a text, or a list of named ones, of which "default" counts.
+Result<std::string> templateOfConfig(JsonValue value) {
+  if (!value.isArray())
+    return value.hasValue() ? value.as<std::string>() : Result<std::string>("");
+  for (JsonValue element : value)
+    if (Result<std::string> name = element.get<std::string>("name"); name && *name == "default")
+      return element.get<std::string>("template");
+  return fail("{}: expected a template named 'default', found none", value.where());
+}
+
+} // namespace
+
+Result<TokenizerSpec> readTokenizer(const Model &model) {
+  if (model.gguf)
+    return readGgufTokenizer(*model.gguf);
+  std::optional<std::string> path = fileOf(model, "tokenizer.json");
+  if (!path)
+    return fail("{}: expected tokenizer.json, found none", model.path);
+  Result<Json> json = Json::read(*path);
+  if (!json)
+    return tl::unexpected(json.error());
+  Result<TokenizerSpec> spec = readTokenizerJson(json->root());
+  if (!spec)
+    return spec;
+  if (std::optional<std::string> config = fileOf(model, "tokenizer_config.json")) {
+    Result<Json> changes = Json::read(*config);
+    if (!changes)
+      return tl::unexpected(changes.error());
+    if (Result<> applied = applyTokenizerConfig(*spec, changes->root()); !applied)
+      return tl::unexpected(applied.error());
+  }
+  return spec;
+}
+
+Result<std::string> readChatTemplate(const Model &model) {
+  if (model.gguf)
+    return model.gguf->getOr<std::string>("tokenizer.chat_template", "");
+  if (std::optional<std::string> path = fileOf(model, "chat_template.jinja")) {
+    Result<MappedFile> file = MappedFile::open(*path);
+    if (!file)
+      return tl::unexpected(file.error());
+    return std::string(reinterpret_cast<const char *>(file->bytes().data()), file->bytes().size());
+  }
+  std::optional<std::string> config = fileOf(model, "tokenizer_config.json");
+  if (!config)
+    return "";
+  Result<Json> json = Json::read(*config);
+  if (!json)
+    return tl::unexpected(json.error());
+  return templateOfConfig(json->root()["chat_template"]);
+}
+
+std::string makeMetadata(const Model &model, const TokenizerSpec &tokenizer, const std::string &chatTemplate) {
+  const ModelConfig &config = model.config;
+  JsonWriter json;
+  json.beginObject().key("name").value(config.name).key("architecture").value(config.architecture->name);
+  json.key("compiler").value("sinter " SINTER_VERSION);
+  uint64_t parameters = 0;
+  std::vector<std::pair<std::string, uint64_t>> types;
+  for (const Weight &weight : model.weights->weights()) {
+    parameters += weight.rowCount() * weight.rowLength();
+    const BlockFormat *format = weight.format ? storageFormat(weight, model.wanted) : nullptr;
+    Result<int64_t> bytes = format ? convertedSize(weight, *format) : Result<int64_t>(0);
+    auto place = std::ranges::find(types, format ? format->name : "", &std::pair<std::string, uint64_t>::first);
+    if (place == types.end())
+      place = types.insert(types.end(), {std::string(format ? format->name : ""), 0});
+    place->second += bytes.value_or(0);
+  }
+  json.key("parameters").value(parameters).key("dtypes").beginObject();
+  for (const auto &[name, bytes] : types)
+    json.key(name).value(bytes);
+  json.endObject();
+  if (config.bos)
+    json.key("bos").value(*config.bos);
+  json.key("eos").beginArray();
+  for (int64_t id : config.eos)
+    json.value(id);
+  json.endArray();
+  json.key("sampling").beginObject();
+  const GenerationDefaults &defaults = config.generation;
+  for (auto [name, value] : {std::pair("temperature", defaults.temperature), std::pair("top_p", defaults.topP),
+                             std::pair("min_p", defaults.minP),
+                             std::pair("repetition_penalty", defaults.repetitionPenalty)})
+    if (value)
+      json.key(name).value(*value);
+  if (defaults.topK)
+    json.key("top_k").value(*defaults.topK);
+  json.endObject();
+  if (!chatTemplate.empty())
+    json.key("chat_template").value(chatTemplate);
+  json.key("special_tokens").beginObject();
+  for (auto [name, text] : {std::pair("bos_token", &tokenizer.bos), std::pair("eos_token", &tokenizer.eos),
+                            std::pair("pad_token", &tokenizer.pad)})
+    if (!text->empty())
+      json.key(name).value(*text);
+  json.endObject().endObject();
+  return json.take();
+}
+
+} // namespace sinter

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// What an executable carries beside kernels and weights: the tokenizer's tables and the metadata.
+#ifndef SINTER_COMPILER_MODELDATA_H
+#define SINTER_COMPILER_MODELDATA_H
+
+#include "frontend/Model.h"
+#include "frontend/tokenizer/TokenizerSpec.h"
+
+namespace sinter {
+
+/// The tokenizer of a GGUF file's metadata, or of a folder's tokenizer.json (with tokenizer_config.json). A model
+/// without a tokenizer is an error that names the files looked for.
+Result<TokenizerSpec> readTokenizer(const Model &model);
+
+/// The model's own Jinja template: chat_template.jinja, tokenizer_config.json or tokenizer.chat_template; empty
+/// where it has none.
+Result<std::string> readChatTemplate(const Model &model);
+
+/// docs/metadata.md.
+std::string makeMetadata(const Model &model, const TokenizerSpec &tokenizer, const std::string &chatTemplate);
+
+} // namespace sinter
+
+#endif // SINTER_COMPILER_MODELDATA_H
