@@ -116,7 +116,7 @@ Result<LinkTree> LinkTree::find(const char *argv0) {
 }
 
 Result<> linkExecutable(const LinkTree &tree, llvm::ArrayRef<std::string> objects, const WeightImage &weights,
-                        const std::string &output) {
+                        std::string output) { // a copy: lld resets the flags of this process
   std::string temporary = output + ".partial-" + std::to_string(getpid());
   auto cleaner = llvm::make_scope_exit([&] { unlink(temporary.c_str()); });
   if (Result<> linked = runLinker(tree, objects, temporary); !linked)

@@ -36,7 +36,7 @@ inline constexpr uint64_t kWeightsAddress = 0x40000000;
 /// Links `objects` (paths) with the runtime to `output`, mode 0755. The weights become the file's last segment,
 /// page aligned, so that the kernel maps them from the page cache at start. The file appears whole or not at all.
 Result<> linkExecutable(const LinkTree &tree, llvm::ArrayRef<std::string> objects, const WeightImage &weights,
-                        const std::string &output);
+                        std::string output);
 
 } // namespace sinter
 

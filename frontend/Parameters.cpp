@@ -94,7 +94,7 @@ lm::ParameterOp Parameters::declare(StringRef name, ArrayRef<int64_t> shape) {
                                     : ParameterName(name).base == "layers.*.attention.key"
                                         ? model.config.keyValueHeads
                                         : model.config.heads);
-  return lm::ParameterOp::create(declarations, loc, name, type, source, /*trainable=*/true, /*parts=*/ArrayAttr());
+  return lm::ParameterOp::create(declarations, loc, name, type, source, /*trainable=*/true, /*parts=*/ArrayAttr(), /*value=*/DenseF32ArrayAttr());
 }
 
 Result<> Parameters::find(const Spelling &spelling, StringRef name, ArrayRef<int64_t> shape, Found &found) {
