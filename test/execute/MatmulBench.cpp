@@ -113,6 +113,10 @@ void measure(const Options &o, const std::string &format, cpu::Isa isa) {
     c.schedule += ", " + o.schedule;
   if (!o.decode && !isFloat)
     c.left = LeftKind::Q8;
+  if (getenv("ASSEMBLY")) {
+    fmt::print("{}\n", assemblyOf(c.text(), isa));
+    return;
+  }
   KernelRunner runner(c.text(), isa);
   if (!runner)
     return;
@@ -143,8 +147,6 @@ void measure(const Options &o, const std::string &format, cpu::Isa isa) {
     else
       limits.push_back(isa == cpu::Isa::Avx2 ? peak256(!isFloat) : peak512(!isFloat));
   }
-  if (getenv("ASSEMBLY"))
-    fmt::print("{}\n", assemblyOf(c.text(), isa));
   double best = *std::min_element(times.begin(), times.end());
   if (o.decode) {
     double bytes = data.weightBytes(), limit = median(limits);
@@ -201,5 +203,8 @@ int main(int argc, char **argv) {
   if (!o.n)
     o.n = o.decode ? 98304 : 576;
   for (const std::string &format : o.formats)
-    measure(o, format, o.isa == "avx2" ? sinter::cpu::Isa::Avx2 : sinter::cpu::Isa::Avx512);
+    measure(o, format,
+            o.isa == "avx2"  ? sinter::cpu::Isa::Avx2
+            : o.isa == "amx" ? sinter::cpu::Isa::Amx
+                             : sinter::cpu::Isa::Avx512);
 }

@@ -14,27 +14,32 @@ using namespace mlir;
 namespace sinter::cpu {
 
 Left Left::fromRow(Emitter &e, Value row) const {
-  return {floats.fromRow(e, row), integers.fromRow(e, row), scales.fromRow(e, row), sums.fromRow(e, row),
-          zeros.fromRow(e, row)};
+  return {halves.fromRow(e, row), floats.fromRow(e, row), integers.fromRow(e, row),
+          scales.fromRow(e, row), sums.fromRow(e, row),   zeros.fromRow(e, row)};
 }
 
-LeftSide::LeftSide(Matmul &m, int64_t capacity) : m(m), e(m.e) {
+LeftSide::LeftSide(Matmul &m, int64_t capacity, LeftUse use) : m(m), e(m.e), use(use) {
   int64_t columns = m.inputs;
   floatType = kernel::RowsType::get(e.b.getContext(), columns, e.f32());
   for (const kernel::WeightLayout &layout : m.layouts)
-    (layout.isFloat() ? needsFloats : needsIntegers) = true;
+    (isAmx(layout, use) ? needsHalves : layout.isFloat() ? needsFloats : needsIntegers) = true;
   auto left = m.op.getLeft();
   Type given = left ? left.getType().getElement() : Type();
   bool givenQuantized = left && left.getType().isQuantized();
   if (needsFloats && !(left && given.isF32()))
     floatRows = m.frame.allocate(capacity * floatType.getRowBytes());
+  if (needsHalves) {
+    halfType = kernel::RowsType::get(e.b.getContext(), columns, e.bf16());
+    halfStride = llvm::alignTo(columns, 32) * 2;
+    halfRows = m.frame.allocate(capacity * halfStride);
+  }
   if (!needsIntegers)
     return;
   quantType = kernel::RowsType::get(e.b.getContext(), columns, kernel::Q8Type::get(e.b.getContext()));
   if (!givenQuantized)
     quantRows = m.frame.allocate(capacity * quantType.getRowBytes());
   for (const kernel::WeightLayout &layout : m.layouts) {
-    if (layout.isFloat())
+    if (layout.isFloat() || isAmx(layout, use))
       continue;
     auto reserve = [&](int64_t zero) {
       for (const SumPlane &plane : sums)
@@ -53,12 +58,13 @@ LeftSide::LeftSide(Matmul &m, int64_t capacity) : m(m), e(m.e) {
 LogicalResult LeftSide::prepare(Value first, Value count) {
   auto left = m.op.getLeft();
   floats = {floatRows, floatType.getRowBytes()};
+  halves = {halfRows, halfStride};
   quants = {quantRows, quantType ? quantType.getRowBytes() : 0};
   if (needsFloats && !floatRows)
     floats.address = m.frame.rowOf(left, first);
   if (needsIntegers && !quantRows)
     quants.address = m.frame.rowOf(left, first);
-  bool nothingToDo = !floatRows && !quantRows && sums.empty();
+  bool nothingToDo = !floatRows && !quantRows && !halfRows && sums.empty();
   if (nothingToDo)
     return success();
   LogicalResult result = success();
@@ -69,22 +75,31 @@ LogicalResult LeftSide::prepare(Value first, Value count) {
 LogicalResult LeftSide::prepareRow(Value first, Value row) {
   auto left = m.op.getLeft();
   Value absolute = e.add(first, row);
-  Value floatRow = floats.fromRow(e, row).address, quantRow = quants.fromRow(e, row).address;
+  Value floatRow = floats.fromRow(e, row).address, quantRow = quants.fromRow(e, row).address,
+        halfRow = halves.fromRow(e, row).address;
   if (!left) {
-    RowDestination destination =
-        needsFloats ? RowDestination{floatRow, floatType} : RowDestination{quantRow, quantType};
+    // The region runs once; what it does not yield itself is made from what it yields.
+    RowDestination destination = needsFloats     ? RowDestination{floatRow, floatType}
+                                 : needsIntegers ? RowDestination{quantRow, quantType}
+                                                 : RowDestination{halfRow, halfType};
     if (failed(emitRow(m.frame, m.op.getLhs(), absolute, &destination)))
       return failure();
     if (needsFloats && needsIntegers)
       quantize(e.f32(), floatRow, quantRow);
+    if (needsHalves && (needsFloats || needsIntegers))
+      convert(destination.type, destination.pointer, e.bf16(), halfRow);
   } else {
     Value from = m.frame.rowOf(left, absolute);
     if (quantRows)
       quantize(left.getType().getElement(), from, quantRow);
-    if (floatRows && left.getType().isQuantized())
-      dequantize(from, floatRow);
-    else if (floatRows)
-      widen(left.getType().getElement(), from, floatRow);
+    if (floatRows)
+      convert(left.getType(), from, e.f32(), floatRow);
+    if (halfRows)
+      convert(left.getType(), from, e.bf16(), halfRow);
+  }
+  if (int64_t padding = halfStride / 2 - m.inputs; halfRows && padding) {
+    Value end = e.atByte(halfRow, m.inputs * 2);
+    e.store(e.constantI(e.vec(padding, e.i16()), 0), end);
   }
   for (const SumPlane &plane : sums)
     addSums(plane, row);
@@ -98,21 +113,21 @@ void LeftSide::quantize(Type element, Value from, Value to) {
   });
 }
 
-void LeftSide::dequantize(Value from, Value to) {
-  constexpr int64_t n = kernel::q8Block;
-  e.loop(e.constant(0), e.constant(m.inputs / n), 1, [&](Value block) {
-    Value column = e.mul(block, n);
-    Value scale = e.load(e.f32(), e.at(e.atByte(from, m.inputs), block, e.f32()));
-    Value integers = e.load(e.vec(n, e.i8()), e.atByte(from, column));
-    Value numbers = arith::SIToFPOp::create(e.b, e.loc, e.vec(n), integers);
-    e.store(e.mulF(numbers, e.splat(scale, n)), e.at(to, column, e.f32()));
-  });
-}
-
-void LeftSide::widen(Type element, Value from, Value to) {
+void LeftSide::convert(kernel::RowsType type, Value from, Type element, Value to) {
+  if (type.isQuantized()) {
+    constexpr int64_t n = kernel::q8Block;
+    return e.loop(e.constant(0), e.constant(m.inputs / n), 1, [&](Value block) {
+      Value column = e.mul(block, n);
+      Value scale = e.load(e.f32(), e.at(e.atByte(from, m.inputs), block, e.f32()));
+      Value integers = e.load(e.vec(n, e.i8()), e.atByte(from, column));
+      Value numbers = arith::SIToFPOp::create(e.b, e.loc, e.vec(n), integers);
+      e.storeNarrow(e.mulF(numbers, e.splat(scale, n)), element, e.at(to, column, element));
+    });
+  }
   int64_t n = e.target.lanes(), whole = m.inputs / n * n;
   auto copy = [&](Value column, int64_t length) {
-    e.store(e.loadWide(element, length, e.at(from, column, element)), e.at(to, column, e.f32()));
+    Value numbers = e.loadWide(type.getElement(), length, e.at(from, column, type.getElement()));
+    e.storeNarrow(numbers, element, e.at(to, column, element));
   };
   e.loop(e.constant(0), e.constant(whole), n, [&](Value column) { copy(column, n); });
   if (whole < m.inputs)
@@ -160,6 +175,10 @@ void LeftSide::addSums(const SumPlane &plane, Value row) {
 
 Left LeftSide::of(const kernel::WeightLayout &layout) const {
   Left left;
+  if (isAmx(layout, use)) {
+    left.halves = halves;
+    return left;
+  }
   if (layout.isFloat()) {
     left.floats = floats;
     return left;

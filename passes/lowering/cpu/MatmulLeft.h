@@ -20,8 +20,17 @@ struct LeftPlane {
   mlir::Value row(Emitter &e, int64_t row) const { return e.atByte(address, row * stride); }
 };
 
+/// Which numbers a left side is made of.
+enum class LeftUse { Exact, Amx };
+
+/// Whether a format is multiplied as bf16, on AMX.
+inline bool isAmx(const kernel::WeightLayout &layout, LeftUse use) {
+  return use == LeftUse::Amx && (!layout.isFloat() || layout.format == kernel::WeightFormat::BF16);
+}
+
 /// What the tiles of one format of weights read.
 struct Left {
+  LeftPlane halves;   // bf16, columns padded to 32; AMX
   LeftPlane floats;   // f32
   LeftPlane integers; // i8
   LeftPlane scales;   // f32
@@ -35,7 +44,7 @@ struct Left {
 class LeftSide {
 public:
   /// Reserves scratch for `capacity` rows.
-  LeftSide(Matmul &m, int64_t capacity);
+  LeftSide(Matmul &m, int64_t capacity, LeftUse use = LeftUse::Exact);
   /// Makes rows first to first + count - 1 ready; they become rows 0 to count - 1.
   mlir::LogicalResult prepare(mlir::Value first, mlir::Value count);
   /// After prepare.
@@ -48,16 +57,18 @@ private:
   };
   mlir::LogicalResult prepareRow(mlir::Value first, mlir::Value row);
   void quantize(mlir::Type element, mlir::Value from, mlir::Value to);
-  void dequantize(mlir::Value from, mlir::Value to);
-  void widen(mlir::Type element, mlir::Value from, mlir::Value to);
+  /// Copies a row of floats or q8 to `element`.
+  void convert(kernel::RowsType type, mlir::Value from, mlir::Type element, mlir::Value to);
   void addSums(const SumPlane &plane, mlir::Value row);
 
   Matmul &m;
   Emitter &e;
-  kernel::RowsType floatType, quantType; // of rows in scratch
-  bool needsFloats = false, needsIntegers = false;
-  mlir::Value floatRows, quantRows; // in scratch; null when the buffer itself serves
-  LeftPlane floats, quants;
+  LeftUse use;
+  kernel::RowsType floatType, quantType, halfType; // of rows in scratch
+  bool needsFloats = false, needsIntegers = false, needsHalves = false;
+  mlir::Value floatRows, quantRows, halfRows; // in scratch; null when the buffer itself serves
+  int64_t halfStride = 0;
+  LeftPlane floats, quants, halves;
   llvm::SmallVector<SumPlane> sums;
 };
 

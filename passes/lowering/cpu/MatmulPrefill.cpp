@@ -6,6 +6,7 @@
 // the panels, accumulators go to scratch, and the epilogues run.
 #include "passes/lowering/cpu/MatmulTile.h"
 
+#include "passes/lowering/cpu/MatmulAmx.h"
 #include "passes/lowering/cpu/MatmulBlock.h"
 
 using namespace mlir;
@@ -20,10 +21,11 @@ struct RegisterTile {
 
 class PrefillMatmul {
 public:
-  PrefillMatmul(Matmul &m) : m(m), e(m.e), left(m, m.rowsPerTile) {
+  PrefillMatmul(Matmul &m)
+      : m(m), e(m.e), use(m.e.target.amx() ? LeftUse::Amx : LeftUse::Exact),
+        capacity(llvm::alignTo(m.rowsPerTile, use == LeftUse::Amx ? amxRows : 1)), left(m, capacity, use) {
     int64_t stride = m.accumulatorColumns(m.columnsPerTile);
-    accumulators = {m.frame.allocate(m.weights.size() * m.rowsPerTile * stride * 4), stride,
-                    m.rowsPerTile * stride};
+    accumulators = {m.frame.allocate(m.weights.size() * capacity * stride * 4), stride, capacity * stride};
     for (const kernel::WeightLayout &layout : m.layouts)
       unpacked.push_back(layout.isFloat()
                              ? Value()
@@ -54,7 +56,7 @@ public:
           if (failed(result))
             return;
           for (int64_t weight = 0; weight < static_cast<int64_t>(m.weights.size()); ++weight)
-            emitWeight(weight, count);
+            isAmx(m.layouts[weight], use) ? emitAmxWeight(weight, count) : emitWeight(weight, count);
           result = emitEpilogues(m, accumulators, panelBegin, first, last, row, count);
         });
       });
@@ -63,8 +65,8 @@ public:
   }
 
 private:
-  static int64_t unpackedPanelBytes(const kernel::WeightLayout &layout) {
-    return layout.blocks() * unpackedBlockBytes(layout);
+  int64_t unpackedPanelBytes(const kernel::WeightLayout &layout) const {
+    return isAmx(layout, use) ? amxPanelBytes(layout) : layout.blocks() * unpackedBlockBytes(layout);
   }
 
   RegisterTile registerTile(const kernel::WeightLayout &layout) const {
@@ -86,7 +88,8 @@ private:
     for (auto [weight, to] : llvm::enumerate(unpacked))
       if (to)
         e.loop(panelBegin, panelEnd, 1, [&](Value panel) {
-          emitUnpackPanel(e, m.layouts[weight], m.panel(weight, panel), unpackedPanel(weight, panel));
+          auto emit = isAmx(m.layouts[weight], use) ? emitAmxPanel : emitUnpackPanel;
+          emit(e, m.layouts[weight], m.panel(weight, panel), unpackedPanel(weight, panel));
         });
   }
 
@@ -120,6 +123,29 @@ private:
     });
   }
 
+  void emitAmxWeight(int64_t weight, Value count) {
+    const kernel::WeightLayout &layout = m.layouts[weight];
+    auto panels = [&](Value begin, Value end, int64_t width) {
+      e.loop(begin, end, width, [&](Value panel) {
+        SmallVector<Value> addresses;
+        for (int64_t i = 0; i < width; ++i) {
+          Value number = e.add(panel, i);
+          addresses.push_back(unpacked[weight] ? unpackedPanel(weight, number) : m.panel(weight, number));
+        }
+        e.loop(e.constant(0), count, amxRows, [&](Value row) {
+          Value to = accumulators.at(e, weight, row, e.mul(e.sub(panel, panelBegin), kernel::panelRows));
+          emitAmxTile(e, llvm::alignTo(layout.columns, 32), left.of(layout).halves.fromRow(e, row), addresses,
+                      to, accumulators.rowStride * 4);
+        });
+      });
+    };
+    constexpr int64_t width = 2;
+    Value whole = e.add(panelBegin, e.mul(e.div(e.sub(panelEnd, panelBegin), width), width));
+    panels(panelBegin, whole, width);
+    if (!alwaysWhole(width))
+      panels(whole, panelEnd, 1);
+  }
+
   /// Whether each column tile has a multiple of `panels` panels.
   bool alwaysWhole(int64_t panels) const {
     int64_t width = panels * kernel::panelRows;
@@ -146,6 +172,8 @@ private:
 
   Matmul &m;
   Emitter &e;
+  LeftUse use;
+  int64_t capacity; // rows of a row tile, and those that whole AMX tiles add
   LeftSide left;
   Accumulators accumulators;
   SmallVector<Value> unpacked; // of each quantised weight

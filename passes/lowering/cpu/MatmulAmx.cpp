@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+// LLVM's intrinsics for AMX on addresses; LLVM writes the configuration of tiles.
+#include "passes/lowering/cpu/MatmulAmx.h"
+
+#include "passes/lowering/cpu/MatmulBlock.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+
+using namespace mlir;
+
+namespace sinter::cpu {
+namespace {
+
+constexpr int64_t tileRows = 16, tileBytes = 64; // of every tile here
+constexpr int64_t tileColumns = 32;              // of bf16
+
+class Tiles {
+public:
+  explicit Tiles(Emitter &e) : e(e), type(LLVM::LLVMX86AMXType::get(e.b.getContext())) {
+    rows = e.constantI(e.i16(), tileRows);
+    bytes = e.constantI(e.i16(), tileBytes);
+  }
+  Value zero() { return e.intrinsic("llvm.x86.tilezero.internal", type, {rows, bytes}); }
+  Value load(Value address, int64_t stride) {
+    return e.intrinsic("llvm.x86.tileloadd64.internal", type, {rows, bytes, address, e.constant(stride)});
+  }
+  Value multiply(Value sum, Value left, Value right) {
+    return e.intrinsic("llvm.x86.tdpbf16ps.internal", type, {rows, bytes, bytes, sum, left, right});
+  }
+  void store(Value tile, Value address, int64_t stride) {
+    LLVM::CallIntrinsicOp::create(e.b, e.loc, e.b.getStringAttr("llvm.x86.tilestored64.internal"),
+                                  ValueRange{rows, bytes, address, e.constant(stride), tile});
+  }
+
+private:
+  Emitter &e;
+  Type type;
+  Value rows, bytes;
+};
+
+} // namespace
+
+int64_t amxPanelBytes(const kernel::WeightLayout &layout) {
+  return llvm::alignTo(layout.columns, tileColumns) * kernel::panelRows * 2;
+}
+
+void emitAmxPanel(Emitter &e, const kernel::WeightLayout &layout, Value panel, Value to) {
+  const kernel::BlockTraits &traits = layout.block;
+  int64_t perSuper = traits.superBlock / kernel::weightBlock, lanes = e.target.lanes();
+  assert(lanes == kernel::panelRows && "AMX comes with registers of 16 f32");
+  Type words = e.vec(lanes, e.i32()), bytes = e.vec(4 * lanes, e.i8());
+  int64_t zero = zeroOf(traits, e.target);
+  e.loop(e.constant(0), e.constant(layout.blocks() / perSuper), 1, [&](Value super) {
+    Value header = e.atByte(panel, e.mul(super, layout.superBytes()));
+    e.loop(e.constant(0), e.constant(perSuper), 1, [&](Value i) {
+      PackedBlock block(e, layout, header,
+                        e.atByte(header, e.add(e.mul(i, layout.blockBytes()), layout.headerBytes())));
+      Value index = e.add(e.mul(super, perSuper), i);
+      Value out = e.atByte(to, e.mul(index, kernel::weightBlock * kernel::panelRows * 2));
+      for (int64_t sub = 0; sub < traits.subBlocks(); ++sub) {
+        Value scale = block.scale(sub, 0), minimum = traits.minima ? block.minimum(sub, 0) : Value();
+        int64_t quads = 8 / traits.subBlocks();
+        for (int64_t q = sub * quads; q < (sub + 1) * quads; ++q) {
+          Value quad = vector::BitCastOp::create(e.b, e.loc, words, block.quad(q, 0));
+          Value pair;
+          for (int64_t t = 0; t < 4; ++t) {
+            Value integer = t ? arith::ShRUIOp::create(e.b, e.loc, quad, e.constantI(words, 8 * t)) : quad;
+            integer = arith::AndIOp::create(e.b, e.loc, integer, e.constantI(words, 0xff));
+            Value number = arith::SIToFPOp::create(e.b, e.loc, e.vec(lanes), integer);
+            if (zero)
+              number = e.subF(number, e.constantF(e.vec(lanes), zero));
+            number = minimum ? e.fma(number, scale, minimum) : e.mulF(number, scale);
+            Value half =
+                vector::BitCastOp::create(e.b, e.loc, e.vec(lanes, e.i16()), e.narrow(number, e.bf16()));
+            Value word = arith::ExtUIOp::create(e.b, e.loc, words, half);
+            if (t % 2 == 0) {
+              pair = word;
+              continue;
+            }
+            word = arith::ShLIOp::create(e.b, e.loc, word, e.constantI(words, 16));
+            pair = arith::OrIOp::create(e.b, e.loc, pair, word);
+            e.store(vector::BitCastOp::create(e.b, e.loc, bytes, pair),
+                    e.atByte(out, (2 * q + t / 2) * tileBytes));
+          }
+        }
+      }
+    });
+  });
+}
+
+void emitAmxTile(Emitter &e, int64_t paddedColumns, const LeftPlane &left, ArrayRef<Value> panels, Value to,
+                 int64_t rowStride) {
+  Tiles tiles(e);
+  constexpr int64_t leftTiles = amxRows / tileRows;
+  SmallVector<Value> sums;
+  for (size_t i = 0; i < leftTiles * panels.size(); ++i)
+    sums.push_back(tiles.zero());
+  sums = e.loop(
+      e.constant(0), e.constant(paddedColumns / tileColumns), 1, sums, [&](Value step, ValueRange carried) {
+        SmallVector<Value> next = llvm::to_vector(carried), rights;
+        for (Value panel : panels)
+          rights.push_back(tiles.load(e.atByte(panel, e.mul(step, tileRows * tileBytes)), tileBytes));
+        for (int64_t i = 0; i < leftTiles; ++i) {
+          Value address =
+              e.atByte(e.atByte(left.address, e.mul(step, tileBytes)), i * tileRows * left.stride);
+          Value tile = tiles.load(address, left.stride);
+          for (size_t p = 0; p < panels.size(); ++p) {
+            Value &sum = next[i * panels.size() + p];
+            sum = tiles.multiply(sum, tile, rights[p]);
+          }
+        }
+        return next;
+      });
+  for (int64_t i = 0; i < leftTiles; ++i)
+    for (size_t p = 0; p < panels.size(); ++p)
+      tiles.store(sums[i * panels.size() + p], e.atByte(to, i * tileRows * rowStride + p * tileBytes),
+                  rowStride);
+}
+
+} // namespace sinter::cpu
