@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// kernel.attention and kernel.combine against naive code in double, over odd lengths, windows, caps and slopes.
+// kernel.attention and kernel.combine against naive code in double, over odd lengths, windows, caps and
+// slopes.
 #include "test/execute/KernelRunner.h"
 
 #include <cmath>
@@ -27,19 +28,23 @@ struct Shape {
                 v = fmt::format("!kernel.cache_v<{}x{}x{}>", keyHeads, valueSize, element),
                 s = fmt::format("!kernel.table<1x{}xf32>", heads),
                 o = fmt::format("!kernel.rows<{}xf32>", heads * valueSize);
-    std::string p = keysPerTile && !prefill ? fmt::format("!kernel.partial<{}x{}, keys {}>", heads, valueSize, keysPerTile) : o;
+    std::string p = keysPerTile && !prefill
+                        ? fmt::format("!kernel.partial<{}x{}, keys {}>", heads, valueSize, keysPerTile)
+                        : o;
     std::string result = fmt::format(
         "kernel.func @attention(%q: {0}, %k: {1}, %v: {2}, %s: {3}, %o: {4}) {{\n"
-        "  kernel.attention {5} heads {6} scale {7:e} {8} {9} query(%q : {0}) keys(%k : {1}) values(%v : {2}) {10} "
+        "  kernel.attention {5} heads {6} scale {7:e} {8} {9} query(%q : {0}) keys(%k : {1}) values(%v : "
+        "{2}) {10} "
         "output(%o : {4}) schedule<rows_per_tile = {11}, key_block = 64>\n}}\n",
         q, k, v, s, p, prefill ? "prefill" : "decode", heads, scale(),
         window ? fmt::format("window {}", window) : "", softcap ? fmt::format("softcap {:e}", softcap) : "",
         slopes ? fmt::format("slopes(%s : {})", s) : "", rowsPerTile);
     if (p != o)
-      result += fmt::format("kernel.func @combine(%p: {0}, %o: {1}) {{\n  kernel.rows over(rows) {{\n  ^bb0(%row: index):\n"
-                            "    %x = kernel.combine %p[%row] {2} : {0}, vector<{3}xf32>\n"
-                            "    kernel.store %x, %o[%row] : vector<{3}xf32>, {1}\n  }}\n}}\n",
-                            p, o, window ? fmt::format("window {}", window) : "", heads * valueSize);
+      result += fmt::format(
+          "kernel.func @combine(%p: {0}, %o: {1}) {{\n  kernel.rows over(rows) {{\n  ^bb0(%row: index):\n"
+          "    %x = kernel.combine %p[%row] {2} : {0}, vector<{3}xf32>\n"
+          "    kernel.store %x, %o[%row] : vector<{3}xf32>, {1}\n  }}\n}}\n",
+          p, o, window ? fmt::format("window {}", window) : "", heads * valueSize);
     return result;
   }
 };
@@ -86,8 +91,8 @@ struct Data {
           for (int64_t d = 0; d < shape.keySize; ++d)
             put(k.data() + this->slots[r] * slotBytes(), keyIndex(h, t, d), normal(generator), shape.element);
           for (int64_t d = 0; d < shape.valueSize; ++d)
-            put(v.data() + this->slots[r] * slotBytes(), (h * tokens + t) * shape.valueSize + d, normal(generator),
-                shape.element);
+            put(v.data() + this->slots[r] * slotBytes(), (h * tokens + t) * shape.valueSize + d,
+                normal(generator), shape.element);
         }
     step = {.rows = rows,
             .selected = 0,
@@ -112,7 +117,8 @@ struct Data {
     for (int64_t r = 0; r < rows; ++r)
       for (int64_t h = 0; h < shape.heads; ++h) {
         int64_t kv = h / (shape.heads / shape.keyHeads), position = positions[r];
-        const char *slotK = k.bytesOf() + slots[r] * slotBytes(), *slotV = v.bytesOf() + slots[r] * slotBytes();
+        const char *slotK = k.bytesOf() + slots[r] * slotBytes(),
+                   *slotV = v.bytesOf() + slots[r] * slotBytes();
         int64_t first = shape.window ? std::max<int64_t>(0, position + 1 - shape.window) : 0;
         std::vector<double> weights;
         double largest = -INFINITY, sum = 0;
@@ -134,8 +140,8 @@ struct Data {
         for (int64_t d = 0; d < shape.valueSize; ++d) {
           double expected = 0;
           for (int64_t t = first; t <= position; ++t)
-            expected += weights[t - first] / sum *
-                        get(slotV, (kv * tokens + t) * shape.valueSize + d, shape.element);
+            expected +=
+                weights[t - first] / sum * get(slotV, (kv * tokens + t) * shape.valueSize + d, shape.element);
           ASSERT_NEAR(output[(r * shape.heads + h) * shape.valueSize + d], expected, 2e-5)
               << "row " << r << " at position " << position << ", head " << h << ", column " << d;
         }
@@ -207,8 +213,10 @@ protected:
   }
 };
 
-const std::vector<std::vector<int32_t>> positions = {{0}, {2}, {15}, {16}, {63, 32}, {64}, {99, 0}, {300, 17}};
-const std::vector<std::pair<int64_t, int64_t>> spans = {{0, 1}, {0, 3}, {0, 17}, {0, 64}, {0, 100}, {5, 33}, {130, 70}};
+const std::vector<std::vector<int32_t>> positions = {{0},      {2},  {15},    {16},
+                                                     {63, 32}, {64}, {99, 0}, {300, 17}};
+const std::vector<std::pair<int64_t, int64_t>> spans = {{0, 1},   {0, 3},  {0, 17},  {0, 64},
+                                                        {0, 100}, {5, 33}, {130, 70}};
 
 TEST_P(Attention, DecodesOverAllKeys) {
   for (const char *element : {"f16", "bf16", "f32"})
@@ -248,7 +256,8 @@ TEST_P(Attention, DecodesARowAlikeWhateverTheOthersAre) {
     std::memcpy(alone.v.data(), together.v.data(), alone.v.size());
     together.decode(runner);
     alone.decode(runner);
-    EXPECT_EQ(std::vector<float>(together.output.begin(), together.output.begin() + alone.output.size()), alone.output);
+    EXPECT_EQ(std::vector<float>(together.output.begin(), together.output.begin() + alone.output.size()),
+              alone.output);
   }
 }
 

@@ -43,7 +43,8 @@ kernel.func @f(%x: !kernel.rows<{0}xf32>) {{
   double error(const char *function, double (*reference)(double), double low, double high) {
     std::vector<float> x(width * 200);
     for (size_t i = 0; i < x.size(); ++i)
-      x[i] = static_cast<float>(low + (high - low) * static_cast<double>(i) / static_cast<double>(x.size() - 1));
+      x[i] =
+          static_cast<float>(low + (high - low) * static_cast<double>(i) / static_cast<double>(x.size() - 1));
     std::vector<float> y = apply(function, x);
     double worst = 0;
     for (size_t i = 0; i < y.size(); ++i) {

@@ -200,7 +200,8 @@ std::vector<float> MatmulData::run(const KernelRunner &runner, int64_t pieces) {
   return result;
 }
 
-void MatmulData::expected(std::vector<double> &values, std::vector<double> &tolerances) const {
+void MatmulData::expected(std::vector<double> &values, std::vector<double> &tolerances,
+                          double relative) const {
   values.assign(c.rows * c.outputs, 0);
   tolerances.assign(c.rows * c.outputs, 0);
   for (int64_t row = 0; row < c.rows; ++row)
@@ -213,7 +214,8 @@ void MatmulData::expected(std::vector<double> &values, std::vector<double> &tole
           sum += term;
           magnitude += std::abs(term);
         }
-        tolerance = std::abs(product) * magnitude * 2e-6 + tolerance * (std::abs(sum) + magnitude * 2e-6);
+        tolerance =
+            std::abs(product) * magnitude * relative + tolerance * (std::abs(sum) + magnitude * relative);
         product *= sum;
       }
       values[row * c.outputs + column] = product;
@@ -221,10 +223,10 @@ void MatmulData::expected(std::vector<double> &values, std::vector<double> &tole
     }
 }
 
-void MatmulData::check(const KernelRunner &runner, int64_t pieces) {
+void MatmulData::check(const KernelRunner &runner, int64_t pieces, double relative) {
   std::vector<float> found = run(runner, pieces);
   std::vector<double> values, tolerances;
-  expected(values, tolerances);
+  expected(values, tolerances, relative);
   int wrong = 0;
   for (size_t i = 0; i < found.size(); ++i)
     if (!(std::abs(found[i] - values[i]) <= tolerances[i]) && ++wrong <= 3)

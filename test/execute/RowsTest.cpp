@@ -239,7 +239,8 @@ TEST_P(Rows, QuantisesBlocksOf32) {
           largest = std::max(largest, std::abs(values[i]));
           total += integers[i];
           ASSERT_LE(std::abs(integers[i]), 127);
-          ASSERT_LE(std::abs(integers[i] * scale - values[i]), scale * 0.50001f) << n << " columns, row " << r;
+          ASSERT_LE(std::abs(integers[i] * scale - values[i]), scale * 0.50001f)
+              << n << " columns, row " << r;
         }
         ASSERT_FLOAT_EQ(scale, largest / 127);
         ASSERT_FLOAT_EQ(sum, scale * total);
@@ -297,8 +298,9 @@ kernel.func @rope(%x: !kernel.rows<128xf32>, %cos: !kernel.rows<32xf32>, %sin: !
         const float *in = x.data() + r * 128 + head * 64;
         float c = cosine[r * 32 + d % 32], s = sine[r * 32 + d % 32];
         float expected = d < 32 ? in[d] * c - in[d + 32] * s : in[d] * c + in[d - 32] * s;
-        ASSERT_NEAR(static_cast<float>(slotK[head * tokens * 64 + position / 16 * 64 * 16 + d * 16 + position % 16]),
-                    expected, 2e-3 * (1 + std::abs(expected)));
+        ASSERT_NEAR(
+            static_cast<float>(slotK[head * tokens * 64 + position / 16 * 64 * 16 + d * 16 + position % 16]),
+            expected, 2e-3 * (1 + std::abs(expected)));
         ASSERT_EQ(slotV[head * tokens * 64 + position * 64 + d], in[d]);
       }
 }
