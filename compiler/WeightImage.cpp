@@ -60,6 +60,7 @@ const BlockFormat &formatOf(kernel::WeightFormat format) {
 /// Rows of a parameter in one format; `storage` holds those that are not in the model file as they are.
 struct ParameterRows {
   std::vector<const std::byte *> rows;
+  std::vector<int64_t> widths; // of vectors stacked into one, which differ
   std::vector<std::unique_ptr<std::byte[]>> storage;
 };
 
@@ -129,6 +130,20 @@ Result<> ImageWriter::collectSource(lm::ParameterOp parameter, StringRef tensorN
     }
     return {};
   }
+  if (cast<RankedTensorType>(parameter.getType()).getRank() == 1 &&
+      (source.getOrder() != lm::RowOrder::plain || source.getFirstRow())) {
+    // A vector: what is a row of a matrix is a number here.
+    std::vector<float> all(tensor->shape.back()), line(width);
+    stored.dequantize(tensor->bytes, all.data());
+    for (int64_t i = 0; i < width; ++i)
+      line[i] = all[fileRow(source, i, width)];
+    if (Result<> finite = checkFinite(line, tensorName, 0); !finite)
+      return finite;
+    out.storage.push_back(std::make_unique<std::byte[]>(width / format.blockLength * format.blockBytes));
+    format.quantize(line, out.storage.back().get());
+    out.rows.push_back(out.storage.back().get());
+    return {};
+  }
   int64_t storedBytes = width / stored.blockLength * stored.blockBytes;
   int64_t bytes = width / format.blockLength * format.blockBytes;
   std::vector<float> line(width);
@@ -161,7 +176,8 @@ Result<> ImageWriter::collect(lm::ParameterOp parameter, const BlockFormat &form
   }
   if (parameter.getValue()) {
     llvm::ArrayRef<float> value = *parameter.getValue();
-    out.rows.push_back(reinterpret_cast<const std::byte *>(value.data())); // attributes live as long as the context
+    out.rows.push_back(reinterpret_cast<const std::byte *>(value.data()));
+    out.widths.push_back(value.size()); // attributes live as long as the context
     return {};
   }
   auto type = cast<RankedTensorType>(parameter.getType());
@@ -174,6 +190,7 @@ Result<> ImageWriter::collect(lm::ParameterOp parameter, const BlockFormat &form
     if (Result<> done = collectSource(parameter, name.getValue(), rows / static_cast<int64_t>(names.size()), width, format, out);
         !done)
       return done;
+  out.widths.resize(out.rows.size(), width);
   return {};
 }
 
@@ -241,9 +258,11 @@ Result<> writeWeights(ModuleOp module, const WeightPlacement &placement, const T
         packWeight(layout, rows.rows, image.subspan(item.offset, layout.bytes()), 1);
         continue;
       }
-      size_t bytes = bytesOf(item.type) / rows.rows.size();
-      for (size_t row = 0; row < rows.rows.size(); ++row)
-        std::memcpy(image.data() + item.offset + row * bytes, rows.rows[row], bytes);
+      std::byte *out = image.data() + item.offset;
+      for (auto [row, width] : llvm::zip_equal(rows.rows, rows.widths)) {
+        std::memcpy(out, row, width * sizeof(float));
+        out += width * sizeof(float);
+      }
     }
   };
   std::vector<std::thread> team;

@@ -26,7 +26,10 @@ lm::GroupOp absorbProducers(RewriterBase &rewriter, lm::GroupOp group) {
   for (bool changed = true; changed;) {
     changed = false;
     SetVector<Value> used;
-    group.walk([&](Operation *op) { used.insert(op->operand_begin(), op->operand_end()); });
+    group.walk([&](Operation *op) {
+      if (!isa<lm::SelectRowsOp>(op)) // what it selects from are all rows: not one program with the selected ones
+        used.insert(op->operand_begin(), op->operand_end());
+    });
     for (Value value : used) {
       Operation *producer = value.getDefiningOp();
       if (!producer || group->isAncestor(producer) || !isBareRowwise(producer) || !canAbsorb(group, producer))
