@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// --chat: turns of a conversation through the model's own chat template. Each turn renders the whole history; what the
-// cache holds of it already is not computed again.
+// --chat: turns of a conversation through the model's own chat template. Each turn renders the whole history;
+// what the cache holds of it already is not computed again.
 #include "runtime/chat/Template.h"
 #include "runtime/generate/Commands.h"
 #include "runtime/generate/Loop.h"
@@ -56,7 +56,8 @@ class Chat {
 public:
   Chat(const Setting &setting, const Codec &codec, chat::Template form, Engine &engine, Loop &loop,
        Transcript &transcript)
-      : setting(setting), codec(codec), form(std::move(form)), engine(engine), loop(loop), transcript(transcript) {
+      : setting(setting), codec(codec), form(std::move(form)), engine(engine), loop(loop),
+        transcript(transcript) {
     if (setting.options.system)
       messages.push_back({"system", *setting.options.system});
   }
@@ -70,9 +71,10 @@ public:
     if (!prompt)
       return tl::unexpected(prompt.error());
     if (int64_t(prompt->size()) >= engine.capacity())
-      return fail("the conversation has {} tokens, the context {}: expected a larger -c or --context-shift, which "
-                  "forgets the oldest turns",
-                  prompt->size(), engine.capacity());
+      return fail(
+          "the conversation has {} tokens, the context {}: expected a larger -c or --context-shift, which "
+          "forgets the oldest turns",
+          prompt->size(), engine.capacity());
     Answer answer(transcript);
     const Result<Ending> ending = loop.run(*prompt, answer, interrupt);
     messages.push_back({"assistant", std::move(answer.text)});
@@ -84,7 +86,8 @@ private:
     const Result<std::string> text = form.render(messages, setting.metadata.specialTokens, true);
     if (!text)
       return tl::unexpected(text.error());
-    Result<std::vector<int32_t>> tokens = codec.encode(*text, false); // the template has put in what belongs in front
+    Result<std::vector<int32_t>> tokens =
+        codec.encode(*text, false); // the template has put in what belongs in front
     if (tokens && tokens->empty())
       return fail("the chat template made no text of the conversation");
     return tokens;
@@ -143,7 +146,8 @@ Result<void> runChat(const Setting &setting) {
   std::string buffer;
   Result<void> result;
   while (out.ok()) {
-    std::atomic<bool> &interrupt = watchInterrupt(); // one interrupt ends an answer, one at the prompt the chat
+    std::atomic<bool> &interrupt =
+        watchInterrupt(); // one interrupt ends an answer, one at the prompt the chat
     interrupt = false;
     if (!text) {
       if (terminal)

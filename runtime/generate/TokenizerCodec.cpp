@@ -39,7 +39,7 @@ private:
 
 Result<std::unique_ptr<Codec>> openTokenizerCodec(const sinter_model &model) {
   if (!model.tokenizer.data)
-    return fail("this model was compiled without a tokenizer: only --prompt-tokens and --bench work");
+    return fail("this model was compiled without a tokenizer: text can be neither read nor written");
   Result<Tokenizer> tokenizer =
       Tokenizer::open({static_cast<const std::byte *>(model.tokenizer.data), size_t(model.tokenizer.size)});
   if (!tokenizer)
