@@ -4,6 +4,7 @@
 #ifndef SINTER_RUNTIME_TOKENIZER_WORDCACHE_H
 #define SINTER_RUNTIME_TOKENIZER_WORDCACHE_H
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
@@ -54,7 +55,7 @@ public:
       return;
     entry->label = static_cast<uint16_t>(size | tag);
     entry->count = static_cast<uint16_t>(count);
-    std::memcpy(entry->ids, ids, count * sizeof(int32_t));
+    std::copy_n(ids, count, entry->ids);
   }
 
 private:

@@ -3,6 +3,7 @@
 // The last bytes of the input are the text; the header's size is set right so that more gets through.
 #include "runtime/tokenizer/Blob.h"
 #include "runtime/tokenizer/Tokenizer.h"
+#include <algorithm>
 
 using namespace sinter;
 
@@ -11,7 +12,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (textSize > size)
     return 0;
   std::vector<uint64_t> aligned((size - textSize + 7) / 8);
-  std::memcpy(aligned.data(), data, size - textSize);
+  std::copy_n(data, size - textSize, reinterpret_cast<uint8_t *>(aligned.data()));
   std::span<uint64_t> words(aligned);
   if (aligned.size() * 8 >= sizeof(BlobHeader))
     reinterpret_cast<BlobHeader *>(aligned.data())->size = aligned.size() * 8;
