@@ -13,12 +13,11 @@ using namespace sinter::kernel;
 
 ParseResult FuncOp::parse(OpAsmParser &parser, OperationState &result) {
   auto type = [](Builder &builder, ArrayRef<Type> inputs, ArrayRef<Type> results,
-                 function_interface_impl::VariadicFlag, std::string &) {
-    return builder.getFunctionType(inputs, results);
-  };
-  return function_interface_impl::parseFunctionOp(parser, result, /*allowVariadic=*/false,
-                                                  getFunctionTypeAttrName(result.name), type,
-                                                  getArgAttrsAttrName(result.name), getResAttrsAttrName(result.name));
+                 function_interface_impl::VariadicFlag,
+                 std::string &) { return builder.getFunctionType(inputs, results); };
+  return function_interface_impl::parseFunctionOp(
+      parser, result, /*allowVariadic=*/false, getFunctionTypeAttrName(result.name), type,
+      getArgAttrsAttrName(result.name), getResAttrsAttrName(result.name));
 }
 
 void FuncOp::print(OpAsmPrinter &printer) {
@@ -34,8 +33,9 @@ LogicalResult FuncOp::verify() {
     if (!isa<RowsType, TableType, WeightType, CacheKType, CacheVType, PartialType>(type))
       return emitOpError() << "expected argument " << index << " to be a buffer, found " << type;
   if (!llvm::hasSingleElement(getBody().front()) || !isa<AnchorOpInterface>(getBody().front().front()))
-    return emitOpError() << "expected one anchor (kernel.matmul, kernel.attention or kernel.rows) in the body and "
-                            "nothing else";
+    return emitOpError()
+           << "expected one anchor (kernel.matmul, kernel.attention or kernel.rows) in the body and "
+              "nothing else";
   return success();
 }
 
@@ -62,11 +62,13 @@ static LogicalResult checkProgram(Operation *anchor, Region &region) {
     if (op.getNumRegions())
       return op.emitOpError() << "expected straight-line code in a region of " << anchor->getName()
                               << ", found an operation with a region";
-    bool known = isa<YieldOp, LoadOp, StoreOp, AppendOp, LookupOp, CombineOp, PositionOp, TokenOp, SelectedOp>(op);
+    bool known =
+        isa<YieldOp, LoadOp, StoreOp, AppendOp, LookupOp, CombineOp, PositionOp, TokenOp, SelectedOp>(op);
     StringRef dialect = op.getDialect() ? op.getDialect()->getNamespace() : "";
     if (!known && dialect != "arith" && dialect != "math" && dialect != "vector")
-      return op.emitOpError() << "expected operations of arith, math, vector or kernel on values in a region of "
-                              << anchor->getName();
+      return op.emitOpError()
+             << "expected operations of arith, math, vector or kernel on values in a region of "
+             << anchor->getName();
     if (auto load = dyn_cast<LoadOp>(op); load && stored.contains(load.getBuffer()))
       return op.emitOpError() << "expected no load from a buffer after a store to it in the same region";
     if (auto store = dyn_cast<StoreOp>(op))
@@ -97,8 +99,8 @@ LogicalResult RowsOp::verify() {
   if (!getColumns())
     return success();
   if (*getColumns() <= 0 || getGroup().value_or(0) <= 0 || *getColumns() % *getGroup())
-    return emitOpError() << "expected columns that are a multiple of the group, found columns " << *getColumns()
-                         << ", group " << getGroup().value_or(0);
+    return emitOpError() << "expected columns that are a multiple of the group, found columns "
+                         << *getColumns() << ", group " << getGroup().value_or(0);
   if (getSchedule() && getSchedule()->getColumnsPerTile() % *getGroup())
     return emitOpError() << "expected columns_per_tile to be a multiple of the group, found "
                          << getSchedule()->getColumnsPerTile() << ", group " << *getGroup();
@@ -107,9 +109,11 @@ LogicalResult RowsOp::verify() {
 
 LogicalResult RowsOp::verifyRegions() {
   Type index = IndexType::get(getContext());
-  LogicalResult arguments = getColumns() ? checkArguments(*this, getBody(), {index, index}, "the row and the column")
-                                         : checkArguments(*this, getBody(), {index}, "the row");
-  return failure(failed(arguments) || failed(checkProgram(*this, getBody())) || failed(checkYield(getBody(), {})));
+  LogicalResult arguments = getColumns()
+                                ? checkArguments(*this, getBody(), {index, index}, "the row and the column")
+                                : checkArguments(*this, getBody(), {index}, "the row");
+  return failure(failed(arguments) || failed(checkProgram(*this, getBody())) ||
+                 failed(checkYield(getBody(), {})));
 }
 
 Grid RowsOp::getGrid() {
@@ -133,8 +137,8 @@ LogicalResult MatmulOp::verify() {
   for (Type type : getWeights().getTypes())
     if (auto weight = cast<WeightType>(type);
         weight.getRows() != first.getRows() || weight.getColumns() != first.getColumns())
-      return emitOpError() << "expected all weights to have the shape of the first, found " << first << " and "
-                           << weight;
+      return emitOpError() << "expected all weights to have the shape of the first, found " << first
+                           << " and " << weight;
   if ((getLeft() != nullptr) != getLhs().empty())
     return emitOpError() << "expected either a buffer as left side or a region lhs";
   if (getLeft() && getLeft().getType().getColumns() != first.getColumns())
@@ -156,8 +160,9 @@ LogicalResult MatmulOp::verifyRegions() {
       loaded.insert(load.getBuffer());
     for (StoreOp store : getLhs().getOps<StoreOp>())
       if (loaded.contains(store.getBuffer()))
-        return store.emitOpError() << "expected the region lhs to store to another buffer than it loads: several "
-                                      "threads compute the same row";
+        return store.emitOpError()
+               << "expected the region lhs to store to another buffer than it loads: several "
+                  "threads compute the same row";
   }
   int64_t covered = 0;
   for (Operation &op : getRanges().front()) {
@@ -170,7 +175,8 @@ LogicalResult MatmulOp::verifyRegions() {
     covered = range.getEnd();
   }
   if (covered != getOutputs())
-    return emitOpError() << "expected the ranges to cover all " << getOutputs() << " columns, found " << covered;
+    return emitOpError() << "expected the ranges to cover all " << getOutputs() << " columns, found "
+                         << covered;
   return success();
 }
 
@@ -192,38 +198,58 @@ LogicalResult RangeOp::verify() {
 LogicalResult RangeOp::verifyRegions() {
   Type index = IndexType::get(getContext());
   auto matmul = cast<MatmulOp>((*this)->getParentOp());
-  SmallVector<Type> types(matmul.getWeights().size(),
-                          VectorType::get({static_cast<int64_t>(getGroup())}, Float32Type::get(getContext())));
+  SmallVector<Type> types(matmul.getWeights().size(), VectorType::get({static_cast<int64_t>(getGroup())},
+                                                                      Float32Type::get(getContext())));
   types.append({index, index});
-  return failure(
-      failed(checkArguments(*this, getBody(), types, "an accumulator a weight, the row and the first column")) ||
-      failed(checkProgram(*this, getBody())) || failed(checkYield(getBody(), {})));
+  return failure(failed(checkArguments(*this, getBody(), types,
+                                       "an accumulator a weight, the row and the first column")) ||
+                 failed(checkProgram(*this, getBody())) || failed(checkYield(getBody(), {})));
 }
 
 //===--- attention --------------------------------------------------------------------------------------===//
+
+/// Bytes of scratch that a tile goes through again and again: they must stay in the second-level cache.
+static int64_t tileBytes(AttentionOp op) {
+  int64_t keySize = op.getKeys().getType().getSize(), valueSize = op.getValues().getType().getSize();
+  if (op.getForm() == Form::Prefill)
+    return op.getGrid().rowsPerTile * (keySize + valueSize) * 4;
+  ScheduleAttr schedule = op.getScheduleAttr();
+  auto partial = dyn_cast<PartialType>(op.getOutput().getType());
+  int64_t keys = partial ? partial.getKeys() : schedule ? schedule.getKeyBlock() : 0;
+  return static_cast<int64_t>(op.getHeads()) / op.getKeys().getType().getHeads() *
+         (keySize + valueSize + keys) * 4;
+}
 
 LogicalResult AttentionOp::verify() {
   CacheKType keys = getKeys().getType();
   CacheVType values = getValues().getType();
   int64_t heads = getHeads();
   if (keys.getHeads() != values.getHeads())
-    return emitOpError() << "expected as many heads of values as of keys, found " << values << " and " << keys;
+    return emitOpError() << "expected as many heads of values as of keys, found " << values << " and "
+                         << keys;
   if (keys.getElement() != values.getElement())
     return emitOpError() << "expected one type of element in the cache, found " << keys << " and " << values;
   if (heads <= 0 || heads % keys.getHeads())
     return emitOpError() << "expected the heads to be a multiple of the " << keys.getHeads()
                          << " heads of the cache, found " << heads;
-  if (!getQuery().getType().getElement().isF32() || getQuery().getType().getColumns() != heads * keys.getSize())
+  if (!getQuery().getType().getElement().isF32() ||
+      getQuery().getType().getColumns() != heads * keys.getSize())
     return emitOpError() << "expected a query of " << heads << " heads of " << keys.getSize()
                          << " f32, found " << getQuery().getType();
   if (getSlopes() && (getSlopes().getType().getRows() != 1 || getSlopes().getType().getColumns() != heads ||
                       !getSlopes().getType().getElement().isF32()))
     return emitOpError() << "expected slopes of type !kernel.table<1x" << heads << "xf32>, found "
                          << getSlopes().getType();
-  if (getWindow() < 0)
-    return emitOpError() << "expected a window of 0 (none) or more, found " << getWindow();
+  if (static_cast<int64_t>(getWindow()) < 0)
+    return emitOpError() << "expected a window of 0 (none) or more, found "
+                         << static_cast<int64_t>(getWindow());
   if (getSoftcap().convertToDouble() < 0)
-    return emitOpError() << "expected a softcap of 0 (none) or more, found " << getSoftcap().convertToDouble();
+    return emitOpError() << "expected a softcap of 0 (none) or more, found "
+                         << getSoftcap().convertToDouble();
+  constexpr int64_t cacheBytes = 512 * 1024;
+  if (tileBytes(*this) > cacheBytes)
+    return emitOpError() << "expected a schedule whose tiles fit " << cacheBytes << " bytes of cache, found "
+                         << tileBytes(*this);
   if (auto rows = dyn_cast<RowsType>(getOutput().getType())) {
     if (!rows.getElement().isF32() || rows.getColumns() != heads * values.getSize())
       return emitOpError() << "expected an output of " << heads << " heads of " << values.getSize()
@@ -234,8 +260,8 @@ LogicalResult AttentionOp::verify() {
   if (getForm() != Form::Decode)
     return emitOpError() << "expected rows as output of prefill, found " << partial;
   if (partial.getHeads() != heads || partial.getSize() != values.getSize())
-    return emitOpError() << "expected an output of " << heads << " heads of " << values.getSize() << ", found "
-                         << partial;
+    return emitOpError() << "expected an output of " << heads << " heads of " << values.getSize()
+                         << ", found " << partial;
   return success();
 }
 

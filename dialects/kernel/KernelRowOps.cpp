@@ -57,7 +57,7 @@ LogicalResult CombineOp::verify() {
   if (lengthOf(getResult()) != type.getHeads() * type.getSize())
     return emitOpError() << "expected a vector of " << type.getHeads() * type.getSize()
                          << " elements, all heads of the partial attention, found " << lengthOf(getResult());
-  if (getWindow() < 0)
-    return emitOpError() << "expected a window of 0 (none) or more, found " << getWindow();
+  if (static_cast<int64_t>(getWindow()) < 0)
+    return emitOpError() << "expected a window of 0 (none) or more, found " << static_cast<int64_t>(getWindow());
   return success();
 }

@@ -281,6 +281,13 @@ TEST_P(Attention, PrefillsHeadsOfOddSizes) {
   checkPrefill({.heads = 4, .keyHeads = 1, .keySize = 256, .valueSize = 256}, spans);
 }
 
+TEST(AttentionForAmx, CompilesWhereItCannotRun) {
+  for (bool prefill : {false, true}) {
+    KernelRunner runner(Shape{.element = "bf16", .keysPerTile = 64}.text(prefill), cpu::Isa::Amx);
+    EXPECT_TRUE(runner);
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Isas, Attention, testing::Values(cpu::Isa::Avx2, cpu::Isa::Avx512),
                          [](const auto &info) { return cpu::nameOf(info.param).str(); });
 

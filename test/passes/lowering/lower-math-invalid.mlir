@@ -1,0 +1,7 @@
+// RUN: sinter-opt %s --lower-math --verify-diagnostics
+
+func.func @f(%x: f32) -> f32 {
+  // expected-error @below {{expected an operation of math that CPUs have or that lower-math knows}}
+  %y = math.atan %x : f32
+  return %y : f32
+}
