@@ -3,8 +3,8 @@
 #include "compiler/ModelData.h"
 
 #include "frontend/Architecture.h"
+#include "frontend/tokenizer/FolderTokenizer.h"
 #include "frontend/tokenizer/GgufTokenizer.h"
-#include "frontend/tokenizer/TokenizerJson.h"
 #include "runtime/files/Json.h"
 #include "runtime/files/JsonWriter.h"
 #include "runtime/files/MappedFile.h"
@@ -35,23 +35,7 @@ Result<std::string> templateOfConfig(JsonValue value) {
 Result<TokenizerSpec> readTokenizer(const Model &model) {
   if (model.gguf)
     return readGgufTokenizer(*model.gguf);
-  std::optional<std::string> path = fileOf(model, "tokenizer.json");
-  if (!path)
-    return fail("{}: expected tokenizer.json, found none", model.path);
-  Result<Json> json = Json::read(*path);
-  if (!json)
-    return tl::unexpected(json.error());
-  Result<TokenizerSpec> spec = readTokenizerJson(json->root());
-  if (!spec)
-    return spec;
-  if (std::optional<std::string> config = fileOf(model, "tokenizer_config.json")) {
-    Result<Json> changes = Json::read(*config);
-    if (!changes)
-      return tl::unexpected(changes.error());
-    if (Result<> applied = applyTokenizerConfig(*spec, changes->root()); !applied)
-      return tl::unexpected(applied.error());
-  }
-  return spec;
+  return readFolderTokenizer(model.path);
 }
 
 Result<std::string> readChatTemplate(const Model &model) {

@@ -8,8 +8,8 @@
 
 namespace sinter {
 
-/// The tokenizer of a GGUF file's metadata, or of a folder's tokenizer.json (with tokenizer_config.json). A model
-/// without a tokenizer is an error that names the files looked for.
+/// The tokenizer of a GGUF file's metadata, or of a folder's files. A model without a tokenizer is an error
+/// that names the files looked for.
 Result<TokenizerSpec> readTokenizer(const Model &model);
 
 /// The model's own Jinja template: chat_template.jinja, tokenizer_config.json or tokenizer.chat_template; empty

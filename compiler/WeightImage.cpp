@@ -186,9 +186,13 @@ Result<> ImageWriter::collect(lm::ParameterOp parameter, const BlockFormat &form
     return fail("parameter {}: expected a tensor of the model file as its source, found none",
                 parameter.getSymName().str());
   llvm::ArrayRef<StringAttr> names = parameter.getSource()->getTensors();
+  int64_t count = names.size();
+  // Vectors stack into a longer vector, matrices into one with more rows.
+  (type.getRank() == 1 ? width : rows) /= count;
+  if (type.getRank() == 1)
+    rows = 1;
   for (StringAttr name : names)
-    if (Result<> done = collectSource(parameter, name.getValue(), rows / static_cast<int64_t>(names.size()), width, format, out);
-        !done)
+    if (Result<> done = collectSource(parameter, name.getValue(), rows, width, format, out); !done)
       return done;
   out.widths.resize(out.rows.size(), width);
   return {};

@@ -180,6 +180,9 @@ int Compilation::link() {
   table.weights = placeWeights(*module);
   table.name = model->config.name;
   table.context = model->config.contextLength;
+  for (const Rope &rope : model->config.ropes)
+    if (rope.dynamic) // made to go beyond: as far as the factor says
+      table.context = std::max<int64_t>(table.context, rope.dynamic->length * rope.dynamic->factor);
   Result<TokenizerSpec> tokenizer = readTokenizer(*model);
   if (!tokenizer)
     return report(tokenizer.error());

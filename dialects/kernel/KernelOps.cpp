@@ -62,8 +62,8 @@ static LogicalResult checkProgram(Operation *anchor, Region &region) {
     if (op.getNumRegions())
       return op.emitOpError() << "expected straight-line code in a region of " << anchor->getName()
                               << ", found an operation with a region";
-    bool known =
-        isa<YieldOp, LoadOp, StoreOp, AppendOp, LookupOp, CombineOp, PositionOp, TokenOp, SelectedOp>(op);
+    bool known = isa<YieldOp, LoadOp, StoreOp, AppendOp, LookupOp, CombineOp, PositionOp, TokenOp, KeysOp,
+                     SelectedOp>(op);
     StringRef dialect = op.getDialect() ? op.getDialect()->getNamespace() : "";
     if (!known && dialect != "arith" && dialect != "math" && dialect != "vector")
       return op.emitOpError()

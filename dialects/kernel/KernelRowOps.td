@@ -71,6 +71,7 @@ class Kernel_StepOp<string mnemonic, string what> : Kernel_Op<mnemonic, [Pure]> 
 }
 def Kernel_PositionOp : Kernel_StepOp<"position", "position of a row in its sequence, from 0">;
 def Kernel_TokenOp : Kernel_StepOp<"token", "token id of a row">;
+def Kernel_KeysOp : Kernel_StepOp<"keys", "1 + the largest position of the step, whatever the row">;
 def Kernel_SelectedOp : Kernel_StepOp<"selected", "row of the step that is the given row of the selected ones">;
 
 #endif // SINTER_DIALECTS_KERNEL_KERNELROWOPS_TD

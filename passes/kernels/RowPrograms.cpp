@@ -167,15 +167,44 @@ LogicalResult RowProgram::emit(Operation *op) {
       });
 }
 
-void RowProgram::emitAngles(lm::RopeAnglesOp op, Value position) {
-  auto frequencies = [&](ArrayRef<float> values) -> Value {
+void RowProgram::emitAngles(lm::RopeAnglesOp op, Value position, Value keys) {
+  auto numbers = [&](ArrayRef<float> values) -> Value {
     auto type = VectorType::get({static_cast<int64_t>(values.size())}, builder.getF32Type());
     return arith::ConstantOp::create(builder, loc, DenseElementsAttr::get(type, values));
   };
-  Value integer = arith::IndexCastOp::create(builder, loc, builder.getI32Type(), position);
-  Value scalar = arith::SIToFPOp::create(builder, loc, builder.getF32Type(), integer);
-  Value angle = mul(splat(scalar), frequencies(op.getFrequencies()));
+  auto toFloat = [&](Value index) -> Value {
+    Value integer = arith::IndexCastOp::create(builder, loc, builder.getI32Type(), index);
+    return arith::SIToFPOp::create(builder, loc, builder.getF32Type(), integer);
+  };
+  // 1 where the sequence is longer than `length`, else 0: a product chooses, since all of it is finite.
+  auto beyond = [&](int64_t length) -> std::pair<Value, Value> {
+    Value bound = arith::ConstantIndexOp::create(builder, loc, length);
+    Value longer = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ugt, keys, bound);
+    Value one = splat(arith::UIToFPOp::create(builder, loc, builder.getF32Type(), longer));
+    return {one, arith::SubFOp::create(builder, loc, constant(1.0, columns), one)};
+  };
+  Value frequencies = numbers(op.getFrequencies());
   Value factor = constant(op.getFactor().convertToDouble(), columns);
+  if (op.getLongFrequencies()) {
+    auto [isLong, isShort] = beyond(*op.getLongFrom());
+    frequencies = add(mul(isLong, numbers(*op.getLongFrequencies())), mul(isShort, frequencies));
+    if (op.getLongFactor())
+      factor = add(mul(isLong, constant(op.getLongFactor()->convertToDouble(), columns)), mul(isShort, factor));
+  } else if (op.getDynamic()) {
+    // base'^(-2i/dim) = frequency_i * (factor * n / length - (factor - 1))^(-2i/(dim - 2))
+    double scale = op.getDynamic()->getFactor().getValueAsDouble();
+    int64_t length = op.getDynamic()->getLength(), dim = op.getDynamic()->getDim();
+    SmallVector<float> exponents;
+    for (int64_t i = 0; i < columns; ++i)
+      exponents.push_back(dim > 2 ? -2.0 * i / (dim - 2) : 0.0);
+    auto [isLong, isShort] = beyond(length);
+    Value stretch = arith::SubFOp::create(builder, loc, mul(splat(toFloat(keys)), constant(scale / length, columns)),
+                                          constant(scale - 1, columns));
+    stretch = add(mul(isLong, stretch), isShort);
+    Value power = math::ExpOp::create(builder, loc, mul(math::LogOp::create(builder, loc, stretch), numbers(exponents)));
+    frequencies = mul(frequencies, power);
+  }
+  Value angle = mul(splat(toFloat(position)), frequencies);
   set(op.getCos(), mul(math::CosOp::create(builder, loc, angle), factor));
   set(op.getSin(), mul(math::SinOp::create(builder, loc, angle), factor));
 }

@@ -30,8 +30,8 @@ public:
 
   /// Emits a row-wise operation other than slice and concat, whose columns are the caller's business.
   mlir::LogicalResult emit(mlir::Operation *op);
-  /// result = cos or sin(position * frequency) * factor of lm.rope_angles.
-  void emitAngles(lm::RopeAnglesOp op, mlir::Value position);
+  /// result = cos or sin(position * frequency) * factor of lm.rope_angles; `keys` is the length of the sequence.
+  void emitAngles(lm::RopeAnglesOp op, mlir::Value position, mlir::Value keys);
 
   mlir::Value add(mlir::Value a, mlir::Value b);
   mlir::Value mul(mlir::Value a, mlir::Value b);

@@ -18,6 +18,10 @@ bool emitStepOp(Frame &frame, Operation &op, IRMapping &values) {
     values.map(op.getResult(0), e.toIndex(frame.stepEntry(offset, row)));
     return true;
   };
+  if (isa<kernel::KeysOp>(op)) {
+    values.map(op.getResult(0), e.toIndex(frame.stepField(abi::stepKeys)));
+    return true;
+  }
   if (isa<kernel::PositionOp>(op))
     return entry(abi::stepPositions);
   if (isa<kernel::TokenOp>(op))
