@@ -1,0 +1,29 @@
+// A matmul of a decode step takes all rows in one tile; one of a prompt is cut into rows too. Tiles hold whole groups.
+// RUN: sinter-opt %s --kernel-choose-schedules | FileCheck %s
+
+// CHECK-LABEL: kernel.func @few
+// CHECK: schedule <columns_per_tile = 48>
+kernel.func @few(%x: !kernel.rows<32xf32>, %w: !kernel.weight<96x32, f32>, %y: !kernel.rows<96xf32>) {
+  kernel.matmul left(%x : !kernel.rows<32xf32>) weights(%w : !kernel.weight<96x32, f32>) over(rows) ranges {
+    kernel.range 0 to 96 group 24 {
+    ^bb0(%sum: vector<24xf32>, %row: index, %column: index):
+      kernel.store %sum, %y[%row, %column] : vector<24xf32>, !kernel.rows<96xf32>
+    }
+  }
+}
+// CHECK-LABEL: kernel.func @many
+// CHECK: schedule <rows_per_tile = {{[1-9][0-9]*}}, columns_per_tile = 64>
+kernel.func @many(%x: !kernel.rows<32xf32>, %w: !kernel.weight<96x32, f32>, %y: !kernel.rows<96xf32>) {
+  kernel.matmul left(%x : !kernel.rows<32xf32>) weights(%w : !kernel.weight<96x32, f32>) over(rows) ranges {
+    kernel.range 0 to 96 group 16 {
+    ^bb0(%sum: vector<16xf32>, %row: index, %column: index):
+      kernel.store %sum, %y[%row, %column] : vector<16xf32>, !kernel.rows<96xf32>
+    }
+  }
+}
+kernel.entry @decode_f32 rows 16 selected 16 {
+  %x = kernel.buffer arena : !kernel.rows<32xf32>
+  %w = kernel.buffer weight @w : !kernel.weight<96x32, f32>
+  %y = kernel.buffer arena : !kernel.rows<96xf32>
+  kernel.launch @few(%x, %w, %y) : !kernel.rows<32xf32>, !kernel.weight<96x32, f32>, !kernel.rows<96xf32>
+}

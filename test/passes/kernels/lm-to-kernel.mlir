@@ -1,0 +1,69 @@
+// Groups become kernels, and equal groups one kernel: two layers launch it twice, on their own weights.
+// RUN: sinter-opt %s --lm-to-kernel=cache-types=f32 --split-input-file --verify-diagnostics | FileCheck %s
+
+// CHECK-LABEL: kernel.entry @decode_f32 rows 16 selected 16 head 3
+// CHECK: %[[WA:.*]] = kernel.buffer weight @a : !kernel.weight<24x24, f32>
+// CHECK: kernel.launch @[[LAYER:matmul_[0-9]+]](%[[WA]],
+// CHECK: %[[WB:.*]] = kernel.buffer weight @b : !kernel.weight<24x24, f32>
+// CHECK: kernel.launch @[[LAYER]](%[[WB]],
+// CHECK: kernel.buffer logits : !kernel.rows<40xf32>
+// CHECK: kernel.func @[[LAYER]]
+// CHECK: kernel.matmul
+// CHECK: arith.addf
+lm.parameter @table : tensor<40x24xf32>
+lm.parameter @a : tensor<24x24xf32>
+lm.parameter @b : tensor<24x24xf32>
+func.func @decode(%tokens: tensor<?xi32>, %positions: tensor<?xi32>, %sequences: tensor<?xi32>,
+                  %selected: tensor<?xi32>, %cache: !lm.cache) -> (tensor<?x40xf32>, !lm.cache)
+    attributes {lm.form = "decode"} {
+  %table = lm.read @table : tensor<40x24xf32>
+  %a = lm.read @a : tensor<24x24xf32>
+  %b = lm.read @b : tensor<24x24xf32>
+  %x = lm.group gather {
+    %0 = lm.embedding %tokens, %table : (tensor<?xi32>, tensor<40x24xf32>) -> tensor<?x24xf32>
+    lm.yield %0 : tensor<?x24xf32>
+  } : tensor<?x24xf32>
+  %y = lm.group matmul {
+    %0 = lm.linear %x, %a : (tensor<?x24xf32>, tensor<24x24xf32>) -> tensor<?x24xf32>
+    %1 = lm.add %x, %0 : tensor<?x24xf32>
+    lm.yield %1 : tensor<?x24xf32>
+  } : tensor<?x24xf32>
+  %z = lm.group matmul {
+    %0 = lm.linear %y, %b : (tensor<?x24xf32>, tensor<24x24xf32>) -> tensor<?x24xf32>
+    %1 = lm.add %y, %0 : tensor<?x24xf32>
+    lm.yield %1 : tensor<?x24xf32>
+  } : tensor<?x24xf32>
+  %logits = lm.group matmul {
+    %0 = lm.select_rows %z, %selected : (tensor<?x24xf32>, tensor<?xi32>) -> tensor<?x24xf32>
+    %1 = lm.linear %0, %table : (tensor<?x24xf32>, tensor<40x24xf32>) -> tensor<?x40xf32>
+    lm.yield %1 : tensor<?x40xf32>
+  } : tensor<?x40xf32>
+  return %logits, %cache : tensor<?x40xf32>, !lm.cache
+}
+
+// -----
+
+// A function that is no entry has no kernels.
+// expected-error @below {{expected the attribute lm.form (prefill or decode), found none}}
+func.func @forward(%tokens: tensor<?xi32>) -> tensor<?xi32> {
+  return %tokens : tensor<?xi32>
+}
+
+// -----
+
+func.func @decode(%x: tensor<?x24xf32>) -> tensor<?x24xf32> attributes {lm.form = "decode"} {
+  // expected-error @below {{expected only groups: run --lm-group-rest first}}
+  %0 = lm.silu %x : tensor<?x24xf32>
+  return %0 : tensor<?x24xf32>
+}
+
+// -----
+
+func.func @decode(%x: tensor<?x4xf32>) -> tensor<?x2xf32> attributes {lm.form = "decode"} {
+  %w = lm.group rows {
+    // expected-error @below {{expected a dense model, found a mixture of experts: its kernels are not there yet}}
+    %weights, %chosen = lm.route %x {k = 2 : i64} : tensor<?x4xf32> -> tensor<?x2xf32>, tensor<?x2xi32>
+    lm.yield %weights : tensor<?x2xf32>
+  } : tensor<?x2xf32>
+  return %w : tensor<?x2xf32>
+}
