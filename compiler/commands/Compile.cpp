@@ -10,6 +10,7 @@
 #include "frontend/Model.h"
 #include "passes/Passes.h"
 #include "passes/lowering/CpuPipeline.h"
+#include "runtime/device/CpuFeatures.h"
 
 #include "mlir/IR/AsmState.h"
 #include "mlir/IR/MLIRContext.h"
@@ -69,6 +70,7 @@ private:
   bool runPasses(Stage stage);
   int printModule();
   int printText(llvm::StringRef text);
+  void printFusion(uint64_t operations);
   int link();
   Result<std::string> writeObject(llvm::Module &module, const std::string &path);
   void step(llvm::StringRef what);
@@ -141,6 +143,22 @@ Result<std::string> Compilation::writeObject(llvm::Module &table, const std::str
     return fail("expected a code generator that writes objects, found one that does not");
   passes.run(table);
   return path;
+}
+
+/// With -v: what fusion saved. A launch without it is an operation of the imported graph.
+void Compilation::printFusion(uint64_t operations) {
+  if (!flags.verbose)
+    return;
+  uint64_t kernels = llvm::range_size(module->getOps<kernel::FuncOp>());
+  llvm::errs() << llvm::format("\n  %-22s %10s %14s %10s\n", "a token", "launches", "weight bytes", "FLOPs");
+  llvm::errs() << llvm::format("  %-22s %10llu\n", "graph as imported", (unsigned long long)operations);
+  for (auto entry : module->getOps<kernel::EntryOp>()) {
+    StepCost cost = costOfEntry(entry);
+    llvm::errs() << llvm::format("  %-22s %10llu %14llu %10.2e\n", entry.getSymName().str().c_str(),
+                                 (unsigned long long)cost.launches, (unsigned long long)cost.weightBytes,
+                                 double(cost.rowFlops));
+  }
+  llvm::errs() << "  " << kernels << " different kernels\n\n";
 }
 
 int Compilation::link() {
@@ -229,6 +247,15 @@ int Compilation::run() {
                  << "'\n";
     return 2;
   }
+  if (flags.target == "cpu:native") {
+    int best = device::detectIsa();
+    if (best < 0)
+      return report({"--target=cpu:native: expected a processor with AVX2, FMA, F16C and BMI, found one without"});
+    isas = {static_cast<cpu::Isa>(best)};
+  } else if (flags.target != "cpu") {
+    llvm::errs() << "error: --target: expected cpu or cpu:native, found '" << flags.target << "'\n";
+    return 2;
+  }
   options.skip.assign(flags.skip.begin(), flags.skip.end());
   if (flags.weights == "f32")
     options.cacheTypes = {"f32"};
@@ -248,6 +275,10 @@ int Compilation::run() {
   module = importModel(context, *model);
   if (!module)
     return 1;
+  uint64_t operations = 0;
+  module->walk([&](Operation *op) {
+    operations += isa<lm::LmDialect>(op->getDialect()) && !isa<lm::ParameterOp, lm::ReadOp>(op);
+  });
   for (Stage next : {Stage::Fuse, Stage::Kernels, Stage::Memory}) {
     if (*stage < next)
       return printModule();
@@ -257,6 +288,7 @@ int Compilation::run() {
   }
   if (*stage == Stage::Memory)
     return printModule();
+  printFusion(operations);
   if (*stage == Stage::Target || *stage == Stage::Llvm) {
     llvm::FailureOr<std::string> text =
         printKernels(*module, isas[0], *stage == Stage::Target ? CpuStage::Target : CpuStage::Llvm);
