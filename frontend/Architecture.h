@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What one file of architectures/ says: how to read its configuration, what its tensors are called, and its layer.
+// What one file of architectures/ says: how to read its configuration, what its tensors are called, and its
+// layer.
 #ifndef SINTER_FRONTEND_ARCHITECTURE_H
 #define SINTER_FRONTEND_ARCHITECTURE_H
 
@@ -20,14 +21,16 @@ enum class Part { Whole, Gate, Up };
 
 /// Where a parameter is in one kind of file.
 struct Spelling {
-  /// With `*` for the layer and `#` for the expert; alternatives are separated by `|`. Empty: the file has none.
+  /// With `*` for the layer and `#` for the expert; alternatives are separated by `|`. Empty: the file has
+  /// none.
   std::string_view tensor;
   bool transposed = false;
   Part part = Part::Whole;
   lm::RowOrder order = lm::RowOrder::plain;
 };
 
-/// A weight's name in the graph and in the files. Biases follow: "X.bias" is where "X" is, ".bias" for ".weight".
+/// A weight's name in the graph and in the files. Biases follow: "X.bias" is where "X" is, ".bias" for
+/// ".weight".
 struct ParameterNames {
   std::string_view parameter; ///< "layers.*.attention.query"
   Spelling huggingFace;       ///< with the base model's prefix
@@ -62,8 +65,8 @@ std::span<const Architecture *const> architectures();
 const Architecture *findArchitecture(std::string_view modelType);
 const Architecture *findGgufArchitecture(std::string_view name);
 
-extern const Architecture llama, mistral, mixtral, qwen2, qwen3, qwen3Moe, gemma2, gemma3, phi3, gpt2, gptNeoX, olmo2,
-    smolLm3, stableLm, starCoder2, bloom, mpt, opt;
+extern const Architecture llama, mistral, mixtral, qwen2, qwen3, qwen3Moe, gemma2, gemma3, phi3, gpt2,
+    gptNeoX, olmo2, smolLm3, stableLm, starCoder2, bloom, mpt, opt;
 
 } // namespace sinter
 

@@ -26,7 +26,8 @@ Blocks::Blocks(const ModelConfig &config, Parameters &parameters, func::FuncOp f
     auto op = lm::RopeAnglesOp::create(
         builder, loc, type, type, positions, rope.frequencies, APFloat(rope.factor),
         hasLong ? builder.getDenseF32ArrayAttr(rope.longFrequencies) : DenseF32ArrayAttr(),
-        hasLong ? builder.getI64IntegerAttr(rope.longFrom) : IntegerAttr(), /*long_factor=*/FloatAttr(), dynamic);
+        hasLong ? builder.getI64IntegerAttr(rope.longFrom) : IntegerAttr(), /*long_factor=*/FloatAttr(),
+        dynamic);
     angles.push_back({op.getCos(), op.getSin()});
   }
 }
@@ -53,9 +54,11 @@ Value Blocks::norm(Value x, StringRef parameter) {
   if (config.norm == NormKind::Rms)
     return lm::RmsNormOp::create(builder, loc, x.getType(), x, weight, APFloat(config.epsilon),
                                  APFloat(config.normOffset), IntegerAttr());
-  Value bias =
-      config.normBias && config.normWeight ? parameters.read(builder, (parameter + ".bias").str(), {width}) : Value();
-  return lm::LayerNormOp::create(builder, loc, x.getType(), x, weight, bias, APFloat(config.epsilon), IntegerAttr());
+  Value bias = config.normBias && config.normWeight
+                   ? parameters.read(builder, (parameter + ".bias").str(), {width})
+                   : Value();
+  return lm::LayerNormOp::create(builder, loc, x.getType(), x, weight, bias, APFloat(config.epsilon),
+                                 IntegerAttr());
 }
 
 Value Blocks::norm(Value x, int64_t layer, StringRef name) { return norm(x, ofLayer(layer, name)); }
@@ -69,7 +72,8 @@ Value Blocks::embed() {
     x = linear(x, "embedding_projection", config.hidden, false);
   if (config.learnedPositions) {
     Value places = parameters.read(builder, "positions", {config.learnedPositions, config.hidden});
-    x = add(x, lm::EmbeddingOp::create(builder, loc, rows(config.hidden), positions, places, config.positionOffset));
+    x = add(x, lm::EmbeddingOp::create(builder, loc, rows(config.hidden), positions, places,
+                                       config.positionOffset));
   }
   return config.embeddingNorm ? norm(x, "embedding_norm") : x;
 }
@@ -93,7 +97,8 @@ Value Blocks::queryKeyNorm(Value x, StringRef parameter, int64_t heads) {
   case QueryKeyNorm::Row:
     return norm(x, parameter);
   case QueryKeyNorm::Head:
-    return lm::RmsNormOp::create(builder, loc, x.getType(), x, parameters.read(builder, parameter, {config.headDim}),
+    return lm::RmsNormOp::create(builder, loc, x.getType(), x,
+                                 parameters.read(builder, parameter, {config.headDim}),
                                  APFloat(config.epsilon), APFloat(config.normOffset), group);
   case QueryKeyNorm::PerHead:
     return lm::LayerNormOp::create(builder, loc, x.getType(), x,
@@ -185,9 +190,9 @@ Value Blocks::experts(Value x, int64_t layer) {
     return lm::ExpertLinearOp::create(builder, loc, perExpert(out), input, weight, which);
   };
   Value logits = linear(x, named("router"), count, false);
-  auto route = lm::RouteOp::create(builder, loc, rows(chosen),
-                                   RankedTensorType::get({ShapedType::kDynamic, chosen}, builder.getI32Type()), logits,
-                                   chosen, config.normaliseExperts);
+  auto route = lm::RouteOp::create(
+      builder, loc, rows(chosen), RankedTensorType::get({ShapedType::kDynamic, chosen}, builder.getI32Type()),
+      logits, chosen, config.normaliseExperts);
   Value gate = each(x, "gate", width, route.getChosen());
   Value up = each(x, "up", width, route.getChosen());
   Value inner = lm::MulOp::create(builder, loc, up.getType(), activate(gate), up);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The parts that layers are made of. Each emits the operations its ModelConfig asks for and declares the parameters it
-// reads, checked against the model file.
+// The parts that layers are made of. Each emits the operations its ModelConfig asks for and declares the
+// parameters it reads, checked against the model file.
 #ifndef SINTER_FRONTEND_BLOCKS_H
 #define SINTER_FRONTEND_BLOCKS_H
 

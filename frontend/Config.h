@@ -42,9 +42,9 @@ struct Rope {
 
 struct LayerConfig {
   std::optional<int64_t> window = std::nullopt; ///< tokens a row sees, itself included; none: all
-  int rope = -1;                 ///< index into ModelConfig::ropes; -1: positions do not enter here
-  double attentionScale = 0;     ///< of q.k
-  bool experts = false;          ///< a mixture of experts instead of one feed-forward layer
+  int rope = -1;             ///< index into ModelConfig::ropes; -1: positions do not enter here
+  double attentionScale = 0; ///< of q.k
+  bool experts = false;      ///< a mixture of experts instead of one feed-forward layer
 };
 
 /// How to draw tokens, where the model's files say it.
@@ -65,15 +65,15 @@ struct ModelConfig {
   int64_t contextLength = 0; ///< positions the model was made for; 0: no limit
   std::vector<LayerConfig> layers;
   std::vector<Rope> ropes;
-  std::vector<float> alibi;      ///< slope of each head; empty: no ALiBi
-  int64_t learnedPositions = 0;  ///< rows of the table of positions; 0: none
-  int64_t positionOffset = 0;    ///< row of position 0 in that table
+  std::vector<float> alibi;     ///< slope of each head; empty: no ALiBi
+  int64_t learnedPositions = 0; ///< rows of the table of positions; 0: none
+  int64_t positionOffset = 0;   ///< row of position 0 in that table
 
   NormKind norm = NormKind::Rms;
   double epsilon = 1e-5;
-  double normOffset = 0;     ///< 1: files hold weight - 1 (Gemma in Hugging Face folders)
-  bool normWeight = true;    ///<
-  bool normBias = false;     ///< of layer norms
+  double normOffset = 0;  ///< 1: files hold weight - 1 (Gemma in Hugging Face folders)
+  bool normWeight = true; ///<
+  bool normBias = false;  ///< of layer norms
   bool embeddingNorm = false;
   bool finalNorm = true;
   QueryKeyNorm queryKeyNorm = QueryKeyNorm::None;
@@ -87,9 +87,9 @@ struct ModelConfig {
   double embeddingScale = 1;
   bool tied = false; ///< the head's weight is the embedding
 
-  bool parallelResidual = false;   ///< x + attention(norm(x)) + mlp(norm'(x))
-  bool residualFromNorm = false;   ///< BLOOM: the residual is the norm's result
-  bool normBefore = true;          ///< OPT: norms stand before attention and MLP, else behind the sums
+  bool parallelResidual = false; ///< x + attention(norm(x)) + mlp(norm'(x))
+  bool residualFromNorm = false; ///< BLOOM: the residual is the norm's result
+  bool normBefore = true;        ///< OPT: norms stand before attention and MLP, else behind the sums
 
   int64_t experts = 0, expertsPerToken = 0, expertIntermediate = 0;
   bool normaliseExperts = false; ///< the weights of the chosen experts sum to 1
@@ -99,12 +99,12 @@ struct ModelConfig {
   GenerationDefaults generation;
 };
 
-/// Reads FOLDER/config.json and FOLDER/generation_config.json, or a config.json by itself. Keys mean what they mean to
-/// transformers 5; what would change the answer and is not supported is an error.
+/// Reads FOLDER/config.json and FOLDER/generation_config.json, or a config.json by itself. Keys mean what
+/// they mean to transformers 5; what would change the answer and is not supported is an error.
 Result<ModelConfig> readHuggingFaceConfig(const std::string &folderOrFile);
 
-/// Reads the metadata of a GGUF file as llama.cpp writes it; some facts (biases, tied embeddings, scaled frequencies)
-/// are told by which tensors it holds.
+/// Reads the metadata of a GGUF file as llama.cpp writes it; some facts (biases, tied embeddings, scaled
+/// frequencies) are told by which tensors it holds.
 Result<ModelConfig> readGgufConfig(const Gguf &file);
 
 } // namespace sinter

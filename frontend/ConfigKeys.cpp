@@ -100,12 +100,18 @@ std::string ConfigKeys::text(std::string_view keys, std::string_view absent) {
 Activation ConfigKeys::activation(std::string_view keys, std::string_view absent) {
   // transformers' ACT2FN, as far as the dialect has the functions.
   static constexpr std::pair<std::string_view, Activation> names[] = {
-      {"silu", Activation::Silu},          {"swish", Activation::Silu},
-      {"relu", Activation::Relu},          {"sigmoid", Activation::Sigmoid},
-      {"tanh", Activation::Tanh},          {"gelu", Activation::Gelu},
-      {"gelu_python", Activation::Gelu},   {"gelu_new", Activation::GeluTanh},
-      {"gelu_fast", Activation::GeluTanh}, {"gelu_pytorch_tanh", Activation::GeluTanh},
-      {"gelu_python_tanh", Activation::GeluTanh}, {"gelu_accurate", Activation::GeluTanh},
+      {"silu", Activation::Silu},
+      {"swish", Activation::Silu},
+      {"relu", Activation::Relu},
+      {"sigmoid", Activation::Sigmoid},
+      {"tanh", Activation::Tanh},
+      {"gelu", Activation::Gelu},
+      {"gelu_python", Activation::Gelu},
+      {"gelu_new", Activation::GeluTanh},
+      {"gelu_fast", Activation::GeluTanh},
+      {"gelu_pytorch_tanh", Activation::GeluTanh},
+      {"gelu_python_tanh", Activation::GeluTanh},
+      {"gelu_accurate", Activation::GeluTanh},
       {"quick_gelu", Activation::QuickGelu}};
   std::string found = text(keys, absent);
   for (auto [name, activation] : names)
@@ -154,7 +160,8 @@ std::optional<std::vector<bool>> ConfigKeys::slidingLayers(size_t count) {
   std::vector<bool> result;
   for (const std::string &name : *names) {
     if (name != "full_attention" && name != "sliding_attention")
-      fail({fmt::format("{}: expected full_attention or sliding_attention, found \"{}\"", found.where(), name)});
+      fail({fmt::format("{}: expected full_attention or sliding_attention, found \"{}\"", found.where(),
+                        name)});
     result.push_back(name == "sliding_attention");
   }
   if (result.size() != count) {
@@ -185,7 +192,8 @@ void readDecoder(ConfigKeys &keys, ModelConfig &config, const DecoderDefaults &d
   keys.check(layers <= 4096, "num_hidden_layers", "at most 4096 layers");
   if (keys.failed())
     return;
-  config.layers.assign(layers, {.rope = 0, .attentionScale = 1 / std::sqrt(static_cast<double>(config.headDim))});
+  config.layers.assign(layers,
+                       {.rope = 0, .attentionScale = 1 / std::sqrt(static_cast<double>(config.headDim))});
 }
 
 void setWindows(ModelConfig &config, const std::vector<bool> &sliding, std::optional<int64_t> window) {
@@ -208,7 +216,8 @@ void readQwenWindows(ConfigKeys &keys, ModelConfig &config) {
   setWindows(config, *sliding, window);
 }
 
-//===-- RoPE ---------------------------------------------------------------------------------------------===//
+//===-- RoPE
+//---------------------------------------------------------------------------------------------===//
 
 Rope readRope(ConfigKeys &keys, const ModelConfig &config, const RopeDefaults &defaults) {
   // transformers: `self.rope_parameters = rope_scaling or self.rope_parameters`.
@@ -263,11 +272,18 @@ Rope readRopeSet(ConfigKeys &keys, const ModelConfig &config, std::span<const Js
           "one of default, linear, dynamic, yarn, llama3, longrope");
 
   p.theta = real("rope_theta").value_or(keys.real(defaults.thetaKey, defaults.theta));
-  if (!(p.theta > 0))
-    wrong("rope_theta", "a number greater than 0");
-  double partial = real("partial_rotary_factor").value_or(keys.real(defaults.partialKey, defaults.partial.value_or(1)));
-  if (!defaults.partial && partial != 1)
-    wrong("partial_rotary_factor", "1 (heads of this architecture turn as a whole)");
+  if (!(p.theta > 0)) {
+    if (find("rope_theta").hasValue())
+      wrong("rope_theta", "a number greater than 0");
+    keys.check(false, defaults.thetaKey, "a number greater than 0");
+  }
+  double partial =
+      real("partial_rotary_factor").value_or(keys.real(defaults.partialKey, defaults.partial.value_or(1)));
+  if (!defaults.partial && partial != 1) {
+    if (find("partial_rotary_factor").hasValue())
+      wrong("partial_rotary_factor", "1 (heads of this architecture turn as a whole)");
+    keys.check(false, defaults.partialKey, "1 (heads of this architecture turn as a whole)");
+  }
   p.columns = static_cast<int64_t>(config.headDim * partial);
   if (p.columns <= 0 || p.columns % 2 || p.columns > config.headDim)
     keys.fail({fmt::format("{}: expected an even number of at most {} columns of a head to turn, found {}",
@@ -292,8 +308,8 @@ Rope readRopeSet(ConfigKeys &keys, const ModelConfig &config, std::span<const Js
   if (JsonValue truncate = find("truncate"); truncate.isBool())
     p.truncate = *truncate.as<bool>();
   if (p.type == "llama3") {
-    for (auto [key, value] : {std::pair("low_freq_factor", &p.lowFrequencyFactor),
-                              {"high_freq_factor", &p.highFrequencyFactor}})
+    for (auto [key, value] :
+         {std::pair("low_freq_factor", &p.lowFrequencyFactor), {"high_freq_factor", &p.highFrequencyFactor}})
       if (std::optional<double> given = real(key); given && *given > 0)
         *value = *given;
       else

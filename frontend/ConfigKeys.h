@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads the keys of a config.json, each with its default. The first error is kept and all later reads give defaults,
-// so that a reader is a list of keys without a branch a line.
+// Reads the keys of a config.json, each with its default. The first error is kept and all later reads give
+// defaults, so that a reader is a list of keys without a branch a line.
 #ifndef SINTER_FRONTEND_CONFIGKEYS_H
 #define SINTER_FRONTEND_CONFIGKEYS_H
 
@@ -71,8 +71,8 @@ struct DecoderDefaults {
   std::string_view epsilonKey = "rms_norm_eps";
 };
 
-/// Reads what Llama and its descendants have in common. All layers get full attention, scaled by headDim^-1/2, and
-/// rope set 0, which the caller adds.
+/// Reads what Llama and its descendants have in common. All layers get full attention, scaled by
+/// headDim^-1/2, and rope set 0, which the caller adds.
 void readDecoder(ConfigKeys &keys, ModelConfig &config, const DecoderDefaults &defaults);
 
 /// Gives the layers for which `sliding` says so the window.
@@ -86,7 +86,8 @@ struct RopeDefaults {
   /// Of partial_rotary_factor; none: the architecture turns whole heads.
   std::optional<double> partial = std::nullopt;
   std::string_view thetaKey = "rope_theta", partialKey = "partial_rotary_factor";
-  std::optional<int64_t> originalContext = std::nullopt; ///< of the key original_max_position_embeddings beside the rest
+  std::optional<int64_t> originalContext =
+      std::nullopt; ///< of the key original_max_position_embeddings beside the rest
   /// Older names of a type ("su").
   std::vector<std::pair<std::string_view, std::string_view>> typeNames = {};
 };

@@ -23,7 +23,8 @@ Result<> readTokens(const Gguf &file, ModelConfig &config) {
     Result<std::optional<int64_t>> id = file.findAs<int64_t>(fmt::format("tokenizer.ggml.{}_token_id", key));
     if (!id)
       return tl::unexpected(id.error());
-    if (*id && **id >= 0 && **id < config.vocabulary && std::ranges::find(config.eos, **id) == config.eos.end())
+    if (*id && **id >= 0 && **id < config.vocabulary &&
+        std::ranges::find(config.eos, **id) == config.eos.end())
       config.eos.push_back(**id);
   }
   Result<std::optional<int64_t>> bos = file.findAs<int64_t>("tokenizer.ggml.bos_token_id");
@@ -34,8 +35,10 @@ Result<> readTokens(const Gguf &file, ModelConfig &config) {
 }
 
 Result<> readSampling(const Gguf &file, GenerationDefaults &generation) {
-  for (auto [key, to] : {std::pair("temp", &generation.temperature), {"top_p", &generation.topP},
-                         {"min_p", &generation.minP}, {"penalty_repeat", &generation.repetitionPenalty}}) {
+  for (auto [key, to] : {std::pair("temp", &generation.temperature),
+                         {"top_p", &generation.topP},
+                         {"min_p", &generation.minP},
+                         {"penalty_repeat", &generation.repetitionPenalty}}) {
     Result<std::optional<double>> value = file.findAs<double>(fmt::format("general.sampling.{}", key));
     if (!value)
       return tl::unexpected(value.error());

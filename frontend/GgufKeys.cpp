@@ -17,7 +17,8 @@ Result<> GgufKeys::status() const { return error ? Result<>(tl::unexpected(*erro
 
 void GgufKeys::check(bool valid, std::string_view key, std::string_view expected, std::string_view found) {
   if (!valid)
-    fail({fmt::format("{}: metadata key '{}': expected {}, found {}", gguf.path(), full(key), expected, found)});
+    fail({fmt::format("{}: metadata key '{}': expected {}, found {}", gguf.path(), full(key), expected,
+                      found)});
 }
 
 int64_t GgufKeys::size(std::string_view key, std::optional<int64_t> absent) {
@@ -97,7 +98,8 @@ std::vector<float> GgufKeys::tensor(std::string_view name, int64_t count) {
   found->format->dequantize(found->bytes, values.data());
   for (float value : values)
     if (!(std::isfinite(value) && value > 0)) {
-      fail({fmt::format("{}: tensor '{}': expected numbers greater than 0, found {}", gguf.path(), name, value)});
+      fail({fmt::format("{}: tensor '{}': expected numbers greater than 0, found {}", gguf.path(), name,
+                        value)});
       return {};
     }
   return values;
@@ -112,7 +114,8 @@ void readGgufDecoder(GgufKeys &keys, ModelConfig &config) {
   config.keyValueHeads = keys.size("attention.head_count_kv", config.heads);
   if (!keys.has("attention.key_length"))
     keys.check(config.hidden % config.heads == 0, "embedding_length",
-               fmt::format("a multiple of the {} attention heads", config.heads), std::to_string(config.hidden));
+               fmt::format("a multiple of the {} attention heads", config.heads),
+               std::to_string(config.hidden));
   config.headDim = keys.size("attention.key_length", std::max<int64_t>(1, config.hidden / config.heads));
   int64_t valueDim = keys.size("attention.value_length", config.headDim);
   keys.check(valueDim == config.headDim, "attention.value_length",
@@ -139,7 +142,8 @@ void readGgufDecoder(GgufKeys &keys, ModelConfig &config) {
   int64_t layers = keys.size("block_count");
   keys.check(layers <= 4096, "block_count", "at most 4096 layers", std::to_string(layers));
   if (!keys.failed())
-    config.layers.assign(layers, {.rope = 0, .attentionScale = 1 / std::sqrt(static_cast<double>(config.headDim))});
+    config.layers.assign(layers,
+                         {.rope = 0, .attentionScale = 1 / std::sqrt(static_cast<double>(config.headDim))});
 }
 
 Rope readGgufRope(GgufKeys &keys, const ModelConfig &config) {

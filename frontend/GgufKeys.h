@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads the metadata of a GGUF file under its architecture's prefix. Like ConfigKeys, it keeps the first error.
+// Reads the metadata of a GGUF file under its architecture's prefix. Like ConfigKeys, it keeps the first
+// error.
 #ifndef SINTER_FRONTEND_GGUFKEYS_H
 #define SINTER_FRONTEND_GGUFKEYS_H
 
@@ -24,8 +25,8 @@ public:
   bool has(std::string_view key) const { return gguf.has(full(key)); }
   bool hasTensor(std::string_view name) const { return gguf.tensor(name) != nullptr; }
 
-  /// From 1 to 2^31 - 1. Without a default the key must be there. An array (a number a layer) counts as one number
-  /// when all are equal.
+  /// From 1 to 2^31 - 1. Without a default the key must be there. An array (a number a layer) counts as one
+  /// number when all are equal.
   int64_t size(std::string_view key, std::optional<int64_t> absent = std::nullopt);
   /// The same, but 0 and an absent key give nothing.
   std::optional<int64_t> optionalSize(std::string_view key);
@@ -47,8 +48,8 @@ private:
   std::optional<Error> error;
 };
 
-/// Reads what all decoders share; biases and tied embeddings are told by the tensors. All layers get full attention,
-/// scaled by headDim^-1/2, and rope set 0, which the caller adds.
+/// Reads what all decoders share; biases and tied embeddings are told by the tensors. All layers get full
+/// attention, scaled by headDim^-1/2, and rope set 0, which the caller adds.
 void readGgufDecoder(GgufKeys &keys, ModelConfig &config);
 
 /// Reads the rope keys, with the factors of rope_freqs.weight or rope_factors_{short,long}.weight.

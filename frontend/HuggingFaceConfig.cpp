@@ -63,7 +63,8 @@ Result<> readGenerationConfig(const std::string &path, ModelConfig &config) {
   keys.check(generation.temperature.value_or(1) >= 0, "temperature", "a number of at least 0");
   keys.check(generation.topP.value_or(1) > 0 && generation.topP.value_or(1) <= 1, "top_p",
              "a number greater than 0, at most 1");
-  keys.check(generation.minP.value_or(0) >= 0 && generation.minP.value_or(0) <= 1, "min_p", "a number from 0 to 1");
+  keys.check(generation.minP.value_or(0) >= 0 && generation.minP.value_or(0) <= 1, "min_p",
+             "a number from 0 to 1");
   keys.check(generation.repetitionPenalty.value_or(1) > 0, "repetition_penalty", "a number greater than 0");
   keys.check(generation.topK.value_or(0) >= 0 && generation.topK.value_or(0) <= INT32_MAX, "top_k",
              "a number from 0 to 2147483647");
@@ -89,14 +90,16 @@ Result<ModelConfig> readHuggingFaceConfig(const std::string &folderOrFile) {
 
   ModelConfig config;
   config.architecture = *architecture;
-  fs::path named = fs::absolute(isFolder ? fs::path(folderOrFile) : path.parent_path(), code).lexically_normal();
+  fs::path named =
+      fs::absolute(isFolder ? fs::path(folderOrFile) : path.parent_path(), code).lexically_normal();
   config.name = (named.has_filename() ? named : named.parent_path()).filename().string();
   for (JsonValue object : {root, textPart(root)}) {
     JsonValue quantization = object["quantization_config"];
     if (quantization.hasValue())
-      return fail("{}: expected weights in F32, F16 or BF16, found weights quantised by \"{}\"; convert the original "
-                  "model instead, or use a GGUF file",
-                  quantization.where(), quantization.getOr<std::string>("quant_method", "?").value_or("?"));
+      return fail(
+          "{}: expected weights in F32, F16 or BF16, found weights quantised by \"{}\"; convert the original "
+          "model instead, or use a GGUF file",
+          quantization.where(), quantization.getOr<std::string>("quant_method", "?").value_or("?"));
   }
   ConfigKeys keys(textPart(root));
   keys.check(!keys.flag("is_encoder_decoder", false), "is_encoder_decoder", "false (a decoder)");
@@ -106,12 +109,19 @@ Result<ModelConfig> readHuggingFaceConfig(const std::string &folderOrFile) {
   if (Result<> status = keys.status(); !status)
     return tl::unexpected(status.error());
 
+  // An id that a file gives must be one of the vocabulary; the class's own default may be that of larger
+  // models.
+  auto isOutside = [&](int64_t id) { return id < 0 || id >= config.vocabulary; };
+  if (!keys.value("eos_token_id").hasValue())
+    std::erase_if(config.eos, isOutside);
   fs::path generation = path.parent_path() / "generation_config.json";
   if (isFolder && fs::exists(generation, code))
     if (Result<> read = readGenerationConfig(generation.string(), config); !read)
       return tl::unexpected(read.error());
+  if (config.bos && isOutside(*config.bos))
+    config.bos.reset();
   for (int64_t id : config.eos)
-    if (id < 0 || id >= config.vocabulary)
+    if (isOutside(id))
       return fail("{}: eos_token_id: expected ids below the vocabulary's {}, found {}", path.string(),
                   config.vocabulary, id);
   return config;

@@ -14,7 +14,9 @@ namespace {
 
 void setAttributes(ModuleOp module, const ModelConfig &config) {
   Builder builder(module.getContext());
-  auto text = [&](std::string_view value) { return builder.getStringAttr(StringRef(value.data(), value.size())); };
+  auto text = [&](std::string_view value) {
+    return builder.getStringAttr(StringRef(value.data(), value.size()));
+  };
   module->setAttr("lm.name", text(config.name));
   module->setAttr("lm.architecture", text(config.architecture->name));
   module->setAttr("lm.vocabulary", builder.getI64IntegerAttr(config.vocabulary));

@@ -35,9 +35,10 @@ Result<> openFolder(Model &model) {
   // Pickles run code when they are read: torch's own files are never opened.
   for (const char *pickle : {"pytorch_model.bin", "pytorch_model.bin.index.json"})
     if (!hasWeights && fs::exists(folder / pickle, code))
-      return fail("{}: expected model.safetensors, found pickled weights in {}; convert them with transformers: "
-                  "AutoModelForCausalLM.from_pretrained(folder).save_pretrained(other)",
-                  model.path, pickle);
+      return fail(
+          "{}: expected model.safetensors, found pickled weights in {}; convert them with transformers: "
+          "AutoModelForCausalLM.from_pretrained(folder).save_pretrained(other)",
+          model.path, pickle);
   Result<ModelConfig> config = readHuggingFaceConfig(model.path);
   if (!config)
     return tl::unexpected(config.error());
@@ -73,7 +74,8 @@ Result<Model> openModel(const std::string &path, std::string_view weights) {
   model.wanted = *wanted;
   std::error_code code;
   if (!fs::exists(path, code))
-    return fail("{}: expected a Hugging Face folder, a GGUF file or a config.json, found nothing there", path);
+    return fail("{}: expected a Hugging Face folder, a GGUF file or a config.json, found nothing there",
+                path);
   Result<> opened;
   if (fs::is_directory(path, code)) {
     opened = openFolder(model);
@@ -86,7 +88,8 @@ Result<Model> openModel(const std::string &path, std::string_view weights) {
     else
       opened = tl::unexpected(config.error());
   } else {
-    return fail("{}: expected a Hugging Face folder, a GGUF file or a config.json, found a file that begins otherwise",
+    return fail("{}: expected a Hugging Face folder, a GGUF file or a config.json, found a file that begins "
+                "otherwise",
                 path);
   }
   if (!opened)

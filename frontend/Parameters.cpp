@@ -18,8 +18,8 @@ namespace {
 
 /// "layers.3.attention.query.bias" taken apart.
 struct ParameterName {
-  std::string base;           // "layers.*.attention.query"
-  std::string layer;          // "3"; empty outside of layers
+  std::string base;  // "layers.*.attention.query"
+  std::string layer; // "3"; empty outside of layers
   bool isBias = false;
 
   explicit ParameterName(StringRef name) {
@@ -88,13 +88,13 @@ lm::ParameterOp Parameters::declare(StringRef name, ArrayRef<int64_t> shape) {
     report(result.error());
   bool isMatrix = shape.size() > 1;
   auto type = RankedTensorType::get(shape, elementType(loc.getContext(), *found.format));
-  auto source = lm::SourceAttr::get(loc.getContext(), found.tensors, spelling.transposed && isMatrix, found.firstRow,
-                                    spelling.order,
-                                    spelling.order == lm::RowOrder::plain ? 0
-                                    : ParameterName(name).base == "layers.*.attention.key"
-                                        ? model.config.keyValueHeads
-                                        : model.config.heads);
-  return lm::ParameterOp::create(declarations, loc, name, type, source, /*trainable=*/true, /*parts=*/ArrayAttr(), /*value=*/DenseF32ArrayAttr());
+  auto source = lm::SourceAttr::get(
+      loc.getContext(), found.tensors, spelling.transposed && isMatrix, found.firstRow, spelling.order,
+      spelling.order == lm::RowOrder::plain                  ? 0
+      : ParameterName(name).base == "layers.*.attention.key" ? model.config.keyValueHeads
+                                                             : model.config.heads);
+  return lm::ParameterOp::create(declarations, loc, name, type, source, /*trainable=*/true,
+                                 /*parts=*/ArrayAttr(), /*value=*/DenseF32ArrayAttr());
 }
 
 Result<> Parameters::find(const Spelling &spelling, StringRef name, ArrayRef<int64_t> shape, Found &found) {
@@ -109,7 +109,8 @@ Result<> Parameters::find(const Spelling &spelling, StringRef name, ArrayRef<int
   };
   std::string chosen = expand(alternatives.front(), parts);
   for (StringRef alternative : alternatives)
-    if (std::string text = expand(alternative, parts); model.weights && model.weights->find(firstTensor(text))) {
+    if (std::string text = expand(alternative, parts);
+        model.weights && model.weights->find(firstTensor(text))) {
       chosen = text;
       break;
     }
@@ -178,7 +179,8 @@ void Parameters::checkAllUsed() {
     bool known = text == "rope_freqs.weight" || text.starts_with("rope_factors_") ||
                  (model.config.tied && (text.ends_with("lm_head.weight") || text == "embed_out.weight"));
     // The other parts of a model that also sees or hears.
-    bool elsewhere = text.contains("vision") || text.contains("multi_modal_projector") || text.contains("audio");
+    bool elsewhere =
+        text.contains("vision") || text.contains("multi_modal_projector") || text.contains("audio");
     if (!known && !elsewhere)
       left.push_back(text.str());
   }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Declares the parameters of a graph: finds each in the model file, checks its shape, and says where its bytes are.
+// Declares the parameters of a graph: finds each in the model file, checks its shape, and says where its
+// bytes are.
 #ifndef SINTER_FRONTEND_PARAMETERS_H
 #define SINTER_FRONTEND_PARAMETERS_H
 
@@ -15,8 +16,8 @@ class Parameters {
 public:
   Parameters(mlir::ModuleOp module, const Model &model);
 
-  /// The value of `@name` (lm.read), which is declared with this shape at first use. A tensor that is missing or wrong
-  /// is reported, and declared as f32 so that all of them are found in one run.
+  /// The value of `@name` (lm.read), which is declared with this shape at first use. A tensor that is missing
+  /// or wrong is reported, and declared as f32 so that all of them are found in one run.
   mlir::Value read(mlir::OpBuilder &builder, llvm::StringRef name, llvm::ArrayRef<int64_t> shape);
 
   /// Reports the tensors of the file that no parameter is.

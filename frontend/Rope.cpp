@@ -15,15 +15,18 @@ std::vector<float> periods(const RopeParameters &p) {
   std::vector<float> result;
   for (int64_t column = 0; column < p.columns; column += 2) {
     float exponent = static_cast<float>(column) / static_cast<float>(p.columns);
-    result.push_back(static_cast<float>(std::pow(static_cast<double>(static_cast<float>(p.theta)), exponent)));
+    result.push_back(
+        static_cast<float>(std::pow(static_cast<double>(static_cast<float>(p.theta)), exponent)));
   }
   return result;
 }
 
-/// YaRN, Peng et al. 2023, arXiv:2309.00071: low frequencies are interpolated, high ones kept, a ramp between.
+/// YaRN, Peng et al. 2023, arXiv:2309.00071: low frequencies are interpolated, high ones kept, a ramp
+/// between.
 std::vector<float> yarnFrequencies(const RopeParameters &p, double factor) {
   auto correction = [&](double rotations) {
-    return p.columns * std::log(p.originalContext / (rotations * 2 * std::numbers::pi)) / (2 * std::log(p.theta));
+    return p.columns * std::log(p.originalContext / (rotations * 2 * std::numbers::pi)) /
+           (2 * std::log(p.theta));
   };
   double low = correction(p.betaFast.value_or(0) != 0 ? *p.betaFast : 32);
   double high = correction(p.betaSlow.value_or(0) != 0 ? *p.betaSlow : 1);
@@ -38,7 +41,8 @@ std::vector<float> yarnFrequencies(const RopeParameters &p, double factor) {
   std::vector<float> result;
   for (float period : periods(p)) {
     float extrapolated = 1.0f / period, interpolated = 1.0f / (static_cast<float>(factor) * period);
-    float ramp = (static_cast<float>(result.size()) - static_cast<float>(low)) / static_cast<float>(high - low);
+    float ramp =
+        (static_cast<float>(result.size()) - static_cast<float>(low)) / static_cast<float>(high - low);
     float kept = 1.0f - std::clamp(ramp, 0.0f, 1.0f);
     result.push_back(interpolated * (1.0f - kept) + extrapolated * kept);
   }

@@ -5,13 +5,14 @@
 namespace sinter {
 
 std::span<const Architecture *const> architectures() {
-  static constexpr const Architecture *all[] = {&llama, &mistral, &mixtral, &qwen2,   &qwen3,      &qwen3Moe,
-                                                &gemma2, &gemma3, &phi3,    &gpt2,    &gptNeoX,    &olmo2,
-                                                &smolLm3, &stableLm, &starCoder2, &bloom, &mpt,    &opt};
+  static constexpr const Architecture *all[] = {&llama,   &mistral,  &mixtral,    &qwen2, &qwen3,   &qwen3Moe,
+                                                &gemma2,  &gemma3,   &phi3,       &gpt2,  &gptNeoX, &olmo2,
+                                                &smolLm3, &stableLm, &starCoder2, &bloom, &mpt,     &opt};
   return all;
 }
 
-static const Architecture *findBy(std::span<const std::string_view> Architecture::*names, std::string_view name) {
+static const Architecture *findBy(std::span<const std::string_view> Architecture::*names,
+                                  std::string_view name) {
   for (const Architecture *architecture : architectures())
     for (std::string_view candidate : architecture->*names)
       if (candidate == name)
@@ -19,8 +20,12 @@ static const Architecture *findBy(std::span<const std::string_view> Architecture
   return nullptr;
 }
 
-const Architecture *findArchitecture(std::string_view modelType) { return findBy(&Architecture::modelTypes, modelType); }
-const Architecture *findGgufArchitecture(std::string_view name) { return findBy(&Architecture::ggufNames, name); }
+const Architecture *findArchitecture(std::string_view modelType) {
+  return findBy(&Architecture::modelTypes, modelType);
+}
+const Architecture *findGgufArchitecture(std::string_view name) {
+  return findBy(&Architecture::ggufNames, name);
+}
 
 std::span<const ParameterNames> llamaNames() {
   static constexpr ParameterNames names[] = {
@@ -32,8 +37,12 @@ std::span<const ParameterNames> llamaNames() {
       {"layers.*.attention.query_key_value",
        {"model.layers.*.self_attn.qkv_proj.weight"},
        {"blk.*.attn_qkv.weight"}},
-      {"layers.*.attention.query_norm", {"model.layers.*.self_attn.q_norm.weight"}, {"blk.*.attn_q_norm.weight"}},
-      {"layers.*.attention.key_norm", {"model.layers.*.self_attn.k_norm.weight"}, {"blk.*.attn_k_norm.weight"}},
+      {"layers.*.attention.query_norm",
+       {"model.layers.*.self_attn.q_norm.weight"},
+       {"blk.*.attn_q_norm.weight"}},
+      {"layers.*.attention.key_norm",
+       {"model.layers.*.self_attn.k_norm.weight"},
+       {"blk.*.attn_k_norm.weight"}},
       {"layers.*.attention.output", {"model.layers.*.self_attn.o_proj.weight"}, {"blk.*.attn_output.weight"}},
       {"layers.*.mlp_norm", {"model.layers.*.post_attention_layernorm.weight"}, {"blk.*.ffn_norm.weight"}},
       {"layers.*.mlp.gate", {"model.layers.*.mlp.gate_proj.weight"}, {"blk.*.ffn_gate.weight"}},

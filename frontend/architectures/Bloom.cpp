@@ -62,7 +62,9 @@ constexpr ParameterNames tensors[] = {
     {"layers.*.attention.query_key_value",
      {.tensor = "transformer.h.*.self_attention.query_key_value.weight", .order = lm::RowOrder::qkv_by_head},
      {"blk.*.attn_qkv.weight"}},
-    {"layers.*.attention.output", {"transformer.h.*.self_attention.dense.weight"}, {"blk.*.attn_output.weight"}},
+    {"layers.*.attention.output",
+     {"transformer.h.*.self_attention.dense.weight"},
+     {"blk.*.attn_output.weight"}},
     {"layers.*.mlp_norm", {"transformer.h.*.post_attention_layernorm.weight"}, {"blk.*.ffn_norm.weight"}},
     {"layers.*.mlp.up", {"transformer.h.*.mlp.dense_h_to_4h.weight"}, {"blk.*.ffn_up.weight"}},
     {"layers.*.mlp.down", {"transformer.h.*.mlp.dense_4h_to_h.weight"}, {"blk.*.ffn_down.weight"}},
@@ -72,8 +74,8 @@ constexpr std::string_view names[] = {"bloom"};
 
 } // namespace
 
-// Press, Smith and Lewis 2021, arXiv:2108.12409: a geometric sequence for the largest power of two of heads, and every
-// second number of the sequence for twice as many for the others.
+// Press, Smith and Lewis 2021, arXiv:2108.12409: a geometric sequence for the largest power of two of heads,
+// and every second number of the sequence for twice as many for the others.
 std::vector<float> alibiSlopes(int64_t heads, double maximum) {
   int64_t power = 1;
   while (2 * power <= heads)

@@ -29,9 +29,20 @@ std::vector<bool> everyOther(size_t layers) {
 
 void readHuggingFace(ConfigKeys &keys, ModelConfig &config) {
   readDecoder(keys, config,
-              {.vocabulary = 256000, .hidden = 2304, .intermediate = 9216, .layers = 26, .heads = 8,
-               .keyValueHeads = 4, .headDim = 256, .context = 8192, .epsilon = 1e-6, .tied = true, .bos = 2, .eos = {1},
-               .activation = "gelu_pytorch_tanh", .activationKey = "hidden_activation"});
+              {.vocabulary = 256000,
+               .hidden = 2304,
+               .intermediate = 9216,
+               .layers = 26,
+               .heads = 8,
+               .keyValueHeads = 4,
+               .headDim = 256,
+               .context = 8192,
+               .epsilon = 1e-6,
+               .tied = true,
+               .bos = 2,
+               .eos = {1},
+               .activation = "gelu_pytorch_tanh",
+               .activationKey = "hidden_activation"});
   Activation activation = config.activation;
   describe(config);
   config.activation = activation;
@@ -45,7 +56,8 @@ void readHuggingFace(ConfigKeys &keys, ModelConfig &config) {
     keys.check(cap.value_or(1) > 0, key, "a number greater than 0 or null");
   keys.refuse("use_bidirectional_attention", "false or null (causal attention)");
   std::optional<std::vector<bool>> sliding = keys.slidingLayers(config.layers.size());
-  setWindows(config, sliding ? *sliding : everyOther(config.layers.size()), keys.optionalSize("sliding_window", 4096));
+  setWindows(config, sliding ? *sliding : everyOther(config.layers.size()),
+             keys.optionalSize("sliding_window", 4096));
   config.ropes = {readRope(keys, config, {})};
 }
 
@@ -53,7 +65,8 @@ void readGguf(GgufKeys &keys, ModelConfig &config) {
   readGgufDecoder(keys, config);
   describe(config);
   // llama.cpp tells the 27B model, whose query_pre_attn_scalar is no head's width, by its layers.
-  setScale(config, config.layers.size() == 46 ? static_cast<double>(config.hidden) / config.heads : config.headDim);
+  setScale(config,
+           config.layers.size() == 46 ? static_cast<double>(config.hidden) / config.heads : config.headDim);
   config.attentionSoftcap = keys.real("attn_logit_softcapping", 50.0);
   config.finalSoftcap = keys.real("final_logit_softcapping", 30.0);
   setWindows(config, everyOther(config.layers.size()), keys.size("attention.sliding_window", 4096));

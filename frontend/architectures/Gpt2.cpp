@@ -33,7 +33,8 @@ void readHuggingFace(ConfigKeys &keys, ModelConfig &config) {
   config.bos = keys.optionalInteger("bos_token_id", 50256);
   config.eos = keys.ids("eos_token_id", {50256});
   keys.refuse("add_cross_attention", "false (a decoder alone)");
-  double scale = keys.flag("scale_attn_weights", true) ? 1 / std::sqrt(static_cast<double>(config.headDim)) : 1;
+  double scale =
+      keys.flag("scale_attn_weights", true) ? 1 / std::sqrt(static_cast<double>(config.headDim)) : 1;
   bool byLayer = keys.flag("scale_attn_by_inverse_layer_idx", false);
   int64_t layers = keys.size("n_layer|num_hidden_layers", 12);
   keys.check(layers <= 4096, "n_layer|num_hidden_layers", "at most 4096 layers");

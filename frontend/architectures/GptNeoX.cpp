@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// GPT-NeoX (Black et al. 2022, arXiv:2204.06745) and Pythia: attention and MLP side by side, part of each head rotated, Q, K and V of a head together in the file.
+// GPT-NeoX (Black et al. 2022, arXiv:2204.06745) and Pythia: attention and MLP side by side, part of each
+// head rotated, Q, K and V of a head together in the file.
 #include "frontend/Blocks.h"
 #include "frontend/ConfigKeys.h"
 #include "frontend/GgufKeys.h"
@@ -9,8 +10,17 @@ namespace {
 
 void readHuggingFace(ConfigKeys &keys, ModelConfig &config) {
   readDecoder(keys, config,
-              {.vocabulary = 50432, .hidden = 6144, .intermediate = 24576, .layers = 44, .heads = 64, .context = 2048,
-               .epsilon = 1e-5, .bos = 0, .eos = {2}, .activation = "gelu", .epsilonKey = "layer_norm_eps"});
+              {.vocabulary = 50432,
+               .hidden = 6144,
+               .intermediate = 24576,
+               .layers = 44,
+               .heads = 64,
+               .context = 2048,
+               .epsilon = 1e-5,
+               .bos = 0,
+               .eos = {2},
+               .activation = "gelu",
+               .epsilonKey = "layer_norm_eps"});
   config.keyValueHeads = config.heads;
   config.headDim = config.hidden / config.heads;
   config.norm = NormKind::Layer;
@@ -19,7 +29,8 @@ void readHuggingFace(ConfigKeys &keys, ModelConfig &config) {
   config.fusedQueryKeyValue = true;
   config.gatedMlp = false;
   config.parallelResidual = keys.flag("use_parallel_residual", true);
-  config.ropes = {readRope(keys, config, {.partial = 0.25, .thetaKey = "rotary_emb_base", .partialKey = "rotary_pct"})};
+  config.ropes = {
+      readRope(keys, config, {.partial = 0.25, .thetaKey = "rotary_emb_base", .partialKey = "rotary_pct"})};
 }
 
 void readGguf(GgufKeys &keys, ModelConfig &config) {

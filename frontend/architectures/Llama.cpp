@@ -9,8 +9,15 @@ namespace {
 
 void readHuggingFace(ConfigKeys &keys, ModelConfig &config) {
   readDecoder(keys, config,
-              {.vocabulary = 32000, .hidden = 4096, .intermediate = 11008, .layers = 32, .heads = 32, .context = 2048,
-               .epsilon = 1e-6, .bos = 1, .eos = {2}});
+              {.vocabulary = 32000,
+               .hidden = 4096,
+               .intermediate = 11008,
+               .layers = 32,
+               .heads = 32,
+               .context = 2048,
+               .epsilon = 1e-6,
+               .bos = 1,
+               .eos = {2}});
   config.queryKeyValueBias = config.attentionOutputBias = keys.flag("attention_bias", false);
   config.mlpBias = keys.flag("mlp_bias", false);
   config.ropes = {readRope(keys, config, {})};

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Mistral (Jiang et al. 2023, arXiv:2310.06825): Llama with a sliding window in every layer. Its GGUF files say llama.
+// Mistral (Jiang et al. 2023, arXiv:2310.06825): Llama with a sliding window in every layer. Its GGUF files
+// say llama.
 #include "frontend/Blocks.h"
 #include "frontend/ConfigKeys.h"
 #include "frontend/GgufKeys.h"
@@ -9,9 +10,18 @@ namespace {
 
 void readHuggingFace(ConfigKeys &keys, ModelConfig &config) {
   readDecoder(keys, config,
-              {.vocabulary = 32000, .hidden = 4096, .intermediate = 14336, .layers = 32, .heads = 32,
-               .keyValueHeads = 8, .context = 4096 * 32, .epsilon = 1e-6, .bos = 1, .eos = {2}});
-  setWindows(config, std::vector<bool>(config.layers.size(), true), keys.optionalSize("sliding_window", 4096));
+              {.vocabulary = 32000,
+               .hidden = 4096,
+               .intermediate = 14336,
+               .layers = 32,
+               .heads = 32,
+               .keyValueHeads = 8,
+               .context = 4096 * 32,
+               .epsilon = 1e-6,
+               .bos = 1,
+               .eos = {2}});
+  setWindows(config, std::vector<bool>(config.layers.size(), true),
+             keys.optionalSize("sliding_window", 4096));
   config.ropes = {readRope(keys, config, {})};
 }
 

@@ -16,9 +16,18 @@ void useExperts(ModelConfig &config) {
 
 void readHuggingFace(ConfigKeys &keys, ModelConfig &config) {
   readDecoder(keys, config,
-              {.vocabulary = 32000, .hidden = 4096, .intermediate = 14336, .layers = 32, .heads = 32,
-               .keyValueHeads = 8, .context = 4096 * 32, .epsilon = 1e-5, .bos = 1, .eos = {2}});
-  setWindows(config, std::vector<bool>(config.layers.size(), true), keys.optionalSize("sliding_window", std::nullopt));
+              {.vocabulary = 32000,
+               .hidden = 4096,
+               .intermediate = 14336,
+               .layers = 32,
+               .heads = 32,
+               .keyValueHeads = 8,
+               .context = 4096 * 32,
+               .epsilon = 1e-5,
+               .bos = 1,
+               .eos = {2}});
+  setWindows(config, std::vector<bool>(config.layers.size(), true),
+             keys.optionalSize("sliding_window", std::nullopt));
   config.ropes = {readRope(keys, config, {.theta = 1000000})};
   config.experts = keys.size("num_local_experts|num_experts", 8);
   config.expertsPerToken = keys.size("num_experts_per_tok", 2);

@@ -57,9 +57,10 @@ void readGguf(GgufKeys &keys, ModelConfig &config) {
   if (keys.hasTensor("position_embd.weight"))
     config.learnedPositions = config.contextLength;
   if (keys.hasTensor("blk.0.attn_q_norm.weight") || keys.hasTensor("blk.0.ffn.act.scales"))
-    keys.fail({fmt::format("{}: expected an MPT model without norms of queries and scales of activations, found one "
-                           "with them",
-                           keys.file().path())});
+    keys.fail({fmt::format(
+        "{}: expected an MPT model without norms of queries and scales of activations, found one "
+        "with them",
+        keys.file().path())});
   describe(config);
 }
 
@@ -69,8 +70,12 @@ constexpr ParameterNames tensors[] = {
     {"embedding", {"transformer.wte.weight"}, {"token_embd.weight"}},
     {"positions", {}, {"position_embd.weight"}},
     {"layers.*.attention_norm", {"transformer.blocks.*.norm_1.weight"}, {"blk.*.attn_norm.weight"}},
-    {"layers.*.attention.query_key_value", {"transformer.blocks.*.attn.Wqkv.weight"}, {"blk.*.attn_qkv.weight"}},
-    {"layers.*.attention.output", {"transformer.blocks.*.attn.out_proj.weight"}, {"blk.*.attn_output.weight"}},
+    {"layers.*.attention.query_key_value",
+     {"transformer.blocks.*.attn.Wqkv.weight"},
+     {"blk.*.attn_qkv.weight"}},
+    {"layers.*.attention.output",
+     {"transformer.blocks.*.attn.out_proj.weight"},
+     {"blk.*.attn_output.weight"}},
     {"layers.*.mlp_norm", {"transformer.blocks.*.norm_2.weight"}, {"blk.*.ffn_norm.weight"}},
     {"layers.*.mlp.up", {"transformer.blocks.*.ffn.up_proj.weight"}, {"blk.*.ffn_up.weight"}},
     {"layers.*.mlp.down", {"transformer.blocks.*.ffn.down_proj.weight"}, {"blk.*.ffn_down.weight"}},

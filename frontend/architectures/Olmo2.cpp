@@ -9,8 +9,14 @@ namespace {
 
 void readHuggingFace(ConfigKeys &keys, ModelConfig &config) {
   readDecoder(keys, config,
-              {.vocabulary = 50304, .hidden = 4096, .intermediate = 11008, .layers = 32, .heads = 32, .context = 2048,
-               .epsilon = 1e-5, .eos = {50279}});
+              {.vocabulary = 50304,
+               .hidden = 4096,
+               .intermediate = 11008,
+               .layers = 32,
+               .heads = 32,
+               .context = 2048,
+               .epsilon = 1e-5,
+               .eos = {50279}});
   config.queryKeyValueBias = config.attentionOutputBias = keys.flag("attention_bias", false);
   config.queryKeyNorm = QueryKeyNorm::Row;
   config.ropes = {readRope(keys, config, {})};
@@ -19,8 +25,8 @@ void readHuggingFace(ConfigKeys &keys, ModelConfig &config) {
 void readGguf(GgufKeys &keys, ModelConfig &config) {
   readGgufDecoder(keys, config);
   config.queryKeyNorm = QueryKeyNorm::Row;
-  keys.check(!keys.has("attention.sliding_window"), "attention.sliding_window", "no window (OLMo 3 is not supported)",
-             "one");
+  keys.check(!keys.has("attention.sliding_window"), "attention.sliding_window",
+             "no window (OLMo 3 is not supported)", "one");
   config.ropes = {readGgufRope(keys, config)};
 }
 

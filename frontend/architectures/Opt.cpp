@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// OPT (Zhang et al. 2022, arXiv:2205.01068): learned positions from row 2 on, ReLU; norms before or behind. llama.cpp does not know it.
+// OPT (Zhang et al. 2022, arXiv:2205.01068): learned positions from row 2 on, ReLU; norms before or behind.
+// llama.cpp does not know it.
 #include "frontend/Blocks.h"
 #include "frontend/ConfigKeys.h"
 #include "frontend/GgufKeys.h"

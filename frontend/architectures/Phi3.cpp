@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Phi-3 and Phi-4 (arXiv:2404.14219): Llama with Q, K and V in one matrix, gate and up in another, and longrope.
+// Phi-3 and Phi-4 (arXiv:2404.14219): Llama with Q, K and V in one matrix, gate and up in another, and
+// longrope.
 #include "frontend/Blocks.h"
 #include "frontend/ConfigKeys.h"
 #include "frontend/GgufKeys.h"
@@ -9,18 +10,27 @@ namespace {
 
 void readHuggingFace(ConfigKeys &keys, ModelConfig &config) {
   readDecoder(keys, config,
-              {.vocabulary = 32064, .hidden = 3072, .intermediate = 8192, .layers = 32, .heads = 32, .context = 4096,
-               .epsilon = 1e-5, .bos = 1, .eos = {32000}});
+              {.vocabulary = 32064,
+               .hidden = 3072,
+               .intermediate = 8192,
+               .layers = 32,
+               .heads = 32,
+               .context = 4096,
+               .epsilon = 1e-5,
+               .bos = 1,
+               .eos = {32000}});
   config.fusedQueryKeyValue = true;
-  setWindows(config, std::vector<bool>(config.layers.size(), true), keys.optionalSize("sliding_window", std::nullopt));
-  config.ropes = {readRope(keys, config,
-                           {.partial = 1, .originalContext = 4096, .typeNames = {{"su", "longrope"},
-                                                                                 {"yarn", "longrope"}}})};
+  setWindows(config, std::vector<bool>(config.layers.size(), true),
+             keys.optionalSize("sliding_window", std::nullopt));
+  config.ropes = {readRope(
+      keys, config,
+      {.partial = 1, .originalContext = 4096, .typeNames = {{"su", "longrope"}, {"yarn", "longrope"}}})};
 }
 
 void readGguf(GgufKeys &keys, ModelConfig &config) {
   readGgufDecoder(keys, config);
-  setWindows(config, std::vector<bool>(config.layers.size(), true), keys.optionalSize("attention.sliding_window"));
+  setWindows(config, std::vector<bool>(config.layers.size(), true),
+             keys.optionalSize("attention.sliding_window"));
   config.ropes = {readGgufRope(keys, config)};
 }
 

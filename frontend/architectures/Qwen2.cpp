@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Qwen2 and Qwen2.5 (Yang et al. 2024, arXiv:2407.10671): Llama with biases on Q, K and V, and windows in the upper layers.
+// Qwen2 and Qwen2.5 (Yang et al. 2024, arXiv:2407.10671): Llama with biases on Q, K and V, and windows in the
+// upper layers.
 #include "frontend/Blocks.h"
 #include "frontend/ConfigKeys.h"
 #include "frontend/GgufKeys.h"
@@ -9,8 +10,14 @@ namespace {
 
 void readHuggingFace(ConfigKeys &keys, ModelConfig &config) {
   readDecoder(keys, config,
-              {.vocabulary = 151936, .hidden = 4096, .intermediate = 22016, .layers = 32, .heads = 32,
-               .keyValueHeads = 32, .context = 32768, .epsilon = 1e-6});
+              {.vocabulary = 151936,
+               .hidden = 4096,
+               .intermediate = 22016,
+               .layers = 32,
+               .heads = 32,
+               .keyValueHeads = 32,
+               .context = 32768,
+               .epsilon = 1e-6});
   config.queryKeyValueBias = true;
   readQwenWindows(keys, config);
   config.ropes = {readRope(keys, config, {})};

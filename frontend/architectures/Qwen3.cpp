@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Qwen3 (Yang et al. 2025, arXiv:2505.09388), dense and with experts: norms on the heads of Q and K, no biases.
+// Qwen3 (Yang et al. 2025, arXiv:2505.09388), dense and with experts: norms on the heads of Q and K, no
+// biases.
 #include "frontend/Blocks.h"
 #include "frontend/ConfigKeys.h"
 #include "frontend/GgufKeys.h"
@@ -17,16 +18,29 @@ void readAttention(ConfigKeys &keys, ModelConfig &config) {
 
 void readHuggingFace(ConfigKeys &keys, ModelConfig &config) {
   readDecoder(keys, config,
-              {.vocabulary = 151936, .hidden = 4096, .intermediate = 22016, .layers = 32, .heads = 32,
-               .keyValueHeads = 32, .headDim = 128, .context = 32768, .epsilon = 1e-6});
+              {.vocabulary = 151936,
+               .hidden = 4096,
+               .intermediate = 22016,
+               .layers = 32,
+               .heads = 32,
+               .keyValueHeads = 32,
+               .headDim = 128,
+               .context = 32768,
+               .epsilon = 1e-6});
   readAttention(keys, config);
   readQwenWindows(keys, config);
 }
 
 void readHuggingFaceMoe(ConfigKeys &keys, ModelConfig &config) {
   readDecoder(keys, config,
-              {.vocabulary = 151936, .hidden = 2048, .intermediate = 6144, .layers = 24, .heads = 32,
-               .keyValueHeads = 4, .context = 32768, .epsilon = 1e-6});
+              {.vocabulary = 151936,
+               .hidden = 2048,
+               .intermediate = 6144,
+               .layers = 24,
+               .heads = 32,
+               .keyValueHeads = 4,
+               .context = 32768,
+               .epsilon = 1e-6});
   readAttention(keys, config);
   std::optional<int64_t> window = keys.optionalSize("sliding_window", 4096);
   if (keys.flag("use_sliding_window", false))

@@ -9,8 +9,17 @@ namespace {
 
 void readHuggingFace(ConfigKeys &keys, ModelConfig &config) {
   readDecoder(keys, config,
-              {.vocabulary = 128256, .hidden = 2048, .intermediate = 11008, .layers = 36, .heads = 16,
-               .keyValueHeads = 4, .context = 32768, .epsilon = 1e-6, .tied = true, .bos = 128000, .eos = {128001}});
+              {.vocabulary = 128256,
+               .hidden = 2048,
+               .intermediate = 11008,
+               .layers = 36,
+               .heads = 16,
+               .keyValueHeads = 4,
+               .context = 32768,
+               .epsilon = 1e-6,
+               .tied = true,
+               .bos = 128000,
+               .eos = {128001}});
   config.queryKeyValueBias = config.attentionOutputBias = keys.flag("attention_bias", false);
   config.mlpBias = keys.flag("mlp_bias", false);
   size_t count = config.layers.size();

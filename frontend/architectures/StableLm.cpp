@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// StableLM (arXiv:2402.17834): Llama with layer norms, part of each head rotated, and a norm with a weight of its own for every head in some.
+// StableLM (arXiv:2402.17834): Llama with layer norms, part of each head rotated, and a norm with a weight of
+// its own for every head in some.
 #include "frontend/Blocks.h"
 #include "frontend/ConfigKeys.h"
 #include "frontend/GgufKeys.h"
@@ -9,8 +10,16 @@ namespace {
 
 void readHuggingFace(ConfigKeys &keys, ModelConfig &config) {
   readDecoder(keys, config,
-              {.vocabulary = 50304, .hidden = 2560, .intermediate = 6912, .layers = 32, .heads = 32,
-               .keyValueHeads = 32, .context = 4096, .epsilon = 1e-5, .bos = 0, .eos = {0},
+              {.vocabulary = 50304,
+               .hidden = 2560,
+               .intermediate = 6912,
+               .layers = 32,
+               .heads = 32,
+               .keyValueHeads = 32,
+               .context = 4096,
+               .epsilon = 1e-5,
+               .bos = 0,
+               .eos = {0},
                .epsilonKey = "layer_norm_eps"});
   config.headDim = config.hidden / config.heads;
   config.norm = NormKind::Layer;
@@ -23,7 +32,8 @@ void readHuggingFace(ConfigKeys &keys, ModelConfig &config) {
 
 void readGguf(GgufKeys &keys, ModelConfig &config) {
   readGgufDecoder(keys, config);
-  config.queryKeyNorm = keys.hasTensor("blk.0.attn_q_norm.weight") ? QueryKeyNorm::PerHead : QueryKeyNorm::None;
+  config.queryKeyNorm =
+      keys.hasTensor("blk.0.attn_q_norm.weight") ? QueryKeyNorm::PerHead : QueryKeyNorm::None;
   // As llama.cpp tells it: with both parts behind one norm there is no second one.
   config.parallelResidual = !keys.hasTensor("blk.0.ffn_norm.weight");
   config.ropes = {readGgufRope(keys, config)};

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// StarCoder2 (Lozhkov et al. 2024, arXiv:2402.19173): Llama's attention with layer norms, biases everywhere and a plain MLP.
+// StarCoder2 (Lozhkov et al. 2024, arXiv:2402.19173): Llama's attention with layer norms, biases everywhere
+// and a plain MLP.
 #include "frontend/Blocks.h"
 #include "frontend/ConfigKeys.h"
 #include "frontend/GgufKeys.h"
@@ -9,14 +10,25 @@ namespace {
 
 void readHuggingFace(ConfigKeys &keys, ModelConfig &config) {
   readDecoder(keys, config,
-              {.vocabulary = 49152, .hidden = 3072, .intermediate = 12288, .layers = 30, .heads = 24,
-               .keyValueHeads = 2, .context = 4096, .epsilon = 1e-5, .tied = true, .bos = 50256, .eos = {50256},
-               .activation = "gelu_pytorch_tanh", .epsilonKey = "norm_epsilon"});
+              {.vocabulary = 49152,
+               .hidden = 3072,
+               .intermediate = 12288,
+               .layers = 30,
+               .heads = 24,
+               .keyValueHeads = 2,
+               .context = 4096,
+               .epsilon = 1e-5,
+               .tied = true,
+               .bos = 50256,
+               .eos = {50256},
+               .activation = "gelu_pytorch_tanh",
+               .epsilonKey = "norm_epsilon"});
   config.norm = NormKind::Layer;
   config.normBias = true;
   config.queryKeyValueBias = config.attentionOutputBias = config.mlpBias = keys.flag("use_bias", true);
   config.gatedMlp = false;
-  setWindows(config, std::vector<bool>(config.layers.size(), true), keys.optionalSize("sliding_window", std::nullopt));
+  setWindows(config, std::vector<bool>(config.layers.size(), true),
+             keys.optionalSize("sliding_window", std::nullopt));
   config.ropes = {readRope(keys, config, {})};
 }
 
@@ -37,6 +49,7 @@ constexpr std::string_view names[] = {"starcoder2"};
 
 } // namespace
 
-constinit const Architecture starCoder2 = {"starcoder2", names, names, readHuggingFace, readGguf, tensors, layer};
+constinit const Architecture starCoder2 = {"starcoder2", names,   names, readHuggingFace,
+                                           readGguf,     tensors, layer};
 
 } // namespace sinter
