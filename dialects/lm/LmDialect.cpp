@@ -26,6 +26,7 @@ static void printTensorNames(AsmPrinter &printer, ArrayRef<StringAttr> names) {
 #define GET_ATTRDEF_CLASSES
 #include "dialects/lm/LmAttributes.cpp.inc"
 #define GET_TYPEDEF_CLASSES
+#include "dialects/lm/LmInterfaces.cpp.inc"
 #include "dialects/lm/LmTypes.cpp.inc"
 #define GET_OP_CLASSES
 #include "dialects/lm/LmOps.cpp.inc"
@@ -84,10 +85,11 @@ int64_t BlockType::getBlockBytes() {
   llvm_unreachable("unknown block format");
 }
 
-LogicalResult sinter::lm::checkShape(Operation *op, Value value, StringRef name, int64_t rank, int64_t columns) {
+LogicalResult sinter::lm::checkShape(Operation *op, Value value, StringRef name, int64_t rank,
+                                     int64_t columns) {
   auto type = cast<RankedTensorType>(value.getType());
   if (type.getRank() == rank && type.getShape().back() == columns)
     return success();
-  return op->emitOpError() << "expected " << name << " to have rank " << rank << " and last dimension " << columns
-                           << ", found " << type;
+  return op->emitOpError() << "expected " << name << " to have rank " << rank << " and last dimension "
+                           << columns << ", found " << type;
 }

@@ -3,6 +3,8 @@
 #ifndef SINTER_DIALECTS_LM_LMDIALECT_H
 #define SINTER_DIALECTS_LM_LMDIALECT_H
 
+#include "dialects/lm/Interfaces.h"
+
 #include "mlir/Bytecode/BytecodeOpInterface.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/BuiltinTypes.h"
@@ -26,7 +28,9 @@
 namespace sinter::lm {
 
 /// Number of columns of a tensor of rows: its last dimension.
-inline int64_t width(mlir::Value rows) { return mlir::cast<mlir::RankedTensorType>(rows.getType()).getShape().back(); }
+inline int64_t width(mlir::Value rows) {
+  return mlir::cast<mlir::RankedTensorType>(rows.getType()).getShape().back();
+}
 
 /// Checks that `value` is a tensor of `rank` whose last dimension is `columns`; emits "expected NAME to be
 /// (..., columns), found TYPE" on `op` otherwise.

@@ -6,6 +6,7 @@
 include "mlir/IR/AttrTypeBase.td"
 include "mlir/IR/EnumAttr.td"
 include "mlir/IR/OpBase.td"
+include "dialects/lm/Interfaces.td"
 
 def Lm_Dialect : Dialect {
   let name = "lm";
@@ -67,6 +68,9 @@ def Lm_WeightElement : AnyTypeOf<[F32, F16, BF16, Lm_BlockType]>;
 def Lm_Weight : TensorOf<[F32, F16, BF16, Lm_BlockType]>;
 def Lm_Vector : 1DTensorOf<[F32, F16, BF16, Lm_BlockType]>; // norm weights and biases
 
-class Lm_Op<string mnemonic, list<Trait> traits = []> : Op<Lm_Dialect, mnemonic, traits>;
+/// An operation that computes: it has a reference and a cost.
+class Lm_Op<string mnemonic, list<Trait> traits = []> :
+    Op<Lm_Dialect, mnemonic, !listconcat(traits, [DeclareOpInterfaceMethods<Lm_EvaluableInterface>,
+                                                  DeclareOpInterfaceMethods<Lm_CostInterface>])>;
 
 #endif // SINTER_LM_DIALECT_TD

@@ -10,7 +10,7 @@ defvar Lm_AttentionAttributes = (ins
   I64Attr:$heads, I64Attr:$kv_heads, F64Attr:$scale,
   OptionalAttr<I64Attr>:$window, OptionalAttr<F64Attr>:$softcap, OptionalAttr<DenseF32ArrayAttr>:$alibi);
 
-def Lm_AttentionOp : Lm_Op<"attention", [Pure]> {
+def Lm_AttentionOp : Lm_Op<"attention", [Pure, Lm_Differentiable]> {
   let summary = "causal softmax attention among the rows of a step";
   let description = [{
     query (rows, heads * d), key (rows, kv_heads * d), value (rows, kv_heads * e), result (rows, heads * e). Row i
@@ -42,6 +42,22 @@ def Lm_CachedAttentionOp : Lm_Op<"cached_attention", [Pure]> {
                        Lm_AttentionAttributes);
   let results = (outs Lm_Rows:$result);
   let assemblyFormat = "$query `,` $cache `,` $positions `,` $sequences attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def Lm_AttentionBackwardOp : Lm_Op<"attention_backward", [Pure,
+    AllTypesMatch<["query", "query_gradient"]>, AllTypesMatch<["key", "key_gradient"]>,
+    AllTypesMatch<["value", "value_gradient"]>, AllTypesMatch<["gradient", "output"]>]> {
+  let summary = "gradients of lm.attention by query, key and value";
+  let description = [{
+    Dao et al. 2022, arXiv:2205.14135, algorithm 4: probabilities are exp(score - log_sum_exp), computed again;
+    with D = sum over the head of gradient * output (the
+    result of lm.attention), the gradient of a score is p * (gradient . value - D).
+  }];
+  let arguments = !con((ins Lm_Rows:$gradient, Lm_Rows:$query, Lm_Rows:$key, Lm_Rows:$value, Lm_Rows:$output,
+                            Lm_Rows:$log_sum_exp, Lm_Ids:$positions, Lm_Ids:$sequences), Lm_AttentionAttributes);
+  let results = (outs Lm_Rows:$query_gradient, Lm_Rows:$key_gradient, Lm_Rows:$value_gradient);
+  let assemblyFormat = "$gradient `,` $query `,` $key `,` $value `,` $output `,` $log_sum_exp `,` $positions `,` $sequences attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
 }
 

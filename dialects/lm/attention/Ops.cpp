@@ -55,3 +55,17 @@ LogicalResult CachedAttentionOp::verify() {
                          << width(getResult());
   return success();
 }
+
+LogicalResult AttentionBackwardOp::verify() {
+  if (failed(checkHeads(*this)))
+    return failure();
+  int64_t heads = getHeads(), kvHeads = getKvHeads(), headDim = width(getQuery()) / heads;
+  if (failed(checkShape(*this, getKey(), "the key", 2, kvHeads * headDim)))
+    return failure();
+  if (width(getValue()) % kvHeads)
+    return emitOpError() << "expected a value width divisible by " << kvHeads << " kv_heads, found "
+                         << width(getValue());
+  if (failed(checkShape(*this, getLogSumExp(), "log_sum_exp", 2, heads)))
+    return failure();
+  return checkShape(*this, getOutput(), "the output", 2, width(getValue()) / kvHeads * heads);
+}

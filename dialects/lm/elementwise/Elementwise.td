@@ -7,7 +7,7 @@ include "dialects/lm/LmDialect.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
 include "mlir/Interfaces/InferTypeOpInterface.td"
 
-class Lm_Unary<string mnemonic, string formula> : Lm_Op<mnemonic, [Pure, Elementwise, SameOperandsAndResultType]> {
+class Lm_Unary<string mnemonic, string formula> : Lm_Op<mnemonic, [Pure, Lm_Differentiable, Elementwise, SameOperandsAndResultType]> {
   let summary = formula;
   let arguments = (ins Lm_Rows:$input);
   let results = (outs Lm_Rows:$result);
@@ -23,7 +23,7 @@ def Lm_GeluTanhOp : Lm_Unary<"gelu_tanh", "x / 2 * (1 + tanh(sqrt(2 / pi) * (x +
 def Lm_QuickGeluOp : Lm_Unary<"quick_gelu", "x * sigmoid(1.702 x)">;
 
 class Lm_Binary<string mnemonic, string formula, list<Trait> traits> :
-    Lm_Op<mnemonic, !listconcat(traits, [Pure, Elementwise, SameOperandsAndResultType])> {
+    Lm_Op<mnemonic, !listconcat(traits, [Pure, Lm_Differentiable, Elementwise, SameOperandsAndResultType])> {
   let summary = formula;
   let arguments = (ins Lm_Rows:$lhs, Lm_Rows:$rhs);
   let results = (outs Lm_Rows:$result);
@@ -33,7 +33,7 @@ class Lm_Binary<string mnemonic, string formula, list<Trait> traits> :
 def Lm_AddOp : Lm_Binary<"add", "a + b", [Commutative]>;
 def Lm_MulOp : Lm_Binary<"mul", "a * b", [Commutative]>;
 
-def Lm_ScaleOp : Lm_Op<"scale", [Pure, Elementwise, SameOperandsAndResultType]> {
+def Lm_ScaleOp : Lm_Op<"scale", [Pure, Lm_Differentiable, Elementwise, SameOperandsAndResultType]> {
   let summary = "x * factor";
   let arguments = (ins Lm_Rows:$input, F64Attr:$factor);
   let results = (outs Lm_Rows:$result);
@@ -41,11 +41,37 @@ def Lm_ScaleOp : Lm_Op<"scale", [Pure, Elementwise, SameOperandsAndResultType]> 
   let hasFolder = 1;
 }
 
-def Lm_SoftcapOp : Lm_Op<"softcap", [Pure, Elementwise, SameOperandsAndResultType]> {
+def Lm_SoftcapOp : Lm_Op<"softcap", [Pure, Lm_Differentiable, Elementwise, SameOperandsAndResultType]> {
   let summary = "cap * tanh(x / cap), as Gemma 2 limits its logits";
   let arguments = (ins Lm_Rows:$input, F64Attr:$cap);
   let results = (outs Lm_Rows:$result);
   let assemblyFormat = "$input attr-dict `:` type($result)";
+  let hasVerifier = 1;
+}
+
+//===-- Backward: gradient times the derivative at the input --------------------------------------------------===//
+
+class Lm_UnaryBackward<string mnemonic, string derivative> :
+    Lm_Op<mnemonic # "_backward", [Pure, Elementwise, SameOperandsAndResultType]> {
+  let summary = "gradient * (" # derivative # "): the gradient of lm." # mnemonic;
+  let arguments = (ins Lm_Rows:$gradient, Lm_Rows:$input);
+  let results = (outs Lm_Rows:$result);
+  let assemblyFormat = "$gradient `,` $input attr-dict `:` type($result)";
+}
+
+def Lm_SiluBackwardOp : Lm_UnaryBackward<"silu", "s * (1 + x * (1 - s)), s = sigmoid(x)">;
+def Lm_ReluBackwardOp : Lm_UnaryBackward<"relu", "1 where x > 0, else 0">;
+def Lm_SigmoidBackwardOp : Lm_UnaryBackward<"sigmoid", "s * (1 - s), s = sigmoid(x)">;
+def Lm_TanhBackwardOp : Lm_UnaryBackward<"tanh", "1 - tanh(x)^2">;
+def Lm_GeluBackwardOp : Lm_UnaryBackward<"gelu", "Phi(x) + x * exp(-x^2 / 2) / sqrt(2 pi)">;
+def Lm_GeluTanhBackwardOp : Lm_UnaryBackward<"gelu_tanh", "(1 + t) / 2 + x / 2 * (1 - t^2) * sqrt(2 / pi) * (1 + 0.134145 x^2), t = tanh(sqrt(2 / pi) * (x + 0.044715 x^3))">;
+def Lm_QuickGeluBackwardOp : Lm_UnaryBackward<"quick_gelu", "s * (1 + 1.702 x * (1 - s)), s = sigmoid(1.702 x)">;
+
+def Lm_SoftcapBackwardOp : Lm_Op<"softcap_backward", [Pure, Elementwise, SameOperandsAndResultType]> {
+  let summary = "gradient * (1 - tanh(x / cap)^2): the gradient of lm.softcap";
+  let arguments = (ins Lm_Rows:$gradient, Lm_Rows:$input, F64Attr:$cap);
+  let results = (outs Lm_Rows:$result);
+  let assemblyFormat = "$gradient `,` $input attr-dict `:` type($result)";
   let hasVerifier = 1;
 }
 

@@ -41,7 +41,7 @@ def Lm_SourceAttr : AttrDef<Lm_Dialect, "Source"> {
   let assemblyFormat = "`<` struct(custom<TensorNames>($tensors), $transposed, $firstRow, $order, $heads) `>`";
 }
 
-def Lm_ParameterOp : Lm_Op<"parameter", [Symbol]> {
+def Lm_ParameterOp : Op<Lm_Dialect, "parameter", [Symbol]> {
   let summary = "declares a weight of the model";
   let description = [{
     The bytes are not in the IR: `source` says which tensors of the model file they are. Two layers that
@@ -63,7 +63,7 @@ def Lm_ParameterOp : Lm_Op<"parameter", [Symbol]> {
   let hasVerifier = 1;
 }
 
-def Lm_ReadOp : Lm_Op<"read", [Pure, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+def Lm_ReadOp : Lm_Op<"read", [Pure, Lm_Differentiable, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "the value of a parameter";
   let description = "`%w = lm.read @blocks.0.attention.query : tensor<576x576x!lm.block<q4_1>>`";
   let arguments = (ins FlatSymbolRefAttr:$parameter);
@@ -71,7 +71,7 @@ def Lm_ReadOp : Lm_Op<"read", [Pure, DeclareOpInterfaceMethods<SymbolUserOpInter
   let assemblyFormat = "$parameter attr-dict `:` type($result)";
 }
 
-def Lm_SelectRowsOp : Lm_Op<"select_rows", [Pure]> {
+def Lm_SelectRowsOp : Lm_Op<"select_rows", [Pure, Lm_Differentiable]> {
   let summary = "gathers rows: result[i] = input[rows[i]]";
   let description = "`lm.select_rows %x, %rows : (tensor<?x576xf32>, tensor<?xi32>) -> tensor<?x576xf32>`. The pass `lm-select-logits` moves it up, so that only wanted positions are computed.";
   let arguments = (ins Lm_Rows:$input, Lm_Ids:$rows);
@@ -80,7 +80,7 @@ def Lm_SelectRowsOp : Lm_Op<"select_rows", [Pure]> {
   let hasVerifier = 1;
 }
 
-def Lm_SliceOp : Lm_Op<"slice", [Pure]> {
+def Lm_SliceOp : Lm_Op<"slice", [Pure, Lm_Differentiable]> {
   let summary = "columns [offset, offset + width of the result) of a tensor of rows";
   let arguments = (ins Lm_Rows:$input, I64Attr:$offset);
   let results = (outs Lm_Rows:$result);
@@ -89,12 +89,30 @@ def Lm_SliceOp : Lm_Op<"slice", [Pure]> {
   let hasFolder = 1;
 }
 
-def Lm_ConcatOp : Lm_Op<"concat", [Pure]> {
+def Lm_ConcatOp : Lm_Op<"concat", [Pure, Lm_Differentiable]> {
   let summary = "puts tensors of the same rows side by side, column after column";
   let arguments = (ins Variadic<Lm_Rows>:$inputs);
   let results = (outs Lm_Rows:$result);
   let assemblyFormat = "$inputs attr-dict `:` functional-type($inputs, $result)";
   let hasVerifier = 1;
+}
+
+def Lm_SelectRowsBackwardOp : Lm_Op<"select_rows_backward", [Pure, AllTypesMatch<["input", "result"]>]> {
+  let summary = "scatters rows, adding: result[rows[i]] += gradient[i]; zeros elsewhere";
+  let description = "The gradient of `lm.select_rows` by its input; `input` gives only the number of rows.";
+  let arguments = (ins Lm_Rows:$gradient, Lm_Ids:$rows, Lm_Rows:$input);
+  let results = (outs Lm_Rows:$result);
+  let assemblyFormat = "$gradient `,` $rows `like` $input attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def Lm_PadColumnsOp : Lm_Op<"pad_columns", [Pure]> {
+  let summary = "columns [offset, offset + width of the input) are the input, the others zero: the gradient of lm.slice";
+  let arguments = (ins Lm_Rows:$input, I64Attr:$offset);
+  let results = (outs Lm_Rows:$result);
+  let assemblyFormat = "$input `at` $offset attr-dict `:` type($input) `->` type($result)";
+  let hasVerifier = 1;
+  let hasFolder = 1;
 }
 
 class Lm_Kind<string name, int value> : I32EnumAttrCase<name, value>;
@@ -126,7 +144,7 @@ def Lm_GroupOp : Lm_Op<"group", [SingleBlock, NoRegionArguments, RecursiveMemory
   let hasVerifier = 1;
 }
 
-def Lm_YieldOp : Lm_Op<"yield", [Pure, Terminator, ReturnLike, HasParent<"GroupOp">]> {
+def Lm_YieldOp : Op<Lm_Dialect, "yield", [Pure, Terminator, ReturnLike, HasParent<"GroupOp">]> {
   let summary = "the results of a group";
   let arguments = (ins Variadic<AnyType>:$values);
   let assemblyFormat = "attr-dict ($values^ `:` type($values))?";

@@ -24,3 +24,39 @@ LogicalResult LinearOp::verify() {
     return failure();
   return getBias() ? checkShape(*this, getBias(), "the bias", 1, weight.getDimSize(0)) : success();
 }
+
+LogicalResult EmbeddingBackwardOp::verify() {
+  auto table = cast<RankedTensorType>(getResult().getType());
+  if (!table.hasStaticShape())
+    return emitOpError() << "expected a result of static shape, found " << table;
+  if (static_cast<int64_t>(getOffset()) < 0 || static_cast<int64_t>(getOffset()) >= table.getDimSize(0))
+    return emitOpError() << "expected an offset within the table's " << table.getDimSize(0) << " rows, found "
+                         << getOffset();
+  return checkShape(*this, getResult(), "the result", 2, width(getGradient()));
+}
+
+LogicalResult LinearBackwardInputOp::verify() {
+  auto weight = cast<RankedTensorType>(getWeight().getType());
+  if (weight.getRank() != 2)
+    return emitOpError() << "expected a weight of rank 2, found " << weight;
+  if (failed(checkShape(*this, getGradient(), "the gradient", 2, weight.getDimSize(0))))
+    return failure();
+  return checkShape(*this, getResult(), "the result", 2, weight.getDimSize(1));
+}
+
+LogicalResult LinearBackwardWeightOp::verify() {
+  auto weight = cast<RankedTensorType>(getResult().getType());
+  if (weight.getRank() != 2 || !weight.hasStaticShape())
+    return emitOpError() << "expected a result of rank 2 and static shape, found " << weight;
+  if (failed(checkShape(*this, getGradient(), "the gradient", 2, weight.getDimSize(0))))
+    return failure();
+  return checkShape(*this, getInput(), "the input", 2, weight.getDimSize(1));
+}
+
+LogicalResult ColumnSumOp::verify() {
+  int64_t columns = width(getInput()), sums = width(getResult());
+  if (sums <= 0 || columns % sums)
+    return emitOpError() << "expected a result whose width divides the " << columns << " columns, found "
+                         << getResult().getType();
+  return success();
+}

@@ -9,3 +9,8 @@ LogicalResult CrossEntropyOp::verify() {
   auto logits = cast<RankedTensorType>(getLogits().getType());
   return logits.getRank() == 2 ? success() : emitOpError() << "expected logits of rank 2, found " << logits;
 }
+
+LogicalResult CrossEntropyBackwardOp::verify() {
+  auto logits = cast<RankedTensorType>(getLogits().getType());
+  return logits.getRank() == 2 ? success() : emitOpError() << "expected logits of rank 2, found " << logits;
+}

@@ -17,19 +17,33 @@ static FailureOr<int64_t> checkNorm(Operation *op, Value input, const APFloat &e
   return size;
 }
 
-LogicalResult RmsNormOp::verify() {
-  FailureOr<int64_t> size = checkNorm(*this, getInput(), getEpsilon(), getGroup());
+/// Checks a norm's attributes and that `weight`, if there, has the width of a group.
+template <typename NormOp> static LogicalResult checkRmsNorm(NormOp op, Value weight) {
+  FailureOr<int64_t> size = checkNorm(op, op.getInput(), op.getEpsilon(), op.getGroup());
   if (failed(size))
     return failure();
-  return getWeight() ? checkShape(*this, getWeight(), "the weight", 1, *size) : success();
+  return weight ? checkShape(op, weight, "the weight", 1, *size) : success();
 }
 
-LogicalResult LayerNormOp::verify() {
-  FailureOr<int64_t> size = checkNorm(*this, getInput(), getEpsilon(), getGroup());
+/// The same, but that `weight` may have the width of the row too.
+template <typename NormOp> static LogicalResult checkLayerNorm(NormOp op, Value weight, StringRef name) {
+  FailureOr<int64_t> size = checkNorm(op, op.getInput(), op.getEpsilon(), op.getGroup());
   if (failed(size))
     return failure();
-  for (auto [value, name] : {std::pair<Value, StringRef>(getWeight(), "the weight"), {getBias(), "the bias"}})
-    if (value && width(value) != width(getInput()) && failed(checkShape(*this, value, name, 1, *size)))
-      return failure();
-  return success();
+  if (!weight || width(weight) == width(op.getInput()))
+    return success();
+  return checkShape(op, weight, name, 1, *size);
 }
+
+LogicalResult RmsNormOp::verify() { return checkRmsNorm(*this, getWeight()); }
+
+LogicalResult LayerNormOp::verify() {
+  if (failed(checkLayerNorm(*this, getWeight(), "the weight")))
+    return failure();
+  return checkLayerNorm(*this, getBias(), "the bias");
+}
+
+LogicalResult RmsNormBackwardInputOp::verify() { return checkRmsNorm(*this, getWeight()); }
+LogicalResult RmsNormBackwardWeightOp::verify() { return checkRmsNorm(*this, getResult()); }
+LogicalResult LayerNormBackwardInputOp::verify() { return checkLayerNorm(*this, getWeight(), "the weight"); }
+LogicalResult LayerNormBackwardWeightOp::verify() { return checkLayerNorm(*this, getResult(), "the result"); }

@@ -39,7 +39,7 @@ def Lm_RopeAnglesOp : Lm_Op<"rope_angles", [Pure]> {
   let hasVerifier = 1;
 }
 
-def Lm_RopeOp : Lm_Op<"rope", [Pure, AllTypesMatch<["input", "result"]>]> {
+def Lm_RopeOp : Lm_Op<"rope", [Pure, Lm_Differentiable, AllTypesMatch<["input", "result"]>]> {
   let summary = "rotates pairs of columns of every head by the step's angles";
   let description = [{
     input (rows, heads * head_dim); cos, sin (rows, r) with 2r <= head_dim: the first 2r columns of each head
