@@ -99,4 +99,47 @@ def LowerMathPass : Pass<"lower-math"> {
                            "::mlir::vector::VectorDialect"];
 }
 
+//===-- Training (passes/training): from a loss to its gradients ---------------------------------------------===//
+
+def DifferentiatePass : Pass<"lm-differentiate", "::mlir::ModuleOp"> {
+  let summary = "Makes a function that returns a loss return the gradients of the loss by the trained parameters too";
+  let description = [{
+    The gradients are further results, in the order in which the module declares the parameters; the attribute
+    lm.gradient of a result names its parameter. Attention's log_sum_exp becomes a result of the forward
+    operation. Quantised parameters that the loss depends on must be marked as not trainable.
+  }];
+  let dependentDialects = ["::sinter::lm::LmDialect", "::mlir::arith::ArithDialect"];
+  let options = [Option<"function", "function", "std::string", "\"forward\"", "The function that returns a loss">];
+}
+
+//===-- Verification (passes/verify): the reference evaluator on random data, for tests ----------------------===//
+
+def ComparePass : Pass<"lm-compare", "::mlir::ModuleOp"> {
+  let summary = "Runs a pipeline and checks by the reference evaluator that no function computes anything else after it";
+  let description = [{
+    Every function with a body is evaluated on random parameters and inputs, with 1, 3 and 17 rows of several
+    sequences. A function that got a cache is run in two steps, and one that got an argument that selects rows
+    returns some of them. What an argument of integers means follows from its uses. Says `same` as a remark; it
+    is an error when an element differs by more than `tolerance` times the greatest element of its result.
+  }];
+  let options = [
+    Option<"pipeline", "pipeline", "std::string", "\"\"", "The passes to run">,
+    Option<"tolerance", "tolerance", "double", "1e-9", "Greatest difference; all arithmetic is f64">,
+    Option<"seed", "seed", "uint64_t", "1", "Of the random numbers">];
+}
+
+def CheckGradientsPass : Pass<"lm-check-gradients", "::mlir::ModuleOp"> {
+  let summary = "Differentiates and checks every gradient against central differences of the loss";
+  let description = [{
+    All by the reference evaluator in f64, on random parameters and inputs of 17 rows in three sequences. Checks up
+    to `elements` elements a parameter, drawn at random. The difference counts relative to the greatest of the
+    parameter's gradients.
+  }];
+  let dependentDialects = ["::sinter::lm::LmDialect", "::mlir::arith::ArithDialect"];
+  let options = [
+    Option<"tolerance", "tolerance", "double", "1e-6", "Greatest relative difference">,
+    Option<"elements", "elements", "int64_t", "40", "Elements checked a parameter, at most">,
+    Option<"seed", "seed", "uint64_t", "1", "Of the random numbers">];
+}
+
 #endif // SINTER_PASSES_PASSES_TD

@@ -1,0 +1,24 @@
+// In a prompt, addition and norm are one pass over the rows; in decode they go in front of the matmul.
+// RUN: sinter-opt %s --lm-compare="pipeline=lm-make-entries,func.func(lm-fuse-residual-norm)" 2>&1 | FileCheck %s
+
+// CHECK-COUNT-2: remark: same
+// CHECK-LABEL: func.func @prefill
+// CHECK: lm.group rows {
+// CHECK: %[[Y:.*]] = lm.add
+// CHECK: %[[N:.*]] = lm.rms_norm %[[Y]]
+// CHECK-NEXT: lm.yield
+// CHECK-LABEL: func.func @decode
+// CHECK: lm.group matmul {
+// CHECK: lm.rms_norm
+// CHECK: lm.linear
+// CHECK-NEXT: lm.yield
+lm.parameter @norm : tensor<8xf32>
+lm.parameter @w : tensor<12x8xf32>
+func.func @forward(%x: tensor<?x8xf32>, %o: tensor<?x8xf32>) -> (tensor<?x12xf32>, tensor<?x8xf32>) {
+  %norm = lm.read @norm : tensor<8xf32>
+  %w = lm.read @w : tensor<12x8xf32>
+  %y = lm.add %x, %o : tensor<?x8xf32>
+  %n = lm.rms_norm %y, %norm : tensor<8xf32> {epsilon = 1.0e-5 : f64} : tensor<?x8xf32>
+  %z = lm.linear %n, %w : (tensor<?x8xf32>, tensor<12x8xf32>) -> tensor<?x12xf32>
+  return %z, %y : tensor<?x12xf32>, tensor<?x8xf32>
+}
