@@ -84,12 +84,13 @@ void unpackQ5K(const uint8_t *from, RawBlock &to) {
 
 void unpackQ6K(const uint8_t *from, RawBlock &to) {
   const uint8_t *low = from, *high = from + 128;
-  for (int i = 0; i < 256; ++i) {
-    int group = i / 128, quarter = i % 128 / 32, j = i % 32;
-    uint8_t l = low[group * 64 + quarter % 2 * 32 + j] >> (quarter / 2 * 4) & 15;
-    uint8_t h = high[group * 32 + j] >> (quarter * 2) & 3;
-    to.integers[i] = static_cast<uint8_t>(l | h << 4);
-  }
+  uint8_t *out = to.integers;
+  for (int group = 0; group < 2; ++group, low += 64, high += 32)
+    for (int quarter = 0; quarter < 4; ++quarter, out += 32)
+      for (int i = 0; i < 32; ++i) {
+        uint8_t l = low[quarter % 2 * 32 + i] >> (quarter / 2 * 4) & 15, h = high[i] >> (quarter * 2) & 3;
+        out[i] = static_cast<uint8_t>(l | h << 4);
+      }
   std::memcpy(to.scales, from + 192, 16);
   to.scale = half(from + 208);
 }

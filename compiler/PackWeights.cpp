@@ -59,18 +59,31 @@ void moveWords(const std::byte *from, int64_t skip, int64_t words, std::byte *to
 }
 
 /// The low or high bits of 32 integers, `bits` each, as words: see WeightLayout.h. `shift`: where they are in
-/// the integers.
-void storeBits(const uint8_t *integers, int64_t bits, int64_t shift, std::byte *to) {
-  int64_t perByte = 8 / bits, mask = (1 << bits) - 1;
+/// the integers. Four integers go in a word at a time.
+template <int64_t bits> void storeBits(const uint8_t *integers, int64_t shift, std::byte *to) {
+  constexpr int64_t perByte = 8 / bits;
+  constexpr uint32_t mask = 0x01010101u * ((1 << bits) - 1);
   for (int64_t word = 0; word < bits; ++word) {
     uint32_t value = 0;
     for (int64_t field = 0; field < perByte; ++field) {
       // 8 bits: quad = word; 4: word + 4 * field; 2: 4 * word + field; 1: field.
       int64_t quad = bits == 4 ? word + 4 * field : word * perByte + field;
-      for (int64_t t = 0; t < 4; ++t)
-        value |= static_cast<uint32_t>(integers[quad * 4 + t] >> shift & mask) << (8 * t + field * bits);
+      uint32_t four;
+      std::memcpy(&four, integers + quad * 4, 4);
+      value |= (four >> shift & mask) << (field * bits);
     }
     store32(to + word * 64, value);
+  }
+}
+
+void storeBits(const uint8_t *integers, int64_t bits, int64_t shift, std::byte *to) {
+  switch (bits) {
+  case 1:
+    return storeBits<1>(integers, shift, to);
+  case 2:
+    return storeBits<2>(integers, shift, to);
+  default:
+    return storeBits<4>(integers, shift, to);
   }
 }
 
