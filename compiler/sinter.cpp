@@ -19,6 +19,7 @@ struct Command {
 constexpr Command commands[] = {
     {"compile", "a model (Hugging Face folder or GGUF file) into an executable", sinter::compileCommand},
     {"export", "a GGUF file into a Hugging Face folder", sinter::exportCommand},
+    {"info", "what a model is: architecture, sizes, tokenizer, cost of a token", sinter::infoCommand},
 };
 
 void printUsage(llvm::raw_ostream &stream) {
