@@ -27,7 +27,7 @@ using TensorLookup = std::function<Result<StoredTensor>(llvm::StringRef name)>;
 WeightPlacement placeWeights(mlir::ModuleOp module);
 
 /// Writes the image: converts rows where a parameter's element type differs from the file's, and packs them. NaN or
-/// infinite numbers in converted or float tensors are an error with tensor and index.
+/// infinite numbers in tensors that are converted or reordered are an error with tensor and index.
 Result<> writeWeights(mlir::ModuleOp module, const WeightPlacement &placement, const TensorLookup &tensors,
                       std::span<std::byte> image, unsigned threads);
 
