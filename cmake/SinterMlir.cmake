@@ -7,16 +7,53 @@ include(TableGen)
 include(AddLLVM)
 include(AddMLIR)
 
+# The headers that most files need, compiled once: a file then takes 2 to 5 seconds instead of 10 to 20.
+file(CONFIGURE OUTPUT headers/mlir-headers.cpp CONTENT "")
+sinter_library(sinter_mlir_headers ${CMAKE_CURRENT_BINARY_DIR}/headers/mlir-headers.cpp)
+target_precompile_headers(sinter_mlir_headers PRIVATE
+  <mlir/Dialect/Arith/IR/Arith.h> <mlir/Dialect/Func/IR/FuncOps.h> <mlir/Dialect/LLVMIR/LLVMDialect.h>
+  <mlir/Dialect/Math/IR/Math.h> <mlir/Dialect/SCF/IR/SCF.h> <mlir/Dialect/Vector/IR/VectorOps.h>
+  <mlir/Pass/Pass.h>)
+
+# What every target that includes MLIR is compiled with.
+function(sinter_mlir_flags name)
+  target_include_directories(${name} SYSTEM PUBLIC ${MLIR_INCLUDE_DIRS} ${LLVM_INCLUDE_DIRS})
+  target_compile_options(${name} PRIVATE -fno-rtti -Wno-deprecated-declarations)
+  set_target_properties(${name} PROPERTIES CXX_STANDARD 20) # MLIR 22 does not compile as C++23
+  get_target_property(type ${name} TYPE)
+  if(type STREQUAL EXECUTABLE) # as the libraries are, or it could not share their headers
+    set_target_properties(${name} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+    target_compile_options(${name} PRIVATE -fPIC)
+  endif()
+  if(NOT name STREQUAL sinter_mlir_headers)
+    target_precompile_headers(${name} REUSE_FROM sinter_mlir_headers)
+  endif()
+endfunction()
+sinter_mlir_flags(sinter_mlir_headers)
+
 # sinter_mlir_library(NAME SOURCES... [LINK TARGETS...] [DEPENDS TARGETS...]): links the shared MLIR and LLVM.
 function(sinter_mlir_library name)
   cmake_parse_arguments(ARG "" "" "LINK;DEPENDS" ${ARGN})
   sinter_library(${name} ${ARG_UNPARSED_ARGUMENTS} LINK ${ARG_LINK} MLIR LLVM)
-  target_include_directories(${name} SYSTEM PUBLIC ${MLIR_INCLUDE_DIRS} ${LLVM_INCLUDE_DIRS})
-  target_compile_options(${name} PRIVATE -fno-rtti -Wno-deprecated-declarations)
-  set_target_properties(${name} PROPERTIES CXX_STANDARD 20) # MLIR 22 does not compile as C++23
+  sinter_mlir_flags(${name})
   if(ARG_DEPENDS)
     add_dependencies(${name} ${ARG_DEPENDS})
   endif()
+endfunction()
+
+# sinter_mlir_executable(NAME SOURCES... LINK TARGETS...)
+function(sinter_mlir_executable name)
+  cmake_parse_arguments(ARG "" "" "LINK" ${ARGN})
+  add_executable(${name} ${ARG_UNPARSED_ARGUMENTS})
+  target_link_libraries(${name} PRIVATE ${ARG_LINK})
+  target_compile_options(${name} PRIVATE -Wall -Wextra -Wno-unused-parameter)
+  sinter_mlir_flags(${name})
+endfunction()
+
+# sinter_mlir_test(NAME SOURCES... LINK TARGETS...): sinter_test for files that include MLIR.
+function(sinter_mlir_test name)
+  sinter_test(${name} ${ARGN})
+  sinter_mlir_flags(${name})
 endfunction()
 
 # sinter_tablegen(TARGET FILE.td OUTPUT ARGS... [OUTPUT ARGS...]): call once a file; outputs beside it in the build tree.
