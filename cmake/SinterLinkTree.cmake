@@ -11,6 +11,7 @@ foreach(file crt1.o crti.o crtbeginT.o crtend.o crtn.o libc.a libstdc++.a libgcc
     message(FATAL_ERROR "expected ${file} of the system's C and C++ libraries, found none (libc6-dev, libstdc++-dev)")
   endif()
   configure_file(${path} ${SINTER_LINK_TREE}/${file} COPYONLY)
+  list(APPEND SINTER_LINK_SOURCES ${path})
 endforeach()
 # libm.a is a text that names two archives.
 execute_process(COMMAND ${CMAKE_CXX_COMPILER} -print-file-name=libm.a OUTPUT_VARIABLE path
@@ -23,6 +24,8 @@ else()
   configure_file(${path} ${SINTER_LINK_TREE}/libm.a COPYONLY)
   file(WRITE ${SINTER_LINK_TREE}/libmvec.a "!<arch>\n")
 endif()
+
+list(APPEND SINTER_LINK_SOURCES ${SINTER_RUNTIME_ARCHIVES}) # whose licences an installed tree carries, too
 
 # One archive with everything of ours that an executable may need, and the libraries the runtime uses.
 set(archive ${SINTER_LINK_TREE}/libsinter_main.a)

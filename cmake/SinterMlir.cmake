@@ -9,7 +9,7 @@ include(AddMLIR)
 
 # The headers that most files need, compiled once: a file then takes 2 to 5 seconds instead of 10 to 20.
 file(CONFIGURE OUTPUT headers/mlir-headers.cpp CONTENT "")
-sinter_library(sinter_mlir_headers ${CMAKE_CURRENT_BINARY_DIR}/headers/mlir-headers.cpp)
+sinter_plain_library(sinter_mlir_headers ${CMAKE_CURRENT_BINARY_DIR}/headers/mlir-headers.cpp LINK fmt::fmt-header-only)
 target_precompile_headers(sinter_mlir_headers PRIVATE
   <mlir/Dialect/Arith/IR/Arith.h> <mlir/Dialect/Func/IR/FuncOps.h> <mlir/Dialect/LLVMIR/LLVMDialect.h>
   <mlir/Dialect/Math/IR/Math.h> <mlir/Dialect/SCF/IR/SCF.h> <mlir/Dialect/Vector/IR/VectorOps.h>
@@ -34,7 +34,7 @@ sinter_mlir_flags(sinter_mlir_headers)
 # sinter_mlir_library(NAME SOURCES... [LINK TARGETS...] [DEPENDS TARGETS...]): links the shared MLIR and LLVM.
 function(sinter_mlir_library name)
   cmake_parse_arguments(ARG "" "" "LINK;DEPENDS" ${ARGN})
-  sinter_library(${name} ${ARG_UNPARSED_ARGUMENTS} LINK ${ARG_LINK} MLIR LLVM)
+  sinter_plain_library(${name} ${ARG_UNPARSED_ARGUMENTS} LINK ${ARG_LINK} MLIR LLVM fmt::fmt-header-only)
   sinter_mlir_flags(${name})
   if(ARG_DEPENDS)
     add_dependencies(${name} ${ARG_DEPENDS})
@@ -52,7 +52,7 @@ endfunction()
 
 # sinter_mlir_test(NAME SOURCES... LINK TARGETS...): sinter_test for files that include MLIR.
 function(sinter_mlir_test name)
-  sinter_test(${name} ${ARGN})
+  sinter_plain_test(${name} ${ARGN})
   sinter_mlir_flags(${name})
 endfunction()
 

@@ -4,8 +4,40 @@
 find_package(Threads REQUIRED)
 find_package(fmt REQUIRED)
 
-# sinter_library(NAME SOURCES... [LINK TARGETS...])
-function(sinter_library name)
+# How code is optimised: to be fast, or to be small where nothing is computed (every compiled model carries it).
+# Builds with sanitizers are for finding errors, soon.
+set(SINTER_FAST -O2)
+set(SINTER_SMALL -Oz)
+if(SINTER_SANITIZE)
+  set(SINTER_FAST -O1)
+  set(SINTER_SMALL -O1)
+endif()
+
+# What nearly every file needs, compiled once for each set of options (which must be those of the files).
+set(SINTER_HEADERS <algorithm> <array> <cmath> <cstdint> <cstring> <filesystem> <fmt/format.h> <functional> <memory>
+  <optional> <span> <string> <string_view> <tl/expected.hpp> <unordered_map> <utility> <vector>)
+
+# sinter_share_headers(TARGET [OPTIONS...] [ALSO HEADERS...]): compiles TARGET with OPTIONS on top of precompiled headers.
+function(sinter_share_headers target)
+  cmake_parse_arguments(ARG "" "" "ALSO" ${ARGN})
+  target_compile_options(${target} PRIVATE ${ARG_UNPARSED_ARGUMENTS})
+  string(SHA1 key "${ARG_UNPARSED_ARGUMENTS} ${ARG_ALSO}")
+  string(SUBSTRING ${key} 0 6 key)
+  set(headers sinter_headers_${key})
+  if(NOT TARGET ${headers})
+    file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/headers/${key}.cpp CONTENT "")
+    add_library(${headers} STATIC ${CMAKE_BINARY_DIR}/headers/${key}.cpp)
+    target_compile_options(${headers} PRIVATE ${ARG_UNPARSED_ARGUMENTS})
+    if(SINTER_FUZZ AND SINTER_SANITIZE)
+      target_compile_options(${headers} PRIVATE -fsanitize=fuzzer-no-link)
+    endif()
+    target_precompile_headers(${headers} PRIVATE ${SINTER_HEADERS} ${ARG_ALSO})
+  endif()
+  target_precompile_headers(${target} REUSE_FROM ${headers})
+endfunction()
+
+# sinter_plain_library(NAME SOURCES... [LINK TARGETS...]): what libraries with and without MLIR have in common.
+function(sinter_plain_library name)
   cmake_parse_arguments(ARG "" "" "LINK" ${ARGN})
   add_library(${name} STATIC ${ARG_UNPARSED_ARGUMENTS})
   target_include_directories(${name} PUBLIC ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR})
@@ -14,11 +46,26 @@ function(sinter_library name)
     # The fuzzer sees which branches its inputs reach; the sanitizers' runtime serves all other programs.
     target_compile_options(${name} PRIVATE -fsanitize=fuzzer-no-link)
   endif()
-  target_link_libraries(${name} PUBLIC ${ARG_LINK} fmt::fmt-header-only)
+  target_link_libraries(${name} PUBLIC ${ARG_LINK})
 endfunction()
 
-# sinter_test(NAME SOURCES... [LINK TARGETS...] [SANITIZED]): a GoogleTest binary, each case a ctest test.
+# sinter_library(NAME SOURCES... [LINK TARGETS...] [OPTIONS OPTIONS...])
+function(sinter_library name)
+  cmake_parse_arguments(ARG "" "" "LINK;OPTIONS" ${ARGN})
+  sinter_plain_library(${name} ${ARG_UNPARSED_ARGUMENTS} LINK ${ARG_LINK} sinter_fmt)
+  sinter_share_headers(${name} ${ARG_OPTIONS})
+endfunction()
+
+# sinter_test(NAME SOURCES... [LINK TARGETS...]): a GoogleTest binary, each case a ctest test.
 function(sinter_test name)
+  sinter_plain_test(${name} ${ARGN})
+  # As executables of their own would be, tests could not share headers.
+  set_target_properties(${name} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+  sinter_share_headers(${name} -fPIC -O1 ALSO <gtest/gtest.h>)
+endfunction()
+
+# sinter_plain_test(NAME SOURCES... [LINK TARGETS...]): what tests with and without MLIR have in common.
+function(sinter_plain_test name)
   cmake_parse_arguments(ARG "" "" "LINK" ${ARGN})
   find_package(GTest REQUIRED)
   include(GoogleTest)
@@ -36,11 +83,13 @@ function(sinter_fuzzer name source corpus)
   endif()
   cmake_parse_arguments(ARG "" "" "LINK" ${ARGN})
   add_executable(${name} ${source})
-  target_compile_options(${name} PRIVATE -fsanitize=fuzzer)
+  target_compile_options(${name} PRIVATE -O1 -fsanitize=fuzzer)
+  target_compile_definitions(${name} PRIVATE SINTER_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
   target_link_options(${name} PRIVATE -fsanitize=fuzzer)
   target_link_libraries(${name} PRIVATE ${ARG_LINK})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzz)
   set(scratch ${CMAKE_BINARY_DIR}/fuzz/corpus-${name})
   file(MAKE_DIRECTORY ${scratch})
-  add_test(NAME fuzz.${name} COMMAND ${name} -max_total_time=5 -timeout=10 -rss_limit_mb=2048 ${scratch} ${corpus})
+  add_test(NAME fuzz.${name} COMMAND ${name} -max_total_time=${SINTER_FUZZ_SECONDS} -timeout=10 -rss_limit_mb=2048
+                                     -artifact_prefix=${CMAKE_BINARY_DIR}/fuzz/ ${scratch} ${corpus})
 endfunction()

@@ -13,7 +13,7 @@
 namespace sinter {
 namespace {
 
-std::string quoted(std::string_view text) {
+std::string jsonString(std::string_view text) {
   std::string json;
   appendJsonString(json, text);
   return json;
@@ -21,7 +21,7 @@ std::string quoted(std::string_view text) {
 
 std::string splitJson(std::string_view pattern) {
   return fmt::format(R"({{"type":"Split","pattern":{{"Regex":{}}},"behavior":"Isolated","invert":false}})",
-                     quoted(pattern));
+                     jsonString(pattern));
 }
 
 /// One step in tokenizer.json's words: those that readGgufTokenizer() makes.
@@ -30,11 +30,11 @@ std::string stepJson(const StepSpec &step) {
   case StepKind::Nfc:
     return R"({"type":"NFC"})";
   case StepKind::Prepend:
-    return fmt::format(R"({{"type":"Prepend","prepend":{}}})", quoted(step.a));
+    return fmt::format(R"({{"type":"Prepend","prepend":{}}})", jsonString(step.a));
   case StepKind::Replace:
   case StepKind::DecodeReplace:
-    return fmt::format(R"({{"type":"Replace","pattern":{{"String":{}}},"content":{}}})", quoted(step.a),
-                       quoted(step.b));
+    return fmt::format(R"({{"type":"Replace","pattern":{{"String":{}}},"content":{}}})", jsonString(step.a),
+                       jsonString(step.b));
   case StepKind::Splitter:
     return splitJson(splitterPattern(static_cast<SplitterKind>(step.option)));
   case StepKind::SplitRegex:
@@ -44,7 +44,7 @@ std::string stepJson(const StepSpec &step) {
   case StepKind::Metaspace: {
     constexpr std::string_view schemes[] = {"always", "first", "never"};
     return fmt::format(R"({{"type":"Metaspace","replacement":{},"prepend_scheme":"{}","split":{}}})",
-                       quoted(step.a), schemes[step.option & 0xFF], step.option >> 8 != 0);
+                       jsonString(step.a), schemes[step.option & 0xFF], step.option >> 8 != 0);
   }
   case StepKind::ByteLevelMap:
     return R"({"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":false})";
@@ -55,7 +55,7 @@ std::string stepJson(const StepSpec &step) {
   case StepKind::DecodeFuse:
     return R"({"type":"Fuse"})";
   case StepKind::DecodeStrip:
-    return fmt::format(R"({{"type":"Strip","content":{},"start":{},"stop":{}}})", quoted(step.a),
+    return fmt::format(R"({{"type":"Strip","content":{},"start":{},"stop":{}}})", jsonString(step.a),
                        step.option & 0xFFFF, step.option >> 16);
   default:
     assert(false && "a step that GGUF tokenizers have");

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/sysinfo.h>
 #include <unistd.h>
 
 namespace sinter::device {
@@ -33,6 +34,16 @@ uint64_t memoryInfo(const char *key) {
   const size_t at = text.find(key);
   return at == std::string::npos ? 0
                                  : std::strtoull(text.c_str() + at + std::strlen(key), nullptr, 10) * 1024;
+}
+
+/// What there is where /proc is not mounted: in bytes, and without what could be reclaimed.
+struct sysinfo askKernel() {
+  struct sysinfo info = {};
+  if (sysinfo(&info) == 0) {
+    info.totalram *= info.mem_unit;
+    info.freeram *= info.mem_unit;
+  }
+  return info;
 }
 
 /// The limit of this process's control group (version 2 as containers mount it), or the largest number.
@@ -91,8 +102,14 @@ Result<Mapping> Mapping::file(const std::string &path, uint64_t offset, uint64_t
   return mapping;
 }
 
-uint64_t totalMemory() { return std::min(memoryInfo("MemTotal:"), groupLimit()); }
+uint64_t totalMemory() {
+  const uint64_t known = memoryInfo("MemTotal:");
+  return std::min(known ? known : askKernel().totalram, groupLimit());
+}
 
-uint64_t availableMemory() { return std::min(memoryInfo("MemAvailable:"), groupLimit()); }
+uint64_t availableMemory() {
+  const uint64_t known = memoryInfo("MemAvailable:");
+  return std::min(known ? known : askKernel().freeram, groupLimit());
+}
 
 } // namespace sinter::device

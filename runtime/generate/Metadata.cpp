@@ -2,10 +2,19 @@
 // Reads the metadata; every key is optional.
 #include "runtime/generate/Metadata.h"
 #include "runtime/files/Json.h"
+#include <limits>
+#include <type_traits>
 
 namespace sinter {
 
 namespace {
+
+template <typename T> struct Unwrapped {
+  using type = T;
+};
+template <typename T> struct Unwrapped<std::optional<T>> {
+  using type = T;
+};
 
 /// Reads members of one object into variables and keeps the first error.
 class Reader {
@@ -17,7 +26,27 @@ public:
     if (!value)
       note(value.error());
     else if (*value)
-      out = T(**value);
+      store(object[key], **value, out);
+  }
+  /// A number, which must be at least `least` and at most `most`.
+  template <typename T> void read(const char *key, T &out, double least, double most) {
+    T number = out;
+    read<std::conditional_t<std::is_integral_v<T>, int64_t, double>>(key, number);
+    if (number >= least && number <= most)
+      out = number;
+    else
+      note({fmt::format("{}: expected a number from {} to {}, found {}", object[key].where(), least, most,
+                        number)});
+  }
+  /// Integers that do not fit are errors.
+  template <typename Stored, typename T> void store(JsonValue where, const Stored &value, T &out) {
+    if constexpr (std::is_integral_v<Stored>) {
+      using Limits = std::numeric_limits<typename Unwrapped<T>::type>;
+      if (!std::in_range<typename Unwrapped<T>::type>(value))
+        return note({fmt::format("{}: expected a whole number from {} to {}, found {}", where.where(),
+                                 Limits::min(), Limits::max(), value)});
+    }
+    out = T(value);
   }
   void note(const Error &found) {
     if (error.message.empty())
@@ -52,11 +81,12 @@ Result<Metadata> parseMetadata(std::string_view text) {
   reader.read<int64_t>("bos", metadata.bos);
   std::vector<int64_t> eos;
   reader.read<std::vector<int64_t>>("eos", eos);
-  metadata.eos.assign(eos.begin(), eos.end());
+  for (int64_t id : eos)
+    reader.store(root["eos"], id, metadata.eos.emplace_back());
   if (const JsonValue dtypes = root["dtypes"]; dtypes.isObject())
     for (JsonValue bytes : dtypes) {
       if (const Result<int64_t> count = bytes.as<int64_t>())
-        metadata.dtypes.emplace_back(bytes.key(), uint64_t(*count));
+        reader.store(bytes, *count, metadata.dtypes.emplace_back(bytes.key(), 0).second);
       else
         reader.note(count.error());
     }
@@ -68,11 +98,12 @@ Result<Metadata> parseMetadata(std::string_view text) {
         reader.note(value.error());
     }
   Reader sampling(root["sampling"]);
-  sampling.read<double>("temperature", metadata.sampling.temperature);
-  sampling.read<int64_t>("top_k", metadata.sampling.topK);
-  sampling.read<double>("top_p", metadata.sampling.topP);
-  sampling.read<double>("min_p", metadata.sampling.minP);
-  sampling.read<double>("repetition_penalty", metadata.sampling.repeatPenalty);
+  constexpr double large = std::numeric_limits<float>::max(), least = std::numeric_limits<float>::min();
+  sampling.read("temperature", metadata.sampling.temperature, 0, large);
+  sampling.read("top_k", metadata.sampling.topK, 0, std::numeric_limits<int32_t>::max());
+  sampling.read("top_p", metadata.sampling.topP, 0, 1);
+  sampling.read("min_p", metadata.sampling.minP, 0, 1);
+  sampling.read("repetition_penalty", metadata.sampling.repeatPenalty, least, large);
   if (!sampling.error.message.empty())
     reader.note(sampling.error);
   if (!reader.error.message.empty())

@@ -2,6 +2,7 @@
 // The flags, their ranges and their help, through CLI11. Names and defaults are llama.cpp's where it has
 // them.
 #include "runtime/generate/Options.h"
+#include "runtime/generate/TokenIds.h"
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <charconv>
@@ -16,29 +17,6 @@ namespace {
 template <typename Number> bool parseNumber(std::string_view text, Number &out) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
   return error == std::errc() && end == text.data() + text.size();
-}
-
-/// "1,2,3", blanks and brackets allowed, as a list of ids.
-Result<std::vector<int32_t>> parseIds(std::string_view text) {
-  std::vector<int32_t> ids;
-  const std::string_view blank = " \t\n\r[]";
-  while (!text.empty()) {
-    const size_t end = std::min(text.find(','), text.size());
-    std::string_view item = text.substr(0, end);
-    text.remove_prefix(std::min(end + 1, text.size()));
-    while (!item.empty() && blank.find(item.front()) != blank.npos)
-      item.remove_prefix(1);
-    while (!item.empty() && blank.find(item.back()) != blank.npos)
-      item.remove_suffix(1);
-    int32_t id;
-    if (!parseNumber(item, id) || id < 0)
-      return fail("--prompt-tokens: expected token ids as 1,2,3, found '{}' as number {}", item,
-                  ids.size() + 1);
-    ids.push_back(id);
-  }
-  if (ids.empty())
-    return fail("--prompt-tokens: expected token ids as 1,2,3, found none");
-  return ids;
 }
 
 /// "123+1.5", "123-inf".
@@ -191,7 +169,7 @@ Result<void> finish(Options &o, const Raw &raw, const CLI::App &app) {
       (!parseNumber(*o.prompt, o.benchPrompt) || o.benchPrompt < 0 || o.benchPrompt > (1 << 24)))
     return fail("-p: with --bench expected a number of tokens, found '{}'", *o.prompt);
   if (app.count("--prompt-tokens")) {
-    Result<std::vector<int32_t>> ids = parseIds(raw.promptTokens);
+    Result<std::vector<int32_t>> ids = parseIdList(raw.promptTokens);
     if (!ids)
       return tl::unexpected(ids.error());
     o.promptTokens = std::move(*ids);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // --tokenize and --detokenize: the tokenizer alone, without the model.
-#include "runtime/files/Json.h"
 #include "runtime/generate/Commands.h"
 #include "runtime/generate/Output.h"
+#include "runtime/generate/TokenIds.h"
 #include <iterator>
 #include <unistd.h>
 
@@ -26,29 +26,6 @@ Result<void> runTokenize(const Setting &setting) {
   out.write(line);
   return out.status();
 }
-
-namespace {
-
-/// A JSON array of token ids below `vocabulary`.
-Result<std::vector<int32_t>> parseIdArray(std::string text, int64_t vocabulary) {
-  const Result<Json> json = Json::parse(std::move(text), "standard input");
-  if (!json)
-    return tl::unexpected(json.error());
-  if (!json->root().isArray())
-    return fail("standard input: expected an array of token ids, found {}", json->root().describe());
-  std::vector<int32_t> ids;
-  ids.reserve(json->root().size());
-  for (JsonValue element : json->root()) {
-    const Result<int64_t> id = element.as<int64_t>();
-    if (!id || *id < 0 || *id >= vocabulary)
-      return fail("{}: expected token ids from 0 to {}, found {}", element.where(), vocabulary - 1,
-                  element.describe());
-    ids.push_back(int32_t(*id));
-  }
-  return ids;
-}
-
-} // namespace
 
 Result<void> runDetokenize(const Setting &setting) {
   Result<std::unique_ptr<Codec>> codec = setting.openCodec(setting.model);

@@ -37,3 +37,22 @@ TEST(MetadataTest, AWrongTypeIsNamed) {
   EXPECT_FALSE(parseMetadata("["));
   EXPECT_FALSE(parseMetadata("[]"));
 }
+
+TEST(MetadataTest, NumbersOutOfRangeAreNamed) {
+  const auto expectError = [](const char *json, const char *part) {
+    const Result<Metadata> metadata = parseMetadata(json);
+    ASSERT_FALSE(metadata) << json;
+    EXPECT_NE(metadata.error().message.find(part), std::string::npos) << metadata.error().message;
+  };
+  expectError(R"({"parameters":-1})", "'parameters'");
+  expectError(R"({"bos":4294967296})",
+              "expected a whole number from -2147483648 to 2147483647, found 4294967296");
+  expectError(R"({"eos":[1,9999999999]})", "'eos'");
+  expectError(R"({"dtypes":{"F32":-4}})", "dtypes.F32");
+  expectError(R"({"sampling":{"temperature":-0.5}})", "sampling.temperature");
+  expectError(R"({"sampling":{"temperature":1e300}})", "sampling.temperature");
+  expectError(R"({"sampling":{"top_k":-1}})", "sampling.top_k");
+  expectError(R"({"sampling":{"top_k":4294967297}})", "sampling.top_k");
+  expectError(R"({"sampling":{"top_p":1.5}})", "sampling.top_p");
+  expectError(R"({"sampling":{"repetition_penalty":0}})", "sampling.repetition_penalty");
+}
