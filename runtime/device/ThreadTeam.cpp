@@ -20,8 +20,10 @@ namespace sinter::device {
 
 namespace {
 
-constexpr int pausesBeforeYield = 1000; // 20 to 50 microseconds
-constexpr int yieldsBeforeSleep = 200;  // about 0.1 ms when nobody else wants the core
+// Longer than one thread waits for another within a step: who yields on a crowded machine is gone for
+// milliseconds, and who sleeps takes 50 microseconds to wake.
+constexpr int pausesBeforeYield = 8000; // 0.1 (AMD Zen 3) to 0.4 ms (Intel)
+constexpr int yieldsBeforeSleep = 1000; // about 0.5 ms when nobody else wants the core
 
 void futexWait(std::atomic<uint32_t> &word, uint32_t old) {
   syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, old, nullptr, nullptr, 0);
