@@ -24,7 +24,7 @@ public:
   DecodeMatmul(Matmul &m) : m(m), e(m.e), left(m, maxRows) {
     kernel::ScheduleAttr schedule = m.schedule();
     bool wide = e.target.vnni(), isFloat = m.layouts[0].isFloat();
-    streams = m.scheduled(schedule ? schedule.getStreams() : 0, wide ? 4 : streamsInRegisters());
+    streams = m.scheduled(schedule ? schedule.getStreams() : 0, 4);
     // Processors without AVX-512 fetch ahead well themselves.
     prefetch = m.scheduled(schedule ? schedule.getPrefetch() : 0, wide ? 2048 : 0);
     tileRows = m.scheduled(schedule ? schedule.getTileRows() : 0, wide || isFloat ? 4 : 2);
@@ -57,14 +57,6 @@ public:
   }
 
 private:
-  /// As many streams as 16 registers hold without much spilling; the formats of several weights agree on the
-  /// least.
-  int64_t streamsInRegisters() const {
-    bool takeFour = llvm::all_of(m.layouts, [](const kernel::WeightLayout &layout) {
-      return layout.isFloat() || layout.block.lowBits == 8;
-    });
-    return takeFour ? 4 : 2;
-  }
   /// Asks for the beginning of each stream, which then comes from memory while the left side is made ready.
   void fetchFirst(Value begin, Value end) {
     panelBegin = m.firstPanel(begin);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A block is four turns. Turn t takes quads t and t + 4: words t and t + 4 of 8-bit formats, both halves of
-// the bytes of word t of 5-bit ones. Their high bits are in a word that lives through the loop and is shifted
-// each turn:
+// A block is four turns. Turn t takes quads t and t + 4: words t and t + 4 of 8-bit formats, both halves of the
+// bytes of word t of others. The high bits of 5-bit formats are in a word that lives through the loop and is
+// shifted each turn:
 //
 //   quad t     = (low[t] & 0x0f)      | (high << 4 & 0x10)
 //   quad t + 4 = (low[t] >> 4 & 0x0f) | (high      & 0x10),   then high >>= 1
@@ -29,11 +29,14 @@ public:
   /// Quads t and t + 4. Moves `high` on to the next turn.
   std::pair<Value, Value> quads(Value turn, Value *high) {
     Value low = word(turn);
-    if (!high)
+    if (layout.block.lowBits == 8)
       return {bytes(low), bytes(word(e.add(turn, 4)))};
-    Value first = arith::OrIOp::create(e.b, e.loc, bits(low, 0x0f), bits(left(*high, 4), 0x10));
-    Value second = arith::OrIOp::create(e.b, e.loc, bits(right(low, 4), 0x0f), bits(*high, 0x10));
-    *high = right(*high, 1);
+    Value first = bits(low, 0x0f), second = bits(right(low, 4), 0x0f);
+    if (high) {
+      first = arith::OrIOp::create(e.b, e.loc, first, bits(left(*high, 4), 0x10));
+      second = arith::OrIOp::create(e.b, e.loc, second, bits(*high, 0x10));
+      *high = right(*high, 1);
+    }
     return {bytes(first), bytes(second)};
   }
 
@@ -64,8 +67,8 @@ private:
 } // namespace
 
 bool takesTurns(const kernel::BlockTraits &block, Target target) {
-  bool isByte = block.lowBits == 8, isFiveBits = block.lowBits == 4 && block.highBits == 1;
-  return !target.vnni() && (isByte || isFiveBits);
+  bool hasOneScale = block.subBlocks() == 1;
+  return !target.vnni() && hasOneScale;
 }
 
 void emitTurns(Emitter &e, const kernel::WeightLayout &layout, ArrayRef<Value> blocks, Value integers,
@@ -77,12 +80,16 @@ void emitTurns(Emitter &e, const kernel::WeightLayout &layout, ArrayRef<Value> b
     for (int64_t half = 0; half < halvesOf(e.target); ++half)
       columns.emplace_back(e, layout, block, half);
 
-  // The loop carries the sums, then the words of high bits. Sums in 16 bits last for two turns.
-  int64_t turns = 4, together = dot.isNarrow() ? dot.quads() / 2 : 1;
-  SmallVector<Value> carried(totals.begin(), totals.end());
-  for (Value &sum : carried)
-    if (!sum)
-      sum = e.constantI(e.vec(e.target.lanes(), e.i32()), 0);
+  // The loop carries the sums, then the words of high bits. Sums in 16 bits last for two turns of 5-bit
+  // formats and for all of 4-bit ones, which carry them.
+  int64_t turns = 4;
+  bool carriesNarrow = dot.isNarrow() && dot.quads() == 8, finishes = dot.isNarrow() && !carriesNarrow;
+  int64_t together = finishes ? dot.quads() / 2 : 1;
+  SmallVector<Value> carried;
+  for (Value total : totals) {
+    Value zero = e.constantI(carriesNarrow ? dot.sumType() : e.vec(e.target.lanes(), e.i32()), 0);
+    carried.push_back(total && !carriesNarrow ? total : zero);
+  }
   bool hasHigh = layout.block.highBits;
   for (TurnColumn &column : columns)
     if (hasHigh)
@@ -91,7 +98,7 @@ void emitTurns(Emitter &e, const kernel::WeightLayout &layout, ArrayRef<Value> b
   carried = e.loop(e.constant(0), e.constant(turns), together, carried, [&](Value turn, ValueRange before) {
     SmallVector<Value> next = llvm::to_vector(before);
     SmallVector<Value> running(totals.size());
-    if (!dot.isNarrow())
+    if (!finishes)
       llvm::copy(ArrayRef(next).take_front(totals.size()), running.begin());
     for (int64_t t = 0; t < together; ++t) {
       Value now = e.add(turn, t), at = e.atByte(integers, e.mul(now, 4));
@@ -109,10 +116,11 @@ void emitTurns(Emitter &e, const kernel::WeightLayout &layout, ArrayRef<Value> b
       }
     }
     for (size_t i = 0; i < totals.size(); ++i)
-      next[i] = dot.isNarrow() ? dot.finish(next[i], running[i]) : running[i];
+      next[i] = finishes ? dot.finish(next[i], running[i]) : running[i];
     return next;
   });
-  llvm::copy(ArrayRef(carried).take_front(totals.size()), totals.begin());
+  for (size_t i = 0; i < totals.size(); ++i)
+    totals[i] = carriesNarrow ? dot.finish(totals[i], carried[i]) : carried[i];
 }
 
 } // namespace sinter::cpu
