@@ -72,6 +72,7 @@ struct BoundEntry {
   const sinter_entry *entry = nullptr;
   std::vector<BoundLaunch> launches;
   std::vector<void *> buffers;
+  LaunchTimes *times = nullptr;
 };
 
 int64_t tileCount(const sinter_grid &grid, const sinter_step &step) {
@@ -82,6 +83,10 @@ int64_t tileCount(const sinter_grid &grid, const sinter_step &step) {
   if (grid.keys_per_tile)
     tiles *= (step.keys + grid.keys_per_tile - 1) / grid.keys_per_tile;
   return tiles;
+}
+
+double now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
 class CpuSession final : public Session {
@@ -102,6 +107,7 @@ public:
     layout.copyPrefix(cache.data() + uint64_t(from) * layout.slotBytes,
                       cache.data() + uint64_t(to) * layout.slotBytes, tokens);
   }
+  void setLaunchTimes(EntryKind kind, LaunchTimes *times) override;
   int64_t maxRows(EntryKind kind) const override { return entryOf(kind).max_rows; }
   int64_t maxSelected(EntryKind kind) const override { return entryOf(kind).max_selected; }
   int64_t capacity() const override { return layout.tokens; }
@@ -235,6 +241,15 @@ void CpuSession::runHead(std::span<const int32_t> select) {
   runLaunches(current->entry->head_begin, current->entry->launch_count);
 }
 
+void CpuSession::setLaunchTimes(EntryKind kind, LaunchTimes *times) {
+  BoundEntry &bound = kind == EntryKind::Prefill ? prefill : decode;
+  bound.times = times;
+  if (!times)
+    return;
+  times->work.resize(bound.launches.size());
+  times->wait.resize(bound.launches.size());
+}
+
 void CpuSession::runLaunches(uint64_t begin, uint64_t end) {
   walkBegin = begin;
   walkEnd = end;
@@ -244,6 +259,8 @@ void CpuSession::runLaunches(uint64_t begin, uint64_t end) {
 void CpuSession::walk(void *self, int thread) {
   const CpuSession &session = *static_cast<CpuSession *>(self);
   const int64_t threads = session.team.threads();
+  LaunchTimes *const times = thread == 0 ? session.current->times : nullptr;
+  double before = times ? now() : 0;
   sinter_call call;
   call.step = &session.step;
   call.scratch = session.scratch.data() + uint64_t(thread) * session.scratchStride;
@@ -254,8 +271,14 @@ void CpuSession::walk(void *self, int thread) {
     call.buffers = launch.buffers;
     if (begin < end)
       launch.kernel(&call, begin, end);
+    const double done = times ? now() : 0;
     if (i + 1 < session.walkEnd) // the region's end is a barrier too
       session.team.barrier();
+    if (!times)
+      continue;
+    times->work[i] += done - before;
+    before = now();
+    times->wait[i] += before - done;
   }
 }
 

@@ -11,6 +11,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 namespace sinter::device {
 
@@ -31,6 +32,13 @@ struct SessionOptions {
   std::optional<sinter_dtype> cacheDtype; ///< empty: that of the model's first program
 };
 
+/// Where the time of an entry's launches went on the first thread, in seconds added up over runs, by the
+/// launch's number.
+struct LaunchTimes {
+  std::vector<double> work; ///< in the kernel
+  std::vector<double> wait; ///< for the other threads
+};
+
 class Session {
 public:
   virtual ~Session() = default;
@@ -47,6 +55,10 @@ public:
 
   /// Copies the cache of the first `tokens` positions of one slot to another.
   virtual void copyPrefix(int32_t from, int32_t to, int64_t tokens) = 0;
+
+  /// From now on adds the times of the launches of `entry` to `times`, which lives until it is replaced; null
+  /// (as at the beginning): takes none.
+  virtual void setLaunchTimes(EntryKind entry, LaunchTimes *times) = 0;
 
   virtual int64_t maxRows(EntryKind entry) const = 0;
   virtual int64_t maxSelected(EntryKind entry) const = 0;

@@ -4,6 +4,7 @@
 // consistent, so one of the two sees the other.
 #include "runtime/device/ThreadTeam.h"
 #include <algorithm>
+#include <chrono>
 #include <climits>
 #include <cstdio>
 #include <cstdlib>
@@ -20,8 +21,14 @@ namespace sinter::device {
 
 namespace {
 
-constexpr int pausesBeforeYield = 1000; // 20 to 50 microseconds
-constexpr int yieldsBeforeSleep = 200;  // about 0.1 ms when nobody else wants the core
+using Clock = std::chrono::steady_clock;
+
+// Longer than one thread waits for another within a step: who yields on a crowded machine is gone for
+// milliseconds, and who sleeps takes 50 microseconds to wake. With more threads than cores, though, the one
+// that is waited for may need this very core.
+constexpr std::chrono::microseconds spinTime{1000}, crowdedSpinTime{20};
+constexpr int pausesBetweenLooks = 64; // at the clock
+constexpr int yieldsBeforeSleep = 500; // about 0.25 ms when nobody else wants the core
 
 void futexWait(std::atomic<uint32_t> &word, uint32_t old) {
   syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, old, nullptr, nullptr, 0);
@@ -32,11 +39,20 @@ void futexWakeAll(std::atomic<uint32_t> &word) {
 
 } // namespace
 
-void Signal::waitWhile(uint32_t old) {
-  for (int i = 0; i < pausesBeforeYield; ++i) {
-    if (value.load(std::memory_order_acquire) != old)
-      return;
-    _mm_pause();
+void Signal::waitWhile(uint32_t old, bool crowded) {
+  const auto patience = crowded ? crowdedSpinTime : spinTime;
+  Clock::time_point begin;
+  for (bool looked = false;; looked = true) {
+    for (int i = 0; i < pausesBetweenLooks; ++i) {
+      if (value.load(std::memory_order_acquire) != old)
+        return;
+      _mm_pause();
+    }
+    const Clock::time_point now = Clock::now();
+    if (!looked)
+      begin = now;
+    else if (now - begin > patience)
+      break;
   }
   for (int i = 0; i < yieldsBeforeSleep; ++i) {
     if (value.load(std::memory_order_acquire) != old)
@@ -58,6 +74,8 @@ void Signal::set(uint32_t next) {
 Result<std::unique_ptr<ThreadTeam>> ThreadTeam::start(int threads) {
   std::unique_ptr<ThreadTeam> team(new ThreadTeam(threads));
   team->workers.reserve(size_t(threads) - 1);
+  cpu_set_t allowed;
+  team->crowded = sched_getaffinity(0, sizeof allowed, &allowed) == 0 && CPU_COUNT(&allowed) < threads;
   for (int i = 1; i < threads; ++i) {
     team->workers.push_back({team.get(), i, {}});
     const int error =
@@ -81,7 +99,7 @@ void *ThreadTeam::workerMain(void *argument) {
   Worker &worker = *static_cast<Worker *>(argument);
   ThreadTeam &team = *worker.team;
   for (uint32_t seen = 0;; ++seen) {
-    team.generation.waitWhile(seen);
+    team.generation.waitWhile(seen, team.crowded);
     if (!team.body)
       return nullptr;
     team.body(team.context, worker.index);
@@ -103,7 +121,7 @@ void ThreadTeam::barrier() {
     arrived.store(0, std::memory_order_relaxed);
     phase.set(now + 1);
   } else {
-    phase.waitWhile(now);
+    phase.waitWhile(now, crowded);
   }
 }
 

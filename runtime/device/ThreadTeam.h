@@ -18,9 +18,9 @@ class alignas(64) Signal {
 public:
   uint32_t read() const { return value.load(std::memory_order_acquire); }
 
-  /// Waits until the number is not `old`: spins some microseconds, yields up to a fraction of a millisecond,
-  /// then sleeps in the kernel.
-  void waitWhile(uint32_t old);
+  /// Waits until the number is not `old`: spins for a millisecond (`crowded`, more threads than cores: some
+  /// microseconds), yields for a fraction of another, then sleeps in the kernel.
+  void waitWhile(uint32_t old, bool crowded);
 
   /// Sets the number and wakes who sleeps.
   void set(uint32_t next);
@@ -57,6 +57,7 @@ private:
   static void *workerMain(void *worker);
 
   const int count;
+  bool crowded = false;        // more threads than cores
   std::vector<Worker> workers; // threads 1 to count - 1; never grows after start
   Body body = nullptr;         // null tells the workers to end
   void *context = nullptr;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // --bench: tokens a second of prefill and of generation, as llama-bench's rows, with the shares of what this
-// machine can do at best, measured between the tests.
+// machine can do at best, measured before and after each test. --launches: the time of each kernel.
 #include "runtime/generate/Commands.h"
+#include "runtime/generate/LaunchTable.h"
 #include "runtime/generate/Output.h"
 #include <algorithm>
 #include <chrono>
@@ -17,8 +18,10 @@ using Clock = std::chrono::steady_clock;
 struct Test {
   std::string name;
   int64_t tokens;
-  double bytes; ///< of weights read
-  double flops;
+  device::EntryKind kind;
+  int64_t steps = 0; ///< of the entry
+  double bytes = 0;  ///< of weights read
+  double flops = 0;
   std::vector<double> seconds;
 
   double mean() const {
@@ -99,38 +102,60 @@ Result<void> runBench(const Setting &setting) {
   if ((*session)->capacity() < longest)
     return fail("--bench: {} tokens do not fit into memory", longest);
   const sinter_program &program = *device::findProgram(setting.model, (*session)->cacheDtype());
+  device::Session &timed = **session;
   Engine engine(setting.model, std::move(*session));
 
   Output out(STDOUT_FILENO);
-  if (!options.json)
-    out.write(
-        "| model                          |          size |      params | backend    | threads |    test |   "
-        "         tok/s    | bandwidth |   peak |\n"
-        "| ------------------------------ | ------------: | ----------: | ---------- | ------: | ------: | "
-        "------------------: | --------: | -----: |\n");
+  const char *const header =
+      "| model                          |          size |      params | backend    | threads |    test |   "
+      "         tok/s    | bandwidth |   peak |\n"
+      "| ------------------------------ | ------------: | ----------: | ---------- | ------: | ------: | "
+      "------------------: | --------: | -----: |\n";
+  bool hasHeader = false;
   const std::atomic<bool> &interrupt = watchInterrupt();
-  const device::Limits limits = (*device)->measureLimits();
   const auto measure = [&](Test test, void (*run)(Engine &, const std::vector<int32_t> &)) {
     const std::vector<int32_t> tokens = someTokens(test.tokens, setting.model.vocabulary);
     run(engine, tokens); // warm
+    device::Limits limits = (*device)->measureLimits();
+    device::LaunchTimes times;
+    timed.setLaunchTimes(test.kind, options.benchLaunches ? &times : nullptr);
     for (int i = 0; i < options.benchRepetitions && !interrupt; ++i) {
       const auto begin = Clock::now();
       run(engine, tokens);
       test.seconds.push_back(std::chrono::duration<double>(Clock::now() - begin).count());
     }
-    if (!test.seconds.empty())
-      out.write(row(setting, **device, test, limits));
+    timed.setLaunchTimes(test.kind, nullptr);
+    if (test.seconds.empty())
+      return;
+    const device::Limits after =
+        (*device)->measureLimits(); // a shared machine changes: the better one counts
+    limits.readBytesPerSecond = std::max(limits.readBytesPerSecond, after.readBytesPerSecond);
+    limits.flopsPerSecond = std::max(limits.flopsPerSecond, after.flopsPerSecond);
+    if (!options.json && (options.benchLaunches || !hasHeader))
+      out.write(header);
+    hasHeader = true;
+    out.write(row(setting, **device, test, limits));
+    if (!options.benchLaunches)
+      return;
+    const int64_t runs = int64_t(test.seconds.size()), steps = runs * test.steps;
+    const bool isPrefill = test.kind == device::EntryKind::Prefill;
+    const std::vector<KernelTime> kernels = kernelTimes(isPrefill ? program.prefill : program.decode, times,
+                                                        steps, runs * test.tokens, isPrefill ? runs : steps);
+    out.write(launchTable(test.name, kernels, steps, limits, options.json));
   };
   if (options.benchPrompt > 0) {
-    Test test{fmt::format("pp{}", options.benchPrompt), options.benchPrompt, 0, 0, {}};
+    Test test{fmt::format("pp{}", options.benchPrompt), options.benchPrompt, device::EntryKind::Prefill};
     const sinter_entry &entry = program.prefill;
-    for (int64_t done = 0; done < test.tokens; done += entry.max_rows)
+    for (int64_t done = 0; done < test.tokens; done += entry.max_rows) {
       addCost(entry, 0, entry.head_begin, std::min(entry.max_rows, test.tokens - done), test);
+      ++test.steps;
+    }
     addCost(entry, entry.head_begin, entry.launch_count, 1, test);
     measure(std::move(test), runPrefill);
   }
   if (options.benchGenerate > 0) {
-    Test test{fmt::format("tg{}", options.benchGenerate), options.benchGenerate, 0, 0, {}};
+    Test test{fmt::format("tg{}", options.benchGenerate), options.benchGenerate, device::EntryKind::Decode};
+    test.steps = test.tokens;
     for (int64_t i = 0; i < test.tokens; ++i)
       addCost(program.decode, 0, program.decode.launch_count, 1, test);
     measure(std::move(test), runDecode);

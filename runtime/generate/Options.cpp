@@ -130,6 +130,7 @@ void addFlags(CLI::App &app, Options &o, Raw &raw, std::string &prompt, std::str
   app.add_flag("--bench", raw.bench, "speed of prefill (-p 512 tokens) and generation (-n 128)");
   flagWithValue(app, "--repetitions", o.benchRepetitions, "of each test of --bench (default 5)")
       ->check(between(1, 1000));
+  app.add_flag("--launches", o.benchLaunches, "with --bench: the time of each kernel too");
   app.add_flag("--info", raw.info, "what this program contains and what it runs on");
   app.add_flag("--version", raw.version, "versions");
 }
@@ -196,6 +197,8 @@ Result<void> finish(Options &o, const Raw &raw, const CLI::App &app) {
   }
   if (app.count("--kv-type"))
     o.kvType = raw.kvType == "f32" ? SINTER_F32 : raw.kvType == "f16" ? SINTER_F16 : SINTER_BF16;
+  if (o.benchLaunches && !bench)
+    return fail("--launches: expected together with --bench");
   if (app.count("--top-logprobs") && !o.json)
     return fail("--top-logprobs: expected together with --json");
   if (o.chat && (o.samples > 1 || o.promptTokens))

@@ -41,6 +41,7 @@ struct Options {
 
   int64_t benchPrompt = 512, benchGenerate = 128;
   int benchRepetitions = 5;
+  bool benchLaunches = false; ///< --launches
 };
 
 /// Parses the arguments. `defaults` are the model's sampling values. A usage error is an Error whose message

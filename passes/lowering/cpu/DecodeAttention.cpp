@@ -20,7 +20,9 @@ public:
   DecodeAttention(Frame &frame, kernel::AttentionOp op) : frame(frame), e(frame.e), shape(op) {
     partial = dyn_cast<kernel::PartialType>(op.getOutput().getType());
     kernel::ScheduleAttr schedule = op.getScheduleAttr();
-    blockKeys = partial ? partial.getKeys() : schedule && schedule.getKeyBlock() ? schedule.getKeyBlock() : 256;
+    blockKeys = partial                              ? partial.getKeys()
+                : schedule && schedule.getKeyBlock() ? schedule.getKeyBlock()
+                                                     : 256;
     lanes = e.target.lanes();
     vectors = panel / lanes;
     // Accumulators in registers, with room for the operands.
@@ -51,15 +53,16 @@ private:
   void emitBlock(Value from, Value to, int64_t first, int64_t count, bool isFirst);
   SmallVector<Value> scorePanels(Value token, int64_t panels, Value base, Value from, Value to, int64_t first,
                                  int64_t count, ValueRange maxima);
-  void accumulate(Value base, Value from, Value to, int64_t first, int64_t count, ArrayRef<Value> corrections);
+  void accumulate(Value base, Value from, Value to, int64_t first, int64_t count,
+                  ArrayRef<Value> corrections);
 
   Frame &frame;
   Emitter &e;
   AttentionShape shape;
   kernel::PartialType partial;
   int64_t blockKeys, lanes, vectors, budget, headsAtOnce;
-  Value query, scores, state;          // scratch: (group, key size), (group, scoreStride), accumulators
-  Value sums, maxima, totals;          // (group, value size), (group), (group): in scratch, or in the partial buffer
+  Value query, scores, state; // scratch: (group, key size), (group, scoreStride), accumulators
+  Value sums, maxima, totals; // (group, value size), (group), (group): in scratch, or in the partial buffer
   Value keys, values, position, group; // of the tile
 };
 
@@ -163,16 +166,19 @@ SmallVector<Value> DecodeAttention::scorePanels(Value token, int64_t panels, Val
     SmallVector<Value> next(carried);
     Value line = e.at(lines, e.mul(d, panel), shape.element), q = e.at(query, d, e.f32());
     for (int64_t u = 0; u < unroll; ++u) {
-      SmallVector<Value> k;
+      SmallVector<Value> x;
+      for (int64_t i = 0; i < count; ++i)
+        x.push_back(e.splat(e.load(e.f32(), e.at(q, (first + i) * size + u, e.f32())), lanes));
+      // One register of keys at a time: accumulators and queries take up the others.
       for (int64_t p = 0; p < panels; ++p)
-        for (int64_t v = 0; v < vectors; ++v)
-          k.push_back(e.loadWide(shape.element, lanes,
-                                 e.at(line, p * size * panel + u * panel + v * lanes, shape.element)));
-      for (int64_t i = 0; i < count; ++i) {
-        Value x = e.splat(e.load(e.f32(), e.at(q, (first + i) * size + u, e.f32())), lanes);
-        for (size_t v = 0; v < k.size(); ++v)
-          next[i * k.size() + v] = e.fma(x, k[v], next[i * k.size() + v]);
-      }
+        for (int64_t v = 0; v < vectors; ++v) {
+          Value k = e.loadWide(shape.element, lanes,
+                               e.at(line, p * size * panel + u * panel + v * lanes, shape.element));
+          for (int64_t i = 0; i < count; ++i) {
+            Value &sum = next[(i * panels + p) * vectors + v];
+            sum = e.fma(x[i], k, sum);
+          }
+        }
     }
     return next;
   });
@@ -181,7 +187,8 @@ SmallVector<Value> DecodeAttention::scorePanels(Value token, int64_t panels, Val
   for (int64_t v = 0; v < panels * vectors; ++v) {
     Value t = e.add(token, v * lanes);
     // t - from < to - from, both unsigned: one comparison for both ends.
-    Value steps = arith::AddIOp::create(e.b, e.loc, e.splat(e.toI32(e.sub(t, from)), lanes), e.iota(lanes, e.i32()));
+    Value steps =
+        arith::AddIOp::create(e.b, e.loc, e.splat(e.toI32(e.sub(t, from)), lanes), e.iota(lanes, e.i32()));
     Value visible = arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::ult, steps, reach);
     Value distance;
     if (shape.hasSlopes())
@@ -267,11 +274,13 @@ void emitCombine(Frame &frame, kernel::CombineOp op, Value row, Value destinatio
       sums = e.loop(first, end, 1, sums, [&](Value chunk, ValueRange carried) {
         Value maximum = maximumAt(chunk);
         Value factor = e.exp2Negative(e.subF(e.load(e.f32(), maximum), high));
-        SmallVector<Value> next{e.fma(factor, e.load(e.f32(), e.at(maximum, type.getHeads(), e.f32())), carried[0])};
+        SmallVector<Value> next{
+            e.fma(factor, e.load(e.f32(), e.at(maximum, type.getHeads(), e.f32())), carried[0])};
         Value line = e.at(chunkAt(chunk), e.mul(head, size), e.f32());
         for (auto [j, segment] : llvm::enumerate(some))
           next.push_back(e.fma(e.splat(factor, segment.n),
-                               e.loadWide(e.f32(), segment.n, e.at(line, segment.first, e.f32())), carried[1 + j]));
+                               e.loadWide(e.f32(), segment.n, e.at(line, segment.first, e.f32())),
+                               carried[1 + j]));
         return next;
       });
       Value inverse = e.divF(e.constantF(e.f32(), 1), sums[0]);

@@ -15,17 +15,17 @@ using namespace mlir;
 namespace sinter::cpu {
 namespace {
 
-constexpr int64_t maxRows = 16;  // at once; more rows read the weights again
-constexpr int64_t columns = 512; // of a chunk with several rows
+constexpr int64_t maxRows = 16;      // at once; more rows read the weights again
+constexpr int64_t columns = 512;     // of a chunk with several rows
+constexpr int64_t firstBytes = 2048; // of each stream, asked for before the left side is made ready
 
 class DecodeMatmul {
 public:
   DecodeMatmul(Matmul &m) : m(m), e(m.e), left(m, maxRows) {
     kernel::ScheduleAttr schedule = m.schedule();
-    // With 16 registers a second pair of quantised streams spills, and processors without AVX-512 fetch ahead
-    // well.
     bool wide = e.target.vnni(), isFloat = m.layouts[0].isFloat();
-    streams = m.scheduled(schedule ? schedule.getStreams() : 0, wide || isFloat ? 4 : 2);
+    streams = m.scheduled(schedule ? schedule.getStreams() : 0, 4);
+    // Processors without AVX-512 fetch ahead well themselves.
     prefetch = m.scheduled(schedule ? schedule.getPrefetch() : 0, wide ? 2048 : 0);
     tileRows = m.scheduled(schedule ? schedule.getTileRows() : 0, wide || isFloat ? 4 : 2);
     int64_t stride = m.accumulatorColumns(columns);
@@ -39,6 +39,7 @@ public:
     Value end = e.min(e.mul(m.frame.end, m.columnsPerTile), e.constant(m.outputs));
     Value rows = m.frame.domainRows(m.op.getDomain());
     LogicalResult result = success();
+    fetchFirst(begin, end);
     e.loop(e.constant(0), rows, maxRows, [&](Value first) {
       Value count = e.min(e.sub(rows, first), e.constant(maxRows));
       result = left.prepare(first, count);
@@ -56,6 +57,24 @@ public:
   }
 
 private:
+  /// Asks for the beginning of each stream, which then comes from memory while the left side is made ready.
+  void fetchFirst(Value begin, Value end) {
+    panelBegin = m.firstPanel(begin);
+    end = e.min(end, e.add(begin, singleColumns));
+    SmallVector<Value> addresses;
+    forEachFormat([&](ArrayRef<int64_t> together) {
+      int64_t parts = partsOf(together);
+      Value length = e.div(e.sub(m.panelEnd(end), panelBegin), parts);
+      for (int64_t weight : together)
+        for (int64_t part = 0; part < parts; ++part)
+          addresses.push_back(m.panel(weight, e.add(panelBegin, e.mul(length, part))));
+    });
+    e.loop(e.constant(0), e.constant(firstBytes), 64, [&](Value line) {
+      for (Value address : addresses)
+        e.prefetch(e.atByte(address, line));
+    });
+  }
+
   LogicalResult emitChunk(Value begin, Value end, Value first, Value count) {
     panelBegin = m.firstPanel(begin);
     Value panelEnd = m.panelEnd(end);
@@ -74,22 +93,28 @@ private:
     return emitEpilogues(m, accumulators, panelBegin, begin, end, first, count);
   }
 
-  void emitStreams(Value panelEnd, Value row) {
-    // Weights of one format share a loop.
+  /// Calls `body` with the weights of each format: they share a loop.
+  void forEachFormat(llvm::function_ref<void(ArrayRef<int64_t>)> body) {
     for (int64_t weight = 0; weight < weights(); ++weight) {
-      kernel::WeightFormat format = m.layouts[weight].format;
-      auto sameFormat = [&](int64_t other) { return m.layouts[other].format == format; };
       SmallVector<int64_t> together;
       for (int64_t other = 0; other < weights(); ++other)
-        if (sameFormat(other))
+        if (m.layouts[other].format == m.layouts[weight].format)
           together.push_back(other);
       if (together.front() == weight)
-        emitFormatStreams(together, panelEnd, row);
+        body(together);
     }
+  }
+  /// Streams of each of some weights that share a loop.
+  int64_t partsOf(ArrayRef<int64_t> together) const {
+    return std::max<int64_t>(1, streams / together.size());
+  }
+
+  void emitStreams(Value panelEnd, Value row) {
+    forEachFormat([&](ArrayRef<int64_t> together) { emitFormatStreams(together, panelEnd, row); });
   }
 
   void emitFormatStreams(ArrayRef<int64_t> together, Value panelEnd, Value row) {
-    int64_t parts = std::max<int64_t>(1, streams / together.size());
+    int64_t parts = partsOf(together);
     Value length = e.div(e.sub(panelEnd, panelBegin), parts);
     e.loop(e.constant(0), length, 1, [&](Value i) {
       SmallVector<int64_t> of;

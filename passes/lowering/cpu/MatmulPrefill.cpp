@@ -73,7 +73,9 @@ private:
     RegisterTile tile;
     bool wide = e.target.lanes() == 16;
     if (layout.isFloat())
-      tile = wide ? RegisterTile{12, 2} : RegisterTile{6, 1};
+      // 6 rows of bf16 want 17 of 16 registers: 12 sums, 4 weights, 1 of the left side.
+      tile =
+          wide ? RegisterTile{12, 2} : RegisterTile{layout.format == kernel::WeightFormat::BF16 ? 4 : 6, 1};
     else
       tile = wide ? RegisterTile{6, 2} : RegisterTile{layout.block.isSigned ? 4 : 3, 1};
     if (kernel::ScheduleAttr schedule = m.schedule()) {

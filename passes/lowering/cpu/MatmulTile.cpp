@@ -3,7 +3,7 @@
 #include "passes/lowering/cpu/MatmulTile.h"
 
 #include "passes/lowering/cpu/MatmulBlock.h"
-#include "passes/lowering/cpu/MatmulDot.h"
+#include "passes/lowering/cpu/MatmulTurns.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
@@ -98,8 +98,34 @@ SmallVector<Value> emitQuantized(Emitter &e, const kernel::WeightLayout &layout,
 
   int64_t columns = panels.size() * halves;
 
-  // Block `index` (of the row) of all panels: header and block are offsets in a panel. A quad goes through
-  // all panels before the next one: its activations are in registers only so long.
+  // A sub-block of all panels. A quad goes through all panels before the next one: its activations are in
+  // registers only so long.
+  auto unrolled = [&](SmallVector<PackedBlock> &packed, Value integers, int64_t sub,
+                      SmallVector<Value> &totals) {
+    for (int64_t first = 0; first < subQuads; first += dot.quads()) {
+      SmallVector<Value> running(rows * columns);
+      if (!dot.isNarrow())
+        running.swap(totals);
+      for (int64_t i = first; i < first + dot.quads(); ++i) {
+        // Both halves of the bytes of a word, then the next word.
+        int64_t quad = subBlocks == 1 && traits.lowBits == 4 ? i / 2 + i % 2 * 4 : sub * subQuads + i;
+        SmallVector<Value> activations;
+        for (int64_t row = 0; row < rows; ++row)
+          activations.push_back(dot.broadcast(e.atByte(integers, row * left.integers.stride + quad * 4)));
+        for (int64_t column = 0; column < columns; ++column) {
+          Value weights = packed[column / halves].quad(quad, column % halves);
+          for (int64_t row = 0; row < rows; ++row) {
+            Value &sum = running[row * columns + column];
+            sum = dot.add(sum, weights, activations[row]);
+          }
+        }
+      }
+      for (int64_t n = 0; n < rows * columns; ++n)
+        totals[n] = dot.finish(totals[n], running[n]);
+    }
+  };
+
+  // Block `index` (of the row) of all panels: header and block are offsets in a panel.
   auto block = [&](Value header, Value offset, Value index, SmallVector<Value> sums) {
     Value integers = e.atByte(left.integers.address, e.mul(index, kernel::weightBlock));
     Value scales = e.at(left.scales.address, index, e.f32());
@@ -109,40 +135,30 @@ SmallVector<Value> emitQuantized(Emitter &e, const kernel::WeightLayout &layout,
       packed.emplace_back(e, layout, e.atByte(panel, header), e.atByte(panel, offset));
       prefetchLines(e, e.atByte(panel, offset), layout.blockBytes(), prefetch);
     }
-    for (int64_t sub = 0; sub < subBlocks; ++sub) {
-      SmallVector<Value> totals(rows * columns); // (row, column)
-      for (int64_t row = 0; hasZero && row < rows; ++row) {
+    SmallVector<SmallVector<Value>> totals(subBlocks, SmallVector<Value>(rows * columns)); // (row, column)
+    for (int64_t sub = 0; hasZero && sub < subBlocks; ++sub)
+      for (int64_t row = 0; row < rows; ++row) {
         Value address = e.at(e.at(left.zeros.row(e, row), subIndex, e.i32()), sub, e.i32());
-        std::fill_n(totals.begin() + row * columns, columns, e.splat(e.load(e.i32(), address), lanes));
+        std::fill_n(totals[sub].begin() + row * columns, columns, e.splat(e.load(e.i32(), address), lanes));
       }
-      for (int64_t first = 0; first < subQuads; first += dot.quads()) {
-        SmallVector<Value> running(rows * columns);
-        if (!dot.isNarrow())
-          running.swap(totals);
-        for (int64_t i = first; i < first + dot.quads(); ++i) {
-          // Both halves of the bytes of a word, then the next word.
-          int64_t quad = subBlocks == 1 && traits.lowBits == 4 ? i / 2 + i % 2 * 4 : sub * subQuads + i;
-          SmallVector<Value> activations;
-          for (int64_t row = 0; row < rows; ++row)
-            activations.push_back(dot.broadcast(e.atByte(integers, row * left.integers.stride + quad * 4)));
-          for (int64_t column = 0; column < columns; ++column) {
-            Value weights = packed[column / halves].quad(quad, column % halves);
-            for (int64_t row = 0; row < rows; ++row) {
-              Value &sum = running[row * columns + column];
-              sum = dot.add(sum, weights, activations[row]);
-            }
-          }
-        }
-        for (int64_t n = 0; n < rows * columns; ++n)
-          totals[n] = dot.finish(totals[n], running[n]);
-      }
+    if (takesTurns(traits, e.target)) {
+      SmallVector<Value> blocks;
+      for (Value panel : panels)
+        blocks.push_back(e.atByte(panel, offset));
+      emitTurns(e, layout, blocks, integers, left.integers.stride, rows, totals.front());
+    } else {
+      for (int64_t sub = 0; sub < subBlocks; ++sub)
+        unrolled(packed, integers, sub, totals[sub]);
+    }
+    for (int64_t sub = 0; sub < subBlocks; ++sub) {
       for (int64_t column = 0; column < columns; ++column) {
         Value scale = packed[column / halves].scale(sub, column % halves);
         Value minimum = traits.minima ? packed[column / halves].minimum(sub, column % halves) : Value();
         for (int64_t row = 0; row < rows; ++row) {
           Value &sum = sums[(column / halves * rows + row) * halves + column % halves];
           Value leftScale = e.splat(e.load(e.f32(), e.atByte(scales, row * left.scales.stride)), lanes);
-          Value number = arith::SIToFPOp::create(e.b, e.loc, e.vec(lanes), totals[row * columns + column]);
+          Value number =
+              arith::SIToFPOp::create(e.b, e.loc, e.vec(lanes), totals[sub][row * columns + column]);
           sum = e.fma(number, e.mulF(scale, leftScale), sum);
           if (minimum) {
             Value leftSum =

@@ -329,6 +329,29 @@ TEST(CommandLineTest, BenchGivesOneLineATest) {
   EXPECT_EQ(lines(run({"--bench", "-p", "0", "-n", "4", "--json", "--repetitions", "1"}).out).size(), 1u);
 }
 
+TEST(CommandLineTest, BenchTellsTheTimeOfEachKernel) {
+  const Outcome outcome =
+      run({"--bench", "--launches", "-p", "32", "-n", "8", "--repetitions", "2", "--json", "-t", "2"});
+  const std::vector<Json> all = lines(outcome.out);
+  for (const char *test : {"pp32", "tg8"}) {
+    double share = 0, longest = INFINITY;
+    for (const Json &line : all) {
+      const JsonValue root = line.root();
+      if (*root.get<std::string>("test") != test || !root.has("kernel"))
+        continue;
+      for (const char *key : {"launches", "us_step", "wait_share", "bandwidth_share", "peak_share"})
+        EXPECT_GE(*root.get<double>(key), 0) << key;
+      EXPECT_LE(*root.get<double>("us_step"), longest) << "the longest comes first";
+      longest = *root.get<double>("us_step");
+      share += *root.get<double>("share");
+    }
+    EXPECT_NEAR(share, 1, 1e-9) << "the shares of the kernels of " << test;
+  }
+  const Outcome table = run({"--bench", "--launches", "-p", "0", "-n", "4", "--repetitions", "1"});
+  EXPECT_NE(table.out.find("us a step"), std::string::npos);
+  EXPECT_EQ(run({"--launches"}).code, 2);
+}
+
 TEST(CommandLineTest, InfoHelpAndVersionSucceed) {
   const Outcome info = run({"--info"});
   EXPECT_EQ(info.code, 0);
