@@ -32,7 +32,7 @@ class Tests:
     def path(self, name):
         return str(self.folder / name)
 
-    def run(self, *arguments, program=None, stdin=b"", limits=(), user=None, streams=(0, 1, 2), timeout=120, env=None,
+    def run(self, *arguments, program=None, stdin=b"", limits=(), user=None, streams=(0, 1, 2), timeout=600, env=None,
             stdout=subprocess.PIPE):
         """`limits`: (resource, bytes); `streams`: the standard descriptors that are open."""
         def prepare():
