@@ -2,10 +2,13 @@
 // Linking in-process with lld, and the segment of weights.
 //
 // The weights never pass through the linker: it links the code with the absolute symbol `sinter_weights`, then
-// the ELF file gets the image appended at a 2 MiB boundary, and its PT_NOTE program header (which a static
-// executable does not need) becomes a read-only PT_LOAD at that address. So the cost of linking does not depend
-// on the model's size, and sizes beyond 2 or 4 GiB need no large code model.
+// the ELF file gets the image appended, and its PT_NOTE program header (which a static executable does not need)
+// becomes a read-only PT_LOAD at that address. So the cost of linking does not depend on the model's size, and sizes
+// beyond 2 or 4 GiB need no large code model.
 #include "compiler/Executable.h"
+
+#include "runtime/files/AtomicFile.h"
+#include "runtime/files/SparseFile.h"
 
 #include "lld/Common/Driver.h"
 #include "llvm/ADT/ScopeExit.h"
@@ -14,27 +17,21 @@
 #include "llvm/Support/Path.h"
 #include "llvm/Support/raw_ostream.h"
 
-#include <cerrno>
-#include <cstring>
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 LLD_HAS_DRIVER(elf)
 
 namespace sinter {
 namespace {
 
-constexpr uint64_t kSegmentAlignment = 2 << 20; // a huge page
+/// Where an executable maps its weights: behind any code. The place in the file and the address are equal modulo a huge
+/// page, so that the kernel may map the page cache's huge pages.
+constexpr uint64_t weightsAddress = 0x40000000, hugePage = 2 << 20, page = 4096;
 
-std::string errorText() { return std::strerror(errno); }
-
-Result<> runLinker(const LinkTree &tree, llvm::ArrayRef<std::string> objects, const std::string &output) {
+Result<> runLinker(const LinkTree &tree, llvm::ArrayRef<std::string> objects, uint64_t address,
+                   const std::string &output) {
   auto inTree = [&](const char *name) { return tree.folder + "/" + name; };
-  std::vector<std::string> arguments = {"ld.lld", "-m", "elf_x86_64", "-static", "--gc-sections", "--build-id=none",
+  std::vector<std::string> arguments = {"ld.lld", "-m", "elf_x86_64", "-static", "--gc-sections", "--icf=all", "-O2", "--build-id=none",
                                         "-z", "norelro", "-z", "stack-size=8388608", "-s",
-                                        "--defsym=sinter_weights=" + std::to_string(kWeightsAddress), "-o", output,
+                                        "--defsym=sinter_weights=" + std::to_string(address), "-o", output,
                                         inTree("crt1.o"), inTree("crti.o"), inTree("crtbeginT.o")};
   arguments.insert(arguments.end(), objects.begin(), objects.end());
   arguments.push_back("--start-group");
@@ -54,53 +51,42 @@ Result<> runLinker(const LinkTree &tree, llvm::ArrayRef<std::string> objects, co
   return {};
 }
 
-/// Turns the PT_NOTE header of the ELF file `descriptor` into the segment of weights and grows the file;
-/// gives the offset of the image.
-Result<uint64_t> addSegment(int descriptor, uint64_t size, const std::string &path) {
+uint64_t addressFor(uint64_t offset) { return weightsAddress + offset % hugePage; }
+
+/// Turns the PT_NOTE header of the ELF file into the segment of weights.
+Result<> addSegment(const SparseFile &file, uint64_t offset, uint64_t size, const std::string &path) {
   llvm::ELF::Elf64_Ehdr header;
-  if (pread(descriptor, &header, sizeof header, 0) != sizeof header)
-    return fail("{}: expected an ELF header, found {}", path, errorText());
-  struct stat info;
-  if (fstat(descriptor, &info))
-    return fail("{}: {}", path, errorText());
-  uint64_t offset = (info.st_size + kSegmentAlignment - 1) / kSegmentAlignment * kSegmentAlignment;
+  if (Result<> read = file.readAt(0, std::as_writable_bytes(std::span(&header, 1))); !read)
+    return read;
   for (unsigned index = 0; index < header.e_phnum; ++index) {
     llvm::ELF::Elf64_Phdr segment;
     uint64_t place = header.e_phoff + index * sizeof segment;
-    if (pread(descriptor, &segment, sizeof segment, place) != sizeof segment)
-      return fail("{}: expected program header {}, found {}", path, index, errorText());
+    if (Result<> read = file.readAt(place, std::as_writable_bytes(std::span(&segment, 1))); !read)
+      return read;
+    if (segment.p_type == llvm::ELF::PT_LOAD && segment.p_vaddr + segment.p_memsz > weightsAddress)
+      return fail("{}: expected code and tables that end before address {:#x}, found {:#x}", path,
+                  weightsAddress, segment.p_vaddr + segment.p_memsz);
     if (segment.p_type != llvm::ELF::PT_NOTE)
       continue;
     segment.p_type = llvm::ELF::PT_LOAD;
     segment.p_flags = llvm::ELF::PF_R;
     segment.p_offset = offset;
-    segment.p_vaddr = segment.p_paddr = kWeightsAddress;
+    segment.p_vaddr = segment.p_paddr = addressFor(offset);
     segment.p_filesz = segment.p_memsz = size;
-    segment.p_align = 4096;
-    if (pwrite(descriptor, &segment, sizeof segment, place) != sizeof segment)
-      return fail("{}: writing a program header: {}", path, errorText());
-    // Real blocks now, so that a full disk is an error here and not a signal while the image is written.
-    if (int code = posix_fallocate(descriptor, offset, size))
-      return fail("{}: {} bytes for the weights: {}", path, size, std::strerror(code));
-    return offset;
+    segment.p_align = page;
+    return file.writeAt(place, std::as_bytes(std::span(&segment, 1)));
   }
   return fail("{}: expected a PT_NOTE program header to turn into the segment of weights, found none", path);
 }
 
-Result<> appendWeights(const std::string &path, const WeightImage &weights) {
-  int descriptor = open(path.c_str(), O_RDWR | O_CLOEXEC);
-  if (descriptor < 0)
-    return fail("{}: {}", path, errorText());
-  auto closer = llvm::make_scope_exit([&] { close(descriptor); });
-  Result<uint64_t> offset = addSegment(descriptor, weights.size, path);
-  if (!offset)
-    return tl::unexpected(offset.error());
-  void *address = mmap(nullptr, weights.size, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, *offset);
-  if (address == MAP_FAILED)
-    return fail("{}: mapping {} bytes for the weights: {}", path, weights.size, errorText());
-  Result<> written = weights.write({static_cast<uint8_t *>(address), weights.size});
-  munmap(address, weights.size);
-  return written;
+Result<> appendWeights(const SparseFile &file, uint64_t offset, const WeightImage &weights, const std::string &path) {
+  if (weights.size == 0)
+    return {};
+  if (Result<> resized = file.resize(offset + weights.size); !resized)
+    return resized;
+  if (Result<> added = addSegment(file, offset, weights.size, path); !added)
+    return added;
+  return weights.write([&](uint64_t at, std::span<const std::byte> bytes) { return file.writeAt(offset + at, bytes); });
 }
 
 } // namespace
@@ -117,17 +103,28 @@ Result<LinkTree> LinkTree::find(const char *argv0) {
 
 Result<> linkExecutable(const LinkTree &tree, llvm::ArrayRef<std::string> objects, const WeightImage &weights,
                         std::string output) { // a copy: lld resets the flags of this process
-  std::string temporary = output + ".partial-" + std::to_string(getpid());
-  auto cleaner = llvm::make_scope_exit([&] { unlink(temporary.c_str()); });
-  if (Result<> linked = runLinker(tree, objects, temporary); !linked)
-    return linked;
-  if (weights.size)
-    if (Result<> appended = appendWeights(temporary, weights); !appended)
+  Result<AtomicFile> file = AtomicFile::create(output, 0777);
+  if (!file)
+    return tl::unexpected(file.error());
+  if (file->temporaryPath() == file->target())
+    return fail("{}: expected the path of a file for the executable, found a device or a pipe", output);
+  // The address follows from the size of the code, which does not depend on it: linked again when the guess was wrong.
+  for (uint64_t guess = 0;;) {
+    if (Result<> linked = runLinker(tree, objects, addressFor(guess), file->temporaryPath()); !linked)
+      return linked;
+    Result<SparseFile> linked = SparseFile::open(file->temporaryPath(), output);
+    Result<uint64_t> size = linked ? linked->size() : tl::unexpected(linked.error());
+    if (!size)
+      return tl::unexpected(size.error());
+    uint64_t offset = (*size + page - 1) / page * page;
+    if (weights.size && addressFor(guess) != addressFor(offset)) {
+      guess = offset;
+      continue;
+    }
+    if (Result<> appended = appendWeights(*linked, offset, weights, output); !appended)
       return appended;
-  if (chmod(temporary.c_str(), 0755) || rename(temporary.c_str(), output.c_str()))
-    return fail("{}: {}", output, errorText());
-  cleaner.release();
-  return {};
+    return file->commit();
+  }
 }
 
 } // namespace sinter

@@ -9,7 +9,9 @@
 #include "llvm/ADT/ArrayRef.h"
 
 #include <cstdint>
+#include <cstddef>
 #include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -24,17 +26,18 @@ struct LinkTree {
   static Result<LinkTree> find(const char *argv0);
 };
 
-/// The bytes that follow the code in the file. `write` fills a span of exactly `size` bytes; it may use threads.
+/// Bytes of an image at their offset in it; may be called by several threads at once.
+using ImageSink = std::function<Result<>(uint64_t offset, std::span<const std::byte> bytes)>;
+
+/// The bytes that follow the code in the file. `write` gives all that are not zero to the sink.
 struct WeightImage {
   uint64_t size = 0;
-  std::function<Result<>(llvm::MutableArrayRef<uint8_t>)> write;
+  std::function<Result<>(const ImageSink &)> write;
 };
 
-/// Address at which an executable maps its weights; the symbol `sinter_weights` in generated objects.
-inline constexpr uint64_t kWeightsAddress = 0x40000000;
-
-/// Links `objects` (paths) with the runtime to `output`, mode 0755. The weights become the file's last segment,
-/// page aligned, so that the kernel maps them from the page cache at start. The file appears whole or not at all.
+/// Links `objects` (paths) with the runtime to `output`, mode 0777 less the umask. The weights become the file's last
+/// segment, page aligned, so that the kernel maps them from the page cache at start; zeros in them are holes of the
+/// file. The file appears whole or not at all.
 Result<> linkExecutable(const LinkTree &tree, llvm::ArrayRef<std::string> objects, const WeightImage &weights,
                         std::string output);
 

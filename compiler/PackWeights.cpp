@@ -138,6 +138,8 @@ void packQuantized(const WeightLayout &layout, std::span<const std::byte *const>
   }
 }
 
+} // namespace
+
 void packPanel(const WeightLayout &layout, std::span<const std::byte *const> rows, std::byte *out) {
   // Rows and columns that the weight lacks stay zero.
   if (static_cast<int64_t>(rows.size()) < panelRows || layout.paddedColumns() != layout.columns)
@@ -153,8 +155,6 @@ void packPanel(const WeightLayout &layout, std::span<const std::byte *const> row
     return packQuantized(layout, rows, out);
   }
 }
-
-} // namespace
 
 void packPanels(const WeightLayout &layout, std::span<const std::byte *const> rows, int64_t first,
                 int64_t count, std::byte *out) {

@@ -4,6 +4,7 @@
 
 #include "passes/Passes.h"
 
+#include "mlir/IR/BuiltinOps.h"
 #include "mlir/Transforms/Passes.h"
 #include "llvm/ADT/StringSwitch.h"
 
@@ -16,12 +17,15 @@ class Pipeline {
 public:
   Pipeline(OpPassManager &passes, const PipelineOptions &options) : passes(passes), options(options) {}
 
+  std::vector<std::string> flags; // of all passes, those too that are left out
+
   /// On the module, or on each operation of type OpT in it.
   void add(std::unique_ptr<Pass> pass) { addTo(passes, std::move(pass)); }
   template <typename OpT> void addOn(std::unique_ptr<Pass> pass) { addTo(passes.nest<OpT>(), std::move(pass)); }
 
 private:
   void addTo(OpPassManager &manager, std::unique_ptr<Pass> pass) {
+    flags.push_back(pass->getArgument().str());
     if (!llvm::is_contained(options.skip, pass->getArgument()))
       manager.addPass(std::move(pass));
   }
@@ -66,8 +70,7 @@ std::optional<Stage> stageByName(llvm::StringRef name) {
       .Default(std::nullopt);
 }
 
-void addStage(OpPassManager &passes, Stage stage, const PipelineOptions &options) {
-  Pipeline pipeline(passes, options);
+static void addPasses(Pipeline &pipeline, Stage stage, const PipelineOptions &options) {
   switch (stage) {
   case Stage::Fuse:
     addFuse(pipeline);
@@ -90,6 +93,20 @@ void addStage(OpPassManager &passes, Stage stage, const PipelineOptions &options
   default:
     break;
   }
+}
+
+void addStage(OpPassManager &passes, Stage stage, const PipelineOptions &options) {
+  Pipeline pipeline(passes, options);
+  addPasses(pipeline, stage, options);
+}
+
+bool isPipelinePass(llvm::StringRef flag) {
+  OpPassManager passes(ModuleOp::getOperationName());
+  PipelineOptions options;
+  Pipeline pipeline(passes, options);
+  for (Stage stage : {Stage::Fuse, Stage::Kernels, Stage::Memory})
+    addPasses(pipeline, stage, options);
+  return llvm::is_contained(pipeline.flags, flag);
 }
 
 } // namespace sinter

@@ -25,6 +25,9 @@ struct PipelineOptions {
   int64_t prefillRows = 512, decodeRows = 16;
 };
 
+/// Whether a pass of the pipeline has this flag.
+bool isPipelinePass(llvm::StringRef flag);
+
 /// Adds the passes that lead from the stage before to `stage` (Fuse, Kernels or Memory).
 void addStage(mlir::OpPassManager &passes, Stage stage, const PipelineOptions &options);
 

@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 // Placing and writing packed weights.
 //
-// A parameter's rows are pointers into the mapped model file wherever its format is kept, so packing reads the file
-// once and writes the image once; only converted and transposed tensors pass through a buffer of their own.
+// The unit of work is some panels of one buffer: their rows are found in the mapped model file, converted where they
+// must be, packed into memory of the thread and given away. So memory does not grow with the model, and threads share
+// even a model that is one matrix.
 #include "compiler/WeightImage.h"
 
 #include "compiler/PackWeights.h"
 #include "dialects/kernel/Kernel.h"
 #include "dialects/lm/LmDialect.h"
+#include "frontend/RowReader.h"
 
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/xxhash.h"
 
 #include <algorithm>
 #include <atomic>
-#include <cmath>
 #include <cstring>
-#include <memory>
 #include <mutex>
 #include <thread>
 
@@ -57,153 +57,183 @@ const BlockFormat &formatOf(kernel::WeightFormat format) {
   llvm_unreachable("unknown weight format");
 }
 
-/// Rows of a parameter in one format; `storage` holds those that are not in the model file as they are.
-struct ParameterRows {
-  std::vector<const std::byte *> rows;
-  std::vector<int64_t> widths; // of vectors stacked into one, which differ
-  std::vector<std::unique_ptr<std::byte[]>> storage;
-};
-
-/// The file's row that is row `index` of the graph, see lm.source.
+/// The file's row that is row `index` of a matrix of `rows`, before its first row is added: see lm.source.
 int64_t fileRow(lm::SourceAttr source, int64_t index, int64_t rows) {
   switch (source.getOrder()) {
   case lm::RowOrder::plain:
     break;
   case lm::RowOrder::interleaved_halves: {
     int64_t size = rows / source.getHeads(), head = index / size, inHead = index % size;
-    index = head * size + (inHead < size / 2 ? 2 * inHead : 2 * (inHead - size / 2) + 1);
-    break;
+    return head * size + (inHead < size / 2 ? 2 * inHead : 2 * (inHead - size / 2) + 1);
   }
   case lm::RowOrder::qkv_by_head: {
     int64_t size = rows / 3 / source.getHeads(), part = index / (rows / 3), within = index % (rows / 3);
-    index = (within / size * 3 + part) * size + within % size;
-    break;
+    return (within / size * 3 + part) * size + within % size;
   }
   }
-  return source.getFirstRow() + index;
+  return index;
 }
+
+/// Rows that follow one another in a buffer and in one matrix of the model file. A vector is one row.
+struct Run {
+  const Weight *weight;         // null: `value`
+  llvm::ArrayRef<float> value;  // a constant of the graph
+  lm::SourceAttr source;
+  int64_t rows, width;          // width: numbers of a row
+  int64_t base, fileRows;       // where the matrix begins in the tensor, and its rows there
+  bool isVector;
+};
+
+/// A buffer of weights with its place.
+struct Item {
+  std::optional<kernel::WeightLayout> layout; // none: a table of f32
+  uint64_t offset;
+  std::vector<Run> runs;
+};
+
+/// Panels of an item; of a table, all of it.
+struct Unit {
+  const Item *item;
+  int64_t first = 0, count = 0;
+};
 
 class ImageWriter {
 public:
-  ImageWriter(ModuleOp module, const TensorLookup &tensors) : symbols(module), tensors(tensors) {}
+  ImageWriter(ModuleOp module, const WeightSource &weights) : symbols(module), weights(weights) {}
 
-  /// The rows of `parameter`, each `width` numbers, in `format`.
-  Result<> collect(lm::ParameterOp parameter, const BlockFormat &format, ParameterRows &out) const;
+  Result<> addItem(StringRef parameter, Type type, uint64_t offset);
+  /// What the items are cut into, in order of the image.
+  std::vector<Unit> units() const;
+
+  /// Collects the bytes of a unit in `out` and says where they belong.
+  static Result<uint64_t> pack(const Unit &unit, std::vector<std::byte> &out);
 
 private:
-  Result<> collectSource(lm::ParameterOp parameter, StringRef tensorName, int64_t rows, int64_t width,
-                         const BlockFormat &format, ParameterRows &out) const;
+  Result<> collect(lm::ParameterOp parameter, std::vector<Run> &runs) const;
 
   SymbolTable symbols;
-  const TensorLookup &tensors;
+  const WeightSource &weights;
+  std::vector<Item> items;
 };
 
-Result<> checkFinite(std::span<const float> values, StringRef tensor, int64_t row) {
-  for (size_t i = 0; i < values.size(); ++i)
-    if (!std::isfinite(values[i]))
-      return fail("tensor {}: expected finite numbers, found {} at row {}, column {}", tensor.str(), values[i], row, i);
-  return {};
-}
-
-Result<> ImageWriter::collectSource(lm::ParameterOp parameter, StringRef tensorName, int64_t rows, int64_t width,
-                                    const BlockFormat &format, ParameterRows &out) const {
-  Result<StoredTensor> tensor = tensors(tensorName);
-  if (!tensor)
-    return tl::unexpected(tensor.error());
-  lm::SourceAttr source = *parameter.getSource();
-  const BlockFormat &stored = *tensor->format;
-  if (source.getTransposed()) {
-    // (in, out) in the file: a column of it is a row here.
-    int64_t columns = tensor->shape.back();
-    std::vector<float> all(width * columns);
-    stored.dequantize(tensor->bytes, all.data());
-    std::vector<float> line(width);
-    for (int64_t row = 0; row < rows; ++row) {
-      int64_t column = fileRow(source, row, rows);
-      for (int64_t i = 0; i < width; ++i)
-        line[i] = all[i * columns + column];
-      if (Result<> finite = checkFinite(line, tensorName, row); !finite)
-        return finite;
-      out.storage.push_back(std::make_unique<std::byte[]>(width / format.blockLength * format.blockBytes));
-      format.quantize(line, out.storage.back().get());
-      out.rows.push_back(out.storage.back().get());
-    }
-    return {};
-  }
-  if (cast<RankedTensorType>(parameter.getType()).getRank() == 1 &&
-      (source.getOrder() != lm::RowOrder::plain || source.getFirstRow())) {
-    // A vector: what is a row of a matrix is a number here.
-    std::vector<float> all(tensor->shape.back()), line(width);
-    stored.dequantize(tensor->bytes, all.data());
-    for (int64_t i = 0; i < width; ++i)
-      line[i] = all[fileRow(source, i, width)];
-    if (Result<> finite = checkFinite(line, tensorName, 0); !finite)
-      return finite;
-    out.storage.push_back(std::make_unique<std::byte[]>(width / format.blockLength * format.blockBytes));
-    format.quantize(line, out.storage.back().get());
-    out.rows.push_back(out.storage.back().get());
-    return {};
-  }
-  int64_t storedBytes = width / stored.blockLength * stored.blockBytes;
-  int64_t bytes = width / format.blockLength * format.blockBytes;
-  std::vector<float> line(width);
-  std::byte *converted = nullptr;
-  if (&stored != &format) {
-    out.storage.push_back(std::make_unique<std::byte[]>(rows * bytes));
-    converted = out.storage.back().get();
-  }
-  for (int64_t row = 0; row < rows; ++row) {
-    std::span<const std::byte> here = tensor->bytes.subspan(fileRow(source, row, rows) * storedBytes, storedBytes);
-    if (!converted) {
-      out.rows.push_back(here.data());
-      continue;
-    }
-    stored.dequantize(here, line.data());
-    if (Result<> finite = checkFinite(line, tensorName, row); !finite)
-      return finite;
-    format.quantize(line, converted + row * bytes);
-    out.rows.push_back(converted + row * bytes);
-  }
-  return {};
-}
-
-Result<> ImageWriter::collect(lm::ParameterOp parameter, const BlockFormat &format, ParameterRows &out) const {
+Result<> ImageWriter::collect(lm::ParameterOp parameter, std::vector<Run> &runs) const {
   if (parameter.getParts()) {
     for (auto part : parameter.getParts()->getAsRange<FlatSymbolRefAttr>())
-      if (Result<> done = collect(symbols.lookup<lm::ParameterOp>(part.getValue()), format, out); !done)
+      if (Result<> done = collect(symbols.lookup<lm::ParameterOp>(part.getValue()), runs); !done)
         return done;
     return {};
   }
-  if (parameter.getValue()) {
+  if (parameter.getValue()) { // attributes live as long as the context
     llvm::ArrayRef<float> value = *parameter.getValue();
-    out.rows.push_back(reinterpret_cast<const std::byte *>(value.data()));
-    out.widths.push_back(value.size()); // attributes live as long as the context
+    runs.push_back({nullptr, value, {}, 1, static_cast<int64_t>(value.size()), 0, 1, true});
     return {};
   }
-  auto type = cast<RankedTensorType>(parameter.getType());
-  int64_t width = type.getShape().back(), rows = type.getNumElements() / width;
   if (!parameter.getSource())
     return fail("parameter {}: expected a tensor of the model file as its source, found none",
                 parameter.getSymName().str());
-  llvm::ArrayRef<StringAttr> names = parameter.getSource()->getTensors();
-  int64_t count = names.size();
-  // Vectors stack into a longer vector, matrices into one with more rows.
-  (type.getRank() == 1 ? width : rows) /= count;
-  if (type.getRank() == 1)
-    rows = 1;
-  for (StringAttr name : names)
-    if (Result<> done = collectSource(parameter, name.getValue(), rows, width, format, out); !done)
-      return done;
-  out.widths.resize(out.rows.size(), width);
+  lm::SourceAttr source = *parameter.getSource();
+  auto type = cast<RankedTensorType>(parameter.getType());
+  bool isVector = type.getRank() == 1;
+  int64_t tensors = source.getTensors().size();
+  // Each tensor is a matrix (a vector), or one tensor is a stack of them.
+  int64_t matrices = type.getRank() == 3 ? type.getDimSize(0) : isVector ? tensors : 1;
+  int64_t width = isVector ? type.getDimSize(0) / matrices : type.getShape().back();
+  int64_t rows = isVector ? 1 : type.getNumElements() / width / matrices;
+  for (int64_t i = 0; i < matrices; ++i) {
+    StringRef name = source.getTensors()[tensors == 1 ? 0 : i].getValue();
+    const Weight *weight = weights.find(std::string_view(name));
+    if (!weight)
+      return fail("expected tensor '{}' in the model, found none", name.str());
+    int64_t numbers = weight->rowCount() * weight->rowLength() / (tensors == 1 ? matrices : 1);
+    runs.push_back({weight, {}, source, rows, width, tensors == 1 ? i * numbers : 0, numbers / (isVector ? 1 : width),
+                    isVector});
+  }
   return {};
 }
 
-/// A buffer of weights with its place, once.
-struct Item {
-  lm::ParameterOp parameter;
-  Type type;
-  uint64_t offset;
-};
+/// Reads row `row` of `run`.
+Result<const std::byte *> readRow(RowReader &reader, const Run &run, int64_t row, int64_t slot) {
+  if (!run.weight)
+    return reinterpret_cast<const std::byte *>(run.value.data());
+  int64_t firstRow = run.source.getFirstRow();
+  if (run.isVector && run.source.getOrder() == lm::RowOrder::plain)
+    return reader.read(*run.weight, run.base + firstRow, slot);
+  std::vector<int64_t> positions;
+  if (run.isVector) { // what is a row of a matrix is a number of its bias
+    for (int64_t i = 0; i < run.width; ++i)
+      positions.push_back(run.base + firstRow + fileRow(run.source, i, run.width));
+    return reader.gather(*run.weight, positions, slot);
+  }
+  int64_t there = firstRow + fileRow(run.source, row, run.rows);
+  if (!run.source.getTransposed())
+    return reader.read(*run.weight, run.base + there * run.width, slot);
+  for (int64_t i = 0; i < run.width; ++i) // (in, out) in the file
+    positions.push_back(run.base + i * run.fileRows + there);
+  return reader.gather(*run.weight, positions, slot);
+}
+
+Result<> ImageWriter::addItem(StringRef parameter, Type type, uint64_t offset) {
+  Item item{{}, offset, {}};
+  if (auto weight = dyn_cast<kernel::WeightType>(type))
+    item.layout.emplace(weight);
+  Result<> collected = collect(symbols.lookup<lm::ParameterOp>(parameter), item.runs);
+  items.push_back(std::move(item));
+  return collected;
+}
+
+std::vector<Unit> ImageWriter::units() const {
+  constexpr int64_t unitBytes = 1 << 20;
+  std::vector<Unit> units;
+  for (const Item &item : items) {
+    if (!item.layout) {
+      units.push_back({&item});
+      continue;
+    }
+    int64_t panels = item.layout->panels();
+    int64_t most = std::max<int64_t>(1, unitBytes / item.layout->panelBytes());
+    for (int64_t first = 0; first < panels; first += most)
+      units.push_back({&item, first, std::min(most, panels - first)});
+  }
+  llvm::stable_sort(units, [](const Unit &a, const Unit &b) { return a.item->offset < b.item->offset; });
+  return units;
+}
+
+Result<uint64_t> ImageWriter::pack(const Unit &unit, std::vector<std::byte> &out) {
+  const Item &item = *unit.item;
+  if (!item.layout) {
+    out.clear();
+    for (const Run &run : item.runs) {
+      RowReader reader(f32Format, run.width, 1);
+      for (int64_t row = 0; row < run.rows; ++row) {
+        Result<const std::byte *> bytes = readRow(reader, run, row, 0);
+        if (!bytes)
+          return tl::unexpected(bytes.error());
+        out.insert(out.end(), *bytes, *bytes + reader.rowBytes());
+      }
+    }
+    return item.offset;
+  }
+  const kernel::WeightLayout &layout = *item.layout;
+  RowReader reader(formatOf(layout.format), layout.columns, kernel::panelRows);
+  out.resize(unit.count * layout.panelBytes());
+  const Run *run = item.runs.data();
+  int64_t before = 0; // rows of the runs before `run`
+  for (int64_t panel = 0; panel < unit.count; ++panel) {
+    const std::byte *rows[kernel::panelRows];
+    int64_t first = (unit.first + panel) * kernel::panelRows;
+    int64_t count = std::min(kernel::panelRows, layout.rows - first);
+    for (int64_t i = 0; i < count; ++i) {
+      while (first + i >= before + run->rows)
+        before += run++->rows;
+      Result<const std::byte *> row = readRow(reader, *run, first + i - before, i);
+      if (!row)
+        return tl::unexpected(row.error());
+      rows[i] = *row;
+    }
+    packPanel(layout, {rows, static_cast<size_t>(count)}, out.data() + panel * layout.panelBytes());
+  }
+  return item.offset + unit.first * layout.panelBytes();
+}
 
 } // namespace
 
@@ -232,50 +262,40 @@ WeightPlacement placeWeights(ModuleOp module) {
   return placement;
 }
 
-Result<> writeWeights(ModuleOp module, const WeightPlacement &placement, const TensorLookup &tensors,
-                      std::span<std::byte> image, unsigned threads) {
-  SymbolTable symbols(module);
-  std::vector<Item> items;
+Result<> writeWeights(ModuleOp module, const WeightPlacement &placement, const WeightSource &weights,
+                      const ImageSink &sink, unsigned threads) {
+  ImageWriter writer(module, weights);
   for (auto &[key, offset] : placement.offsets)
-    items.push_back({symbols.lookup<lm::ParameterOp>(key.first), Type::getFromOpaquePointer(key.second), offset});
-  // The largest first, so that threads end together.
-  llvm::stable_sort(items, [](const Item &a, const Item &b) { return bytesOf(a.type) > bytesOf(b.type); });
+    if (Result<> added = writer.addItem(key.first, Type::getFromOpaquePointer(key.second), offset); !added)
+      return added;
+  std::vector<Unit> units = writer.units();
 
-  ImageWriter writer(module, tensors);
   std::atomic<size_t> next = 0;
   std::mutex mutex;
-  Result<> outcome;
+  size_t firstFailed = units.size();
+  Error error;
   auto work = [&] {
-    for (size_t number; (number = next++) < items.size();) {
-      const Item &item = items[number];
-      ParameterRows rows;
-      auto weight = dyn_cast<kernel::WeightType>(item.type);
-      Result<> done = writer.collect(item.parameter, weight ? formatOf(weight.getFormat()) : f32Format, rows);
-      if (!done) {
-        std::lock_guard lock(mutex);
-        if (outcome)
-          outcome = done;
-        return;
-      }
-      if (weight) {
-        kernel::WeightLayout layout(weight);
-        packWeight(layout, rows.rows, image.subspan(item.offset, layout.bytes()), 1);
+    std::vector<std::byte> bytes;
+    for (size_t number; (number = next++) < units.size();) {
+      Result<uint64_t> offset = ImageWriter::pack(units[number], bytes);
+      Result<> done = offset ? sink(*offset, bytes) : tl::unexpected(offset.error());
+      if (done)
         continue;
+      std::lock_guard lock(mutex);
+      if (number < firstFailed) {
+        firstFailed = number;
+        error = done.error();
       }
-      std::byte *out = image.data() + item.offset;
-      for (auto [row, width] : llvm::zip_equal(rows.rows, rows.widths)) {
-        std::memcpy(out, row, width * sizeof(float));
-        out += width * sizeof(float);
-      }
+      next = units.size(); // units before this one are taken already: the first error is still found
     }
   };
-  std::vector<std::thread> team;
-  for (unsigned i = 1; i < threads; ++i)
-    team.emplace_back(work);
-  work();
-  for (std::thread &thread : team)
-    thread.join();
-  return outcome;
+  {
+    std::vector<std::jthread> team;
+    for (unsigned i = 1; i < threads; ++i)
+      team.emplace_back(work);
+    work();
+  }
+  return firstFailed < units.size() ? Result<>(tl::unexpected(error)) : Result<>();
 }
 
 } // namespace sinter

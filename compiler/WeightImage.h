@@ -3,33 +3,21 @@
 #ifndef SINTER_COMPILER_WEIGHTIMAGE_H
 #define SINTER_COMPILER_WEIGHTIMAGE_H
 
+#include "compiler/Executable.h"
 #include "compiler/ModelTable.h"
-#include "runtime/files/BlockFormats.h"
-
-#include "llvm/ADT/ArrayRef.h"
-
-#include <cstddef>
-#include <functional>
-#include <span>
+#include "frontend/Weights.h"
 
 namespace sinter {
-
-/// A tensor as the model file stores it.
-struct StoredTensor {
-  const BlockFormat *format = nullptr;
-  std::vector<int64_t> shape; // row-major, rows first
-  std::span<const std::byte> bytes;
-};
-using TensorLookup = std::function<Result<StoredTensor>(llvm::StringRef name)>;
 
 /// Gives every parameter (in the form its buffers ask for) a place in the image, in the order of the launches, each
 /// once. Parameters that launches read one after another lie one after another.
 WeightPlacement placeWeights(mlir::ModuleOp module);
 
-/// Writes the image: converts rows where a parameter's element type differs from the file's, and packs them. NaN or
-/// infinite numbers in tensors that are converted or reordered are an error with tensor and index.
-Result<> writeWeights(mlir::ModuleOp module, const WeightPlacement &placement, const TensorLookup &tensors,
-                      std::span<std::byte> image, unsigned threads);
+/// Gives the image to `sink`, about a megabyte at a time: what it does not give is zero. Rows are converted where a
+/// parameter's element type differs from the file's, and packed. NaN, infinity and numbers beyond the range of their
+/// format are an error with file, tensor, index and byte.
+Result<> writeWeights(mlir::ModuleOp module, const WeightPlacement &placement, const WeightSource &weights,
+                      const ImageSink &sink, unsigned threads);
 
 } // namespace sinter
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The program `sinter`: picks the command.
+#include "compiler/ProcessSetup.h"
 #include "compiler/commands/Commands.h"
 
 #include "llvm/Support/CommandLine.h"
@@ -32,7 +33,8 @@ void printUsage(llvm::raw_ostream &stream) {
 } // namespace
 
 int main(int argc, char **argv) {
-  llvm::InitLLVM init(argc, argv);
+  llvm::InitLLVM init(argc, argv, /*InstallPipeSignalExitHandler=*/false);
+  sinter::setUpProcess();
   llvm::StringRef name = argc > 1 ? argv[1] : "";
   if (name == "--help" || name == "-h" || name == "help") {
     printUsage(llvm::outs());

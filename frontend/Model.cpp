@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tells folders, GGUF files and bare configurations apart, and opens them.
 #include "frontend/Model.h"
+#include "frontend/WantedFormat.h"
 
 #include <array>
 #include <filesystem>
@@ -10,16 +11,6 @@ namespace sinter {
 namespace {
 
 namespace fs = std::filesystem;
-
-Result<const BlockFormat *> wantedFormat(std::string_view weights) {
-  static constexpr std::string_view names[] = {"f32", "bf16", "f16", "q8_0", "q4_0", "q4_1"};
-  if (weights == "keep")
-    return nullptr;
-  for (std::string_view name : names)
-    if (weights == name)
-      return findBlockFormat(name);
-  return fail("--weights: expected keep, f32, bf16, f16, q8_0, q4_0 or q4_1, found '{}'", weights);
-}
 
 bool isGguf(const std::string &path) {
   std::array<char, 4> magic = {};
@@ -65,10 +56,20 @@ Result<> openGguf(Model &model) {
 
 } // namespace
 
+Result<const BlockFormat *> wantedWeights(std::string_view weights) {
+  static constexpr std::string_view names[] = {"f32", "bf16", "f16", "q8_0", "q4_0", "q4_1"};
+  if (weights == "keep")
+    return nullptr;
+  for (std::string_view name : names)
+    if (weights == name)
+      return findBlockFormat(name);
+  return fail("--weights: expected keep, f32, bf16, f16, q8_0, q4_0 or q4_1, found '{}'", weights);
+}
+
 Result<Model> openModel(const std::string &path, std::string_view weights) {
   Model model;
   model.path = path;
-  Result<const BlockFormat *> wanted = wantedFormat(weights);
+  Result<const BlockFormat *> wanted = wantedWeights(weights);
   if (!wanted)
     return tl::unexpected(wanted.error());
   model.wanted = *wanted;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Weights from one storage format to another: rows in tiles that stay in the cache, tiles shared by threads.
-#include "frontend/Weights.h"
+// Weights from one storage format to another, row by row, and the check that every weight is a finite number.
+#include "frontend/RowReader.h"
+#include "runtime/files/FiniteNumbers.h"
 
 #include <algorithm>
 #include <atomic>
-#include <bit>
 #include <cassert>
 #include <cmath>
 #include <cstring>
@@ -14,69 +14,24 @@
 namespace sinter {
 namespace {
 
-/// Floats decoded at once: 64 KiB, so that a tile stays in the second-level cache.
-constexpr int64_t tileLength = 16384;
-
-/// A part of a weight: whole rows, or a part of one that is longer than a tile.
-struct Tile {
-  int64_t begin, end; // numbers, counted over the whole tensor
-};
-
-/// Calls `work(tile)` for all tiles of `count` numbers, each a multiple of `unit` but for the last, on
-/// `threads` threads. Returns the error of the first tile (in order of the tensor) that failed.
-template <typename Work>
-Result<> forEachTile(int64_t count, int64_t unit, unsigned threads, const Work &work) {
-  int64_t length = std::max<int64_t>(tileLength / unit, 1) * unit;
-  int64_t tiles = (count + length - 1) / length;
-  std::atomic<int64_t> next = 0;
-  std::mutex mutex;
-  int64_t firstFailed = tiles;
-  Error error;
-  auto run = [&] {
-    for (int64_t i; (i = next.fetch_add(1)) < tiles;) {
-      Result<> done = work(Tile{i * length, std::min(count, (i + 1) * length)});
-      if (done)
-        continue;
-      std::scoped_lock lock(mutex);
-      if (i < firstFailed) {
-        firstFailed = i;
-        error = done.error();
-      }
-      next = tiles; // tiles before this one are taken already, so the first error is still found
-    }
-  };
-  std::vector<std::thread> helpers;
-  for (int64_t i = 1; i < std::min<int64_t>(threads, tiles); ++i)
-    helpers.emplace_back(run);
-  run();
-  for (std::thread &helper : helpers)
-    helper.join();
-  if (firstFailed < tiles)
-    return tl::unexpected(error);
-  return {};
-}
-
 int64_t numbersOf(const Weight &weight) { return weight.rowCount() * weight.rowLength(); }
 
-std::span<const std::byte> bytesOf(const Weight &weight, Tile tile) {
+/// The bytes of numbers `begin` to `end` - 1, whole blocks.
+std::span<const std::byte> bytesOf(const Weight &weight, int64_t begin, int64_t end) {
   int64_t block = weight.format->blockLength, size = weight.format->blockBytes;
-  return weight.bytes.subspan(static_cast<size_t>(tile.begin / block * size),
-                              static_cast<size_t>((tile.end - tile.begin) / block * size));
+  assert(begin % block == 0 && (end - begin) % block == 0 && end <= numbersOf(weight) && "whole blocks of the tensor");
+  return weight.bytes.subspan(static_cast<size_t>(begin / block * size), static_cast<size_t>((end - begin) / block * size));
 }
 
-/// Position of the first NaN or infinity, -1 if there is none.
-int64_t firstNonFinite(std::span<const float> numbers) {
-  constexpr uint32_t exponent = 0x7F800000;
-  uint32_t any = 0;
-  for (float number : numbers)
-    any |= (std::bit_cast<uint32_t>(number) & exponent) == exponent;
-  if (!any)
-    return -1;
-  return std::ranges::find_if(numbers, [](float number) { return !std::isfinite(number); }) - numbers.begin();
+float numberAt(const Weight &weight, int64_t position) {
+  int64_t block = weight.format->blockLength, begin = position / block * block;
+  float numbers[256];
+  weight.format->dequantize(bytesOf(weight, begin, begin + block), numbers);
+  return numbers[position - begin];
 }
 
-/// "model.gguf: tensor 'w' at [3, 17] (byte 1234)", of number `position` of the tensor.
-std::string placeOf(const Weight &weight, int64_t position) {
+/// "model.gguf: tensor 'w' at [3, 17] (byte 1234): expected WHAT, found 65536", of a number of the tensor.
+tl::unexpected<Error> badNumber(const Weight &weight, int64_t position, std::string_view expected) {
   std::vector<int64_t> index(weight.shape.size());
   int64_t rest = position;
   for (size_t i = index.size(); i-- > 0;) {
@@ -85,33 +40,41 @@ std::string placeOf(const Weight &weight, int64_t position) {
   }
   uint64_t byte = weight.offset +
                   static_cast<uint64_t>(position / weight.format->blockLength) * weight.format->blockBytes;
-  return fmt::format("{}: tensor '{}' at {} (byte {})", weight.file, weight.name, shapeText(index), byte);
+  return fail("{}: tensor '{}' at {} (byte {}): expected {}, found {}", weight.file, weight.name, shapeText(index),
+              byte, expected, numberAt(weight, position));
 }
 
-/// Decodes a tile and checks it.
-Result<> decodeChecked(const Weight &weight, Tile tile, std::vector<float> &numbers) {
-  numbers.resize(static_cast<size_t>(tile.end - tile.begin));
-  weight.format->dequantize(bytesOf(weight, tile), numbers.data());
-  int64_t bad = firstNonFinite(numbers);
-  if (bad >= 0)
-    return fail("{}: expected a finite number, found {}", placeOf(weight, tile.begin + bad),
-                numbers[static_cast<size_t>(bad)]);
-  return {};
-}
+constexpr std::string_view finite = "a finite number";
 
 } // namespace
 
 void decodeRows(const Weight &weight, int64_t begin, int64_t end, float *out) {
   assert(weight.format && weight.format->dequantize && "a weight that was claimed");
   assert(0 <= begin && begin <= end && end <= weight.rowCount() && "rows of the tensor");
-  weight.format->dequantize(bytesOf(weight, {begin * weight.rowLength(), end * weight.rowLength()}), out);
+  weight.format->dequantize(bytesOf(weight, begin * weight.rowLength(), end * weight.rowLength()), out);
 }
 
 Result<> checkFinite(const Weight &weight, unsigned threads) {
-  return forEachTile(numbersOf(weight), weight.format->blockLength, threads, [&](Tile tile) {
-    thread_local std::vector<float> numbers;
-    return decodeChecked(weight, tile, numbers);
-  });
+  constexpr int64_t part = 1 << 20;
+  int64_t count = numbersOf(weight), parts = (count + part - 1) / part;
+  std::atomic<int64_t> next = 0, first = count;
+  auto run = [&] {
+    for (int64_t i; (i = next.fetch_add(1)) < parts;) {
+      int64_t found = findNonFinite(*weight.format, bytesOf(weight, i * part, std::min(count, (i + 1) * part)));
+      if (found < 0)
+        continue;
+      next = parts; // earlier parts are taken already, so that the first place is still found
+      int64_t known = first;
+      while (i * part + found < known && !first.compare_exchange_weak(known, i * part + found))
+        ;
+    }
+  };
+  std::vector<std::jthread> helpers;
+  for (int64_t i = 1; i < std::min<int64_t>(threads, parts); ++i)
+    helpers.emplace_back(run);
+  run();
+  helpers.clear();
+  return first == count ? Result<>() : badNumber(weight, first, finite);
 }
 
 const BlockFormat *storageFormat(const Weight &weight, const BlockFormat *wanted) {
@@ -132,33 +95,58 @@ Result<int64_t> convertedSize(const Weight &weight, const BlockFormat &format) {
   return size;
 }
 
-Result<> convert(const Weight &weight, const BlockFormat &format, std::span<std::byte> out,
-                 unsigned threads) {
-  assert(weight.format && weight.format->dequantize && "a weight that was claimed");
-  assert(format.quantize || &format == weight.format);
-  assert(out.size() == static_cast<size_t>(*convertedSize(weight, format)) && "convertedSize() bytes");
-  int64_t unit = std::max(format.blockLength, weight.format->blockLength); // 1, 32 or 256
-  return forEachTile(numbersOf(weight), unit, threads, [&](Tile tile) -> Result<> {
-    thread_local std::vector<float> numbers, back;
-    if (Result<> decoded = decodeChecked(weight, tile, numbers); !decoded)
-      return decoded;
-    size_t at = static_cast<size_t>(tile.begin / format.blockLength * format.blockBytes);
-    if (&format == weight.format) {
-      std::span<const std::byte> same = bytesOf(weight, tile);
-      std::memcpy(out.data() + at, same.data(), same.size());
-      return {};
+RowReader::RowReader(const BlockFormat &format, int64_t length, int64_t rows)
+    : format(format), length(length), bytes(length / format.blockLength * format.blockBytes), numbers(length),
+      converted(rows * bytes) {
+  assert(length % format.blockLength == 0 && "whole blocks");
+}
+
+/// Checks and converts a row of `stored`; number i of it is number positions[i], or first + i, of the tensor.
+Result<const std::byte *> RowReader::store(const Weight &weight, std::span<const std::byte> row,
+                                           const BlockFormat &stored, std::span<const int64_t> positions,
+                                           int64_t first, int64_t slot) {
+  auto place = [&](int64_t i) { return positions.empty() ? first + i : positions[i]; };
+  if (int64_t bad = findNonFinite(stored, row); bad >= 0)
+    return badNumber(weight, place(bad), finite);
+  std::byte *out = converted.data() + slot * bytes;
+  if (&stored == &format) {
+    if (positions.empty())
+      return row.data();
+    std::memcpy(out, row.data(), bytes);
+    return out;
+  }
+  assert(format.quantize && "a format that Sinter writes");
+  stored.dequantize(row, numbers.data());
+  format.quantize(numbers, out);
+  // Finite numbers can still be beyond the range of a sixteen-bit float or scale.
+  int64_t bad = findNonFinite(format, {out, static_cast<size_t>(bytes)});
+  if (bad < 0)
+    return out;
+  auto block = numbers.begin() + bad;
+  auto largest = std::max_element(block, block + format.blockLength,
+                                  [](float a, float b) { return std::abs(a) < std::abs(b); });
+  return badNumber(weight, place(largest - numbers.begin()), fmt::format("a number in the range of {}", format.name));
+}
+
+Result<const std::byte *> RowReader::read(const Weight &weight, int64_t first, int64_t slot) {
+  return store(weight, bytesOf(weight, first, first + length), *weight.format, {}, first, slot);
+}
+
+Result<const std::byte *> RowReader::gather(const Weight &weight, std::span<const int64_t> positions, int64_t slot) {
+  assert(static_cast<int64_t>(positions.size()) == length && "a position a number");
+  // Blocks go apart into their numbers.
+  const BlockFormat &stored = weight.format->isFloat() ? *weight.format : f32Format;
+  size_t size = stored.blockBytes;
+  gathered.resize(length * size);
+  for (int64_t i = 0; i < length; ++i) {
+    if (weight.format->isFloat()) {
+      std::memcpy(gathered.data() + i * size, weight.bytes.data() + positions[i] * size, size);
+      continue;
     }
-    format.quantize(numbers, out.data() + at);
-    // Finite numbers can still be beyond the range of a sixteen-bit float or scale.
-    back.resize(numbers.size());
-    size_t size = numbers.size() / format.blockLength * format.blockBytes;
-    format.dequantize(out.subspan(at, size), back.data());
-    int64_t bad = firstNonFinite(back);
-    if (bad >= 0)
-      return fail("{}: expected a number in the range of {}, found {}", placeOf(weight, tile.begin + bad),
-                  format.name, numbers[static_cast<size_t>(bad)]);
-    return {};
-  });
+    float number = numberAt(weight, positions[i]);
+    std::memcpy(gathered.data() + i * size, &number, size);
+  }
+  return store(weight, gathered, stored, positions, 0, slot);
 }
 
 } // namespace sinter

@@ -79,14 +79,8 @@ Result<> checkFinite(const Weight &weight, unsigned threads);
 /// format.
 const BlockFormat *storageFormat(const Weight &weight, const BlockFormat *wanted);
 
-/// Bytes that convert() writes.
+/// Bytes of `weight` in `format`.
 Result<int64_t> convertedSize(const Weight &weight, const BlockFormat &format);
-
-/// Stores `weight` as `format` into `out` (convertedSize() bytes), row by row through f32, rounded as
-/// llama.cpp rounds; the same format is copied bit by bit. Fails, naming tensor and index, at a NaN or
-/// infinity and at numbers too large for the format. Uses `threads` threads; the result does not depend on
-/// their number.
-Result<> convert(const Weight &weight, const BlockFormat &format, std::span<std::byte> out, unsigned threads);
 
 } // namespace sinter
 

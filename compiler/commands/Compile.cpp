@@ -2,15 +2,18 @@
 // sinter compile: from a model to an executable, or to any stage between.
 #include "compiler/CpuTarget.h"
 #include "compiler/Executable.h"
+#include "compiler/FusionReport.h"
 #include "compiler/ModelData.h"
 #include "compiler/ModelTable.h"
 #include "compiler/Pipeline.h"
 #include "compiler/WeightImage.h"
 #include "compiler/commands/Commands.h"
 #include "frontend/Model.h"
+#include "frontend/WantedFormat.h"
 #include "passes/Passes.h"
 #include "passes/lowering/CpuPipeline.h"
 #include "runtime/device/CpuFeatures.h"
+#include "runtime/files/AtomicFile.h"
 
 #include "mlir/IR/AsmState.h"
 #include "mlir/IR/MLIRContext.h"
@@ -29,6 +32,7 @@
 
 #include <chrono>
 #include <thread>
+#include <unistd.h>
 
 namespace cl = llvm::cl;
 using namespace mlir;
@@ -70,7 +74,6 @@ private:
   bool runPasses(Stage stage);
   int printModule();
   int printText(llvm::StringRef text);
-  void printFusion(uint64_t operations);
   int link();
   Result<std::string> writeObject(llvm::Module &module, const std::string &path);
   void step(llvm::StringRef what);
@@ -105,15 +108,19 @@ bool Compilation::runPasses(Stage stage) {
 }
 
 int Compilation::printText(llvm::StringRef text) {
-  std::error_code code;
-  llvm::raw_fd_ostream stream(flags.output, code);
-  if (code)
-    return report({flags.output + ": " + code.message()});
-  stream << text;
-  stream.close();
-  if (stream.has_error())
-    return report({flags.output + ": " + stream.error().message()});
-  return 0;
+  if (flags.output == "-") {
+    llvm::raw_fd_ostream stream(STDOUT_FILENO, /*shouldClose=*/false);
+    stream << text;
+    stream.flush();
+    std::error_code code = stream.error();
+    stream.clear_error();
+    return code ? report({"standard output: " + code.message()}) : 0;
+  }
+  Result<AtomicFile> file = AtomicFile::create(flags.output);
+  Result<> written = file ? file->write(std::string_view(text)) : tl::unexpected(file.error());
+  if (written)
+    written = file->commit();
+  return written ? 0 : report(written.error());
 }
 
 int Compilation::printModule() {
@@ -145,23 +152,9 @@ Result<std::string> Compilation::writeObject(llvm::Module &table, const std::str
   return path;
 }
 
-/// With -v: what fusion saved. A launch without it is an operation of the imported graph.
-void Compilation::printFusion(uint64_t operations) {
-  if (!flags.verbose)
-    return;
-  uint64_t kernels = llvm::range_size(module->getOps<kernel::FuncOp>());
-  llvm::errs() << llvm::format("\n  %-22s %10s %14s %10s\n", "a token", "launches", "weight bytes", "FLOPs");
-  llvm::errs() << llvm::format("  %-22s %10llu\n", "graph as imported", (unsigned long long)operations);
-  for (auto entry : module->getOps<kernel::EntryOp>()) {
-    StepCost cost = costOfEntry(entry);
-    llvm::errs() << llvm::format("  %-22s %10llu %14llu %10.2e\n", entry.getSymName().str().c_str(),
-                                 (unsigned long long)cost.launches, (unsigned long long)cost.weightBytes,
-                                 double(cost.rowFlops));
-  }
-  llvm::errs() << "  " << kernels << " different kernels\n\n";
-}
-
 int Compilation::link() {
+  if (!model->weights)
+    return report({model->path + ": expected a model with weights, found a configuration alone"});
   step("compiling kernels");
   CpuOptions cpuOptions;
   cpuOptions.isas = isas;
@@ -204,7 +197,7 @@ int Compilation::link() {
   Result<TokenizerSpec> tokenizer = readTokenizer(*model);
   if (!tokenizer)
     return report(tokenizer.error());
-  Result<std::vector<uint8_t>> tables = buildTokenizerTables(*tokenizer);
+  Result<std::vector<uint8_t>> tables = buildTokenizerTables(*tokenizer, threads);
   if (!tables)
     return report(tables.error());
   table.tokenizer = std::move(*tables);
@@ -224,15 +217,8 @@ int Compilation::link() {
     return report(tree.error());
   WeightImage image;
   image.size = table.weights.size;
-  image.write = [&](llvm::MutableArrayRef<uint8_t> bytes) {
-    auto lookup = [&](llvm::StringRef name) -> Result<StoredTensor> {
-      const Weight *weight = model->weights->find(std::string_view(name));
-      if (!weight)
-        return fail("{}: expected tensor '{}', found none", model->path, name.str());
-      return StoredTensor{weight->format, weight->shape, weight->bytes};
-    };
-    return writeWeights(*module, table.weights, lookup,
-                        std::as_writable_bytes(std::span(bytes.data(), bytes.size())), threads);
+  image.write = [&](const ImageSink &sink) {
+    return writeWeights(*module, table.weights, *model->weights, sink, threads);
   };
   if (Result<> linked = linkExecutable(*tree, objects, image, flags.output); !linked)
     return report(linked.error());
@@ -256,6 +242,21 @@ int Compilation::run() {
     llvm::errs() << "error: --target: expected cpu or cpu:native, found '" << flags.target << "'\n";
     return 2;
   }
+  if (Result<const BlockFormat *> wanted = wantedWeights(flags.weights.getValue()); !wanted) {
+    report(wanted.error());
+    return 2;
+  }
+  for (const std::string &flag : flags.skip)
+    if (!isPipelinePass(flag)) {
+      llvm::errs() << "error: --skip-pass: expected the flag of a pass of the pipeline, found '" << flag << "'\n";
+      return 2;
+    }
+  constexpr unsigned mostThreads = 1024;
+  if (flags.threads > mostThreads) {
+    llvm::errs() << "error: -t: expected a number of threads from 0 to " << mostThreads << ", found " << flags.threads
+                 << "\n";
+    return 2;
+  }
   options.skip.assign(flags.skip.begin(), flags.skip.end());
   if (flags.weights == "f32")
     options.cacheTypes = {"f32"};
@@ -272,23 +273,28 @@ int Compilation::run() {
   if (!opened)
     return report(opened.error());
   model = std::move(*opened);
+  if (model->weights)
+    for (const Weight &weight : model->weights->weights())
+      if (llvm::sys::fs::equivalent(std::string(weight.file), flags.output.getValue()))
+        return report({flags.output + ": expected an output that is not the model itself"});
   module = importModel(context, *model);
   if (!module)
     return 1;
-  uint64_t operations = 0;
-  module->walk([&](Operation *op) {
-    operations += isa<lm::LmDialect>(op->getDialect()) && !isa<lm::ParameterOp, lm::ReadOp>(op);
-  });
+  FusionReport fusion;
+  fusion.addGraph(*module);
   for (Stage next : {Stage::Fuse, Stage::Kernels, Stage::Memory}) {
     if (*stage < next)
       return printModule();
     step(next == Stage::Fuse ? "fusing" : next == Stage::Kernels ? "making kernels" : "planning memory");
     if (!runPasses(next))
       return 1;
+    if (next == Stage::Fuse)
+      fusion.addFused(*module);
   }
   if (*stage == Stage::Memory)
     return printModule();
-  printFusion(operations);
+  if (flags.verbose)
+    fusion.print(llvm::errs(), *module);
   if (*stage == Stage::Target || *stage == Stage::Llvm) {
     llvm::FailureOr<std::string> text =
         printKernels(*module, isas[0], *stage == Stage::Target ? CpuStage::Target : CpuStage::Llvm);

@@ -54,7 +54,7 @@ struct TokenizerSpec {
 
 /// The tables for runtime/tokenizer, a block of bytes to be kept at an address that is a multiple of 16. An
 /// error names what cannot be represented.
-Result<std::vector<uint8_t>> buildTokenizerTables(const TokenizerSpec &spec);
+Result<std::vector<uint8_t>> buildTokenizerTables(const TokenizerSpec &spec, unsigned threads = 1);
 
 /// Fills `ranks`, or `merges` where ranks cannot tell, with what transformers' generate_merges() makes of a
 /// vocabulary with scores: all ways to put a token together from two, best score first.

@@ -18,7 +18,7 @@ namespace {
 
 /// Paths of living temporaries, as a signal handler may read them: each slot is null or a C string that is
 /// freed only by whoever took it out. More files than slots at once: the rest is not removed on a signal.
-std::array<std::atomic<char *>, 64> temporaries;
+std::array<std::atomic<char *>, 1024> temporaries;
 
 void remember(const std::string &path) {
   char *copy = ::strdup(path.c_str());

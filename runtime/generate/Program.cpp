@@ -3,11 +3,13 @@
 #include "runtime/generate/Program.h"
 #include "runtime/device/CacheLayout.h"
 #include "runtime/device/Memory.h"
+#include "runtime/files/StandardStreams.h"
 #include "runtime/generate/Commands.h"
 #include "runtime/generate/Output.h"
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
+#include <new>
 #include <random>
 #include <unistd.h>
 
@@ -16,6 +18,13 @@ namespace sinter {
 namespace {
 
 std::atomic<bool> interrupted{false};
+
+[[noreturn]] void outOfMemory() {
+  constexpr std::string_view message = "error: expected more memory, the system gave none (a smaller -c needs less)\n";
+  const ssize_t ignored = write(STDERR_FILENO, message.data(), message.size());
+  (void)ignored;
+  _exit(1);
+}
 
 /// Checks what flags say about this model.
 Result<void> checkOptions(const Setting &setting) {
@@ -71,7 +80,10 @@ Result<void> dispatch(const Setting &setting) {
 } // namespace
 
 int runProgram(const sinter_model &model, CodecOpener openCodec, int argc, const char *const *argv) {
+  reserveStandardStreams();
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN); // a file that may not grow is an error of write()
+  std::set_new_handler(outOfMemory);
   const std::string name = model.name ? model.name : "model";
   const Result<Metadata> metadata =
       parseMetadata({static_cast<const char *>(model.metadata.data), size_t(model.metadata.size)});

@@ -39,12 +39,12 @@ Result<std::vector<int32_t>> parseIdList(std::string_view text) {
     int32_t id = 0;
     const auto [end, error] = std::from_chars(item.data(), item.data() + item.size(), id);
     if (error != std::errc() || end != item.data() + item.size() || id < 0)
-      return fail("--prompt-tokens: expected token ids as 1,2,3, found '{}' as number {}", item,
+      return fail("expected token ids as 1,2,3, found '{}' as number {}", item,
                   ids.size() + 1);
     ids.push_back(id);
   }
   if (ids.empty())
-    return fail("--prompt-tokens: expected token ids as 1,2,3, found none");
+    return fail("expected token ids as 1,2,3, found none");
   return ids;
 }
 

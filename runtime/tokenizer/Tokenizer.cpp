@@ -84,7 +84,7 @@ Result<> checkSizes(const BlobHeader *header) {
       {Section::Offsets, (tokens + 1) * 4, true},
       {Section::Flags, tokens, true},
       {Section::ByteIds, 256 * 4, true},
-      {Section::Ranks, tokens * 4, (config.flags & ModelRankedTokens) != 0},
+      {Section::Ranks, tokens * 4, count(Section::Ranks, 1) != 0},
       {Section::Scores, tokens * 8, model == ModelKind::Unigram},
   };
   if (tokens == 0 || tokens > maxTokens)

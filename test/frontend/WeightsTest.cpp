@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "frontend/Weights.h"
+#include "frontend/RowReader.h"
+#include "runtime/files/FiniteNumbers.h"
 #include "runtime/files/GgufWriter.h"
 #include "test/TemporaryFolder.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <gtest/gtest.h>
@@ -111,59 +113,112 @@ TEST(Weights, ListWhatNobodyClaimedButNotOldBuffers) {
   EXPECT_EQ(source.unclaimed(), std::vector<std::string_view>{"h.0.attn.c_attn.bias"});
 }
 
-TEST(Weights, ConvertAsEachRowAloneWouldWhateverTheThreads) {
-  std::vector<float> numbers = randomNumbers(300 * 96);
+TEST(Weights, AreReadInTheFormatOfTheFileWithoutACopy) {
+  OneMatrix matrix(randomNumbers(8 * 64), 64, q4_1Format);
+  RowReader reader(q4_1Format, 64, 2);
+  EXPECT_EQ(reader.rowBytes(), 40);
+  EXPECT_EQ(*reader.read(*matrix.weight, 3 * 64, 0), matrix.weight->bytes.data() + 3 * 40);
+}
+
+TEST(Weights, AreRoundedToAFormatAsTheirRowAloneWouldBe) {
+  std::vector<float> numbers = randomNumbers(30 * 96);
   OneMatrix matrix(numbers, 96);
   for (const BlockFormat *format :
        {&f32Format, &f16Format, &bf16Format, &q8_0Format, &q4_0Format, &q4_1Format}) {
-    size_t rowBytes = static_cast<size_t>(*format->bytesOf(96));
-    std::vector<std::byte> expected(300 * rowBytes);
-    for (size_t row = 0; row < 300; ++row)
-      format->quantize(std::span(numbers).subspan(row * 96, 96), expected.data() + row * rowBytes);
-    for (unsigned threads : {1u, 3u}) {
-      std::vector<std::byte> found(static_cast<size_t>(*convertedSize(*matrix.weight, *format)));
-      ASSERT_TRUE(convert(*matrix.weight, *format, found, threads));
-      EXPECT_EQ(found, expected) << format->name;
+    RowReader reader(*format, 96, 2);
+    std::vector<std::byte> expected(reader.rowBytes());
+    for (size_t row = 0; row < 30; ++row) {
+      format->quantize(std::span(numbers).subspan(row * 96, 96), expected.data());
+      Result<const std::byte *> found = reader.read(*matrix.weight, row * 96, row % 2);
+      ASSERT_TRUE(found) << found.error().message;
+      EXPECT_TRUE(std::equal(expected.begin(), expected.end(), *found)) << format->name;
     }
   }
 }
 
-TEST(Weights, ConvertQuantisedRowsThroughTheirDecodedValues) {
+TEST(Weights, AreReadFromBlocksThroughTheirDecodedValues) {
   OneMatrix matrix(randomNumbers(8 * 64), 64, q4_1Format);
   std::vector<float> decoded(8 * 64);
   decodeRows(*matrix.weight, 0, 3, decoded.data());
   decodeRows(*matrix.weight, 3, 8, decoded.data() + 3 * 64);
-  std::vector<std::byte> same(matrix.weight->bytes.size()), expected(8 * 68), found(8 * 68);
-  ASSERT_TRUE(convert(*matrix.weight, q4_1Format, same, 2));
-  EXPECT_TRUE(std::ranges::equal(same, matrix.weight->bytes));
-  q8_0Format.quantize(decoded, expected.data());
-  ASSERT_TRUE(convert(*matrix.weight, q8_0Format, found, 2));
-  EXPECT_EQ(found, expected);
+  RowReader reader(q8_0Format, 64, 1);
+  std::vector<std::byte> expected(reader.rowBytes());
+  q8_0Format.quantize(std::span(decoded).subspan(5 * 64, 64), expected.data());
+  Result<const std::byte *> found = reader.read(*matrix.weight, 5 * 64, 0);
+  ASSERT_TRUE(found);
+  EXPECT_TRUE(std::equal(expected.begin(), expected.end(), *found));
+}
+
+TEST(Weights, AreGatheredFromAnywhereInTheTensor) {
+  std::vector<float> numbers = randomNumbers(64 * 64);
+  std::vector<int64_t> column;
+  for (int64_t i = 0; i < 64; ++i)
+    column.push_back(i * 64 + 5);
+  for (const BlockFormat *stored : {&f32Format, &bf16Format, &q8_0Format}) {
+    OneMatrix matrix(numbers, 64, *stored);
+    std::vector<float> decoded(64 * 64);
+    decodeRows(*matrix.weight, 0, 64, decoded.data());
+    RowReader reader(f32Format, 64, 1);
+    Result<const std::byte *> found = reader.gather(*matrix.weight, column, 0);
+    ASSERT_TRUE(found) << found.error().message;
+    for (int64_t i = 0; i < 64; ++i)
+      EXPECT_EQ(reinterpret_cast<const float *>(*found)[i], decoded[i * 64 + 5]) << stored->name;
+  }
 }
 
 TEST(Weights, RefuseNumbersThatAreNotFinite) {
-  std::vector<float> numbers = randomNumbers(600 * 64);
+  std::vector<float> numbers = randomNumbers(40000 * 64);
   numbers[500 * 64 + 7] = std::numeric_limits<float>::quiet_NaN();
-  numbers[599 * 64 + 1] = std::numeric_limits<float>::infinity();
+  numbers[39999 * 64 + 1] = std::numeric_limits<float>::infinity();
   OneMatrix matrix(numbers, 64);
-  std::vector<std::byte> out(600 * 64 * 4);
   std::string expected =
       fmt::format("m.gguf: tensor 'w' at [500, 7] (byte {}): expected a finite number, found nan",
                   matrix.weight->offset + (500 * 64 + 7) * 4);
   EXPECT_EQ(checkFinite(*matrix.weight, 3).error().message, expected);
-  EXPECT_EQ(convert(*matrix.weight, f32Format, out, 3).error().message, expected);
+  std::vector<int64_t> column;
+  for (int64_t i = 0; i < 64; ++i)
+    column.push_back((470 + i) * 64 + 7);
+  for (const BlockFormat *format : {&f32Format, &f16Format, &q8_0Format}) { // kept or converted
+    RowReader reader(*format, 64, 1);
+    EXPECT_EQ(reader.read(*matrix.weight, 500 * 64, 0).error().message, expected);
+    EXPECT_EQ(reader.gather(*matrix.weight, column, 0).error().message, expected);
+    EXPECT_TRUE(reader.read(*matrix.weight, 501 * 64, 0));
+  }
+}
+
+TEST(Weights, RefuseBlocksWhoseScalesAreNotFinite) {
+  for (const BlockFormat *format : allBlockFormats()) {
+    if (!format->dequantize || format->isFloat())
+      continue;
+    GgufWriter writer;
+    // A row of two blocks; each place of the second that makes a number infinite must be found.
+    int64_t length = 2 * format->blockLength;
+    int found = 0;
+    for (uint32_t place = 0; place + 2 <= format->blockBytes; ++place) {
+      std::vector<std::byte> row(2 * format->blockBytes, std::byte{0x11});
+      row[format->blockBytes + place] = std::byte{0};
+      row[format->blockBytes + place + 1] = std::byte{0x7C}; // infinity, when it is a scale
+      std::vector<float> numbers(length);
+      format->dequantize(row, numbers.data());
+      bool finite = std::ranges::all_of(numbers, [](float x) { return std::isfinite(x); });
+      EXPECT_EQ(findNonFinite(*format, row), finite ? -1 : format->blockLength) << format->name << " " << place;
+      found += !finite;
+    }
+    EXPECT_GE(found, 1) << format->name;
+  }
 }
 
 TEST(Weights, RefuseNumbersBeyondTheRangeOfTheFormat) {
   std::vector<float> numbers = randomNumbers(2 * 64);
-  numbers[64 + 5] = 70000;
-  OneMatrix matrix(numbers, 64);
-  std::vector<std::byte> out(2 * 64 * 2);
-  EXPECT_EQ(convert(*matrix.weight, f16Format, out, 1).error().message,
-            fmt::format(
-                "m.gguf: tensor 'w' at [1, 5] (byte {}): expected a number in the range of F16, found 70000",
-                matrix.weight->offset + (64 + 5) * 4));
-  EXPECT_TRUE(checkFinite(*matrix.weight, 1));
+  for (const BlockFormat *format : {&f16Format, &q4_1Format}) {
+    numbers[64 + 5] = format == &f16Format ? 70000 : 3e6f;
+    OneMatrix matrix(numbers, 64);
+    EXPECT_TRUE(checkFinite(*matrix.weight, 1));
+    RowReader reader(*format, 64, 1);
+    EXPECT_EQ(reader.read(*matrix.weight, 64, 0).error().message,
+              fmt::format("m.gguf: tensor 'w' at [1, 5] (byte {}): expected a number in the range of {}, found {}",
+                          matrix.weight->offset + (64 + 5) * 4, format->name, numbers[64 + 5]));
+  }
 }
 
 TEST(Weights, KeepVectorsInFullAndRowsThatDoNotDivideInHalf) {

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// Handlers that remove temporary files. Those of signals run before LLVM's own, which prints where a crash was.
+#include "compiler/ProcessSetup.h"
+
+#include "runtime/files/AtomicFile.h"
+#include "runtime/files/StandardStreams.h"
+
+#include "llvm/Support/ErrorHandling.h"
+
+#include <array>
+#include <csignal>
+#include <cstring>
+#include <exception>
+#include <new>
+#include <string_view>
+#include <unistd.h>
+
+namespace sinter {
+namespace {
+
+constexpr std::array ends = {SIGHUP, SIGINT, SIGTERM, SIGPIPE, SIGQUIT, SIGABRT, SIGBUS, SIGSEGV, SIGILL, SIGFPE};
+std::array<struct sigaction, ends.size()> before;
+
+void onSignal(int number) {
+  removeTemporaryFiles();
+  for (size_t i = 0; i < ends.size(); ++i)
+    if (ends[i] == number)
+      sigaction(number, &before[i], nullptr);
+  raise(number); // waits until this handler has returned
+}
+
+[[noreturn]] void stop(std::string_view message) {
+  removeTemporaryFiles();
+  for (std::string_view part : {std::string_view("error: "), message, std::string_view("\n")})
+    if (write(STDERR_FILENO, part.data(), part.size()) < 0)
+      break;
+  _exit(1);
+}
+
+} // namespace
+
+void setUpProcess() {
+  reserveStandardStreams();
+  std::signal(SIGXFSZ, SIG_IGN);
+  struct sigaction action = {};
+  action.sa_handler = onSignal;
+  action.sa_flags = SA_ONSTACK;
+  for (size_t i = 0; i < ends.size(); ++i) {
+    sigaction(ends[i], nullptr, &before[i]);
+    if (before[i].sa_handler != SIG_IGN) // nohup, or a shell's job in the background
+      sigaction(ends[i], &action, nullptr);
+  }
+  std::set_new_handler([] { stop("expected more memory, the system gave none"); });
+  llvm::remove_bad_alloc_error_handler();
+  llvm::install_bad_alloc_error_handler([](void *, const char *, bool) {
+    stop("expected more memory, the system gave none");
+  });
+  llvm::install_fatal_error_handler([](void *, const char *reason, bool) { stop(reason); });
+  std::set_terminate([] { stop("expected more memory or threads, the system gave none"); });
+}
+
+} // namespace sinter
