@@ -6,10 +6,8 @@
 #include "compiler/PackBlocks.h"
 
 #include <algorithm>
-#include <atomic>
+#include <cassert>
 #include <cstring>
-#include <thread>
-#include <vector>
 
 using sinter::kernel::BlockTraits;
 using sinter::kernel::panelRows;
@@ -138,6 +136,8 @@ void packQuantized(const WeightLayout &layout, std::span<const std::byte *const>
   }
 }
 
+} // namespace
+
 void packPanel(const WeightLayout &layout, std::span<const std::byte *const> rows, std::byte *out) {
   // Rows and columns that the weight lacks stay zero.
   if (static_cast<int64_t>(rows.size()) < panelRows || layout.paddedColumns() != layout.columns)
@@ -154,8 +154,6 @@ void packPanel(const WeightLayout &layout, std::span<const std::byte *const> row
   }
 }
 
-} // namespace
-
 void packPanels(const WeightLayout &layout, std::span<const std::byte *const> rows, int64_t first,
                 int64_t count, std::byte *out) {
   assert(static_cast<int64_t>(rows.size()) == layout.rows && "an address for each row of the weight");
@@ -164,23 +162,6 @@ void packPanels(const WeightLayout &layout, std::span<const std::byte *const> ro
     packPanel(layout, rows.subspan(row, std::min(panelRows, layout.rows - row)), out);
     out += layout.panelBytes();
   }
-}
-
-void packWeight(const WeightLayout &layout, std::span<const std::byte *const> rows, std::span<std::byte> out,
-                unsigned threads) {
-  assert(static_cast<int64_t>(out.size()) == layout.bytes() && "room for the whole weight");
-  constexpr int64_t atOnce = 16;
-  std::atomic<int64_t> next = 0;
-  auto work = [&] {
-    for (int64_t first; (first = next.fetch_add(atOnce)) < layout.panels();)
-      packPanels(layout, rows, first, std::min(atOnce, layout.panels() - first),
-                 out.data() + first * layout.panelBytes());
-  };
-  int64_t useful = std::min<int64_t>(threads, (layout.panels() + atOnce - 1) / atOnce);
-  std::vector<std::jthread> helpers;
-  for (int64_t i = 1; i < useful; ++i)
-    helpers.emplace_back(work);
-  work();
 }
 
 } // namespace sinter

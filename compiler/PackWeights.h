@@ -10,6 +10,9 @@
 
 namespace sinter {
 
+/// Packs one panel of up to 16 rows. `out`: layout.panelBytes() bytes, all of which are written.
+void packPanel(const kernel::WeightLayout &layout, std::span<const std::byte *const> rows, std::byte *out);
+
 /// Packs `count` panels from panel `first` on. `rows`: where each of the layout's rows begins, in the same
 /// format: f32, f16 or bf16 numbers, or ggml's blocks. Rows may lie anywhere (several tensors that became
 /// one weight, permuted heads). `out`: count * layout.panelBytes() bytes, all of which are written.
