@@ -4,7 +4,9 @@
 set(SINTER_LINK_TREE ${CMAKE_BINARY_DIR}/lib/sinter/link)
 file(MAKE_DIRECTORY ${SINTER_LINK_TREE})
 
-foreach(file crt1.o crti.o crtbeginT.o crtend.o crtn.o libc.a libstdc++.a libgcc.a libgcc_eh.a)
+# For executables, and (from crtbeginS.o on) what a shared library needs besides.
+foreach(file crt1.o crti.o crtbeginT.o crtend.o crtn.o libc.a libstdc++.a libgcc.a libgcc_eh.a
+             crtbeginS.o crtendS.o libc.so.6 libm.so.6 ld-linux-x86-64.so.2 libc_nonshared.a)
   execute_process(COMMAND ${CMAKE_CXX_COMPILER} -print-file-name=${file} OUTPUT_VARIABLE path
                   OUTPUT_STRIP_TRAILING_WHITESPACE)
   if(NOT EXISTS ${path})
@@ -26,10 +28,14 @@ else()
 endif()
 
 list(APPEND SINTER_LINK_SOURCES ${SINTER_RUNTIME_ARCHIVES}) # whose licences an installed tree carries, too
+# The headers of what is callable from C: of libraries, and of kernels.
+configure_file(${CMAKE_SOURCE_DIR}/runtime/generate/CApi.h ${SINTER_LINK_TREE}/CApi.h COPYONLY)
+configure_file(${CMAKE_SOURCE_DIR}/runtime/abi.h ${SINTER_LINK_TREE}/abi.h COPYONLY)
+configure_file(${CMAKE_SOURCE_DIR}/runtime/device/Tiles.h ${SINTER_LINK_TREE}/Tiles.h COPYONLY)
 
 # One archive with everything of ours that an executable may need, and the libraries the runtime uses.
 set(archive ${SINTER_LINK_TREE}/libsinter_main.a)
-set(parts ${SINTER_RUNTIME_TARGETS})
+set(parts ${SINTER_RUNTIME_TARGETS} sinter_pack sinter_weight_layout)
 set(script "create ${archive}\n")
 foreach(part ${parts})
   string(APPEND script "addlib $<TARGET_FILE:${part}>\n")

@@ -189,7 +189,7 @@ FailureOr<CpuKernels> compileKernels(ModuleOp module, const CpuOptions &options)
     cpu::Isa isa;
     size_t number;
     std::string text, message;
-    CpuObject object;
+    ObjectFile object;
     std::map<std::string, uint64_t> scratchBytes;
     bool done = false;
   };
@@ -241,6 +241,16 @@ FailureOr<CpuKernels> compileKernels(ModuleOp module, const CpuOptions &options)
     kernels.objects.push_back(std::move(job.object));
   }
   return kernels;
+}
+
+ObjectFile compileObject(llvm::Module &module, StringRef name) {
+  std::unique_ptr<llvm::TargetMachine> machine = createMachine();
+  module.setTargetTriple(machine->getTargetTriple());
+  module.setDataLayout(machine->createDataLayout());
+  llvm::SmallVector<char, 0> bytes;
+  [[maybe_unused]] bool done = generate(module, *machine, llvm::CodeGenFileType::ObjectFile, bytes);
+  assert(done && "the target X86 writes objects");
+  return {name.str(), {bytes.begin(), bytes.end()}};
 }
 
 FailureOr<std::string> printKernels(ModuleOp module, cpu::Isa isa, CpuStage stage) {

@@ -10,6 +10,10 @@
 #include <string>
 #include <vector>
 
+namespace llvm {
+class Module;
+}
+
 namespace sinter {
 
 struct CpuOptions {
@@ -18,13 +22,13 @@ struct CpuOptions {
   unsigned threads = 0;
 };
 
-struct CpuObject {
-  std::string name; // "kernels.avx2.0"
+struct ObjectFile {
+  std::string name;        // "kernels.avx2.0"
   std::vector<char> bytes; // ELF, position independent
 };
 
 struct CpuKernels {
-  std::vector<CpuObject> objects;
+  std::vector<ObjectFile> objects;
   /// Scratch that a thread needs, the largest of all instruction sets, by the kernel's name.
   std::map<std::string, uint64_t> scratchBytes;
 };
@@ -32,6 +36,9 @@ struct CpuKernels {
 /// Compiles each kernel.func of `module` for each instruction set; the functions are called NAME.ISA.
 /// Failures are reported as diagnostics on `module`.
 llvm::FailureOr<CpuKernels> compileKernels(mlir::ModuleOp module, const CpuOptions &options);
+
+/// Data and code of an LLVM module for any x86-64 as an object.
+ObjectFile compileObject(llvm::Module &module, llvm::StringRef name);
 
 /// The stages in text: MLIR's llvm dialect, LLVM IR (optimised), assembly.
 enum class CpuStage { Target, Llvm, Assembly };

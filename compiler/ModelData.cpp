@@ -56,7 +56,8 @@ Result<std::string> readChatTemplate(const Model &model) {
   return templateOfConfig(json->root()["chat_template"]);
 }
 
-std::string makeMetadata(const Model &model, const TokenizerSpec &tokenizer, const std::string &chatTemplate) {
+std::string makeMetadata(const Model &model, const TokenizerSpec &tokenizer, const std::string &chatTemplate,
+                         const std::string &weightsFile) {
   const ModelConfig &config = model.config;
   JsonWriter json;
   json.beginObject().key("name").value(config.name).key("architecture").value(config.architecture->name);
@@ -92,6 +93,8 @@ std::string makeMetadata(const Model &model, const TokenizerSpec &tokenizer, con
   if (defaults.topK)
     json.key("top_k").value(*defaults.topK);
   json.endObject();
+  if (!weightsFile.empty())
+    json.key("weights_file").value(weightsFile);
   if (!chatTemplate.empty())
     json.key("chat_template").value(chatTemplate);
   json.key("special_tokens").beginObject();

@@ -17,7 +17,9 @@ Result<TokenizerSpec> readTokenizer(const Model &model);
 Result<std::string> readChatTemplate(const Model &model);
 
 /// docs/metadata.md.
-std::string makeMetadata(const Model &model, const TokenizerSpec &tokenizer, const std::string &chatTemplate);
+/// `weightsFile` is empty where the weights are part of the product.
+std::string makeMetadata(const Model &model, const TokenizerSpec &tokenizer, const std::string &chatTemplate,
+                         const std::string &weightsFile);
 
 } // namespace sinter
 

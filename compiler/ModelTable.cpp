@@ -2,12 +2,9 @@
 // Writes kernel.entry operations as the tables of runtime/abi.h, field by field in its order.
 #include "compiler/ModelTable.h"
 
-#include "dialects/kernel/Kernel.h"
+#include "compiler/ConstantBuilder.h"
 #include "dialects/kernel/WeightLayout.h"
 #include "runtime/abi.h"
-
-#include "llvm/IR/Constants.h"
-#include "llvm/IR/GlobalVariable.h"
 
 using namespace mlir;
 
@@ -28,59 +25,23 @@ StepCost costOfLaunch(kernel::LaunchOp launch, kernel::FuncOp function) {
   return cost;
 }
 
-/// Builds constants of the structs of abi.h.
-class TableBuilder {
+/// Builds `sinter_model`.
+class TableBuilder : ConstantBuilder {
 public:
-  TableBuilder(const ModelTableInput &input, llvm::LLVMContext &context)
-      : input(input), context(context), module(std::make_unique<llvm::Module>("model", context)), symbols(input.module) {
-    pointer = llvm::PointerType::get(context, 0);
-    null = llvm::ConstantPointerNull::get(pointer);
-  }
+  TableBuilder(const ModelTableInput &input, llvm::Module &module)
+      : ConstantBuilder(module), input(input), symbols(input.module) {}
 
-  std::unique_ptr<llvm::Module> build();
+  void build();
 
 private:
-  llvm::Constant *i32(uint64_t value) { return llvm::ConstantInt::get(llvm::Type::getInt32Ty(context), value); }
-  llvm::Constant *i64(uint64_t value) { return llvm::ConstantInt::get(llvm::Type::getInt64Ty(context), value); }
-  llvm::Constant *structure(llvm::ArrayRef<llvm::Constant *> fields) {
-    return llvm::ConstantStruct::getAnon(context, fields);
-  }
-  llvm::Constant *global(llvm::Constant *value, uint64_t alignment = 16) {
-    auto *variable = new llvm::GlobalVariable(*module, value->getType(), /*isConstant=*/true,
-                                              llvm::GlobalValue::PrivateLinkage, value);
-    variable->setAlignment(llvm::Align(alignment));
-    return variable;
-  }
-  llvm::Constant *array(llvm::ArrayRef<llvm::Constant *> elements) {
-    if (elements.empty())
-      return null;
-    return global(llvm::ConstantArray::get(llvm::ArrayType::get(elements[0]->getType(), elements.size()), elements));
-  }
-  llvm::Constant *text(llvm::StringRef string) {
-    llvm::Constant *&place = texts[string];
-    if (!place)
-      place = global(llvm::ConstantDataArray::getString(context, string), 1);
-    return place;
-  }
-  llvm::Constant *bytes(llvm::ArrayRef<uint8_t> data, uint64_t alignment) {
-    return data.empty() ? null : global(llvm::ConstantDataArray::get(context, data), alignment);
-  }
-  llvm::Constant *external(const std::string &name, llvm::Type *type) {
-    return module->getOrInsertGlobal(name, type);
-  }
-
+  using ConstantBuilder::buffer, ConstantBuilder::launch;
   llvm::Constant *buffer(kernel::BufferOp op);
   llvm::Constant *launch(kernel::LaunchOp op, uint64_t &scratch);
   llvm::Constant *entry(kernel::EntryOp op, llvm::StringRef name);
   void collectLayers(kernel::EntryOp op);
 
   const ModelTableInput &input;
-  llvm::LLVMContext &context;
-  std::unique_ptr<llvm::Module> module;
   SymbolTable symbols;
-  llvm::PointerType *pointer;
-  llvm::Constant *null;
-  llvm::StringMap<llvm::Constant *> texts;
   std::map<int64_t, std::array<int64_t, 4>> layers; // kv_heads, key_dim, value_dim, window
   uint64_t partialBytes = 0, partialKeys = 0, vocabulary = 0;
 };
@@ -109,27 +70,18 @@ llvm::Constant *TableBuilder::buffer(kernel::BufferOp op) {
     vocabulary = cast<kernel::RowsType>(op.getType()).getColumns();
     break;
   }
-  return structure({i32(static_cast<uint32_t>(op.getSpace())), i32(0), i64(offset)});
+  return buffer(static_cast<uint32_t>(op.getSpace()), offset);
 }
 
 llvm::Constant *TableBuilder::launch(kernel::LaunchOp op, uint64_t &scratch) {
   auto function = symbols.lookup<kernel::FuncOp>(op.getCallee());
-  llvm::SmallVector<llvm::Constant *> versions;
-  for (const std::string &isa : input.isas)
-    versions.push_back(isa.empty() ? null : external((op.getCallee() + "." + isa).str(),
-                                                     llvm::Type::getInt8Ty(context)));
-  kernel::Grid grid = function.getAnchor().getGrid();
   llvm::SmallVector<llvm::Constant *> buffers;
   for (Value value : op.getBuffers())
     buffers.push_back(buffer(value.getDefiningOp<kernel::BufferOp>()));
   if (auto place = input.scratchBytes.find(op.getCallee().str()); place != input.scratchBytes.end())
     scratch = std::max(scratch, place->second);
   StepCost cost = costOfLaunch(op, function);
-  llvm::Constant *gridFields = structure({i64(grid.columns), i32(grid.rowsPerTile), i32(grid.keysPerTile),
-                                          i32(static_cast<uint32_t>(grid.domain)), i32(0)});
-  return structure({text(op.getCallee()),
-                    llvm::ConstantArray::get(llvm::ArrayType::get(pointer, versions.size()), versions), gridFields,
-                    array(buffers), i64(buffers.size()), i64(cost.weightBytes), i64(cost.rowFlops)});
+  return launch(op.getCallee(), input.isas, function.getAnchor().getGrid(), buffers, cost.weightBytes, cost.rowFlops);
 }
 
 llvm::Constant *TableBuilder::entry(kernel::EntryOp op, llvm::StringRef name) {
@@ -156,7 +108,7 @@ void TableBuilder::collectLayers(kernel::EntryOp op) {
   }
 }
 
-std::unique_ptr<llvm::Module> TableBuilder::build() {
+void TableBuilder::build() {
   // Programs: prefill_f16 and decode_f16 make one.
   llvm::SmallVector<llvm::Constant *> programs;
   for (auto [number, type] : llvm::enumerate(llvm::ArrayRef<llvm::StringRef>{"f32", "f16", "bf16"})) {
@@ -178,8 +130,7 @@ std::unique_ptr<llvm::Module> TableBuilder::build() {
   uint32_t mask = 0;
   for (auto [number, isa] : llvm::enumerate(input.isas))
     mask |= isa.empty() ? 0 : 1u << number;
-  llvm::Constant *weights =
-      input.weightsInFile ? null : external("sinter_weights", llvm::Type::getInt8Ty(context));
+  llvm::Constant *weights = input.weightsInFile ? null : external("sinter_weights");
   llvm::ArrayRef<uint8_t> metadata(reinterpret_cast<const uint8_t *>(input.metadata.data()), input.metadata.size());
   llvm::Constant *model = structure(
       {i32(SINTER_ABI_VERSION), i32(mask), text(input.name), i64(vocabulary), i64(input.context), array(programs),
@@ -187,9 +138,7 @@ std::unique_ptr<llvm::Module> TableBuilder::build() {
        structure({weights, i64(input.weights.size)}), i64(input.weights.hash),
        structure({bytes(input.tokenizer, 64), i64(input.tokenizer.size())}),
        structure({bytes(metadata, 1), i64(metadata.size())})});
-  new llvm::GlobalVariable(*module, model->getType(), true, llvm::GlobalValue::ExternalLinkage, model,
-                           "sinter_model");
-  return std::move(module);
+  new llvm::GlobalVariable(module, model->getType(), true, llvm::GlobalValue::ExternalLinkage, model, "sinter_model");
 }
 
 } // namespace
@@ -208,7 +157,9 @@ StepCost costOfEntry(Operation *entry) {
 }
 
 std::unique_ptr<llvm::Module> makeModelTable(const ModelTableInput &input, llvm::LLVMContext &context) {
-  return TableBuilder(input, context).build();
+  auto module = std::make_unique<llvm::Module>("model", context);
+  TableBuilder(input, *module).build();
+  return module;
 }
 
 } // namespace sinter

@@ -108,5 +108,19 @@ bool isPipelinePass(llvm::StringRef flag) {
     addPasses(pipeline, stage, options);
   return llvm::is_contained(pipeline.flags, flag);
 }
+void addFunctionPasses(OpPassManager &passes, const PipelineOptions &options) {
+  Pipeline pipeline(passes, options);
+  pipeline.addOn<func::FuncOp>(createCanonicalizerPass());
+  pipeline.addOn<func::FuncOp>(createCSEPass());
+  // In the order of addFuse, without what stacks weights: they are the caller's, one by one.
+  pipeline.addOn<func::FuncOp>(createFuseGateUpPass());
+  pipeline.addOn<func::FuncOp>(createFuseEpiloguePass());
+  pipeline.addOn<func::FuncOp>(createFuseResidualNormPass());
+  pipeline.addOn<func::FuncOp>(createGroupRestPass());
+  addStage(passes, Stage::Kernels, options);
+  addStage(passes, Stage::Memory, options);
+}
+
+void addScheduleChoice(OpPassManager &passes) { passes.addPass(createChooseSchedulesPass()); }
 
 } // namespace sinter

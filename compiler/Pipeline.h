@@ -3,27 +3,23 @@
 #ifndef SINTER_COMPILER_PIPELINE_H
 #define SINTER_COMPILER_PIPELINE_H
 
+#include "compiler/Options.h"
+
 #include "mlir/Pass/PassManager.h"
 
 #include <optional>
-#include <string>
-#include <vector>
 
 namespace sinter {
 
-/// Stages in order; each has its passes, which end with the IR that --emit shows.
-enum class Stage { Import, Fuse, Kernels, Memory, Target, Llvm, Objects, Executable };
-
+/// By the name that --emit gives: "fuse", ..., "objects", "exe".
 std::optional<Stage> stageByName(llvm::StringRef name);
 
-struct PipelineOptions {
-  /// Passes to leave out, by their flag ("lm-fuse-rope"); for tests and measurements.
-  std::vector<std::string> skip;
-  /// Element types of the cache to make entries for; the first is the default.
-  std::vector<std::string> cacheTypes = {"f16", "bf16", "f32"};
-  /// Rows of a prefill and of a decode step at most.
-  int64_t prefillRows = 512, decodeRows = 16;
-};
+/// Adds the passes that lead from a function on activations and weights, without tokens or a cache, to an entry with
+/// planned memory.
+void addFunctionPasses(mlir::OpPassManager &passes, const PipelineOptions &options);
+
+/// Adds the pass that gives kernels a schedule where they have none.
+void addScheduleChoice(mlir::OpPassManager &passes);
 
 /// Whether a pass of the pipeline has this flag.
 bool isPipelinePass(llvm::StringRef flag);

@@ -3,8 +3,8 @@
 #ifndef SINTER_COMPILER_WEIGHTIMAGE_H
 #define SINTER_COMPILER_WEIGHTIMAGE_H
 
-#include "compiler/Executable.h"
 #include "compiler/ModelTable.h"
+#include "compiler/WeightSegment.h"
 #include "frontend/Weights.h"
 
 namespace sinter {

@@ -21,6 +21,7 @@ constexpr Command commands[] = {
     {"compile", "a model (Hugging Face folder or GGUF file) into an executable", sinter::compileCommand},
     {"export", "a GGUF file into a Hugging Face folder", sinter::exportCommand},
     {"info", "what a model is: architecture, sizes, tokenizer, cost of a token", sinter::infoCommand},
+    {"kernel", "functions written in MLIR into an object that C and C++ call", sinter::kernelCommand},
 };
 
 void printUsage(llvm::raw_ostream &stream) {

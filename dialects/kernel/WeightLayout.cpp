@@ -31,7 +31,8 @@ static BlockTraits traitsOf(WeightFormat format) {
   case WeightFormat::Q6_K:
     return {.lowBits = 4, .highBits = 2, .zero = 32, .superBlock = 256, .subBlock = 16};
   }
-  llvm_unreachable("a weight format without a row in the table");
+  assert(false && "a weight format without a row in the table");
+  return {};
 }
 
 static int64_t elementBytesOf(WeightFormat format) {

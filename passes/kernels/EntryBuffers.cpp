@@ -72,9 +72,16 @@ Value EntryBuffers::once(StringRef key, llvm::function_ref<Value()> make) {
 
 Value EntryBuffers::rows(Value value) {
   Value &buffer = f32[value];
-  if (!buffer)
-    buffer = create(value == logits ? kernel::Space::Logits : kernel::Space::Arena,
-                    kernel::RowsType::get(builder.getContext(), lm::width(value), builder.getF32Type()));
+  if (buffer)
+    return buffer;
+  buffer = create(value == logits ? kernel::Space::Logits : kernel::Space::Arena,
+                  kernel::RowsType::get(builder.getContext(), lm::width(value), builder.getF32Type()));
+  // Rows that whoever calls the function brings: memory is not planned for them.
+  if (auto argument = dyn_cast<BlockArgument>(value))
+    buffer.getDefiningOp()->setAttr("argument", builder.getI64IntegerAttr(argument.getArgNumber()));
+  for (OpOperand &use : value.getUses())
+    if (value != logits && isa<func::ReturnOp>(use.getOwner()))
+      buffer.getDefiningOp()->setAttr("result", builder.getI64IntegerAttr(use.getOperandNumber()));
   return buffer;
 }
 

@@ -458,4 +458,8 @@ FailureOr<SmallVector<LaunchedKernel>> convertGroup(lm::GroupOp group, EntryBuff
   return kernels;
 }
 
+FailureOr<LaunchedKernel> quantiseArgument(lm::GroupOp group, Value value, EntryBuffers &buffers) {
+  return KernelBuilder(group, buffers).quantise(value);
+}
+
 } // namespace sinter

@@ -17,6 +17,9 @@ struct LaunchedKernel {
 /// no kernel can compute it.
 mlir::FailureOr<llvm::SmallVector<LaunchedKernel>> convertGroup(lm::GroupOp group, EntryBuffers &buffers);
 
+/// The kernel that quantises a value which no group computes, an argument of the function. `group` is one that uses it.
+mlir::FailureOr<LaunchedKernel> quantiseArgument(lm::GroupOp group, mlir::Value value, EntryBuffers &buffers);
+
 } // namespace sinter
 
 #endif // SINTER_PASSES_KERNELS_GROUPTOKERNEL_H

@@ -53,6 +53,20 @@ struct LmToKernelPass : impl::LmToKernelPassBase<LmToKernelPass> {
     builder.createBlock(&entry.getBody());
     EntryBuffers buffers(function, entry, decode ? kernel::Form::Decode : kernel::Form::Prefill, element);
     int64_t launches = 0, headBegin = -1;
+    auto launch = [&](LaunchedKernel &launched, lm::GroupOp group) {
+      StringAttr name = intern(symbols, std::move(launched.function), group);
+      OpBuilder atEnd = OpBuilder::atBlockEnd(&entry.getBody().front());
+      kernel::LaunchOp::create(atEnd, group.getLoc(), FlatSymbolRefAttr::get(name), launched.buffers);
+      ++launches;
+    };
+    for (BlockArgument argument : function.getArguments())
+      if (buffers.usesOf(argument).quantised) {
+        auto user = (*argument.getUsers().begin())->getParentOfType<lm::GroupOp>();
+        FailureOr<LaunchedKernel> quantised = quantiseArgument(user, argument, buffers);
+        if (failed(quantised))
+          return failure();
+        launch(*quantised, user);
+      }
     for (Operation &op : function.getBody().front()) {
       if (isa<lm::ReadOp>(op) || op.hasTrait<OpTrait::IsTerminator>())
         continue;
@@ -65,10 +79,7 @@ struct LmToKernelPass : impl::LmToKernelPassBase<LmToKernelPass> {
       for (LaunchedKernel &launched : *kernels) {
         if (headBegin < 0 && group.getNumResults() && buffers.isSelected(group.getResult(0)))
           headBegin = launches;
-        StringAttr name = intern(symbols, std::move(launched.function), group);
-        OpBuilder atEnd = OpBuilder::atBlockEnd(&entry.getBody().front());
-        kernel::LaunchOp::create(atEnd, group.getLoc(), FlatSymbolRefAttr::get(name), launched.buffers);
-        ++launches;
+        launch(launched, group);
       }
     }
     entry.setHeadBegin(headBegin < 0 ? launches : headBegin);

@@ -28,7 +28,8 @@ struct PlanMemoryPass : impl::PlanMemoryPassBase<PlanMemoryPass> {
       place[launch] = number;
     std::vector<Life> lives;
     for (auto buffer : entry.getOps<kernel::BufferOp>()) {
-      if (buffer.getSpace() != kernel::Space::Arena || buffer->use_empty())
+      if (buffer.getSpace() != kernel::Space::Arena || buffer->use_empty() || buffer->hasAttr("argument") ||
+          buffer->hasAttr("result"))
         continue;
       int64_t bytes = cast<kernel::RowsType>(buffer.getType()).getRowBytes() * static_cast<int64_t>(entry.getMaxRows());
       Life life = {buffer, (bytes + kAlignment - 1) / kAlignment * kAlignment, INT64_MAX, -1};

@@ -7,6 +7,7 @@
 #include "runtime/device/Device.h"
 #include "runtime/device/Memory.h"
 #include "runtime/device/ThreadTeam.h"
+#include "runtime/device/Tiles.h"
 #include <algorithm>
 #include <cassert>
 #include <chrono>
@@ -74,16 +75,6 @@ struct BoundEntry {
   std::vector<void *> buffers;
   LaunchTimes *times = nullptr;
 };
-
-int64_t tileCount(const sinter_grid &grid, const sinter_step &step) {
-  const int64_t rows = grid.domain == SINTER_DOMAIN_SELECTED ? step.selected : step.rows;
-  int64_t tiles = grid.columns;
-  if (grid.rows_per_tile)
-    tiles *= (rows + grid.rows_per_tile - 1) / grid.rows_per_tile;
-  if (grid.keys_per_tile)
-    tiles *= (step.keys + grid.keys_per_tile - 1) / grid.keys_per_tile;
-  return tiles;
-}
 
 double now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -266,7 +257,7 @@ void CpuSession::walk(void *self, int thread) {
   call.scratch = session.scratch.data() + uint64_t(thread) * session.scratchStride;
   for (uint64_t i = session.walkBegin; i < session.walkEnd; ++i) {
     const BoundLaunch &launch = session.current->launches[i];
-    const int64_t tiles = tileCount(*launch.grid, session.step);
+    const int64_t tiles = sinter_tile_count(launch.grid, &session.step);
     const int64_t begin = tiles * thread / threads, end = tiles * (thread + 1) / threads;
     call.buffers = launch.buffers;
     if (begin < end)

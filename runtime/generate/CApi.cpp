@@ -5,6 +5,7 @@
 #include "runtime/generate/Engine.h"
 #include "runtime/generate/LibraryModel.h"
 #include "runtime/generate/Metadata.h"
+#include "runtime/generate/WeightsFile.h"
 #include <algorithm>
 #include <cstring>
 #include <limits>
@@ -29,6 +30,9 @@ struct sinter_session {
     return code;
   }
 };
+
+/// CApiOpen.cpp calls it.
+sinter_session *sinter_open_checked(const sinter_open_options *options, char **error);
 
 namespace {
 
@@ -56,7 +60,8 @@ Result<std::unique_ptr<sinter_session>> openModel(const sinter_open_options &opt
     return fail("threads: expected 0 to 1024, found {}", options.threads);
   session.capacity = options.context > 0 ? options.context : model.context > 0 ? model.context : 4096;
   Result<std::unique_ptr<device::Device>> device = device::openCpu(
-      model, {options.threads, options.weights_file ? options.weights_file : metadata->weightsFile});
+      model, {options.threads,
+              findWeightsFile(options.weights_file ? options.weights_file : "", metadata->weightsFile)});
   if (!device)
     return tl::unexpected(device.error());
   Result<std::unique_ptr<device::Session>> opened = (*device)->openSession(session);
@@ -65,13 +70,6 @@ Result<std::unique_ptr<sinter_session>> openModel(const sinter_open_options &opt
   auto engine = std::make_unique<Engine>(model, std::move(*opened));
   return std::unique_ptr<sinter_session>(new sinter_session{
       model, std::move(*metadata), std::move(*codec), std::move(*device), std::move(engine), {}, {}, {}, {}});
-}
-
-char *copyText(const std::string &text) {
-  char *copy = static_cast<char *>(std::malloc(text.size() + 1));
-  if (copy)
-    std::memcpy(copy, text.c_str(), text.size() + 1);
-  return copy;
 }
 
 /// The model's defaults with what the caller has chosen.
@@ -99,12 +97,12 @@ SamplerOptions chosen(const SamplerOptions &defaults, const sinter_sample_option
 
 } // namespace
 
-sinter_session *sinter_open(const sinter_open_options *options, char **error) {
+sinter_session *sinter_open_checked(const sinter_open_options *options, char **error) {
   Result<std::unique_ptr<sinter_session>> session = openModel(options ? *options : sinter_open_options{});
   if (session)
     return session->release();
   if (error)
-    *error = copyText(session.error().message);
+    *error = strdup(session.error().message.c_str());
   return nullptr;
 }
 

@@ -36,7 +36,8 @@ struct sinter_open_options {
   int32_t threads;          /* 0: one a physical core */
   int64_t context;          /* tokens the session holds; 0: the model's context */
   const char *kv_type;      /* "f16", "bf16" or "f32"; NULL: the model's */
-  const char *weights_file; /* of a model compiled with --weights-file; NULL: as the model says */
+  const char *weights_file; /* of a model compiled with --weights-file; NULL: the file of the recorded name
+                               beside the program or library, else the recorded path */
 };
 
 /* Negative temperature, top_k, top_p, min_p, repeat_last_n (below -1), and a repeat_penalty of 0 stand for

@@ -6,6 +6,7 @@
 #include "runtime/files/StandardStreams.h"
 #include "runtime/generate/Commands.h"
 #include "runtime/generate/Output.h"
+#include "runtime/generate/WeightsFile.h"
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
@@ -121,10 +122,8 @@ Result<std::string> inputText(const Options &options) {
 }
 
 Result<std::unique_ptr<device::Device>> openDevice(const Setting &setting) {
-  std::string weights = setting.options.weightsFile;
-  if (weights.empty())
-    weights = setting.metadata.weightsFile;
-  return device::openCpu(setting.model, {setting.options.threads, weights});
+  return device::openCpu(setting.model, {setting.options.threads, findWeightsFile(setting.options.weightsFile,
+                                                                                  setting.metadata.weightsFile)});
 }
 
 int64_t contextOf(const Setting &setting) {

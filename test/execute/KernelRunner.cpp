@@ -80,7 +80,7 @@ KernelRunner::KernelRunner(const std::string &text, cpu::Isa isa) : isa(isa) {
     return;
   }
   made->lljit->getMainJITDylib().addGenerator(std::move(*symbols));
-  for (const CpuObject &object : kernels->objects)
+  for (const ObjectFile &object : kernels->objects)
     check(made->lljit->addObjectFile(
         llvm::MemoryBuffer::getMemBufferCopy({object.bytes.data(), object.bytes.size()}, object.name)));
   jit = std::move(made);

@@ -67,3 +67,29 @@ func.func @decode(%x: tensor<?x4xf32>) -> tensor<?x2xf32> attributes {lm.form = 
   } : tensor<?x2xf32>
   return %w : tensor<?x2xf32>
 }
+
+// -----
+
+// Activations that a caller brings are marked, and quantised first where a matmul over many rows wants them so.
+// CHECK-LABEL: kernel.entry @prefill_f32
+// CHECK: %[[X:.*]] = kernel.buffer arena {argument = 0 : i64} : !kernel.rows<64xf32>
+// CHECK: %[[Q:.*]] = kernel.buffer arena : !kernel.rows<64xq8>
+// CHECK: %[[W:.*]] = kernel.buffer weight @w
+// CHECK: %[[H:.*]] = kernel.buffer arena {result = 1 : i64} : !kernel.rows<32xf32>
+// CHECK: %[[Y:.*]] = kernel.buffer logits
+// CHECK: kernel.launch @{{.*}}(%[[X]], %[[Q]])
+// CHECK: kernel.launch @{{.*}}(%[[Q]], %[[W]], %[[H]])
+// CHECK: kernel.launch @{{.*}}(%[[H]], %[[Y]])
+lm.parameter @w : tensor<32x64x!lm.block<q8_0>>
+func.func @prefill(%x: tensor<?x64xf32>) -> (tensor<?x32xf32>, tensor<?x32xf32>) attributes {lm.form = "prefill"} {
+  %w = lm.read @w : tensor<32x64x!lm.block<q8_0>>
+  %h = lm.group matmul {
+    %0 = lm.linear %x, %w : (tensor<?x64xf32>, tensor<32x64x!lm.block<q8_0>>) -> tensor<?x32xf32>
+    lm.yield %0 : tensor<?x32xf32>
+  } : tensor<?x32xf32>
+  %y = lm.group rows {
+    %0 = lm.silu %h : tensor<?x32xf32>
+    lm.yield %0 : tensor<?x32xf32>
+  } : tensor<?x32xf32>
+  return %y, %h : tensor<?x32xf32>, tensor<?x32xf32>
+}

@@ -23,3 +23,16 @@ kernel.entry @step rows 4 selected 4 {
   kernel.launch @copy(%a, %b) : !kernel.rows<16xf32>, !kernel.rows<16xf32>
   kernel.launch @copy(%b, %c) : !kernel.rows<16xf32>, !kernel.rows<16xf32>
 }
+
+// Arguments and results of a function are the caller's memory.
+// CHECK: kernel.entry @function rows 4 selected 4 arena 256
+// CHECK: kernel.buffer arena {argument = 0 : i64} :
+// CHECK: kernel.buffer arena offset 0 :
+// CHECK: kernel.buffer arena {result = 0 : i64} :
+kernel.entry @function rows 4 selected 4 {
+  %a = kernel.buffer arena {argument = 0 : i64} : !kernel.rows<16xf32>
+  %b = kernel.buffer arena : !kernel.rows<16xf32>
+  %c = kernel.buffer arena {result = 0 : i64} : !kernel.rows<16xf32>
+  kernel.launch @copy(%a, %b) : !kernel.rows<16xf32>, !kernel.rows<16xf32>
+  kernel.launch @copy(%b, %c) : !kernel.rows<16xf32>, !kernel.rows<16xf32>
+}

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: Apache-2.0
+// The stages in order, then the product.
+#include "compiler/Compilation.h"
+
+#include "compiler/Executable.h"
+#include "compiler/FusionReport.h"
+#include "compiler/KernelProduct.h"
+#include "compiler/Library.h"
+#include "compiler/ModelData.h"
+#include "compiler/OutputFolder.h"
+#include "compiler/Pipeline.h"
+#include "compiler/WeightImage.h"
+#include "passes/Passes.h"
+#include "passes/lowering/CpuPipeline.h"
+
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Support/Timing.h"
+#include "llvm/IR/Module.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/Format.h"
+#include "llvm/Support/raw_ostream.h"
+
+#include <filesystem>
+#include <unistd.h>
+
+using namespace mlir;
+
+namespace sinter {
+
+Compilation::Compilation(CompileOptions given) : options(std::move(given)) {
+  DialectRegistry registry;
+  registerCpuLowering(registry);
+  registry.insert<func::FuncDialect, lm::LmDialect, kernel::KernelDialect>();
+  context.appendDialectRegistry(registry);
+  context.loadAllAvailableDialects();
+}
+
+bool Compilation::report(const Error &error) {
+  llvm::errs() << "error: " << error.message << "\n";
+  return false;
+}
+
+/// With -v a line a stage; on a terminal one line that changes.
+void Compilation::announce(llvm::StringRef what) {
+  double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  if (options.verbose)
+    llvm::errs() << llvm::format("%7.3f s  ", seconds) << what << "\n";
+  else if (llvm::errs().is_displayed())
+    llvm::errs() << "\r\033[K" << what << (what == "done" ? "\n" : " ...");
+}
+
+bool Compilation::runPasses(Stage stage) {
+  PassManager passes(&context);
+  if (failed(applyPassManagerCLOptions(passes)))
+    return false;
+  applyDefaultTimingPassManagerCLOptions(passes);
+  addStage(passes, stage, options.pipeline);
+  return succeeded(passes.run(*module));
+}
+
+bool Compilation::printText(llvm::StringRef text) {
+  if (options.output == "-") {
+    llvm::raw_fd_ostream stream(STDOUT_FILENO, /*shouldClose=*/false);
+    stream << text;
+    stream.flush();
+    std::error_code code = stream.error();
+    stream.clear_error();
+    return code ? report({"standard output: " + code.message()}) : true;
+  }
+  Result<AtomicFile> file = AtomicFile::create(options.output);
+  Result<> written = file ? file->write(std::string_view(text)) : tl::unexpected(file.error());
+  if (written)
+    written = file->commit();
+  return written ? true : report(written.error());
+}
+
+bool Compilation::printModule() {
+  std::string text;
+  llvm::raw_string_ostream stream(text);
+  module->print(stream);
+  stream << "\n";
+  return printText(text);
+}
+
+Result<std::vector<ObjectFile>> Compilation::makeObjects() {
+  announce("compiling kernels");
+  llvm::FailureOr<CpuKernels> kernels = compileKernels(*module, {options.isas, options.threads});
+  if (failed(kernels))
+    return fail("{}: expected kernels that compile", options.model);
+
+  announce("placing weights");
+  placement = placeWeights(*module);
+  std::string weightsPath;
+  if (!options.weightsFile.empty()) {
+    announce("writing weights");
+    Result<WeightsFile> written = writeWeightsFile(options.weightsFile, weightImage());
+    if (!written)
+      return tl::unexpected(written.error());
+    placement.hash = written->hash;
+    weightsFile = std::move(written->file);
+    weightsPath = std::filesystem::absolute(options.weightsFile).lexically_normal();
+  }
+  ModelTableInput table;
+  table.module = *module;
+  table.isas.assign(cpu::isaCount, "");
+  for (cpu::Isa isa : options.isas)
+    table.isas[static_cast<size_t>(isa)] = cpu::nameOf(isa).str();
+  table.scratchBytes = kernels->scratchBytes;
+  table.weights = placement;
+  table.weightsInFile = weightsFile.has_value();
+  table.name = model->config.name;
+  table.context = model->config.contextLength;
+  for (const Rope &rope : model->config.ropes)
+    if (rope.dynamic) // made to go beyond: as far as the factor says
+      table.context = std::max<int64_t>(table.context, rope.dynamic->length * rope.dynamic->factor);
+  Result<TokenizerSpec> tokenizer = readTokenizer(*model);
+  if (!tokenizer)
+    return tl::unexpected(tokenizer.error());
+  Result<std::vector<uint8_t>> tables = buildTokenizerTables(*tokenizer, options.threads);
+  if (!tables)
+    return tl::unexpected(tables.error());
+  table.tokenizer = std::move(*tables);
+  Result<std::string> chatTemplate = readChatTemplate(*model);
+  if (!chatTemplate)
+    return tl::unexpected(chatTemplate.error());
+  table.metadata = makeMetadata(*model, *tokenizer, *chatTemplate, weightsPath);
+
+  llvm::LLVMContext llvmContext;
+  std::vector<ObjectFile> objects = std::move(kernels->objects);
+  objects.push_back(compileObject(*makeModelTable(table, llvmContext), "model"));
+  return objects;
+}
+
+WeightImage Compilation::weightImage() {
+  return {placement.size, [this](const ImageSink &sink) {
+            return writeWeights(*module, placement, *model->weights, sink, options.threads);
+          }};
+}
+
+/// --emit=objects: kernels with the model's name in front, so that those of two models can be in one program.
+bool Compilation::writeKernelProduct() {
+  std::string prefix = OutputFolder::nameOf(options.output) + "_";
+  for (char &c : prefix)
+    c = llvm::isAlnum(c) ? c : '_';
+  SymbolTable symbols(*module);
+  for (auto function : llvm::to_vector(module->getOps<kernel::FuncOp>()))
+    if (failed(symbols.rename(function, (prefix + function.getName()).str())))
+      return false;
+  announce("compiling kernels");
+  llvm::FailureOr<CpuKernels> kernels = compileKernels(*module, {options.isas, options.threads});
+  if (failed(kernels))
+    return false;
+  KernelProduct product;
+  for (auto function : module->getOps<kernel::FuncOp>()) {
+    product.functions.push_back(makeKernelFunction(function, {}));
+    product.functions.back().scratchBytes = kernels->scratchBytes.at(function.getName().str());
+  }
+  product.kernels = std::move(kernels->objects);
+  product.isas = options.isas;
+  placement = placeWeights(*module);
+  product.model = modelManifest(*module, placement, model->config.name);
+  std::optional<WeightsFile> outside;
+  if (!options.weightsFile.empty()) {
+    announce("writing weights");
+    Result<WeightsFile> written = writeWeightsFile(options.weightsFile, weightImage());
+    if (!written)
+      return report(written.error());
+    outside = std::move(*written);
+  }
+  announce("linking");
+  Result<LinkTree> tree = LinkTree::find(options.program);
+  Result<> written = tree ? writeKernels(*tree, product, options.output) : tl::unexpected(tree.error());
+  if (written && outside)
+    written = outside->file.commit();
+  if (!written)
+    return report(written.error());
+  announce("done");
+  return true;
+}
+
+bool Compilation::writeProduct() {
+  Result<std::vector<ObjectFile>> objects = makeObjects();
+  if (!objects)
+    return report(objects.error());
+  announce(weightsFile ? "linking" : "linking and writing weights");
+  Result<LinkTree> tree = LinkTree::find(options.program);
+  if (!tree)
+    return report(tree.error());
+  WeightImage inside = weightsFile ? WeightImage() : weightImage();
+  Result<> written = options.stage == Stage::Library
+                         ? writeLibrary(*tree, *objects, inside, model->config.name, options.output)
+                         : linkExecutable(*tree, *objects, inside, options.output);
+  if (written && weightsFile)
+    written = weightsFile->commit();
+  if (!written)
+    return report(written.error());
+  announce("done");
+  return true;
+}
+
+bool Compilation::run() {
+  announce("reading the model");
+  Result<Model> opened = openModel(options.model, options.weights);
+  if (!opened)
+    return report(opened.error());
+  model = std::move(*opened);
+  if (model->weights)
+    for (const Weight &weight : model->weights->weights())
+      if (llvm::sys::fs::equivalent(std::string(weight.file), options.output))
+        return report({options.output + ": expected an output that is not the model itself"});
+  module = importModel(context, *model);
+  if (!module)
+    return false;
+  FusionReport fusion;
+  fusion.addGraph(*module);
+  for (Stage next : {Stage::Fuse, Stage::Kernels, Stage::Memory}) {
+    if (options.stage < next)
+      return printModule();
+    announce(next == Stage::Fuse ? "fusing" : next == Stage::Kernels ? "making kernels" : "planning memory");
+    if (!runPasses(next))
+      return false;
+    if (next == Stage::Fuse)
+      fusion.addFused(*module);
+  }
+  if (options.stage == Stage::Memory)
+    return printModule();
+  if (options.verbose)
+    fusion.print(llvm::errs(), *module);
+  if (options.stage == Stage::Target || options.stage == Stage::Llvm) {
+    CpuStage stage = options.stage == Stage::Target ? CpuStage::Target : CpuStage::Llvm;
+    llvm::FailureOr<std::string> text = printKernels(*module, options.isas[0], stage);
+    return succeeded(text) && printText(*text);
+  }
+  if (!model->weights && (options.stage != Stage::Objects || !options.weightsFile.empty()))
+    return report({model->path + ": expected a model with weights, found a configuration alone"});
+  return options.stage == Stage::Objects ? writeKernelProduct() : writeProduct();
+}
+
+} // namespace sinter

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+// Kernels for programs: docs/kernels.md lists the members.
+#include "compiler/KernelFunction.h"
+
+#include "dialects/kernel/WeightLayout.h"
+#include "runtime/files/JsonWriter.h"
+
+#include "llvm/ADT/TypeSwitch.h"
+#include "llvm/Support/raw_ostream.h"
+
+using namespace mlir;
+
+namespace sinter {
+namespace {
+
+class ManifestWriter {
+public:
+  ManifestWriter(ArrayRef<cpu::Isa> isas) : json(1), isas(isas) {}
+
+  std::string write(ArrayRef<KernelFunction> functions);
+
+private:
+  void buffer(Type type);
+  void argument(const KernelFunction &function, const KernelArgument &argument);
+  void launch(const KernelLaunch &launch);
+  void shape(ArrayRef<int64_t> sizes) {
+    json.key("shape").beginArray();
+    for (int64_t size : sizes)
+      json.value(size);
+    json.endArray();
+  }
+
+  JsonWriter json;
+  ArrayRef<cpu::Isa> isas;
+};
+
+void ManifestWriter::buffer(Type type) {
+  llvm::TypeSwitch<Type>(type)
+      .Case([&](kernel::RowsType rows) {
+        json.key("kind").value("rows").key("columns").value(rows.getColumns());
+        json.key("dtype").value(elementName(rows.getElement())).key("row_bytes").value(rows.getRowBytes());
+      })
+      .Case([&](kernel::WeightType weight) {
+        json.key("kind").value("weight");
+        shape({weight.getRows(), weight.getColumns()});
+        json.key("dtype").value(std::string_view(kernel::stringifyWeightFormat(weight.getFormat())));
+        json.key("layout").value("packed").key("bytes").value(kernel::WeightLayout(weight).bytes());
+      })
+      .Case([&](kernel::TableType table) {
+        json.key("kind").value("table");
+        shape({table.getRows(), table.getColumns()});
+        json.key("dtype").value(elementName(table.getElement()));
+        json.key("bytes").value(table.getRows() * table.getRowBytes());
+      })
+      .Case([&](kernel::CacheKType keys) {
+        json.key("kind").value("cache_keys").key("heads").value(keys.getHeads()).key("size").value(keys.getSize());
+        json.key("dtype").value(elementName(keys.getElement()));
+      })
+      .Case([&](kernel::CacheVType values) {
+        json.key("kind").value("cache_values").key("heads").value(values.getHeads()).key("size").value(values.getSize());
+        json.key("dtype").value(elementName(values.getElement()));
+      })
+      .Case([&](kernel::PartialType partial) {
+        json.key("kind").value("partial").key("heads").value(partial.getHeads()).key("size").value(partial.getSize());
+        json.key("keys").value(partial.getKeys()).key("bytes").value(partial.getBytes());
+      });
+}
+
+void ManifestWriter::argument(const KernelFunction &function, const KernelArgument &argument) {
+  json.beginObject().key("name").value(argument.name).key("written").value(argument.written);
+  buffer(argument.type);
+  if (auto type = dyn_cast<kernel::WeightType>(argument.type)) {
+    json.key("pack").value(function.name + "_pack_" + argument.name);
+    if (canRound(type.getFormat()))
+      json.key("round").value(function.name + "_round_" + argument.name);
+  }
+  json.endObject();
+}
+
+void ManifestWriter::launch(const KernelLaunch &launch) {
+  auto kernel = launch.kernel;
+  json.beginObject().key("kernel").value(std::string_view(kernel.getName()));
+  json.key("symbols").beginObject();
+  for (cpu::Isa isa : isas)
+    json.key(std::string_view(cpu::nameOf(isa))).value((kernel.getName() + "." + cpu::nameOf(isa)).str());
+  json.endObject();
+  kernel::Grid grid = kernel.getAnchor().getGrid();
+  json.key("grid").beginObject().key("columns").value(grid.columns).key("rows_per_tile").value(grid.rowsPerTile);
+  json.key("keys_per_tile").value(grid.keysPerTile);
+  json.key("domain").value(std::string_view(kernel::stringifyDomain(grid.domain))).endObject();
+  json.key("buffers").beginArray();
+  for (const KernelBuffer &buffer : launch.buffers)
+    json.beginObject().key(buffer.isArgument ? "argument" : "workspace").value(buffer.place).endObject();
+  json.endArray().endObject();
+}
+
+std::string ManifestWriter::write(ArrayRef<KernelFunction> functions) {
+  json.beginArray();
+  for (const KernelFunction &function : functions) {
+    json.beginObject().key("name").value(function.name).key("arguments").beginArray();
+    for (const KernelArgument &each : function.arguments)
+      argument(function, each);
+    json.endArray().key("last").value(function.takesStep ? "step" : "rows");
+    json.key("max_rows").value(function.maxRows).key("workspace_bytes").value(function.arenaBytes);
+    json.key("scratch_bytes").value(function.scratchBytes).key("launches").beginArray();
+    for (const KernelLaunch &each : function.launches)
+      launch(each);
+    json.endArray().endObject();
+  }
+  json.endArray();
+  return json.take();
+}
+
+} // namespace
+
+std::string kernelManifest(ArrayRef<KernelFunction> functions, ArrayRef<cpu::Isa> isas) {
+  return ManifestWriter(isas).write(functions);
+}
+
+} // namespace sinter

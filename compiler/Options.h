@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a compilation may be asked for, each option once: commands fill these from their flags, all else reads them.
+// Plain values, because lld, which links in this process, resets the flags themselves.
+#ifndef SINTER_COMPILER_OPTIONS_H
+#define SINTER_COMPILER_OPTIONS_H
+
+#include "passes/lowering/cpu/Emitter.h"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace sinter {
+
+struct PipelineOptions {
+  /// Passes to leave out, by their flag ("lm-fuse-rope"); for tests and measurements.
+  std::vector<std::string> skip;
+  /// Element types of the cache to make entries for; the first is the default.
+  std::vector<std::string> cacheTypes = {"f16", "bf16", "f32"};
+  /// Rows of a prefill and of a decode step at most.
+  int64_t prefillRows = 512, decodeRows = 16;
+};
+
+/// Stages in order; each has its passes, which end with the IR that --emit shows. Objects, Library and Executable
+/// are the products.
+enum class Stage { Import, Fuse, Kernels, Memory, Target, Llvm, Objects, Library, Executable };
+
+struct CompileOptions {
+  std::string program; // argv[0] of the process, for finding the link tree
+  std::string model;   // folder or .gguf file
+  std::string output;  // file, "-" or, for Objects and Library, a folder
+  Stage stage = Stage::Executable;
+  std::string weights = "keep"; // type to convert them to
+  std::string weightsFile;      // where they go when not into the product
+  std::vector<cpu::Isa> isas = {cpu::Isa::Avx2, cpu::Isa::Avx512, cpu::Isa::Amx};
+  PipelineOptions pipeline;
+  unsigned threads = 1;
+  bool verbose = false;
+};
+
+} // namespace sinter
+
+#endif // SINTER_COMPILER_OPTIONS_H

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// sinter kernel: functions written in MLIR into an object that C and C++ call.
+#include "compiler/KernelFile.h"
+#include "compiler/KernelProduct.h"
+#include "compiler/commands/Commands.h"
+
+#include "mlir/IR/AsmState.h"
+#include "mlir/Pass/PassManager.h"
+#include "llvm/Support/CommandLine.h"
+#include "llvm/Support/raw_ostream.h"
+
+namespace cl = llvm::cl;
+using namespace mlir;
+
+namespace sinter {
+
+static LogicalResult compileFile(const std::string &program, const std::string &path, const std::string &folder,
+                                 const CpuOptions &options) {
+  DialectRegistry registry;
+  registerKernelFileDialects(registry);
+  MLIRContext context(registry);
+  FailureOr<KernelFile> file = readKernelFile(context, path);
+  if (failed(file))
+    return failure();
+  FailureOr<CpuKernels> kernels = compileKernels(*file->kernels, options);
+  if (failed(kernels))
+    return failure();
+  KernelProduct product;
+  product.functions = std::move(file->functions);
+  for (KernelFunction &function : product.functions)
+    for (const KernelLaunch &launch : function.launches) {
+      auto kernel = launch.kernel;
+      function.scratchBytes = std::max(function.scratchBytes, kernels->scratchBytes.at(kernel.getName().str()));
+    }
+  product.kernels = std::move(kernels->objects);
+  product.isas = options.isas;
+  product.oneObject = true;
+  Result<LinkTree> tree = LinkTree::find(program);
+  Result<> written = tree ? writeKernels(*tree, product, folder) : tl::unexpected(tree.error());
+  if (!written)
+    llvm::errs() << "error: " << written.error().message << "\n";
+  return success(written.has_value());
+}
+
+int kernelCommand(const Invocation &invocation) {
+  // These live until the end: lld resets all flags of the process, and their values with them.
+  cl::OptionCategory category("sinter kernel");
+  cl::opt<std::string> file(cl::Positional, cl::desc("FILE.mlir (-: standard input)"), cl::Required, cl::cat(category));
+  cl::opt<std::string> folder("o", cl::desc("Folder for the object, the header and the manifest, named after it"),
+                              cl::value_desc("folder"), cl::Required, cl::cat(category));
+  cl::opt<unsigned> threads("t", cl::desc("Threads (0: all cores)"), cl::init(0), cl::cat(category));
+  registerAsmPrinterCLOptions();
+  registerPassManagerCLOptions();
+  if (!parseFlags(invocation, "Compiles functions of the dialects kernel and lm into an object for C and C++.\n"))
+    return 2;
+  CpuOptions options;
+  options.threads = threads;
+  std::string path = file, output = folder;
+  return succeeded(compileFile(invocation.program, path, output, options)) ? 0 : 1;
+}
+
+} // namespace sinter

@@ -1,0 +1,211 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""sinter kernel and sinter compile --emit=objects: kernels called from C and C++."""
+import json
+import math
+import random
+import struct
+import subprocess
+import unittest
+
+from products import COMPILERS, SINTER, ProductTest, run
+
+NORM = """
+// Both dialects in one file: a kernel as it is, and a function on tensors.
+kernel.func @scale(%in: !kernel.rows<37xf32>, %by: !kernel.table<1x37xf32>, %out: !kernel.rows<37xf32>) {
+  kernel.rows over(rows) {
+  ^bb0(%row: index):
+    %zero = arith.constant 0 : index
+    %a = kernel.load %in[%row] : !kernel.rows<37xf32>, vector<37xf32>
+    %b = kernel.load %by[%zero] : !kernel.table<1x37xf32>, vector<37xf32>
+    %c = arith.mulf %a, %b : vector<37xf32>
+    kernel.store %c, %out[%row] : vector<37xf32>, !kernel.rows<37xf32>
+  }
+}
+func.func @norm(%x: tensor<?x37xf32>, %weight: tensor<37xf32>) -> tensor<?x37xf32> {
+  %y = lm.rms_norm %x, %weight : tensor<37xf32> {epsilon = 1.0e-5} : tensor<?x37xf32>
+  return %y : tensor<?x37xf32>
+}
+"""
+
+# Reads x from stdin and writes y to stdout, so that the expectation is computed here, in double.
+NORM_MAIN = """
+#include "norms.h"
+#include <stdio.h>
+static float x[5 * 37], w[37], y[5 * 37], z[5 * 37];
+int main(void) {
+  if (fread(x, sizeof x, 1, stdin) != 1 || fread(w, sizeof w, 1, stdin) != 1)
+    return 1;
+  norm(x, w, y, 5);
+  scale(x, w, z, 5);
+  fwrite(y, sizeof y, 1, stdout);
+  fwrite(z, sizeof z, 1, stdout);
+  return 0;
+}
+"""
+
+# A gated layer: %gate and %up go into one kernel, whose epilogue multiplies them; %down adds the residual.
+MLP = """
+func.func @mlp(%x: tensor<?x64xf32>, %gate: tensor<96x64x{0}>, %up: tensor<96x64x{0}>, %down: tensor<64x96x{0}>)
+    -> tensor<?x64xf32> {{
+  %g = lm.linear %x, %gate : (tensor<?x64xf32>, tensor<96x64x{0}>) -> tensor<?x96xf32>
+  %u = lm.linear %x, %up : (tensor<?x64xf32>, tensor<96x64x{0}>) -> tensor<?x96xf32>
+  %s = lm.silu %g : tensor<?x96xf32>
+  %h = lm.mul %s, %u : tensor<?x96xf32>
+  %d = lm.linear %h, %down : (tensor<?x96xf32>, tensor<64x96x{0}>) -> tensor<?x64xf32>
+  %y = lm.add %x, %d : tensor<?x64xf32>
+  return %y : tensor<?x64xf32>
+}}
+"""
+
+MLP_MAIN = """
+#include "mlp.h"
+#include <stdio.h>
+#include <stdlib.h>
+#define ROWS 200
+static float x[ROWS * 64], gate[96 * 64], up[96 * 64], down[64 * 96], y[ROWS * 64];
+int main(void) {{
+  if (fread(x, sizeof x, 1, stdin) != 1 || fread(gate, sizeof gate, 1, stdin) != 1 ||
+      fread(up, sizeof up, 1, stdin) != 1 || fread(down, sizeof down, 1, stdin) != 1)
+    return 1;
+  void *g = aligned_alloc(64, MLP_GATE_BYTES), *u = aligned_alloc(64, MLP_UP_BYTES);
+  void *d = aligned_alloc(64, MLP_DOWN_BYTES), *workspace = aligned_alloc(64, MLP_WORKSPACE_BYTES);
+  mlp_{0}_gate(gate, g);
+  mlp_{0}_up(up, u);
+  mlp_{0}_down(down, d);
+  mlp(x, g, u, d, y, ROWS, workspace);
+  fwrite(y, sizeof y, 1, stdout);
+  return 0;
+}}
+"""
+
+
+def floats(data):
+    return list(struct.unpack(f"<{len(data) // 4}f", data))
+
+
+def packed(values):
+    return struct.pack(f"<{len(values)}f", *values)
+
+
+class KernelTest(ProductTest):
+    def kernel(self, text, name, code=0):
+        file = self.folder / f"{name}.mlir"
+        file.write_text(text)
+        return run(SINTER, "kernel", file, "-o", self.folder / name, "-t", 1, code=code)
+
+    def build(self, source, name, compiler):
+        main, suffix = self.folder / f"{name}-main", "cpp" if "++" in compiler else "c"
+        (self.folder / f"{name}.{suffix}").write_text(source)
+        run(compiler, "-Wall", "-Wextra", "-Werror", self.folder / f"{name}.{suffix}", "-I", self.folder / name,
+            self.folder / name / f"{name}.o", "-o", main)
+        return main
+
+    def call(self, program, data):
+        return floats(subprocess.run([program], input=data, capture_output=True, check=True, timeout=60).stdout)
+
+    def testKernelsOfBothDialectsAreCalledFromCAndCxx(self):
+        self.kernel(NORM, "norms")
+        self.assertEqual(sorted(p.name for p in (self.folder / "norms").iterdir()),
+                         ["norms.h", "norms.json", "norms.o", "sinter_kernels.h"])
+        header = (self.folder / "norms/norms.h").read_text()
+        self.assertIn("void scale(const float *in, const float *by, float *out, int64_t rows);", header)
+        self.assertIn("void norm(const float *x, const float *weight, float *y, int64_t rows);", header)
+        generator = random.Random(1)
+        x, w = ([generator.gauss(0, 1) for _ in range(n)] for n in (5 * 37, 37))
+        x, w = floats(packed(x)), floats(packed(w))
+        expected = []
+        for row in range(5):
+            line = x[row * 37:row * 37 + 37]
+            scale = 1 / math.sqrt(sum(v * v for v in line) / 37 + 1e-5)
+            expected += [v * scale * each for v, each in zip(line, w)]
+        expected += [v * w[i % 37] for i, v in enumerate(x)]
+        for compiler in COMPILERS + ["g++"]:
+            found = self.call(self.build(NORM_MAIN, "norms", compiler), packed(x) + packed(w))
+            for a, b in zip(found, expected, strict=True):
+                self.assertLess(abs(a - b), 1e-6 * (1 + abs(b)))
+
+    def testFunctionsOnTensorsAreFusedAndTakeWeights(self):
+        generator = random.Random(2)
+        x, gate, up, down = (floats(packed([generator.gauss(0, scale) for _ in range(n)]))
+                             for n, scale in ((200 * 64, 1), (96 * 64, .1), (96 * 64, .1), (64 * 96, .1)))
+        expected = []
+        for row in range(200):
+            line = x[row * 64:row * 64 + 64]
+            dot = lambda w, out, size, v: sum(w[out * size + k] * v[k] for k in range(size))
+            g, u = ([dot(w, i, 64, line) for i in range(96)] for w in (gate, up))
+            h = [a / (1 + math.exp(-a)) * b for a, b in zip(g, u)]
+            expected += [line[i] + dot(down, i, 96, h) for i in range(64)]
+        # Tolerances: f32 sums of 96 products; bf16 has 8 bits; q8_0 rounds weights and activations to 1/254 of the largest.
+        for element, function, tolerance in (("f32", "pack", 2e-5), ("bf16", "round", .03), ("!lm.block<q8_0>", "round", .05)):
+            self.kernel(MLP.format(element), "mlp")
+            manifest = json.loads((self.folder / "mlp/mlp.json").read_text())
+            self.assertEqual([a["name"] for a in manifest["functions"][0]["arguments"]], ["x", "gate", "up", "down", "y"])
+            self.assertLessEqual(len(manifest["functions"][0]["launches"]), 4, "gate, up and their product are one kernel")
+            found = self.call(self.build(MLP_MAIN.format(function), "mlp", COMPILERS[0]),
+                              b"".join(map(packed, (x, gate, up, down))))
+            worst = max(abs(a - b) for a, b in zip(found, expected, strict=True))
+            self.assertLess(worst, tolerance, element)
+
+    def testTheObjectNeedsLibcOnlyAndDefinesWhatTheHeaderDeclares(self):
+        self.kernel(NORM, "norms")
+        symbols = [line.split() for line in run("nm", self.folder / "norms/norms.o")[0].splitlines()]
+        undefined = {s[-1] for s in symbols if s[-2] == "U"}
+        libc = {"memcpy", "memset", "memmove", "abort", "free", "malloc", "__assert_fail", "syscall", "_GLOBAL_OFFSET_TABLE_"}
+        self.assertLessEqual(undefined, libc)
+        defined = {s[-1] for s in symbols if s[-2] in "TDBRW"}
+        versions = {f"{k}.{isa}" for k in ("scale", "norm_rows_0") for isa in ("avx2", "avx512", "amx")}
+        self.assertEqual(defined, {"scale", "norm"} | versions)
+
+    def testBadFilesGetLocatedDiagnosticsAndLeaveNothing(self):
+        cases = {
+            "kernel.func @f(%x: !kernel.rows<4xf32>) {": "f.mlir:1:",
+            "func.func @f(%x: tensor<?x8xf32>) -> tensor<?x8xf32> {\n  %0 = lm.sillu %x : tensor<?x8xf32>\n  return %0 : tensor<?x8xf32>\n}":
+                "f.mlir:2:8: error: ",
+            "func.func private @f(tensor<?x8xf32>) -> tensor<?x8xf32>": "expected a body, found a declaration",
+            "func.func @f(%x: tensor<?x?xf32>) -> tensor<?x?xf32> {\n  %0 = lm.silu %x : tensor<?x?xf32>\n  return %0 : tensor<?x?xf32>\n}":
+                "f.mlir:1:14: error: expected an argument to be activations (tensor<?xNxf32>), a vector (tensor<Nxf32>) or a weight",
+            "func.func @f(%x: tensor<?x8xf32>) -> tensor<?x8xf32> {\n  return %x : tensor<?x8xf32>\n}":
+                "f.mlir:2:3: error: 'func.return' op expected each result to be computed by an operation of its own",
+            "func.func @f(%x: tensor<?x8xf32>, %w: tensor<8xf32>) -> tensor<?x8xf32> {\n  %0 = lm.silu %x : tensor<?x8xf32>\n  return %0 : tensor<?x8xf32>\n}":
+                "f.mlir:1:1: error: 'func.func' op expected every weight to be used, found no use of 'w'",
+            "func.func @int(%x: tensor<?x8xf32>) -> tensor<?x8xf32> {\n  %0 = lm.silu %x : tensor<?x8xf32>\n  return %0 : tensor<?x8xf32>\n}":
+                "expected a name that is an identifier in C, found 'int'",
+            "lm.parameter @w : tensor<8xf32>": "expected a function (kernel.func or func.func), found none",
+        }
+        for text, message in cases.items():
+            with self.subTest(message):
+                self.assertIn(message, self.kernel(text, "f", code=1)[1])
+                self.assertFalse((self.folder / "f").exists())
+        self.assertIn("missing.mlir", run(SINTER, "kernel", self.folder / "missing.mlir", "-o", self.folder / "f", code=1)[1])
+
+    def testAModelsKernelsAreObjectsForEachInstructionSet(self):
+        folder = self.folder / "tiny"
+        self.compile(self.tinyModel(), "--emit=objects", "--weights-file", self.folder / "tiny.weights", "-o", folder)
+        self.assertEqual(sorted(p.name for p in folder.iterdir()),
+                         ["sinter_kernels.h", "tiny.amx.o", "tiny.avx2.o", "tiny.avx512.o", "tiny.h", "tiny.json", "tiny.o"])
+        for language, standard in (("c", "c99"), ("c++", "c++11")):
+            run("gcc", "-x", language, f"-std={standard}", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", folder / "tiny.h")
+        manifest = json.loads((folder / "tiny.json").read_text())
+        functions = {f["name"]: f for f in manifest["functions"]}
+        model = manifest["model"]
+        self.assertEqual((self.folder / "tiny.weights").stat().st_size, 4096 + model["weight_bytes"])
+        names = {e["name"] for e in model["entries"]}
+        self.assertLessEqual({"prefill_f16", "decode_f16"}, names)
+        for entry in model["entries"]:
+            for launch in entry["launches"]:
+                kernel = functions[launch["kernel"]]
+                self.assertEqual(len(kernel["arguments"]), len(launch["buffers"]))
+                for argument, buffer in zip(kernel["arguments"], launch["buffers"]):
+                    if argument["kind"] == "weight":
+                        self.assertLessEqual(buffer["offset"] + argument["bytes"], model["weight_bytes"])
+        self.assertTrue(all(weight["tensors"] for weight in model["weights"] if not weight["parameter"].startswith("constant.")))
+        # Every function links, from every object.
+        calls = "".join(f"  p = (void (*)(void)){name}; if (!p) return 1;\n" for name in functions)
+        (self.folder / "all.c").write_text(f'#include "tiny.h"\nint main(void) {{\n  void (*volatile p)(void);\n{calls}  return 0;\n}}\n')
+        run("gcc", self.folder / "all.c", "-I", folder, *folder.glob("*.o"), "-o", self.folder / "all")
+        run(self.folder / "all")
+
+
+if __name__ == "__main__":
+    unittest.main()

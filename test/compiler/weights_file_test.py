@@ -1,0 +1,77 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""sinter compile --weights-file: weights outside of the executable and of the library."""
+import os
+import shutil
+import unittest
+
+from products import ProductTest, run
+
+
+class WeightsFileTest(ProductTest):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.inside, cls.outside, cls.weights = (cls.folder / name for name in ("inside", "outside", "tiny.weights"))
+        cls.compile(cls.tinyModel(), "-o", cls.inside)
+        cls.compile(cls.tinyModel(), "--weights-file", cls.weights, "-o", cls.outside)
+
+    def text(self, program, *flags, code=0):
+        return run(program, "--prompt-tokens", "5,6,7", "-n", 8, "--temp", 0, "--ignore-eos", "--json", "-t", 1, *flags,
+                   code=code)
+
+    def testTheTextIsThatOfAnExecutableWithItsWeights(self):
+        self.assertEqual(self.text(self.outside)[0], self.text(self.inside)[0])
+        self.assertLess(self.outside.stat().st_size + self.weights.stat().st_size - 4096,
+                        self.inside.stat().st_size + (1 << 16))
+        self.assertEqual(self.weights.read_bytes()[:8], b"SINTERWT")
+
+    def testTheFileIsFoundBesideTheExecutableOrWhereTheFlagSays(self):
+        moved = self.folder / "moved"
+        moved.mkdir()
+        for file in (self.outside, self.weights):
+            shutil.copy(file, moved)
+        os.rename(self.weights, self.folder / "elsewhere")
+        try:
+            self.assertEqual(self.text(moved / "outside")[0], self.text(self.inside)[0])
+            _, err = self.text(self.outside, code=1)
+            self.assertIn(f"{self.weights}: cannot open: No such file or directory", err)
+            given = self.text(self.outside, "--weights-file", self.folder / "elsewhere")
+            self.assertEqual(given[0], self.text(self.inside)[0])
+        finally:
+            os.rename(self.folder / "elsewhere", self.weights)
+
+    def testAnotherModelsWeightsAreRefused(self):
+        # The same shapes and names, other numbers.
+        other = self.folder / "other.weights"
+        data = bytearray(self.tinyModel().read_bytes())
+        data[-100:] = bytes(100)
+        (self.folder / "other.gguf").write_bytes(data)
+        self.compile(self.folder / "other.gguf", "--weights-file", other, "-o", self.folder / "other")
+        _, err = self.text(self.outside, "--weights-file", other, code=1)
+        self.assertRegex(err, r"expected the weights of hash [0-9a-f]{16} \(byte offset 16\), found [0-9a-f]{16}: another model's")
+        gpt2 = self.folder / "gpt2.weights"
+        self.compile(self.tinyModel("gpt2"), "--weights-file", gpt2, "-o", self.folder / "gpt2")
+        _, err = self.text(self.outside, "--weights-file", gpt2, code=1)
+        self.assertRegex(err, r"gpt2.weights: expected \d+ bytes of weights \(byte offset 8\), found \d+")
+
+    def testDamagedFilesAreRefused(self):
+        damaged, whole = self.folder / "damaged", self.weights.read_bytes()
+        for data, message in ((whole[:-1], f"expected at least {len(whole)} bytes, found {len(whole) - 1}"),
+                              (whole[:10], "expected at least 24 bytes, found 10"),
+                              (b"x" + whole[1:], "expected a file of weights ('SINTERWT' at byte 0), found other bytes")):
+            damaged.write_bytes(data)
+            _, err = self.text(self.outside, "--weights-file", damaged, code=1)
+            self.assertIn(message, err)
+
+    def testAFailedCompilationLeavesNoWeights(self):
+        new = self.folder / "new.weights"
+        self.compile(self.tinyModel(), "--weights-file", new, "-o", self.folder / "no/such", code=1)
+        self.assertFalse(new.exists())
+        _, err = self.compile(self.tinyModel(), "--weights-file", self.folder / "no/such", "-o", self.folder / "exe", code=1)
+        self.assertIn("no/such: expected a folder that can be written to", err)
+        self.assertEqual([p.name for p in self.folder.iterdir() if ".tmp-" in p.name], [])
+
+
+if __name__ == "__main__":
+    unittest.main()
