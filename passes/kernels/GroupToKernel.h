@@ -13,9 +13,12 @@ struct LaunchedKernel {
   llvm::SmallVector<mlir::Value> buffers;
 };
 
-/// The kernels (one, or two where a result is needed in a second form) of a group, in order; a located error where
+/// The kernels (several where a result is needed in a second form, and of experts) of a group, in order; a located error where
 /// no kernel can compute it.
 mlir::FailureOr<llvm::SmallVector<LaunchedKernel>> convertGroup(lm::GroupOp group, EntryBuffers &buffers);
+
+/// The same for a group of kind `experts`.
+mlir::FailureOr<llvm::SmallVector<LaunchedKernel>> convertExperts(lm::GroupOp group, EntryBuffers &buffers);
 
 } // namespace sinter
 
