@@ -11,17 +11,20 @@ using namespace mlir;
 namespace sinter {
 namespace {
 
-/// Bytes of weights that a launch reads, and floating-point operations a row.
+/// Bytes of weights that a launch reads (of experts: for one row), and floating-point operations a row.
 StepCost costOfLaunch(kernel::LaunchOp launch, kernel::FuncOp function) {
   StepCost cost;
   cost.launches = 1;
   auto matmul = dyn_cast<kernel::MatmulOp>(function.getAnchor().getOperation());
-  if (matmul)
+  if (matmul) {
+    uint64_t experts = matmul.getExpertCount();
+    uint64_t chosen = matmul.getExperts() ? matmul.getLeft().getType().getPerRow() : 1;
     for (Value weight : matmul.getWeights()) {
       auto type = cast<kernel::WeightType>(weight.getType());
-      cost.weightBytes += kernel::WeightLayout(type).bytes();
-      cost.rowFlops += 2 * type.getRows() * type.getColumns();
+      cost.weightBytes += kernel::WeightLayout(type).bytes() / experts * std::min(chosen, experts);
+      cost.rowFlops += 2 * matmul.getOutputs() * matmul.getInputs() * chosen;
     }
+  }
   return cost;
 }
 

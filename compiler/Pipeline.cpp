@@ -45,6 +45,7 @@ void addFuse(Pipeline &pipeline) {
   pipeline.add(createMakeEntriesPass());
   // Gated layers first: their two matmuls must not be taken apart by epilogues.
   pipeline.addOn<func::FuncOp>(createFuseGateUpPass());
+  pipeline.addOn<func::FuncOp>(createFuseExpertsPass());
   pipeline.addOn<func::FuncOp>(createFuseRopePass());
   // After rope: the cache holds turned keys.
   pipeline.addOn<func::FuncOp>(createFuseAppendPass());

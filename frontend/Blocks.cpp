@@ -130,6 +130,9 @@ Value Blocks::attention(Value x, int64_t layer) {
     key = linear(x, named("key"), keyWidth, config.queryKeyValueBias);
     value = linear(x, named("value"), keyWidth, config.queryKeyValueBias);
   }
+  if (config.clipQueryKeyValue)
+    for (Value *rows : {&query, &key, &value})
+      *rows = lm::ClampOp::create(builder, loc, rows->getType(), *rows, APFloat(*config.clipQueryKeyValue));
   query = rotate(queryKeyNorm(query, named("query_norm"), config.heads), here.rope);
   key = rotate(queryKeyNorm(key, named("key_norm"), config.keyValueHeads), here.rope);
 

@@ -82,7 +82,7 @@ struct ModelConfig {
   bool queryKeyValueBias = false, attentionOutputBias = false, mlpBias = false, headBias = false;
   bool gatedMlp = true;
   Activation activation = Activation::Silu;
-  std::optional<double> clipQueryKeyValue; ///< MPT
+  std::optional<double> clipQueryKeyValue; ///< limit of their magnitude (MPT)
   std::optional<double> attentionSoftcap, finalSoftcap;
   double embeddingScale = 1;
   bool tied = false; ///< the head's weight is the embedding

@@ -26,6 +26,10 @@ def FuseGateUpPass : Pass<"lm-fuse-gate-up", "::mlir::func::FuncOp"> {
   let summary = "Puts the two linear layers of a gated feed-forward layer and their product into one group";
 }
 
+def FuseExpertsPass : Pass<"lm-fuse-experts", "::mlir::func::FuncOp"> {
+  let summary = "Puts the layers of experts that read one input, and what follows them, into one group";
+}
+
 def FuseQkvPass : Pass<"lm-fuse-qkv", "::mlir::ModuleOp"> {
   let summary = "Stacks the weights of linear layers that feed attention from one input";
   let dependentDialects = ["::sinter::lm::LmDialect"];

@@ -88,7 +88,7 @@ struct sinter_launch {
   struct sinter_grid grid;
   const struct sinter_buffer *buffers;
   uint64_t buffer_count;
-  uint64_t weight_bytes; /* bytes of weights that one run reads */
+  uint64_t weight_bytes; /* bytes of weights that one run reads; of experts: those of one row's */
   uint64_t row_flops;    /* floating-point operations a row (without attention over the keys) */
 };
 

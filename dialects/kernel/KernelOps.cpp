@@ -30,11 +30,11 @@ LogicalResult FuncOp::verify() {
     return emitOpError() << "expected no results, found " << getFunctionType().getNumResults()
                          << "; a kernel writes to its buffers";
   for (auto [index, type] : llvm::enumerate(getArgumentTypes()))
-    if (!isa<RowsType, TableType, WeightType, CacheKType, CacheVType, PartialType>(type))
+    if (!isa<RowsType, TableType, WeightType, CacheKType, CacheVType, PartialType, SegmentsType>(type))
       return emitOpError() << "expected argument " << index << " to be a buffer, found " << type;
   if (!llvm::hasSingleElement(getBody().front()) || !isa<AnchorOpInterface>(getBody().front().front()))
     return emitOpError()
-           << "expected one anchor (kernel.matmul, kernel.attention or kernel.rows) in the body and "
+           << "expected one anchor (kernel.matmul, kernel.attention, kernel.rows, ...) in the body and "
               "nothing else";
   return success();
 }
@@ -63,7 +63,7 @@ static LogicalResult checkProgram(Operation *anchor, Region &region) {
       return op.emitOpError() << "expected straight-line code in a region of " << anchor->getName()
                               << ", found an operation with a region";
     bool known = isa<YieldOp, LoadOp, StoreOp, AppendOp, LookupOp, CombineOp, PositionOp, TokenOp, KeysOp,
-                     SelectedOp>(op);
+                     SelectedOp, ElementOp>(op);
     StringRef dialect = op.getDialect() ? op.getDialect()->getNamespace() : "";
     if (!known && dialect != "arith" && dialect != "math" && dialect != "vector")
       return op.emitOpError()
@@ -128,7 +128,10 @@ Grid RowsOp::getGrid() {
 //===--- matmul -----------------------------------------------------------------------------------------===//
 
 int64_t MatmulOp::getInputs() { return cast<WeightType>(getWeights().front().getType()).getColumns(); }
-int64_t MatmulOp::getOutputs() { return cast<WeightType>(getWeights().front().getType()).getRows(); }
+int64_t MatmulOp::getExpertCount() { return getExperts() ? getExperts().getType().getExperts() : 1; }
+int64_t MatmulOp::getOutputs() {
+  return cast<WeightType>(getWeights().front().getType()).getRows() / getExpertCount();
+}
 
 LogicalResult MatmulOp::verify() {
   if (getWeights().empty())
@@ -141,6 +144,11 @@ LogicalResult MatmulOp::verify() {
                            << " and " << weight;
   if ((getLeft() != nullptr) != getLhs().empty())
     return emitOpError() << "expected either a buffer as left side or a region lhs";
+  if (getExperts() && !getLeft())
+    return emitOpError() << "expected a buffer of dispatched rows as left side of experts, found a region lhs";
+  if (first.getRows() % getExpertCount())
+    return emitOpError() << "expected weights whose rows are a multiple of the " << getExpertCount()
+                         << " experts, found " << first;
   if (getLeft() && getLeft().getType().getColumns() != first.getColumns())
     return emitOpError() << "expected the left side to have " << first.getColumns()
                          << " columns, as many as the weights, found " << getLeft().getType().getColumns();
@@ -183,6 +191,9 @@ LogicalResult MatmulOp::verifyRegions() {
 Grid MatmulOp::getGrid() {
   ScheduleAttr schedule = getScheduleAttr();
   int64_t perTile = schedule ? schedule.getColumnsPerTile() : 0;
+  // How many rows an expert has is known when a launch runs: a tile has all of them.
+  if (getExperts())
+    return {(perTile ? (getOutputs() + perTile - 1) / perTile : 1) * getExpertCount(), 0, 0, getDomain()};
   return {perTile ? (getOutputs() + perTile - 1) / perTile : 1, schedule ? schedule.getRowsPerTile() : 0, 0,
           getDomain()};
 }
@@ -275,6 +286,30 @@ Grid AttentionOp::getGrid() {
           schedule && schedule.getRowsPerTile() ? schedule.getRowsPerTile() : 64, 0, Domain::Rows};
 }
 
+//===--- experts ------------------------------------------------------------------------------------------===//
+
+LogicalResult RouteOp::verify() {
+  RowsType logits = getLogits().getType(), weights = getWeights().getType(), chosen = getChosen().getType();
+  if (!logits.getElement().isF32() || !weights.getElement().isF32() || !chosen.getElement().isInteger())
+    return emitOpError() << "expected logits and weights of f32 and choices of i32, found " << logits << ", "
+                         << weights << " and " << chosen;
+  if (weights.getColumns() != chosen.getColumns() || chosen.getColumns() > logits.getColumns())
+    return emitOpError() << "expected as many weights as choices, at most the " << logits.getColumns()
+                         << " experts, found " << weights.getColumns() << " and " << chosen.getColumns();
+  return success();
+}
+
+Grid RouteOp::getGrid() { return {1, 1, 0, getDomain()}; }
+
+LogicalResult DispatchOp::verify() {
+  if (getChosen().getType() != getPlaces().getType() || !getChosen().getType().getElement().isInteger())
+    return emitOpError() << "expected choices and places of one type, with i32 as element, found "
+                         << getChosen().getType() << " and " << getPlaces().getType();
+  return success();
+}
+
+Grid DispatchOp::getGrid() { return {1, 0, 0, getDomain()}; }
+
 //===--- steps ------------------------------------------------------------------------------------------===//
 
 LogicalResult BufferOp::verify() {
@@ -288,6 +323,9 @@ LogicalResult BufferOp::verify() {
       return emitOpError() << "expected the name of a parameter, found none";
     break;
   case Space::Arena:
+    if (!isa<RowsType, SegmentsType>(type))
+      expected = "!kernel.rows or !kernel.segments";
+    break;
   case Space::Logits:
     if (!isa<RowsType>(type))
       expected = "!kernel.rows";

@@ -12,7 +12,7 @@ include "mlir/IR/SymbolInterfaces.td"
 class Kernel_Op<string mnemonic, list<Trait> traits = []> : Op<Kernel_Dialect, mnemonic, traits>;
 
 def Kernel_AnyBuffer : AnyTypeOf<[Kernel_RowsType, Kernel_TableType, Kernel_WeightType, Kernel_CacheKType,
-                                  Kernel_CacheVType, Kernel_PartialType], "a buffer of the kernel dialect">;
+                                  Kernel_CacheVType, Kernel_PartialType, Kernel_SegmentsType], "a buffer of the kernel dialect">;
 
 def Kernel_AnchorOpInterface : OpInterface<"AnchorOpInterface"> {
   let cppNamespace = "::sinter::kernel";
@@ -75,19 +75,23 @@ def Kernel_MatmulOp : Kernel_Anchor<"matmul", [AttrSizedOperandSegments, NoTermi
     `lhs` may store (a new residual): such a store is made by every thread that computes the row, with the
     same value, and must not go to a buffer that the region loads.
     Several weights of one shape give several accumulators (gate and up).
+    With `experts` each weight is a stack of matrices, one an expert, and the rows of `left` (and those that the
+    ranges get) are dispatched: rows segments[e] to segments[e + 1] - 1 are multiplied by matrix e.
     Each `kernel.range` in `ranges` handles part of the columns; together they cover each column once, in order.
   }];
   let arguments = (ins Optional<Kernel_RowsType>:$left, Variadic<Kernel_WeightType>:$weights,
-                   Kernel_DomainAttr:$domain, OptionalAttr<Kernel_ScheduleAttr>:$schedule);
+                   Optional<Kernel_SegmentsType>:$experts, Kernel_DomainAttr:$domain, OptionalAttr<Kernel_ScheduleAttr>:$schedule);
   let regions = (region AnyRegion:$lhs, SizedRegion<1>:$ranges);
   let assemblyFormat = [{
-    (`left` `(` $left^ `:` type($left) `)`)? `weights` `(` $weights `:` type($weights) `)` `over` `(` $domain `)`
-    (`schedule` $schedule^)? attr-dict-with-keyword (`lhs` $lhs^)? `ranges` $ranges
+    (`left` `(` $left^ `:` type($left) `)`)? `weights` `(` $weights `:` type($weights) `)`
+    (`experts` `(` $experts^ `:` type($experts) `)`)? `over` `(` $domain `)` (`schedule` $schedule^)? attr-dict-with-keyword (`lhs` $lhs^)? `ranges` $ranges
   }];
   let extraClassDeclaration = [{
     /// Inputs (length of a row of the left side) and outputs (columns of one accumulator).
     int64_t getInputs();
     int64_t getOutputs();
+    /// Matrices in a weight: 1 without experts.
+    int64_t getExpertCount();
   }];
   let hasVerifier = 1;
   let hasRegionVerifier = 1;
@@ -127,6 +131,36 @@ def Kernel_AttentionOp : Kernel_Anchor<"attention"> {
     `query` `(` $query `:` type($query) `)` `keys` `(` $keys `:` type($keys) `)`
     `values` `(` $values `:` type($values) `)` (`slopes` `(` $slopes^ `:` type($slopes) `)`)?
     `output` `(` $output `:` type($output) `)` (`schedule` $schedule^)? attr-dict
+  }];
+  let hasVerifier = 1;
+}
+
+def Kernel_RouteOp : Kernel_Anchor<"route"> {
+  let summary = "the k most probable experts of each row, best first, and how much each counts";
+  let description = [{
+    Of equal logits the first counts as the greater. A weight is the softmax over all experts, or with `normalise`
+    over the chosen ones.
+  }];
+  let arguments = (ins Kernel_RowsType:$logits, Kernel_RowsType:$weights, Kernel_RowsType:$chosen,
+                   Kernel_DomainAttr:$domain, UnitAttr:$normalise);
+  let assemblyFormat = [{
+    (`normalise` $normalise^)? `logits` `(` $logits `:` type($logits) `)` `weights` `(` $weights `:` type($weights) `)`
+    `chosen` `(` $chosen `:` type($chosen) `)` `over` `(` $domain `)` attr-dict
+  }];
+  let hasVerifier = 1;
+}
+
+def Kernel_DispatchOp : Kernel_Anchor<"dispatch"> {
+  let summary = "sorts the rows by their experts: places[row, j] is the dispatched row of the j-th expert of a row";
+  let description = [{
+    A counting sort in one tile: a dispatched row depends on nothing but the choices, and the rows of an expert stay
+    in order.
+  }];
+  let arguments = (ins Kernel_RowsType:$chosen, Kernel_RowsType:$places, Kernel_SegmentsType:$segments,
+                   Kernel_DomainAttr:$domain);
+  let assemblyFormat = [{
+    `chosen` `(` $chosen `:` type($chosen) `)` `places` `(` $places `:` type($places) `)`
+    `segments` `(` $segments `:` type($segments) `)` `over` `(` $domain `)` attr-dict
   }];
   let hasVerifier = 1;
 }

@@ -18,9 +18,9 @@ static LogicalResult checkColumns(Operation *op, int64_t length, int64_t columns
 LogicalResult LoadOp::verify() {
   int64_t columns;
   if (auto rows = dyn_cast<RowsType>(getBuffer().getType())) {
-    if (rows.isQuantized())
+    if (rows.isQuantized() || rows.getElement().isInteger())
       return emitOpError() << "expected a buffer of f32, f16 or bf16, found " << rows
-                           << "; q8 is read by matmul only";
+                           << "; q8 is read by matmul only, i32 by kernel.element";
     columns = rows.getColumns();
   } else {
     columns = cast<TableType>(getBuffer().getType()).getColumns();
@@ -31,6 +31,8 @@ LogicalResult LoadOp::verify() {
 LogicalResult StoreOp::verify() {
   RowsType type = getBuffer().getType();
   int64_t length = lengthOf(getValue());
+  if (type.getElement().isInteger())
+    return emitOpError() << "expected a buffer of f32, f16, bf16 or q8, found " << type;
   if (type.isQuantized() && length % q8Block)
     return emitOpError() << "expected a multiple of " << q8Block << " elements for a buffer of q8, found " << length;
   return checkColumns(*this, length, type.getColumns(), getColumn() != nullptr);
@@ -59,5 +61,17 @@ LogicalResult CombineOp::verify() {
                          << " elements, all heads of the partial attention, found " << lengthOf(getResult());
   if (static_cast<int64_t>(getWindow()) < 0)
     return emitOpError() << "expected a window of 0 (none) or more, found " << static_cast<int64_t>(getWindow());
+  return success();
+}
+
+LogicalResult ElementOp::verify() {
+  RowsType type = getBuffer().getType();
+  Type expected = type.getElement().isInteger() ? Type(IndexType::get(getContext())) : type.getElement();
+  if (!expected.isIndex() && !expected.isF32())
+    return emitOpError() << "expected a buffer of f32 or i32, found " << type;
+  if (getResult().getType() != expected)
+    return emitOpError() << "expected a result of type " << expected << ", found " << getResult().getType();
+  if (int64_t column = getColumn(); column < 0 || column >= type.getColumns())
+    return emitOpError() << "expected a column from 0 to " << type.getColumns() - 1 << ", found " << column;
   return success();
 }

@@ -63,6 +63,14 @@ def Kernel_CombineOp : Kernel_Op<"combine", [MemoryEffects<[MemRead]>]> {
   let hasVerifier = 1;
 }
 
+def Kernel_ElementOp : Kernel_Op<"element", [MemoryEffects<[MemRead]>]> {
+  let summary = "one number of a row: f32 as it is, i32 as an index";
+  let arguments = (ins Kernel_RowsType:$buffer, Index:$row, I64Attr:$column);
+  let results = (outs AnyTypeOf<[F32, Index]>:$result);
+  let assemblyFormat = "$buffer `[` $row `,` $column `]` attr-dict `:` type($buffer) `,` type($result)";
+  let hasVerifier = 1;
+}
+
 class Kernel_StepOp<string mnemonic, string what> : Kernel_Op<mnemonic, [Pure]> {
   let summary = what;
   let arguments = (ins Index:$row);

@@ -7,13 +7,18 @@ using namespace sinter::kernel;
 
 static int64_t roundUp(int64_t value, int64_t unit) { return (value + unit - 1) / unit * unit; }
 
-/// `576xf32`, `3x64xf16`, `576xq8`: `rank` numbers, then the type of the element.
-static ParseResult parseShape(AsmParser &parser, int rank, SmallVectorImpl<int64_t> &shape, Type &element) {
+/// `576xf32`, `3x64xf16`, `576xq8`: `least` to `most` (at most one more) numbers, then the type of the element.
+static ParseResult parseShape(AsmParser &parser, size_t least, size_t most, SmallVectorImpl<int64_t> &shape,
+                              Type &element) {
   SMLoc loc = parser.getCurrentLocation();
   if (parser.parseDimensionList(shape, /*allowDynamic=*/false, /*withTrailingX=*/true))
     return failure();
-  if (static_cast<int>(shape.size()) != rank)
-    return parser.emitError(loc) << "expected " << rank << " dimensions, found " << shape.size();
+  if (shape.size() < least || shape.size() > most) {
+    InFlightDiagnostic error = parser.emitError(loc) << "expected " << least;
+    if (most > least)
+      error << " or " << most;
+    return error << " dimensions, found " << shape.size();
+  }
   if (succeeded(parser.parseOptionalKeyword("q8"))) {
     element = Q8Type::get(parser.getContext());
     return success();
@@ -44,7 +49,7 @@ static LogicalResult checkFloat(function_ref<InFlightDiagnostic()> error, Type e
 template <typename T> static Type parseMatrix(AsmParser &parser) {
   SmallVector<int64_t> shape;
   Type element;
-  if (parser.parseLess() || parseShape(parser, 2, shape, element) || parser.parseGreater())
+  if (parser.parseLess() || parseShape(parser, 2, 2, shape, element) || parser.parseGreater())
     return {};
   return parser.getChecked<T>(parser.getContext(), shape[0], shape[1], element);
 }
@@ -52,18 +57,24 @@ template <typename T> static Type parseMatrix(AsmParser &parser) {
 Type RowsType::parse(AsmParser &parser) {
   SmallVector<int64_t> shape;
   Type element;
-  if (parser.parseLess() || parseShape(parser, 1, shape, element) || parser.parseGreater())
+  if (parser.parseLess() || parseShape(parser, 1, 2, shape, element) || parser.parseGreater())
     return {};
-  return parser.getChecked<RowsType>(parser.getContext(), shape[0], element);
+  return parser.getChecked<RowsType>(parser.getContext(), shape.back(), element, shape.size() == 2 ? shape[0] : 1);
 }
 void RowsType::print(AsmPrinter &printer) const {
-  printer << '<' << getColumns() << 'x';
+  printer << '<';
+  if (getPerRow() != 1)
+    printer << getPerRow() << 'x';
+  printer << getColumns() << 'x';
   printElement(printer, getElement());
   printer << '>';
 }
-LogicalResult RowsType::verify(function_ref<InFlightDiagnostic()> error, int64_t columns, Type element) {
-  if (failed(checkShape(error, columns)))
+LogicalResult RowsType::verify(function_ref<InFlightDiagnostic()> error, int64_t columns, Type element,
+                               int64_t perRow) {
+  if (failed(checkShape(error, {perRow, columns})))
     return failure();
+  if (element.isInteger(32))
+    return success();
   if (!isa<Q8Type>(element))
     return checkFloat(error, element);
   if (columns % q8Block)
@@ -86,6 +97,17 @@ LogicalResult TableType::verify(function_ref<InFlightDiagnostic()> error, int64_
   return failure(failed(checkShape(error, {rows, columns})) || failed(checkFloat(error, element)));
 }
 int64_t TableType::getRowBytes() const { return getColumns() * getElement().getIntOrFloatBitWidth() / 8; }
+
+Type SegmentsType::parse(AsmParser &parser) {
+  int64_t experts;
+  if (parser.parseLess() || parser.parseInteger(experts) || parser.parseGreater())
+    return {};
+  return parser.getChecked<SegmentsType>(parser.getContext(), experts);
+}
+void SegmentsType::print(AsmPrinter &printer) const { printer << '<' << getExperts() << '>'; }
+LogicalResult SegmentsType::verify(function_ref<InFlightDiagnostic()> error, int64_t experts) {
+  return checkShape(error, experts);
+}
 
 Type WeightType::parse(AsmParser &parser) {
   SmallVector<int64_t> shape;

@@ -21,12 +21,16 @@ def Kernel_Q8Type : TypeDef<Kernel_Dialect, "Q8"> {
 def Kernel_RowsType : Kernel_Type<"Rows", "rows"> {
   let summary = "activations: `!kernel.rows<576xf32>`, one row a token of the step";
   let description = [{
-    (rows, columns), dense, row after row; the element is f32, f16, bf16 or q8.
+    (rows, columns), dense, row after row; the element is f32, f16, bf16, q8, or i32 (numbers of experts and places).
+    `!kernel.rows<8x768xf32>` has 8 rows of 768 for each row of the step: one for each of its experts, in the order
+    of `!kernel.segments`.
     A row of q8 (columns a multiple of 32) is [i8 x columns] [f32 scale x columns/32]
     [f32 scale * sum of the block's integers x columns/32], padded to 64 bytes;
     an element is scale * integer, with integers from -127 to 127.
   }];
-  let parameters = (ins "int64_t":$columns, "::mlir::Type":$element);
+  let parameters = (ins "int64_t":$columns, "::mlir::Type":$element, "int64_t":$perRow);
+  let builders = [TypeBuilder<(ins "int64_t":$columns, "::mlir::Type":$element),
+                              [{ return $_get($_ctxt, columns, element, 1); }]>];
   let extraClassDeclaration = [{
     /// Distance of two rows in bytes.
     int64_t getRowBytes() const;
@@ -38,6 +42,16 @@ def Kernel_TableType : Kernel_Type<"Table", "table"> {
   let summary = "a small constant matrix, not packed: `!kernel.table<1x576xf32>` (norm scale, bias, positions)";
   let parameters = (ins "int64_t":$rows, "int64_t":$columns, "::mlir::Type":$element);
   let extraClassDeclaration = [{ int64_t getRowBytes() const; }];
+}
+
+def Kernel_SegmentsType : Kernel_Type<"Segments", "segments"> {
+  let summary = "which dispatched rows each expert has: `!kernel.segments<8>`";
+  let description = [{
+    (experts + 1) i32: rows segments[e] to segments[e + 1] - 1 of dispatched activations (`!kernel.rows<2x576xf32>`)
+    are those of expert e, in the order of the step's rows.
+  }];
+  let parameters = (ins "int64_t":$experts);
+  let extraClassDeclaration = [{ int64_t getBytes() const { return (getExperts() + 1) * 4; } }];
 }
 
 def Kernel_WeightType : Kernel_Type<"Weight", "weight"> {

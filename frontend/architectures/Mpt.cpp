@@ -32,7 +32,10 @@ void readHuggingFace(ConfigKeys &keys, ModelConfig &config) {
   config.bos = keys.optionalInteger("bos_token_id", std::nullopt);
   config.eos = keys.ids("eos_token_id", {});
   ConfigKeys attention(keys.value("attn_config"));
-  attention.refuse("clip_qkv", "null (clipping is not supported)");
+  double limit = attention.optionalReal("clip_qkv", std::nullopt).value_or(0);
+  attention.check(limit >= 0, "clip_qkv", "null or a limit of 0 (none) or more");
+  if (limit > 0)
+    config.clipQueryKeyValue = limit;
   double scale = 1 / std::sqrt(static_cast<double>(config.headDim));
   scale = attention.optionalReal("softmax_scale", std::nullopt).value_or(scale);
   if (Result<> status = attention.status(); !status)
@@ -49,8 +52,10 @@ void readHuggingFace(ConfigKeys &keys, ModelConfig &config) {
 
 void readGguf(GgufKeys &keys, ModelConfig &config) {
   readGgufDecoder(keys, config);
-  double clamp = keys.real("attention.clamp_kqv", 0.0);
-  keys.check(clamp == 0, "attention.clamp_kqv", "0 (clip_qkv is not supported)", fmt::format("{}", clamp));
+  double limit = keys.real("attention.clamp_kqv", 0.0);
+  keys.check(limit >= 0, "attention.clamp_kqv", "a limit of 0 (none) or more", fmt::format("{}", limit));
+  if (limit > 0)
+    config.clipQueryKeyValue = limit;
   double maximum = keys.real("attention.max_alibi_bias", 8.0);
   if (maximum > 0)
     config.alibi = alibiSlopes(config.heads, maximum);

@@ -24,7 +24,7 @@ bool feedsAttention(Value value) {
   return llvm::all_of(value.getUsers(), [](Operation *user) {
     if (isa<lm::AttentionOp, lm::CachedAttentionOp, lm::AppendOp>(user))
       return true;
-    return isa<lm::RopeOp, lm::RmsNormOp, lm::LayerNormOp, lm::SliceOp>(user) && feedsAttention(user->getResult(0));
+    return isa<lm::RopeOp, lm::RmsNormOp, lm::LayerNormOp, lm::SliceOp, lm::ClampOp>(user) && feedsAttention(user->getResult(0));
   });
 }
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // --lm-fuse-residual-norm: a norm, and the addition of a residual before it.
 //
-// In a decode step (lm.form = "decode") they become the prologue of the matmul that reads them: each thread computes the
-// row for itself, which costs less than a launch. In a prompt they become one pass over the rows:
+// In a decode step (lm.form = "decode") they become the prologue of the matmul (or of the experts) that read them: each
+// thread computes the row for itself, which costs less than a launch. The weighted sum over a row's experts comes along.
+// In a prompt they become one pass over the rows:
 //
 //   %y = lm.add %x, %o               %y, %n = lm.group rows {
 //   %n = lm.rms_norm %y, %w    ->      %y = lm.add %x, %o
@@ -19,7 +20,24 @@ namespace sinter {
 
 namespace {
 
-bool isBareRowwise(Operation *op) { return op && (isRowwise(op) || isa<lm::SelectRowsOp>(op)); }
+bool isBareRowwise(Operation *op) {
+  return op && (isRowwise(op) || isa<lm::SelectRowsOp, lm::CombineOp>(op));
+}
+
+/// The plain rows that a matmul or a layer of experts (bare or in a group) multiplies, or null.
+Value leftOf(Operation *op) {
+  if (auto linear = dyn_cast<lm::LinearOp>(op))
+    return linear.getInput();
+  if (auto experts = dyn_cast<lm::ExpertLinearOp>(op))
+    return cast<RankedTensorType>(experts.getInput().getType()).getRank() == 2 ? experts.getInput() : Value();
+  auto group = dyn_cast<lm::GroupOp>(op);
+  if (!group || (group.getKind() != lm::GroupKind::matmul && group.getKind() != lm::GroupKind::experts))
+    return {};
+  for (Operation &inner : group.getBody().front())
+    if (isa<lm::LinearOp, lm::ExpertLinearOp>(inner))
+      return leftOf(&inner);
+  return {};
+}
 
 /// Takes the bare row-wise producers of what `group` uses into it, as long as that is possible.
 lm::GroupOp absorbProducers(RewriterBase &rewriter, lm::GroupOp group) {
@@ -53,15 +71,14 @@ struct FuseResidualNormPass : impl::FuseResidualNormPassBase<FuseResidualNormPas
 
   void fuseIntoMatmuls(RewriterBase &rewriter) {
     SmallVector<Operation *> matmuls;
-    for (Operation &op : getOperation().getBody().front()) {
-      auto group = dyn_cast<lm::GroupOp>(op);
-      if (isa<lm::LinearOp>(op) || (group && group.getKind() == lm::GroupKind::matmul))
+    for (Operation &op : getOperation().getBody().front())
+      if (leftOf(&op))
         matmuls.push_back(&op);
-    }
     for (Operation *matmul : matmuls) {
-      lm::GroupOp group = wrapInGroup(rewriter, matmul, lm::GroupKind::matmul);
-      auto linear = *group.getBody().front().getOps<lm::LinearOp>().begin();
-      Operation *producer = linear.getInput().getDefiningOp();
+      bool experts = isa<lm::ExpertLinearOp>(matmul);
+      lm::GroupOp group =
+          wrapInGroup(rewriter, matmul, experts ? lm::GroupKind::experts : lm::GroupKind::matmul);
+      Operation *producer = leftOf(group).getDefiningOp();
       if (!producer || group->isAncestor(producer) || !isBareRowwise(producer))
         continue;
       bool shared = llvm::any_of(producer->getUsers(), [&](Operation *user) { return !group->isAncestor(user); });
@@ -87,6 +104,11 @@ struct FuseResidualNormPass : impl::FuseResidualNormPassBase<FuseResidualNormPas
     for (Operation *norm : llvm::reverse(norms))
       if (isa<func::FuncOp>(norm->getParentOp())) // the last norm may have taken an earlier one along
         absorbProducers(rewriter, wrapInGroup(rewriter, norm, lm::GroupKind::rows));
+    // What no norm reads: the sum over experts that ends the layers, with its residual.
+    for (lm::CombineOp combine : SmallVector<lm::CombineOp>(getOperation().getOps<lm::CombineOp>()))
+      if (auto add = combine->hasOneUse() ? dyn_cast<lm::AddOp>(*combine->user_begin()) : nullptr)
+        if (isa<func::FuncOp>(add->getParentOp()))
+          absorbProducers(rewriter, wrapInGroup(rewriter, add, lm::GroupKind::rows));
   }
 };
 

@@ -25,7 +25,7 @@ struct GroupRestPass : impl::GroupRestPassBase<GroupRestPass> {
         kind = lm::GroupKind::attention;
       else if (isa<lm::EmbeddingOp, lm::SinusoidsOp>(op))
         kind = lm::GroupKind::gather;
-      else if (isa<lm::ExpertLinearOp>(op))
+      else if (isa<lm::RouteOp, lm::ExpertLinearOp>(op))
         kind = lm::GroupKind::experts;
       wrapInGroup(rewriter, &op, kind);
     }

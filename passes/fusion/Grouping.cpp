@@ -16,7 +16,7 @@ Operation *definingOpThroughGroups(Value value) {
 
 bool isRowwise(Operation *op) {
   return isa<lm::RmsNormOp, lm::LayerNormOp, lm::RopeOp, lm::SiluOp, lm::ReluOp, lm::SigmoidOp, lm::TanhOp,
-             lm::GeluOp, lm::GeluTanhOp, lm::QuickGeluOp, lm::AddOp, lm::MulOp, lm::ScaleOp, lm::SoftcapOp,
+             lm::GeluOp, lm::GeluTanhOp, lm::QuickGeluOp, lm::AddOp, lm::MulOp, lm::ScaleOp, lm::SoftcapOp, lm::ClampOp,
              lm::SliceOp, lm::ConcatOp>(op);
 }
 

@@ -70,12 +70,18 @@ Value EntryBuffers::once(StringRef key, llvm::function_ref<Value()> make) {
   return place;
 }
 
+kernel::RowsType EntryBuffers::rowsType(Value value, Type element) {
+  auto type = cast<RankedTensorType>(value.getType());
+  return kernel::RowsType::get(builder.getContext(), lm::width(value), element,
+                               type.getRank() == 3 ? type.getDimSize(1) : 1);
+}
+
 Value EntryBuffers::rows(Value value) {
   Value &buffer = f32[value];
   if (buffer)
     return buffer;
   buffer = create(value == logits ? kernel::Space::Logits : kernel::Space::Arena,
-                  kernel::RowsType::get(builder.getContext(), lm::width(value), builder.getF32Type()));
+                  rowsType(value, cast<RankedTensorType>(value.getType()).getElementType()));
   // Rows that whoever calls the function brings: memory is not planned for them.
   if (auto argument = dyn_cast<BlockArgument>(value))
     buffer.getDefiningOp()->setAttr("argument", builder.getI64IntegerAttr(argument.getArgNumber()));
@@ -88,8 +94,30 @@ Value EntryBuffers::rows(Value value) {
 Value EntryBuffers::quantised(Value value) {
   Value &buffer = q8[value];
   if (!buffer)
-    buffer = create(kernel::Space::Arena, kernel::RowsType::get(builder.getContext(), lm::width(value),
-                                                                kernel::Q8Type::get(builder.getContext())));
+    buffer = create(kernel::Space::Arena, rowsType(value, kernel::Q8Type::get(builder.getContext())));
+  return buffer;
+}
+
+Value EntryBuffers::places(Value chosen) {
+  Value &buffer = placesOf[chosen];
+  if (!buffer)
+    buffer = create(kernel::Space::Arena, rowsType(chosen, builder.getI32Type()));
+  return buffer;
+}
+
+Value EntryBuffers::segments(Value chosen, int64_t experts) {
+  Value &buffer = segmentsOf[chosen];
+  if (!buffer)
+    buffer = create(kernel::Space::Arena, kernel::SegmentsType::get(builder.getContext(), experts));
+  return buffer;
+}
+
+Value EntryBuffers::dispatched(Value value, Value chosen, bool quantised) {
+  Value &buffer = (quantised ? q8Copies : f32Copies)[{value, chosen}];
+  Type element = quantised ? Type(kernel::Q8Type::get(builder.getContext())) : builder.getF32Type();
+  if (!buffer)
+    buffer = create(kernel::Space::Arena, kernel::RowsType::get(builder.getContext(), lm::width(value), element,
+                                                                lm::width(chosen)));
   return buffer;
 }
 
@@ -153,10 +181,11 @@ Value EntryBuffers::cacheV(int64_t layer, int64_t heads, int64_t size) {
 ValueUses EntryBuffers::usesOf(Value value) const {
   ValueUses uses;
   for (OpOperand &use : value.getUses()) {
-    auto linear = dyn_cast<lm::LinearOp>(use.getOwner());
-    bool isLeft = linear && use.getOperandNumber() == 0;
-    Type element = isLeft ? cast<RankedTensorType>(linear.getWeight().getType()).getElementType() : Type();
-    if (isLeft && form == kernel::Form::Prefill && isQuantised(element))
+    // What experts read of plain rows is copied from f32.
+    bool dispatched = cast<RankedTensorType>(value.getType()).getRank() == 3;
+    bool isLeft = isa<lm::LinearOp>(use.getOwner()) || (dispatched && isa<lm::ExpertLinearOp>(use.getOwner()));
+    if (isLeft && use.getOperandNumber() == 0 && form == kernel::Form::Prefill &&
+        isQuantised(cast<RankedTensorType>(use.getOwner()->getOperand(1).getType()).getElementType()))
       uses.quantised = true;
     else
       uses.rows = true;

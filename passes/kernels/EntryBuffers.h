@@ -20,6 +20,11 @@ public:
 
   mlir::Value rows(mlir::Value value);
   mlir::Value quantised(mlir::Value value);
+  /// For lm.route's second result: the dispatched row of each choice, and the rows that each expert has.
+  mlir::Value places(mlir::Value chosen);
+  mlir::Value segments(mlir::Value chosen, int64_t experts);
+  /// A copy of each row of `value` for each of the experts it chose, in the order of the segments.
+  mlir::Value dispatched(mlir::Value value, mlir::Value chosen, bool quantised);
   /// Of attention results in decode.
   mlir::Value partial(mlir::Value value, int64_t heads, int64_t size);
   /// A parameter as packed weight, or as a small table of one row.
@@ -44,12 +49,15 @@ public:
 private:
   mlir::Value create(kernel::Space space, mlir::Type type, mlir::FlatSymbolRefAttr parameter = {},
                      std::optional<int64_t> layer = {});
+  /// Rows for a value: (rows, width), or dispatched (rows, k, width).
+  kernel::RowsType rowsType(mlir::Value value, mlir::Type element);
   mlir::Value once(llvm::StringRef key, llvm::function_ref<mlir::Value()> make);
 
   mlir::OpBuilder builder; // behind the last buffer
   mlir::SymbolTable symbols; // of the module
   mlir::Value logits;        // the function's first result
-  llvm::DenseMap<mlir::Value, mlir::Value> f32, q8, partials;
+  llvm::DenseMap<mlir::Value, mlir::Value> f32, q8, partials, placesOf, segmentsOf;
+  llvm::DenseMap<std::pair<mlir::Value, mlir::Value>, mlir::Value> f32Copies, q8Copies; // by value and choice
   llvm::StringMap<mlir::Value> named;
   llvm::DenseSet<mlir::Value> selected;
 };

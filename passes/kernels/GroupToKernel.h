@@ -13,12 +13,15 @@ struct LaunchedKernel {
   llvm::SmallVector<mlir::Value> buffers;
 };
 
-/// The kernels (one, or two where a result is needed in a second form) of a group, in order; a located error where
+/// The kernels (several where a result is needed in a second form, and of experts) of a group, in order; a located error where
 /// no kernel can compute it.
 mlir::FailureOr<llvm::SmallVector<LaunchedKernel>> convertGroup(lm::GroupOp group, EntryBuffers &buffers);
 
 /// The kernel that quantises a value which no group computes, an argument of the function. `group` is one that uses it.
 mlir::FailureOr<LaunchedKernel> quantiseArgument(lm::GroupOp group, mlir::Value value, EntryBuffers &buffers);
+
+/// The same for a group of kind `experts`.
+mlir::FailureOr<llvm::SmallVector<LaunchedKernel>> convertExperts(lm::GroupOp group, EntryBuffers &buffers);
 
 } // namespace sinter
 

@@ -7,9 +7,11 @@
 //   }                                        kernel.launch @matmul_0(...) }
 //
 // Equal kernels are one: the text of a kernel without its name is its key, so all layers share theirs. An entry is
-// made for each type of cache element.
+// made for each type of cache element: for the first from the groups, for the others by changing the type of the cache
+// in a copy of that entry and of its kernels that touch the cache.
 #include "passes/kernels/GroupToKernel.h"
 
+#include "mlir/IR/AttrTypeSubElements.h"
 #include "llvm/Support/raw_ostream.h"
 
 using namespace mlir;
@@ -29,32 +31,43 @@ struct LmToKernelPass : impl::LmToKernelPassBase<LmToKernelPass> {
     SmallVector<std::string> types(cacheTypes.begin(), cacheTypes.end());
     if (types.empty())
       types.push_back("f16");
-    for (StringRef type : types)
-      for (func::FuncOp function : functions)
-        if (failed(convert(symbols, function, type)))
-          return signalPassFailure();
+    for (func::FuncOp function : functions) {
+      FailureOr<kernel::EntryOp> entry = convert(symbols, function, types.front());
+      if (failed(entry))
+        return signalPassFailure();
+      for (StringRef type : llvm::drop_begin(types))
+        retype(symbols, *entry, function, type);
+    }
     for (func::FuncOp function : functions)
       function.erase();
   }
 
-  LogicalResult convert(SymbolTable &symbols, func::FuncOp function, StringRef cacheType) {
+  Type elementOf(StringRef cacheType) {
+    Builder types(&getContext());
+    if (cacheType == "f32")
+      return types.getF32Type();
+    return cacheType == "bf16" ? Type(types.getBF16Type()) : types.getF16Type();
+  }
+
+  static std::string entryName(func::FuncOp function, StringRef cacheType) {
+    return (function->getAttrOfType<StringAttr>("lm.form").getValue() + "_" + cacheType).str();
+  }
+
+  FailureOr<kernel::EntryOp> convert(SymbolTable &symbols, func::FuncOp function, StringRef cacheType) {
     auto form = function->getAttrOfType<StringAttr>("lm.form");
     if (!form)
-      return function.emitError("expected the attribute lm.form (prefill or decode), found none");
+      return function.emitError("expected the attribute lm.form (prefill or decode), found none"), failure();
     bool decode = form.getValue() == "decode";
-    Builder types(&getContext());
-    Type element = cacheType == "f32"    ? Type(types.getF32Type())
-                   : cacheType == "bf16" ? Type(types.getBF16Type())
-                                         : Type(types.getF16Type());
     OpBuilder builder(function);
     int64_t rows = decode ? decodeRows : prefillRows;
-    auto entry = kernel::EntryOp::create(builder, function.getLoc(), (form.getValue() + "_" + cacheType).str(), rows,
+    auto entry = kernel::EntryOp::create(builder, function.getLoc(), entryName(function, cacheType), rows,
                                          std::min<int64_t>(rows, 16), IntegerAttr(), IntegerAttr());
     builder.createBlock(&entry.getBody());
-    EntryBuffers buffers(function, entry, decode ? kernel::Form::Decode : kernel::Form::Prefill, element);
+    EntryBuffers buffers(function, entry, decode ? kernel::Form::Decode : kernel::Form::Prefill,
+                         elementOf(cacheType));
     int64_t launches = 0, headBegin = -1;
     auto launch = [&](LaunchedKernel &launched, lm::GroupOp group) {
-      StringAttr name = intern(symbols, std::move(launched.function), group);
+      StringAttr name = intern(symbols, std::move(launched.function), lm::stringifyGroupKind(group.getKind()));
       OpBuilder atEnd = OpBuilder::atBlockEnd(&entry.getBody().front());
       kernel::LaunchOp::create(atEnd, group.getLoc(), FlatSymbolRefAttr::get(name), launched.buffers);
       ++launches;
@@ -72,7 +85,7 @@ struct LmToKernelPass : impl::LmToKernelPassBase<LmToKernelPass> {
         continue;
       auto group = dyn_cast<lm::GroupOp>(op);
       if (!group)
-        return op.emitOpError("expected only groups: run --lm-group-rest first");
+        return op.emitOpError("expected only groups: run --lm-group-rest first"), failure();
       FailureOr<SmallVector<LaunchedKernel>> kernels = convertGroup(group, buffers);
       if (failed(kernels))
         return failure();
@@ -83,16 +96,47 @@ struct LmToKernelPass : impl::LmToKernelPassBase<LmToKernelPass> {
       }
     }
     entry.setHeadBegin(headBegin < 0 ? launches : headBegin);
-    return success();
+    return entry;
+  }
+
+  /// Makes the entry of `function` for another type of cache out of `entry`.
+  void retype(SymbolTable &symbols, kernel::EntryOp entry, func::FuncOp function, StringRef cacheType) {
+    AttrTypeReplacer replacer;
+    Type element = elementOf(cacheType);
+    replacer.addReplacement([=](kernel::CacheKType type) {
+      return kernel::CacheKType::get(type.getContext(), type.getHeads(), type.getSize(), element);
+    });
+    replacer.addReplacement([=](kernel::CacheVType type) {
+      return kernel::CacheVType::get(type.getContext(), type.getHeads(), type.getSize(), element);
+    });
+    OpBuilder builder(function);
+    auto copy = cast<kernel::EntryOp>(builder.clone(*entry));
+    copy.setSymName(entryName(function, cacheType));
+    replacer.recursivelyReplaceElementsIn(copy, /*replaceAttrs=*/true, /*replaceLocs=*/false, /*replaceTypes=*/true);
+    llvm::DenseMap<StringAttr, StringAttr> retyped;
+    for (auto launch : copy.getOps<kernel::LaunchOp>()) {
+      StringAttr callee = launch.getCalleeAttr().getAttr();
+      StringAttr &name = retyped[callee];
+      if (!name) {
+        name = callee;
+        auto original = symbols.lookup<kernel::FuncOp>(callee.getValue());
+        if (llvm::any_of(original.getArgumentTypes(), llvm::IsaPred<kernel::CacheKType, kernel::CacheVType>)) {
+          OwningOpRef<kernel::FuncOp> other(cast<kernel::FuncOp>(original->clone()));
+          other->setSymName("kernel");
+          replacer.recursivelyReplaceElementsIn(*other, true, false, true);
+          name = intern(symbols, std::move(other), callee.getValue().rsplit('_').first);
+        }
+      }
+      launch.setCalleeAttr(FlatSymbolRefAttr::get(name));
+    }
   }
 
   /// Gives the name of the kernel in the module that is equal to `function`, which may become it.
-  StringAttr intern(SymbolTable &symbols, OwningOpRef<kernel::FuncOp> function, lm::GroupOp group) {
+  StringAttr intern(SymbolTable &symbols, OwningOpRef<kernel::FuncOp> function, StringRef kind) {
     std::string text;
     llvm::raw_string_ostream(text) << *function;
     StringAttr &name = names[text];
     if (!name) {
-      StringRef kind = lm::stringifyGroupKind(group.getKind());
       function->setSymName((kind + "_" + Twine(names.size() - 1)).str());
       name = symbols.insert(function.release());
     }

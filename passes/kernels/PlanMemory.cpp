@@ -15,6 +15,14 @@ namespace {
 
 constexpr int64_t kAlignment = 64;
 
+/// Bytes of a buffer of the arena in a step of `rows` rows.
+int64_t bytesOf(Type type, int64_t rows) {
+  if (auto segments = dyn_cast<kernel::SegmentsType>(type))
+    return segments.getBytes();
+  auto activations = cast<kernel::RowsType>(type);
+  return activations.getRowBytes() * activations.getPerRow() * rows;
+}
+
 struct Life {
   kernel::BufferOp buffer;
   int64_t bytes, first, last, offset = -1;
@@ -31,7 +39,7 @@ struct PlanMemoryPass : impl::PlanMemoryPassBase<PlanMemoryPass> {
       if (buffer.getSpace() != kernel::Space::Arena || buffer->use_empty() || buffer->hasAttr("argument") ||
           buffer->hasAttr("result"))
         continue;
-      int64_t bytes = cast<kernel::RowsType>(buffer.getType()).getRowBytes() * static_cast<int64_t>(entry.getMaxRows());
+      int64_t bytes = bytesOf(buffer.getType(), entry.getMaxRows());
       Life life = {buffer, (bytes + kAlignment - 1) / kAlignment * kAlignment, INT64_MAX, -1};
       for (Operation *user : buffer->getUsers()) {
         life.first = std::min(life.first, place.at(user));

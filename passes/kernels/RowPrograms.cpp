@@ -158,6 +158,12 @@ LogicalResult RowProgram::emit(Operation *op) {
         set(op.getResult(), mul(constant(cap, columns), math::TanhOp::create(builder, loc, inner)));
         return success();
       })
+      .Case<lm::ClampOp>([&](auto op) {
+        double limit = op.getLimit().convertToDouble();
+        Value low = arith::MaximumFOp::create(builder, loc, get(op.getInput()), constant(-limit, columns));
+        set(op.getResult(), arith::MinimumFOp::create(builder, loc, low, constant(limit, columns)));
+        return success();
+      })
       .Default([&](Operation *op) -> LogicalResult {
         Value y = op->getNumOperands() == 1 ? activation(op, get(op->getOperand(0))) : Value();
         if (!y)

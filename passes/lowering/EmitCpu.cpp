@@ -38,6 +38,8 @@ std::optional<Isa> isaNamed(StringRef name) {
 LogicalResult emitAnchor(Frame &frame, Operation *anchor) {
   return llvm::TypeSwitch<Operation *, LogicalResult>(anchor)
       .Case([&](sinter::kernel::RowsOp op) { return emitRows(frame, op); })
+      .Case([&](sinter::kernel::RouteOp op) { return emitRoute(frame, op); })
+      .Case([&](sinter::kernel::DispatchOp op) { return emitDispatch(frame, op); })
       .Case([&](sinter::kernel::MatmulOp op) { return emitMatmul(frame, op); })
       .Case([&](sinter::kernel::AttentionOp op) {
         return op.getForm() == sinter::kernel::Form::Decode ? emitDecodeAttention(frame, op)

@@ -24,18 +24,25 @@ std::vector<MatmulCase::Range> MatmulCase::allRanges() const {
 
 int64_t MatmulCase::tiles() const {
   int64_t columnTiles = columnsPerTile ? (outputs + columnsPerTile - 1) / columnsPerTile : 1;
+  if (!segments.empty())
+    return columnTiles * experts();
   return columnTiles * (rowsPerTile ? (rows + rowsPerTile - 1) / rowsPerTile : 1);
 }
 
 std::string MatmulCase::text() const {
   bool isQuantised = left == LeftKind::Q8;
-  std::string weight = fmt::format("!kernel.weight<{}x{}, {}>", outputs, inputs, format);
+  std::string weight = fmt::format("!kernel.weight<{}x{}, {}>", experts() * outputs, inputs, format);
   std::string leftType = fmt::format("!kernel.rows<{}x{}>", inputs, isQuantised ? "q8" : "f32");
   std::string arguments = "%x: " + leftType, names, types;
   for (int i = 0; i < weights; ++i) {
     arguments += fmt::format(", %w{}: {}", i, weight);
     names += fmt::format("{}%w{}", i ? ", " : "", i);
     types += (i ? ", " : "") + weight;
+  }
+  std::string expertsText;
+  if (!segments.empty()) {
+    expertsText = fmt::format("experts(%s : !kernel.segments<{}>) ", experts());
+    arguments += fmt::format(", %s: !kernel.segments<{}>", experts());
   }
   std::string body;
   for (auto [i, range] : llvm::enumerate(allRanges())) {
@@ -62,8 +69,8 @@ std::string MatmulCase::text() const {
                          leftType, inputs);
   }
   return fmt::format(
-      "kernel.func @matmul({}) {{\nkernel.matmul {}weights({} : {}) over({}) {} {}ranges {{\n{}}}\n}}\n",
-      arguments, leftText, names, types, selected ? "selected" : "rows",
+      "kernel.func @matmul({}) {{\nkernel.matmul {}weights({} : {}) {}over({}) {} {}ranges {{\n{}}}\n}}\n",
+      arguments, leftText, names, types, expertsText, selected ? "selected" : "rows",
       schedule.empty() ? "" : "schedule <" + schedule + ">", region, body);
 }
 
@@ -139,12 +146,13 @@ MatmulData::MatmulData(const MatmulCase &c, unsigned seed)
                 (c.left == LeftKind::Q8 ? (c.inputs + c.inputs / 32 * 8 + 63) / 64 * 64 : c.inputs * 4)) {
   std::mt19937 random(seed);
   const BlockFormat &format = *findBlockFormat(c.format);
-  kernel::WeightLayout layout(formatOf(c.format), c.outputs, c.inputs);
+  int64_t outputs = c.experts() * c.outputs;
+  kernel::WeightLayout layout(formatOf(c.format), outputs, c.inputs);
   for (int i = 0; i < c.weights; ++i) {
     std::vector<std::vector<std::byte>> rows;
     std::vector<const std::byte *> addresses;
-    std::vector<float> &numbers = weights.emplace_back(c.outputs * c.inputs);
-    for (int64_t row = 0; row < c.outputs; ++row) {
+    std::vector<float> &numbers = weights.emplace_back(outputs * c.inputs);
+    for (int64_t row = 0; row < outputs; ++row) {
       rows.push_back(randomRow(format, c.inputs, random));
       format.dequantize(rows.back(), &numbers[row * c.inputs]);
     }
@@ -173,13 +181,16 @@ MatmulData::MatmulData(const MatmulCase &c, unsigned seed)
   }
   left = seen;
   for (const MatmulCase::Range &range : c.allRanges())
-    outputs.emplace_back(c.rows * (range.end - range.begin) * 4, 0xff);
+    this->outputs.emplace_back(c.rows * (range.end - range.begin) * 4, 0xff);
 }
 
 std::vector<float> MatmulData::run(const KernelRunner &runner, int64_t pieces) {
   std::vector<void *> buffers = {leftBytes.data()};
   for (AlignedBytes &weight : packed)
     buffers.push_back(weight.data());
+  std::vector<int32_t> segments = c.segments;
+  if (!segments.empty())
+    buffers.push_back(segments.data());
   for (AlignedBytes &output : outputs)
     buffers.push_back(output.data());
   sinter_step step{};
@@ -204,13 +215,17 @@ void MatmulData::expected(std::vector<double> &values, std::vector<double> &tole
                           double relative) const {
   values.assign(c.rows * c.outputs, 0);
   tolerances.assign(c.rows * c.outputs, 0);
-  for (int64_t row = 0; row < c.rows; ++row)
+  int64_t expert = 0;
+  for (int64_t row = 0; row < c.rows; ++row) {
+    while (!c.segments.empty() && row >= c.segments[expert + 1])
+      ++expert;
     for (int64_t column = 0; column < c.outputs; ++column) {
+      int64_t weightRow = expert * c.outputs + column;
       double product = 1, tolerance = 0;
       for (const std::vector<float> &weight : weights) {
         double sum = 0, magnitude = 0;
         for (int64_t k = 0; k < c.inputs; ++k) {
-          double term = static_cast<double>(left[row * c.inputs + k]) * weight[column * c.inputs + k];
+          double term = static_cast<double>(left[row * c.inputs + k]) * weight[weightRow * c.inputs + k];
           sum += term;
           magnitude += std::abs(term);
         }
@@ -221,6 +236,7 @@ void MatmulData::expected(std::vector<double> &values, std::vector<double> &tole
       values[row * c.outputs + column] = product;
       tolerances[row * c.outputs + column] = tolerance + 1e-7;
     }
+  }
 }
 
 void MatmulData::check(const KernelRunner &runner, int64_t pieces, double relative) {

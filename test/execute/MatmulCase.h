@@ -25,7 +25,10 @@ struct MatmulCase {
   std::vector<Range> ranges;
   int weights = 1; // 2: the epilogue stores gate * up
   bool selected = false;
+  /// Rows that each expert has: the first of each, and the end. Empty: no experts.
+  std::vector<int32_t> segments;
 
+  int64_t experts() const { return segments.empty() ? 1 : static_cast<int64_t>(segments.size()) - 1; }
   std::string text() const;
   std::vector<Range> allRanges() const;
   int64_t tiles() const;
@@ -45,7 +48,7 @@ public:
 
   uint64_t weightBytes() const;
   const MatmulCase &c;
-  std::vector<std::vector<float>> weights; // (outputs, inputs), dequantised
+  std::vector<std::vector<float>> weights; // (experts, outputs, inputs), dequantised
   std::vector<float> left;                 // (rows, inputs), as the kernel sees it: quantised and back
   std::vector<AlignedBytes> packed;
   AlignedBytes leftBytes;

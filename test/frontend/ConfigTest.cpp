@@ -155,7 +155,7 @@ TEST(Config, WhatIsNotSupportedIsNamedWithItsValue) {
   expectError(R"({"model_type": "gpt2", "add_cross_attention": true})",
               "expected false (a decoder alone), found true");
   expectError(R"({"model_type": "gemma2", "use_bidirectional_attention": true})", "expected false or null");
-  expectError(R"({"model_type": "mpt", "attn_config": {"clip_qkv": 6}})", "key 'attn_config.clip_qkv'");
+  expectError(R"({"model_type": "mpt", "attn_config": {"clip_qkv": -6}})", "key 'attn_config.clip_qkv'");
   expectError(R"({"model_type": "qwen2", "layer_types": ["chunked_attention"], "num_hidden_layers": 1})",
               R"(expected full_attention or sliding_attention, found "chunked_attention")");
   expectError(R"({"model_type": "llama", "quantization_config": {"quant_method": "gptq"}})",

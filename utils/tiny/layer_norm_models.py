@@ -357,7 +357,7 @@ VARIANTS = {
     "mpt": {
         "default": row("MPTForCausalLM", ALL, heads=4, width=56),
         "six-heads": row("MPTForCausalLM", BOTH, heads=6, width=72, attention={"alibi_bias_max": 6}),
-        "clip": row("MPTForCausalLM", ALL, heads=4, width=56, attention={"clip_qkv": 0.7}, refusable="clip_qkv"),
+        "clip": row("MPTForCausalLM", ALL, heads=4, width=56, attention={"clip_qkv": 0.7}),
         "defaults": row("MPTForCausalLM", HF, heads=4, width=56, forget=[
             "attn_config", "no_bias", "expansion_ratio", "learned_pos_emb", "layer_norm_epsilon", "tie_word_embeddings"]),
     },

@@ -28,3 +28,5 @@ Cost GeluBackwardOp::cost(const Step &step) { return perElement(*this, step, 11)
 Cost GeluTanhBackwardOp::cost(const Step &step) { return perElement(*this, step, 18); }
 Cost QuickGeluBackwardOp::cost(const Step &step) { return perElement(*this, step, 11); }
 Cost SoftcapBackwardOp::cost(const Step &step) { return perElement(*this, step, 5); }
+Cost ClampOp::cost(const Step &step) { return perElement(*this, step, 2); }
+Cost ClampBackwardOp::cost(const Step &step) { return perElement(*this, step, 2); }

@@ -49,6 +49,14 @@ def Lm_SoftcapOp : Lm_Op<"softcap", [Pure, Lm_Differentiable, Elementwise, SameO
   let hasVerifier = 1;
 }
 
+def Lm_ClampOp : Lm_Op<"clamp", [Pure, Lm_Differentiable, Elementwise, SameOperandsAndResultType]> {
+  let summary = "x limited to [-limit, limit], as MPT and OLMo may limit queries, keys and values";
+  let arguments = (ins Lm_Rows:$input, F64Attr:$limit);
+  let results = (outs Lm_Rows:$result);
+  let assemblyFormat = "$input attr-dict `:` type($result)";
+  let hasVerifier = 1;
+}
+
 //===-- Backward: gradient times the derivative at the input --------------------------------------------------===//
 
 class Lm_UnaryBackward<string mnemonic, string derivative> :
@@ -70,6 +78,14 @@ def Lm_QuickGeluBackwardOp : Lm_UnaryBackward<"quick_gelu", "s * (1 + 1.702 x * 
 def Lm_SoftcapBackwardOp : Lm_Op<"softcap_backward", [Pure, Elementwise, SameOperandsAndResultType]> {
   let summary = "gradient * (1 - tanh(x / cap)^2): the gradient of lm.softcap";
   let arguments = (ins Lm_Rows:$gradient, Lm_Rows:$input, F64Attr:$cap);
+  let results = (outs Lm_Rows:$result);
+  let assemblyFormat = "$gradient `,` $input attr-dict `:` type($result)";
+  let hasVerifier = 1;
+}
+
+def Lm_ClampBackwardOp : Lm_Op<"clamp_backward", [Pure, Elementwise, SameOperandsAndResultType]> {
+  let summary = "gradient where |x| <= limit, else 0: the gradient of lm.clamp";
+  let arguments = (ins Lm_Rows:$gradient, Lm_Rows:$input, F64Attr:$limit);
   let results = (outs Lm_Rows:$result);
   let assemblyFormat = "$gradient `,` $input attr-dict `:` type($result)";
   let hasVerifier = 1;

@@ -54,3 +54,10 @@ LogicalResult SoftcapOp::differentiate(Gradients &g) {
           SoftcapBackwardOp::create(g.builder, getLoc(), g.of(getResult()), getInput(), getCap()));
   return success();
 }
+
+LogicalResult ClampOp::differentiate(Gradients &g) {
+  if (g.wants(getInput()))
+    g.add(getInput(),
+          ClampBackwardOp::create(g.builder, getLoc(), g.of(getResult()), getInput(), getLimit()));
+  return success();
+}

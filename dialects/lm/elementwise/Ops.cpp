@@ -16,3 +16,11 @@ static LogicalResult checkCap(Operation *op, double cap) {
 
 LogicalResult SoftcapOp::verify() { return checkCap(*this, getCap().convertToDouble()); }
 LogicalResult SoftcapBackwardOp::verify() { return checkCap(*this, getCap().convertToDouble()); }
+
+/// Checks the limit: below 0 nothing would be left, and NaN limits nothing.
+static LogicalResult checkLimit(Operation *op, double limit) {
+  return limit >= 0 ? success() : op->emitOpError() << "expected limit >= 0, found " << limit;
+}
+
+LogicalResult ClampOp::verify() { return checkLimit(*this, getLimit().convertToDouble()); }
+LogicalResult ClampBackwardOp::verify() { return checkLimit(*this, getLimit().convertToDouble()); }

@@ -125,3 +125,14 @@ LogicalResult SoftcapBackwardOp::evaluate(Evaluation &evaluation) {
     return g * (1 - t * t);
   });
 }
+
+LogicalResult ClampOp::evaluate(Evaluation &evaluation) {
+  return map(*this, evaluation,
+             [limit = getLimit().convertToDouble()](double x) { return std::max(-limit, std::min(limit, x)); });
+}
+
+LogicalResult ClampBackwardOp::evaluate(Evaluation &evaluation) {
+  return map(*this, evaluation, [limit = getLimit().convertToDouble()](double g, double x) {
+    return std::abs(x) <= limit ? g : 0;
+  });
+}

@@ -22,6 +22,15 @@ bool emitStepOp(Frame &frame, Operation &op, IRMapping &values) {
     values.map(op.getResult(0), e.toIndex(frame.stepField(abi::stepKeys)));
     return true;
   }
+  if (auto element = dyn_cast<kernel::ElementOp>(op)) {
+    Value row = e.fromIndex(values.lookup(element.getRow()));
+    Type type = element.getBuffer().getType().getElement();
+    Value number = e.load(type, e.at(frame.rowOf(element.getBuffer(), row), element.getColumn(), type));
+    if (type.isInteger())
+      number = e.toIndex(arith::ExtSIOp::create(e.b, e.loc, e.i64(), number));
+    values.map(element.getResult(), number);
+    return true;
+  }
   if (isa<kernel::PositionOp>(op))
     return entry(abi::stepPositions);
   if (isa<kernel::TokenOp>(op))

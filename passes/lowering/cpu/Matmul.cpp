@@ -5,6 +5,8 @@
 #include "passes/lowering/cpu/Emitters.h"
 #include "passes/lowering/cpu/RowProgram.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
+
 using namespace mlir;
 
 namespace sinter::cpu {
@@ -26,11 +28,35 @@ Matmul::Matmul(Frame &frame, kernel::MatmulOp op)
 
 kernel::ScheduleAttr Matmul::schedule() { return op.getScheduleAttr(); }
 
-Value Matmul::firstPanel(Value begin) { return e.div(begin, kernel::panelRows); }
+void Matmul::forEachExpert(llvm::function_ref<void(Value, Value, Value, Value)> body) {
+  if (!op.getExperts())
+    return body(frame.begin, frame.end, e.constant(0), frame.domainRows(op.getDomain()));
+  int64_t experts = op.getExpertCount();
+  Value segments = frame.buffer(op.getExperts());
+  e.loop(e.constant(0), e.constant(experts), 1, [&](Value expert) {
+    auto segment = [&](int64_t next) -> Value {
+      Value number = e.load(e.i32(), e.at(e.at(segments, expert, e.i32()), next, e.i32()));
+      return arith::ExtSIOp::create(e.b, e.loc, e.i64(), number);
+    };
+    Value rowBegin = segment(0), rowEnd = segment(1);
+    // The first of this expert's tiles from `tile` on.
+    auto columnTile = [&](Value tile) { return e.ceilDiv(e.max(e.sub(tile, expert), e.constant(0)), experts); };
+    e.ifThen(e.less(rowBegin, rowEnd), [&] {
+      expertColumn = e.mul(expert, outputs);
+      body(columnTile(frame.begin), columnTile(frame.end), rowBegin, rowEnd);
+    });
+  });
+}
+
+Value Matmul::firstPanel(Value begin) {
+  return e.div(expertColumn ? e.add(begin, expertColumn) : begin, kernel::panelRows);
+}
 
 Value Matmul::panelEnd(Value end) {
   if (straddles)
     end = e.min(e.add(end, maxGroup - 1), e.constant(outputs));
+  if (expertColumn)
+    end = e.add(end, expertColumn);
   return e.ceilDiv(end, kernel::panelRows);
 }
 
@@ -50,6 +76,8 @@ LogicalResult emitEpilogues(Matmul &m, const Accumulators &accumulators, Value p
                             Value firstRow, Value rows) {
   Emitter &e = m.e;
   Value base = e.mul(panel, kernel::panelRows);
+  if (m.expertColumn)
+    base = e.sub(base, m.expertColumn);
   LogicalResult result = success();
   for (auto range : m.op.getRanges().getOps<kernel::RangeOp>()) {
     int64_t group = range.getGroup();

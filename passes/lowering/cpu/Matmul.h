@@ -29,6 +29,14 @@ struct Matmul {
   int64_t maxGroup = 1;
   /// Whether a group may begin in one tile and end in the next.
   bool straddles = false;
+  /// Column of the weights that is column 0 of the expert at hand; null without experts.
+  mlir::Value expertColumn;
+
+  /// Runs `body` for each expert that has rows, or once for all rows of the domain: the column tiles of the call,
+  /// and the rows. A tile is number `column tile * experts + expert`: a call has its share of every expert.
+  void forEachExpert(llvm::function_ref<void(mlir::Value tileBegin, mlir::Value tileEnd, mlir::Value rowBegin,
+                                             mlir::Value rowEnd)>
+                         body);
 
   int64_t scheduled(int64_t value, int64_t otherwise) const { return value ? value : otherwise; }
   kernel::ScheduleAttr schedule();

@@ -35,22 +35,23 @@ public:
   }
 
   LogicalResult run() {
-    Value begin = e.mul(m.frame.begin, m.columnsPerTile);
-    Value end = e.min(e.mul(m.frame.end, m.columnsPerTile), e.constant(m.outputs));
-    Value rows = m.frame.domainRows(m.op.getDomain());
     LogicalResult result = success();
-    fetchFirst(begin, end);
-    e.loop(e.constant(0), rows, maxRows, [&](Value first) {
-      Value count = e.min(e.sub(rows, first), e.constant(maxRows));
-      result = left.prepare(first, count);
-      if (failed(result))
-        return;
-      Value width = e.select(e.equal(count, e.constant(1)), e.constant(singleColumns), e.constant(columns));
-      Value chunks = e.div(e.sub(e.add(e.sub(e.max(end, begin), begin), width), 1), width);
-      e.loop(e.constant(0), chunks, 1, [&](Value chunk) {
-        Value chunkBegin = e.add(begin, e.mul(chunk, width));
-        Value chunkEnd = e.min(e.add(chunkBegin, width), end);
-        result = emitChunk(chunkBegin, chunkEnd, first, count);
+    m.forEachExpert([&](Value tileBegin, Value tileEnd, Value rowBegin, Value rowEnd) {
+      Value begin = e.mul(tileBegin, m.columnsPerTile);
+      Value end = e.min(e.mul(tileEnd, m.columnsPerTile), e.constant(m.outputs));
+      fetchFirst(begin, end);
+      e.loop(rowBegin, rowEnd, maxRows, [&](Value first) {
+        Value count = e.min(e.sub(rowEnd, first), e.constant(maxRows));
+        result = left.prepare(first, count);
+        if (failed(result))
+          return;
+        Value width = e.select(e.equal(count, e.constant(1)), e.constant(singleColumns), e.constant(columns));
+        Value chunks = e.div(e.sub(e.add(e.sub(e.max(end, begin), begin), width), 1), width);
+        e.loop(e.constant(0), chunks, 1, [&](Value chunk) {
+          Value chunkBegin = e.add(begin, e.mul(chunk, width));
+          Value chunkEnd = e.min(e.add(chunkBegin, width), end);
+          result = emitChunk(chunkBegin, chunkEnd, first, count);
+        });
       });
     });
     return result;

@@ -33,38 +33,50 @@ public:
   }
 
   LogicalResult run() {
+    if (m.op.getExperts()) {
+      m.forEachExpert([&](Value columnBegin, Value columnEnd, Value rowBegin, Value rowEnd) {
+        Value rowTiles = e.ceilDiv(e.sub(rowEnd, rowBegin), m.rowsPerTile);
+        e.loop(columnBegin, columnEnd, 1, [&](Value columnTile) {
+          emitColumnTile(columnTile, rowBegin, rowEnd, e.constant(0), rowTiles);
+        });
+      });
+      return result;
+    }
     Value rows = m.frame.domainRows(m.op.getDomain());
     Value rowTiles = e.ceilDiv(rows, m.rowsPerTile);
     Value begin = m.frame.begin, end = m.frame.end;
-    LogicalResult result = success();
     // Tile number = column tile * rowTiles + row tile. No tiles: the loop does not run (rowTiles may be 0).
     e.ifThen(e.less(begin, end), [&] {
       Value columnBegin = e.div(begin, rowTiles), columnEnd = e.add(e.div(e.sub(end, 1), rowTiles), 1);
       e.loop(columnBegin, columnEnd, 1, [&](Value columnTile) {
-        Value first = e.mul(columnTile, m.columnsPerTile);
-        Value last = e.min(e.add(first, m.columnsPerTile), e.constant(m.outputs));
-        panelBegin = m.firstPanel(first);
-        panelEnd = m.panelEnd(last);
-        unpack();
         Value before = e.mul(columnTile, rowTiles);
-        Value rowTileBegin = e.max(e.sub(begin, before), e.constant(0));
-        Value rowTileEnd = e.min(e.sub(end, before), rowTiles);
-        e.loop(rowTileBegin, rowTileEnd, 1, [&](Value rowTile) {
-          Value row = e.mul(rowTile, m.rowsPerTile);
-          Value count = e.min(e.sub(rows, row), e.constant(m.rowsPerTile));
-          result = left.prepare(row, count);
-          if (failed(result))
-            return;
-          for (int64_t weight = 0; weight < static_cast<int64_t>(m.weights.size()); ++weight)
-            isAmx(m.layouts[weight], use) ? emitAmxWeight(weight, count) : emitWeight(weight, count);
-          result = emitEpilogues(m, accumulators, panelBegin, first, last, row, count);
-        });
+        emitColumnTile(columnTile, e.constant(0), rows, e.max(e.sub(begin, before), e.constant(0)),
+                       e.min(e.sub(end, before), rowTiles));
       });
     });
     return result;
   }
 
 private:
+  /// Row tiles rowTileBegin to rowTileEnd - 1 (from rowBegin on) of a column tile.
+  void emitColumnTile(Value columnTile, Value rowBegin, Value rowEnd, Value rowTileBegin, Value rowTileEnd) {
+    Value first = e.mul(columnTile, m.columnsPerTile);
+    Value last = e.min(e.add(first, m.columnsPerTile), e.constant(m.outputs));
+    panelBegin = m.firstPanel(first);
+    panelEnd = m.panelEnd(last);
+    unpack(e.sub(rowEnd, rowBegin));
+    e.loop(rowTileBegin, rowTileEnd, 1, [&](Value rowTile) {
+      Value row = e.add(rowBegin, e.mul(rowTile, m.rowsPerTile));
+      Value count = e.min(e.sub(rowEnd, row), e.constant(m.rowsPerTile));
+      if (failed(left.prepare(row, count)))
+        return void(result = failure());
+      for (int64_t weight = 0; weight < static_cast<int64_t>(m.weights.size()); ++weight)
+        isAmx(m.layouts[weight], use) ? emitAmxWeight(weight, count) : emitWeight(weight, count);
+      if (failed(emitEpilogues(m, accumulators, panelBegin, first, last, row, count)))
+        result = failure();
+    });
+  }
+
   int64_t unpackedPanelBytes(const kernel::WeightLayout &layout) const {
     return isAmx(layout, use) ? amxPanelBytes(layout) : layout.blocks() * unpackedBlockBytes(layout);
   }
@@ -86,13 +98,18 @@ private:
     return tile;
   }
 
-  void unpack() {
-    for (auto [weight, to] : llvm::enumerate(unpacked))
-      if (to)
-        e.loop(panelBegin, panelEnd, 1, [&](Value panel) {
-          auto emit = isAmx(m.layouts[weight], use) ? emitAmxPanel : emitUnpackPanel;
-          emit(e, m.layouts[weight], m.panel(weight, panel), unpackedPanel(weight, panel));
-        });
+  void unpack(Value rows) {
+    for (auto [weight, to] : llvm::enumerate(unpacked)) {
+      if (!to)
+        continue;
+      bool amx = isAmx(m.layouts[weight], use);
+      // Fewer rows than a register tile has read the packed weight.
+      Value least = e.constant(amx ? 1 : registerTile(m.layouts[weight]).rows);
+      e.loop(panelBegin, e.select(e.less(rows, least), panelBegin, panelEnd), 1, [&](Value panel) {
+        auto emit = amx ? emitAmxPanel : emitUnpackPanel;
+        emit(e, m.layouts[weight], m.panel(weight, panel), unpackedPanel(weight, panel));
+      });
+    }
   }
 
   Value unpackedPanel(int64_t weight, Value panel) {
@@ -180,6 +197,7 @@ private:
   Accumulators accumulators;
   SmallVector<Value> unpacked; // of each quantised weight
   Value panelBegin, panelEnd;
+  LogicalResult result = success();
 };
 
 } // namespace

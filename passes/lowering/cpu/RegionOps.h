@@ -7,7 +7,7 @@
 
 namespace sinter::cpu {
 
-/// kernel.position, token, keys and selected; false for other operations. `values` holds indices as `index`.
+/// kernel.position, token, keys, selected and element; false for other operations. `values` holds indices as `index`.
 bool emitStepOp(Frame &frame, mlir::Operation &op, mlir::IRMapping &values);
 
 /// Address of an element of a row of activations (not q8) or of a table; `column` may be null.

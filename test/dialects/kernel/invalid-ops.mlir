@@ -16,7 +16,7 @@ kernel.func @f(%x: f32) {
 }
 
 // -----
-// expected-error @below {{expected one anchor (kernel.matmul, kernel.attention or kernel.rows) in the body and nothing else}}
+// expected-error @below {{expected one anchor (kernel.matmul, kernel.attention, kernel.rows, ...) in the body and nothing else}}
 kernel.func @f(%x: !kernel.rows<8xf32>) {
   %zero = arith.constant 0 : index
 }
@@ -108,7 +108,7 @@ kernel.func @f(%x: !kernel.rows<8xf32>) {
 kernel.func @f(%x: !kernel.rows<32xq8>) {
   kernel.rows over(rows) {
   ^bb0(%row: index):
-    // expected-error @below {{expected a buffer of f32, f16 or bf16, found '!kernel.rows<32xq8>'; q8 is read by matmul only}}
+    // expected-error @below {{expected a buffer of f32, f16 or bf16, found '!kernel.rows<32xq8>'; q8 is read by matmul only, i32 by kernel.element}}
     %a = kernel.load %x[%row] : !kernel.rows<32xq8>, vector<32xf32>
   }
 }

@@ -13,7 +13,7 @@ kernel.entry @step rows 1 selected 1 {
 
 // -----
 kernel.entry @step rows 1 selected 1 {
-  // expected-error @below {{expected a buffer in arena to be !kernel.rows, found '!kernel.table<1x8xf32>'}}
+  // expected-error @below {{expected a buffer in arena to be !kernel.rows or !kernel.segments, found '!kernel.table<1x8xf32>'}}
   %x = kernel.buffer arena : !kernel.table<1x8xf32>
 }
 

@@ -12,8 +12,16 @@ kernel.func private @f(!kernel.rows<8xf64>)
 kernel.func private @f(!kernel.rows<40xq8>)
 
 // -----
-// expected-error @below {{expected 1 dimensions, found 2}}
-kernel.func private @f(!kernel.rows<8x8xf32>)
+// expected-error @below {{expected 1 or 2 dimensions, found 3}}
+kernel.func private @f(!kernel.rows<8x8x8xf32>)
+
+// -----
+// expected-error @below {{expected dimensions of 1 or more, found 0}}
+kernel.func private @f(!kernel.rows<0x8xf32>)
+
+// -----
+// expected-error @below {{expected dimensions of 1 or more, found 0}}
+kernel.func private @f(!kernel.segments<0>)
 
 // -----
 // expected-error @below {{expected f32, f16 or bf16 as element, found 'i8'}}

@@ -99,6 +99,47 @@ kernel.func @heads(%x: !kernel.rows<64xf32>, %y: !kernel.rows<64xf32>) {
   }
 }
 
+// CHECK-LABEL: kernel.func @experts(
+kernel.func @experts(%x: !kernel.rows<2x32xq8>, %w: !kernel.weight<96x32, q4_0>, %s: !kernel.segments<3>,
+                     %y: !kernel.rows<2x32xf32>) {
+  // CHECK: kernel.matmul left(%{{.*}} : !kernel.rows<2x32xq8>) weights(%{{.*}} : !kernel.weight<96x32, q4_0>) experts(%{{.*}} : !kernel.segments<3>) over( rows)
+  kernel.matmul left(%x : !kernel.rows<2x32xq8>) weights(%w : !kernel.weight<96x32, q4_0>)
+      experts(%s : !kernel.segments<3>) over(rows) ranges {
+    kernel.range 0 to 32 group 32 {
+    ^bb0(%a: vector<32xf32>, %row: index, %column: index):
+      kernel.store %a, %y[%row, %column] : vector<32xf32>, !kernel.rows<2x32xf32>
+    }
+  }
+}
+
+// CHECK-LABEL: kernel.func @route(
+kernel.func @route(%l: !kernel.rows<3xf32>, %w: !kernel.rows<2xf32>, %c: !kernel.rows<2xi32>) {
+  // CHECK: kernel.route normalise logits(%{{.*}} : !kernel.rows<3xf32>) weights(%{{.*}} : !kernel.rows<2xf32>) chosen(%{{.*}} : !kernel.rows<2xi32>) over( rows)
+  kernel.route normalise logits(%l : !kernel.rows<3xf32>) weights(%w : !kernel.rows<2xf32>) chosen(%c : !kernel.rows<2xi32>) over(rows)
+}
+
+// CHECK-LABEL: kernel.func @dispatch(
+kernel.func @dispatch(%c: !kernel.rows<2xi32>, %p: !kernel.rows<2xi32>, %s: !kernel.segments<3>) {
+  // CHECK: kernel.dispatch chosen(%{{.*}} : !kernel.rows<2xi32>) places(%{{.*}} : !kernel.rows<2xi32>) segments(%{{.*}} : !kernel.segments<3>) over( selected)
+  kernel.dispatch chosen(%c : !kernel.rows<2xi32>) places(%p : !kernel.rows<2xi32>) segments(%s : !kernel.segments<3>) over(selected)
+}
+
+// CHECK-LABEL: kernel.func @weighted(
+kernel.func @weighted(%p: !kernel.rows<2xi32>, %w: !kernel.rows<2xf32>, %x: !kernel.rows<2x32xf32>, %y: !kernel.rows<32xf32>) {
+  kernel.rows over(rows) {
+  ^bb0(%row: index):
+    // CHECK: %[[P:.*]] = kernel.element %{{.*}}[%{{.*}}, 1] : <2xi32>, index
+    %place = kernel.element %p[%row, 1] : !kernel.rows<2xi32>, index
+    // CHECK: kernel.element %{{.*}}[%{{.*}}, 1] : <2xf32>, f32
+    %weight = kernel.element %w[%row, 1] : !kernel.rows<2xf32>, f32
+    // CHECK: kernel.load %{{.*}}[%[[P]]] : !kernel.rows<2x32xf32>, vector<32xf32>
+    %a = kernel.load %x[%place] : !kernel.rows<2x32xf32>, vector<32xf32>
+    %b = vector.broadcast %weight : f32 to vector<32xf32>
+    %c = arith.mulf %a, %b : vector<32xf32>
+    kernel.store %c, %y[%row] : vector<32xf32>, !kernel.rows<32xf32>
+  }
+}
+
 // CHECK: kernel.entry @step rows 512 selected 1 head 1 {
 kernel.entry @step rows 512 selected 1 head 1 {
   // CHECK: kernel.buffer weight @embedding : !kernel.weight<49152x64, q8_0>

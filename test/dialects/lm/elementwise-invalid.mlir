@@ -149,3 +149,19 @@ func.func @forward(%x: tensor<?x8xf16>) -> tensor<?x8xf16> {
   %y = lm.scale %x {factor = 2.0 : f64} : tensor<?x8xf16>
   return %y : tensor<?x8xf16>
 }
+
+// -----
+
+func.func @forward(%x: tensor<?x8xf32>) -> tensor<?x8xf32> {
+  // expected-error @below {{lm.clamp' op expected limit >= 0, found -1.0}}
+  %y = lm.clamp %x {limit = -1.0 : f64} : tensor<?x8xf32>
+  return %y : tensor<?x8xf32>
+}
+
+// -----
+
+func.func @forward(%x: tensor<?x8xf32>) -> tensor<?x8xf32> {
+  // expected-error @below {{lm.clamp_backward' op expected limit >= 0, found nan}}
+  %y = lm.clamp_backward %x, %x {limit = 0x7FF8000000000000 : f64} : tensor<?x8xf32>
+  return %y : tensor<?x8xf32>
+}

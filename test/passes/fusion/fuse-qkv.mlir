@@ -25,6 +25,7 @@ func.func @forward(%x: tensor<?x8xf32>, %positions: tensor<?xi32>, %sequences: t
   %q = lm.linear %x, %wq bias %bq : (tensor<?x8xf32>, tensor<8x8xf32>, tensor<8xf32>) -> tensor<?x8xf32>
   %k = lm.linear %x, %wk bias %bk : (tensor<?x8xf32>, tensor<4x8xf32>, tensor<4xf32>) -> tensor<?x4xf32>
   %v = lm.linear %x, %wv bias %bv : (tensor<?x8xf32>, tensor<4x8xf32>, tensor<4xf32>) -> tensor<?x4xf32>
-  %y = lm.attention %q, %k, %v, %positions, %sequences {heads = 4 : i64, kv_heads = 2 : i64, scale = 0.7 : f64} : (tensor<?x8xf32>, tensor<?x4xf32>, tensor<?x4xf32>, tensor<?xi32>, tensor<?xi32>) -> tensor<?x8xf32>
+  %c = lm.clamp %q {limit = 0.5 : f64} : tensor<?x8xf32>
+  %y = lm.attention %c, %k, %v, %positions, %sequences {heads = 4 : i64, kv_heads = 2 : i64, scale = 0.7 : f64} : (tensor<?x8xf32>, tensor<?x4xf32>, tensor<?x4xf32>, tensor<?xi32>, tensor<?xi32>) -> tensor<?x8xf32>
   return %y : tensor<?x8xf32>
 }

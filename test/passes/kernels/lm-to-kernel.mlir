@@ -60,10 +60,10 @@ func.func @decode(%x: tensor<?x24xf32>) -> tensor<?x24xf32> attributes {lm.form 
 // -----
 
 func.func @decode(%x: tensor<?x4xf32>) -> tensor<?x2xf32> attributes {lm.form = "decode"} {
-  %w = lm.group rows {
-    // expected-error @below {{expected a dense model, found a mixture of experts: its kernels are not there yet}}
-    %weights, %chosen = lm.route %x {k = 2 : i64} : tensor<?x4xf32> -> tensor<?x2xf32>, tensor<?x2xi32>
-    lm.yield %weights : tensor<?x2xf32>
+  // expected-error @below {{expected lm.route or lm.expert_linear in a group of experts}}
+  %w = lm.group experts {
+    %0 = lm.slice %x from 0 : tensor<?x4xf32> -> tensor<?x2xf32>
+    lm.yield %0 : tensor<?x2xf32>
   } : tensor<?x2xf32>
   return %w : tensor<?x2xf32>
 }

@@ -36,3 +36,30 @@ kernel.entry @function rows 4 selected 4 {
   kernel.launch @copy(%a, %b) : !kernel.rows<16xf32>, !kernel.rows<16xf32>
   kernel.launch @copy(%b, %c) : !kernel.rows<16xf32>, !kernel.rows<16xf32>
 }
+
+// Rows of experts are several for each row of the step; segments do not grow with the rows.
+kernel.func @dispatch(%c: !kernel.rows<2xi32>, %p: !kernel.rows<2xi32>, %s: !kernel.segments<40>) {
+  kernel.dispatch chosen(%c : !kernel.rows<2xi32>) places(%p : !kernel.rows<2xi32>) segments(%s : !kernel.segments<40>) over(rows)
+}
+kernel.func @multiply(%x: !kernel.rows<2x16xf32>, %w: !kernel.weight<640x16, f32>, %s: !kernel.segments<40>) {
+  kernel.matmul left(%x : !kernel.rows<2x16xf32>) weights(%w : !kernel.weight<640x16, f32>)
+      experts(%s : !kernel.segments<40>) over(rows) ranges {
+    kernel.range 0 to 16 group 16 {
+    ^bb0(%a: vector<16xf32>, %row: index, %column: index):
+    }
+  }
+}
+
+// 512 bytes of copies, 192 (164 rounded up) of segments; choices and places (64 each) live before the copies.
+// CHECK: kernel.entry @experts rows 4 selected 4 arena 704
+// CHECK: kernel.buffer arena offset 512 : !kernel.segments<40>
+// CHECK: kernel.buffer arena offset 0 : !kernel.rows<2x16xf32>
+kernel.entry @experts rows 4 selected 4 {
+  %c = kernel.buffer arena : !kernel.rows<2xi32>
+  %p = kernel.buffer arena : !kernel.rows<2xi32>
+  %s = kernel.buffer arena : !kernel.segments<40>
+  %x = kernel.buffer arena : !kernel.rows<2x16xf32>
+  %w = kernel.buffer weight @w : !kernel.weight<640x16, f32>
+  kernel.launch @dispatch(%c, %p, %s) : !kernel.rows<2xi32>, !kernel.rows<2xi32>, !kernel.segments<40>
+  kernel.launch @multiply(%x, %w, %s) : !kernel.rows<2x16xf32>, !kernel.weight<640x16, f32>, !kernel.segments<40>
+}

@@ -27,6 +27,19 @@ func.func @forward(%ids: tensor<?xi32>, %positions: tensor<?xi32>, %sequences: t
 
 // -----
 
+// lm.clamp, with elements on both sides of the limit.
+lm.parameter @e : tensor<11x8xf32>
+// expected-remark @below {{gradients of 1 parameters agree}}
+func.func @forward(%ids: tensor<?xi32>, %positions: tensor<?xi32>, %sequences: tensor<?xi32>, %targets: tensor<?xi32>) -> tensor<f32> {
+  %e = lm.read @e : tensor<11x8xf32>
+  %x = lm.embedding %ids, %e : (tensor<?xi32>, tensor<11x8xf32>) -> tensor<?x8xf32>
+  %y = lm.clamp %x {limit = 0.4 : f64} : tensor<?x8xf32>
+  %loss = lm.cross_entropy %y, %targets : (tensor<?x8xf32>, tensor<?xi32>) -> tensor<f32>
+  return %loss : tensor<f32>
+}
+
+// -----
+
 // lm.sigmoid.
 lm.parameter @e : tensor<11x8xf32>
 // expected-remark @below {{gradients of 1 parameters agree}}

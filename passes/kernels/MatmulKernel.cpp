@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+// Groups with a matmul: what computes its input is the prologue, the rest the epilogue.
+#include "passes/kernels/KernelBuilder.h"
+
+#include "mlir/Analysis/SliceAnalysis.h"
+
+using namespace mlir;
+
+namespace sinter {
+
+LogicalResult KernelBuilder::emitRange(MutableArrayRef<lm::LinearOp> linears, int64_t begin, int64_t end,
+                                       ArrayRef<Operation *> ops) {
+  int64_t width = groupWidth(end - begin, ops);
+  auto range = kernel::RangeOp::create(builder, loc, begin, end, width);
+  OpBuilder::InsertionGuard guard(builder);
+  SmallVector<Type> types(linears.size(), vectorOf(width));
+  types.append({builder.getIndexType(), builder.getIndexType()});
+  Block *region = builder.createBlock(&range.getBody(), {}, types, SmallVector<Location>(types.size(), loc));
+  Value row = region->getArgument(linears.size()), column = region->getArgument(linears.size() + 1);
+  Value local = begin ? Value(arith::SubIOp::create(builder, loc, column, index(begin))) : column;
+  RowProgram program = columnProgram(row, local, width);
+  for (auto [number, linear] : llvm::enumerate(linears)) {
+    Value accumulator = region->getArgument(number);
+    if (linear.getBias())
+      accumulator = program.add(accumulator, loadTable(linear.getBias(), width, column));
+    program.set(linear.getResult(), accumulator);
+    for (Operation *user : linear->getUsers())
+      if (auto slice = dyn_cast<lm::SliceOp>(user); slice && group->isAncestor(slice) &&
+                                                    static_cast<int64_t>(slice.getOffset()) == begin &&
+                                                    lm::width(slice.getResult()) == end - begin)
+        program.set(slice.getResult(), accumulator);
+  }
+  if (failed(emitColumnOps(program, ops, row, local, width)))
+    return failure();
+  kernel::YieldOp::create(builder, loc);
+  return success();
+}
+
+FailureOr<LaunchedKernel> KernelBuilder::matmul() {
+  Block &body = group.getBody().front();
+  SmallVector<lm::LinearOp> linears(body.getOps<lm::LinearOp>());
+  for (lm::LinearOp linear : linears)
+    if (linear.getInput() != linears[0].getInput())
+      return linear.emitOpError("expected all linear layers of a group to read one input"), failure();
+
+  // What computes the input is the prologue, the rest the epilogue.
+  Value left = linears[0].getInput();
+  SmallVector<Operation *> prologue, epilogue;
+  split(left, prologue, epilogue);
+
+  SmallVector<Value> weights;
+  for (lm::LinearOp linear : linears)
+    weights.push_back(argument(buffers.weight(linear.getWeight())));
+  kernel::Domain domain = domainOf(linears[0].getResult());
+  bool direct = prologue.empty() && !buffers.partialOf(left);
+  Value leftBuffer;
+  if (direct) {
+    Type element = cast<RankedTensorType>(linears[0].getWeight().getType()).getElementType();
+    bool quantised = buffers.form == kernel::Form::Prefill && isQuantised(element);
+    leftBuffer = argument(quantised ? buffers.quantised(left) : buffers.rows(left));
+  }
+  auto anchor = kernel::MatmulOp::create(builder, loc, leftBuffer, weights, /*experts=*/Value(), domain,
+                                         kernel::ScheduleAttr());
+  if (!direct) {
+    Block *region = builder.createBlock(&anchor.getLhs(), {}, {builder.getIndexType()}, {loc});
+    Value row = region->getArgument(0);
+    RowProgram program = rowProgram(row, lm::width(left));
+    if (failed(emitRowOps(program, prologue, row)))
+      return failure();
+    for (OpResult out : group->getResults()) {
+      Value inner = yielded(out);
+      if (llvm::is_contained(prologue, inner.getDefiningOp()))
+        storeRow(out, program.get(inner), row);
+    }
+    kernel::YieldOp::create(builder, loc, program.get(left));
+  }
+
+  builder.createBlock(&anchor.getRanges());
+  // Slices of the product cut the columns into ranges; what depends on a slice belongs to its range.
+  int64_t columns = lm::width(linears[0].getResult());
+  SmallVector<lm::SliceOp> slices;
+  for (Operation *op : epilogue)
+    if (auto slice = dyn_cast<lm::SliceOp>(op); slice && slice.getInput() == linears[0].getResult())
+      slices.push_back(slice);
+  llvm::sort(slices, [](lm::SliceOp a, lm::SliceOp b) { return a.getOffset() < b.getOffset(); });
+  if (slices.empty()) {
+    if (failed(emitRange(linears, 0, columns, epilogue)))
+      return failure();
+    return finish();
+  }
+  for (lm::SliceOp slice : slices) {
+    llvm::SetVector<Operation *> dependent;
+    getForwardSlice(slice.getOperation(), &dependent);
+    SmallVector<Operation *> ops;
+    for (Operation *op : epilogue)
+      if (dependent.contains(op))
+        ops.push_back(op);
+    int64_t begin = slice.getOffset();
+    if (failed(emitRange(linears, begin, begin + lm::width(slice.getResult()), ops)))
+      return failure();
+  }
+  return finish();
+}
+
+} // namespace sinter
