@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What `sinter export` knows of an architecture: its names in both worlds and how llama.cpp rearranged its
-// tensors. Private to the Export*.cpp files.
+// The parts of `sinter export`: which tensors and texts the folder gets. Private to the Export*.cpp files.
 #ifndef SINTER_FRONTEND_EXPORTPARTS_H
 #define SINTER_FRONTEND_EXPORTPARTS_H
 

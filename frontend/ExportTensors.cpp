@@ -143,8 +143,8 @@ private:
 
   Result<> addOne(const Weight &weight, const Place &place, std::string target) {
     const ParameterNames &names = *place.names;
-    assert(names.gguf.part == names.huggingFace.part &&
-           "both kinds of file hold gate and up as one, or neither");
+    assert((names.gguf.part == Part::Whole || names.gguf.part == names.huggingFace.part) &&
+           "what a GGUF file holds as one, transformers does too");
     ExportedTensor tensor{std::move(target), weight.shape, &weight, {}, 0, false};
     if (weight.shape.size() > 2)
       return fail("{}: tensor '{}' (byte {}): expected a vector or matrix, found shape {}", weight.file,
