@@ -59,6 +59,13 @@ std::optional<Place> placeOf(const Architecture &architecture, std::string_view 
   return std::nullopt;
 }
 
+std::string replaced(std::string_view pattern, char placeholder, int64_t number) {
+  std::string text(pattern);
+  if (size_t at = text.find(placeholder); at != std::string::npos)
+    text.replace(at, 1, std::to_string(number));
+  return text;
+}
+
 std::vector<int64_t> allRows(int64_t count) {
   std::vector<int64_t> rows(static_cast<size_t>(count));
   std::iota(rows.begin(), rows.end(), 0);

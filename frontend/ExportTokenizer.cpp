@@ -3,6 +3,7 @@
 // does.
 #include "frontend/ExportParts.h"
 #include "frontend/tokenizer/GgufTokenizer.h"
+#include "runtime/files/JsonWriter.h"
 #include "runtime/tokenizer/Splitter.h"
 
 #include <algorithm>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What configurations mean: defaults of absent and null keys, both styles of rope keys, and refusals.
 #include "frontend/Architecture.h"
+#include "frontend/architectures/Families.h"
 #include "test/TemporaryFolder.h"
 
 #include <gtest/gtest.h>
