@@ -132,7 +132,7 @@ std::unique_ptr<llvm::Module> Share::translate(llvm::LLVMContext &llvmContext, l
     function.addFnAttr(llvm::Attribute::NoUnwind);
   }
   llvm::PipelineTuningOptions tuning;
-  tuning.LoopUnrolling = false; // the emitters unroll; more only spills (docs/dialects/kernel.md)
+  tuning.LoopUnrolling = false; // the emitters unroll; more only spills (docs/dialects/kernel-reasons.md)
   tuning.LoopInterleaving = false;
   tuning.LoopVectorization = false;
   tuning.SLPVectorization = false;

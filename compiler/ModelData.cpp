@@ -33,9 +33,14 @@ Result<std::string> templateOfConfig(JsonValue value) {
 } // namespace
 
 Result<TokenizerSpec> readTokenizer(const Model &model) {
-  if (model.gguf)
-    return readGgufTokenizer(*model.gguf);
-  return readFolderTokenizer(model.path);
+  Result<TokenizerSpec> spec = model.gguf ? readGgufTokenizer(*model.gguf) : readFolderTokenizer(model.path);
+  // Added tokens may lie beyond (Gemma 3's for images): an error only in a text that has one.
+  int64_t rows = model.config.vocabulary;
+  if (spec && static_cast<int64_t>(spec->tokens.size()) > rows)
+    return fail(
+        "{}: expected a tokenizer whose ids are below {}, the rows of the embedding, found id {} (\"{}\")",
+        model.path, rows, spec->tokens.size() - 1, spec->tokens.back().value_or(""));
+  return spec;
 }
 
 Result<std::string> readChatTemplate(const Model &model) {
@@ -68,7 +73,8 @@ std::string makeMetadata(const Model &model, const TokenizerSpec &tokenizer, con
     parameters += weight.rowCount() * weight.rowLength();
     const BlockFormat *format = weight.format ? storageFormat(weight, model.wanted) : nullptr;
     Result<int64_t> bytes = format ? convertedSize(weight, *format) : Result<int64_t>(0);
-    auto place = std::ranges::find(types, format ? format->name : "", &std::pair<std::string, uint64_t>::first);
+    auto place =
+        std::ranges::find(types, format ? format->name : "", &std::pair<std::string, uint64_t>::first);
     if (place == types.end())
       place = types.insert(types.end(), {std::string(format ? format->name : ""), 0});
     place->second += bytes.value_or(0);
@@ -85,9 +91,9 @@ std::string makeMetadata(const Model &model, const TokenizerSpec &tokenizer, con
   json.endArray();
   json.key("sampling").beginObject();
   const GenerationDefaults &defaults = config.generation;
-  for (auto [name, value] : {std::pair("temperature", defaults.temperature), std::pair("top_p", defaults.topP),
-                             std::pair("min_p", defaults.minP),
-                             std::pair("repetition_penalty", defaults.repetitionPenalty)})
+  for (auto [name, value] :
+       {std::pair("temperature", defaults.temperature), std::pair("top_p", defaults.topP),
+        std::pair("min_p", defaults.minP), std::pair("repetition_penalty", defaults.repetitionPenalty)})
     if (value)
       json.key(name).value(*value);
   if (defaults.topK)

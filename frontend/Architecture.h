@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What one file of architectures/ says: how to read its configuration, what its tensors are called, and its
-// layer.
+// What one file of architectures/ says: how to read and write its configuration, what its tensors are called,
+// and its layer.
 #ifndef SINTER_FRONTEND_ARCHITECTURE_H
 #define SINTER_FRONTEND_ARCHITECTURE_H
 
@@ -13,6 +13,7 @@
 namespace sinter {
 
 class Blocks;
+class ConfigBuilder;
 class ConfigKeys;
 class GgufKeys;
 
@@ -38,32 +39,36 @@ struct ParameterNames {
 };
 
 struct Architecture {
-  std::string_view name; ///< as config.json's model_type
+  std::string_view name;      ///< as config.json's model_type
+  std::string_view className; ///< of transformers
   std::span<const std::string_view> modelTypes;
   std::span<const std::string_view> ggufNames; ///< general.architecture; empty: llama.cpp does not know it
   void (*readHuggingFace)(ConfigKeys &keys, ModelConfig &config);
   void (*readGguf)(GgufKeys &keys, ModelConfig &config);
+  /// Adds the keys of config.json, from the metadata of a GGUF file; null where no GGUF file has this
+  /// architecture.
+  void (*writeHuggingFace)(ConfigBuilder &config);
   /// Names that differ from the common ones (llamaNames()); looked up first.
   std::span<const ParameterNames> tensors;
   /// One layer: from the residual stream to the residual stream.
   mlir::Value (*layer)(Blocks &blocks, int64_t number, mlir::Value x);
+  /// 1: folders hold the weights of norms less 1, as Gemma's do; GGUF files hold what is multiplied.
+  double normOffset = 0;
 };
 
 /// The names most architectures share: those of Llama.
 std::span<const ParameterNames> llamaNames();
 
-/// Gemma 2 and 3 share their layer and its names.
-std::span<const ParameterNames> gemmaNames();
-mlir::Value gemmaLayer(Blocks &blocks, int64_t number, mlir::Value x);
-
-/// ALiBi's slope of each head; the smallest is 2^-maximum when heads are a power of two.
-std::vector<float> alibiSlopes(int64_t heads, double maximum);
+/// The names of a parameter, "layers.*.mlp.gate"; null if the architecture has no such one.
+const ParameterNames *findNames(const Architecture &architecture, std::string_view parameter);
 
 /// All architectures.
 std::span<const Architecture *const> architectures();
 /// By model_type or general.architecture; null if there is none.
 const Architecture *findArchitecture(std::string_view modelType);
 const Architecture *findGgufArchitecture(std::string_view name);
+/// Of a GGUF file, or an error that names those that are known.
+Result<const Architecture *> architectureOf(const Gguf &file);
 
 extern const Architecture llama, mistral, mixtral, qwen2, qwen3, qwen3Moe, gemma2, gemma3, phi3, gpt2,
     gptNeoX, olmo2, smolLm3, stableLm, starCoder2, bloom, mpt, opt;

@@ -203,9 +203,4 @@ Value Blocks::experts(Value x, int64_t layer) {
   return lm::CombineOp::create(builder, loc, rows(config.hidden), down, route.getWeights());
 }
 
-Value Blocks::preNormLayer(int64_t layer, Value x) {
-  x = add(x, attention(norm(x, layer, "attention_norm"), layer));
-  return add(x, mlp(norm(x, layer, "mlp_norm"), layer));
-}
-
 } // namespace sinter

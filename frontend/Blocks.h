@@ -31,9 +31,6 @@ public:
   mlir::Value mlp(mlir::Value x, int64_t layer);
   mlir::Value add(mlir::Value a, mlir::Value b);
 
-  /// x + attention(norm x), then x + mlp(norm x): what most layers are.
-  mlir::Value preNormLayer(int64_t layer, mlir::Value x);
-
 private:
   mlir::RankedTensorType rows(int64_t width) const;
   mlir::Value norm(mlir::Value x, llvm::StringRef parameter);

@@ -71,8 +71,8 @@ struct ModelConfig {
 
   NormKind norm = NormKind::Rms;
   double epsilon = 1e-5;
-  double normOffset = 0;  ///< 1: files hold weight - 1 (Gemma in Hugging Face folders)
-  bool normWeight = true; ///<
+  double normOffset = 0;  ///< 1: the file holds weight - 1 (Gemma in Hugging Face folders)
+  bool normWeight = true; ///< false: norms only normalise
   bool normBias = false;  ///< of layer norms
   bool embeddingNorm = false;
   bool finalNorm = true;

@@ -188,12 +188,24 @@ void readDecoder(ConfigKeys &keys, ModelConfig &config, const DecoderDefaults &d
   config.tied = keys.flag("tie_word_embeddings", d.tied);
   config.bos = keys.optionalInteger("bos_token_id", d.bos);
   config.eos = keys.ids("eos_token_id", d.eos);
-  int64_t layers = keys.size("num_hidden_layers", d.layers);
-  keys.check(layers <= 4096, "num_hidden_layers", "at most 4096 layers");
-  if (keys.failed())
-    return;
-  config.layers.assign(layers,
-                       {.rope = 0, .attentionScale = 1 / std::sqrt(static_cast<double>(config.headDim))});
+  readLayers(keys, config, "num_hidden_layers", d.layers);
+  for (LayerConfig &layer : config.layers)
+    layer.rope = 0;
+}
+
+void readHeads(ConfigKeys &keys, ModelConfig &config, std::string_view headsKey, int64_t heads,
+               std::string_view hiddenKey) {
+  config.heads = config.keyValueHeads = keys.size(headsKey, heads);
+  keys.check(config.hidden % config.heads == 0, hiddenKey,
+             fmt::format("a multiple of the {} attention heads", config.heads));
+  config.headDim = config.hidden / config.heads;
+}
+
+void readLayers(ConfigKeys &keys, ModelConfig &config, std::string_view key, int64_t absent) {
+  int64_t layers = keys.size(key, absent);
+  keys.check(layers <= 4096, key, "at most 4096 layers");
+  if (!keys.failed())
+    config.layers.assign(layers, {.attentionScale = 1 / std::sqrt(static_cast<double>(config.headDim))});
 }
 
 void setWindows(ModelConfig &config, const std::vector<bool> &sliding, std::optional<int64_t> window) {
@@ -224,6 +236,10 @@ Rope readRope(ConfigKeys &keys, const ModelConfig &config, const RopeDefaults &d
   JsonValue scaling = keys.value("rope_scaling");
   if (!scaling.hasValue() || scaling.size() == 0)
     scaling = keys.value("rope_parameters");
+  for (std::string_view kind : {"full_attention", "sliding_attention"})
+    if (scaling[kind].hasValue())
+      keys.fail({fmt::format("{}: expected one set of rope parameters for all layers, found one of {} layers",
+                             scaling[kind].where(), kind)});
   return readRopeSet(keys, config, std::array{scaling}, defaults);
 }
 

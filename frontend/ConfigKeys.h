@@ -75,6 +75,12 @@ struct DecoderDefaults {
 /// headDim^-1/2, and rope set 0, which the caller adds.
 void readDecoder(ConfigKeys &keys, ModelConfig &config, const DecoderDefaults &defaults);
 
+/// Heads of equal shares of the hidden size, for what is no descendant of Llama.
+void readHeads(ConfigKeys &keys, ModelConfig &config, std::string_view headsKey, int64_t heads,
+               std::string_view hiddenKey);
+/// Layers with full attention scaled by headDim^-1/2, and without rope.
+void readLayers(ConfigKeys &keys, ModelConfig &config, std::string_view key, int64_t absent);
+
 /// Gives the layers for which `sliding` says so the window.
 void setWindows(ModelConfig &config, const std::vector<bool> &sliding, std::optional<int64_t> window);
 

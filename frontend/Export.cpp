@@ -2,7 +2,7 @@
 // Writes the folder: all texts first, then the weights tensor by tensor, and only at the end the files
 // appear.
 #include "frontend/Export.h"
-#include "frontend/ExportArchitecture.h"
+#include "frontend/ExportParts.h"
 #include "frontend/tokenizer/GgufTokenizer.h"
 #include "runtime/files/AtomicFile.h"
 
@@ -102,7 +102,7 @@ private:
 } // namespace
 
 Result<> exportToHuggingFace(const Gguf &gguf, const std::string &folder) {
-  Result<const ExportArchitecture *> architecture = exportArchitecture(gguf);
+  Result<const Architecture *> architecture = architectureOf(gguf);
   if (!architecture)
     return tl::unexpected(architecture.error());
   WeightSource source = WeightSource::fromGguf(gguf);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// config.json and generation_config.json: what all architectures share, and RoPE.
+// Keys of config.json that all architectures share, and RoPE.
 #include "frontend/ExportConfig.h"
 
 #include <algorithm>
@@ -22,16 +22,6 @@ void addReals(JsonWriter &json, const std::vector<float> &numbers) {
   for (float number : numbers)
     json.value(number);
   json.endArray();
-}
-
-/// `name` from a token's number in the tokenizer's metadata; null where there is none.
-Result<> addToken(JsonWriter &json, std::string_view name, const Gguf &gguf, std::string_view key) {
-  Result<std::optional<int64_t>> token = gguf.findAs<int64_t>(key);
-  if (!token)
-    return tl::unexpected(token.error());
-  json.key(name);
-  *token ? json.value(**token) : json.null();
-  return {};
 }
 
 } // namespace
@@ -77,6 +67,20 @@ void ConfigBuilder::addDecoder() {
   copyInteger("num_attention_heads", "attention.head_count");
   json.key("num_key_value_heads").value(integer("attention.head_count_kv", integer("attention.head_count")));
   copyInteger("max_position_embeddings", "context_length");
+}
+
+void ConfigBuilder::addRmsNormDecoder() {
+  addDecoder();
+  copyReal("rms_norm_eps", "attention.layer_norm_rms_epsilon");
+  json.key("hidden_act").value("silu");
+  addRope();
+}
+
+void ConfigBuilder::addLayerTypes(int64_t period) {
+  json.key("layer_types").beginArray();
+  for (int64_t layer = 0, count = integer("block_count"); layer < count; ++layer)
+    json.value((layer + 1) % period ? "sliding_attention" : "full_attention");
+  json.endArray();
 }
 
 void ConfigBuilder::addRope() {
@@ -163,47 +167,6 @@ void ConfigBuilder::addPartialRotary(std::string_view name) {
   double share = static_cast<double>(integer("rope.dimension_count")) /
                  static_cast<double>(std::max<int64_t>(headSize(), 1));
   json.key(name).value(share);
-}
-
-Result<std::string> makeConfig(const Gguf &gguf, const ExportArchitecture &architecture) {
-  const GgufTensor *embedding = gguf.tensor("token_embd.weight");
-  if (!embedding)
-    return fail("{}: expected tensor 'token_embd.weight', found none of this name", gguf.path());
-  ConfigBuilder config(gguf, architecture);
-  JsonWriter &json = config.json;
-  json.beginObject().key("architectures").beginArray().value(architecture.className).endArray();
-  json.key("model_type").value(architecture.modelType);
-  json.key("torch_dtype").value("float32");
-  json.key("vocab_size").value(embedding->shape.front());
-  json.key("tie_word_embeddings").value(gguf.tensor("output.weight") == nullptr);
-  for (auto [name, key] : {std::pair("bos_token_id", "tokenizer.ggml.bos_token_id"),
-                           std::pair("eos_token_id", "tokenizer.ggml.eos_token_id"),
-                           std::pair("pad_token_id", "tokenizer.ggml.padding_token_id")})
-    if (Result<> added = addToken(json, name, gguf, key); !added)
-      return tl::unexpected(added.error());
-  architecture.describe(config);
-  if (config.error)
-    return tl::unexpected(*config.error);
-  return json.endObject().take() + "\n";
-}
-
-Result<std::string> makeGenerationConfig(const Gguf &gguf) {
-  JsonWriter json(2);
-  json.beginObject();
-  if (Result<> added = addToken(json, "bos_token_id", gguf, "tokenizer.ggml.bos_token_id"); !added)
-    return tl::unexpected(added.error());
-  std::vector<int64_t> ends;
-  for (const char *key : {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id"}) {
-    Result<std::optional<int64_t>> token = gguf.findAs<int64_t>(key);
-    if (!token)
-      return tl::unexpected(token.error());
-    if (*token && std::ranges::find(ends, **token) == ends.end())
-      ends.push_back(**token);
-  }
-  json.key("eos_token_id").beginArray();
-  for (int64_t end : ends)
-    json.value(end);
-  return json.endArray().endObject().take() + "\n";
 }
 
 } // namespace sinter

@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// Builds config.json from a GGUF file's metadata. Private to the Export*.cpp files.
+// Builds config.json from a GGUF file's metadata: what architectures have in common. Each adds its own keys
+// (Architecture::writeHuggingFace).
 #ifndef SINTER_FRONTEND_EXPORTCONFIG_H
 #define SINTER_FRONTEND_EXPORTCONFIG_H
 
-#include "frontend/ExportArchitecture.h"
+#include "frontend/Architecture.h"
+#include "runtime/files/Gguf.h"
+#include "runtime/files/JsonWriter.h"
 
 #include <optional>
+#include <string>
+#include <string_view>
 
 namespace sinter {
 
@@ -13,8 +18,8 @@ namespace sinter {
 /// nothing, and the text is never used.
 class ConfigBuilder {
 public:
-  ConfigBuilder(const Gguf &gguf, const ExportArchitecture &architecture)
-      : gguf(gguf), prefix(std::string(architecture.gguf) + ".") {}
+  /// `prefix`: general.architecture.
+  ConfigBuilder(const Gguf &gguf, std::string_view prefix) : gguf(gguf), prefix(std::string(prefix) + ".") {}
 
   JsonWriter json{2};
   const Gguf &gguf;
@@ -36,8 +41,17 @@ public:
   /// Size of a head: key_length, or the width divided by the heads.
   int64_t headSize();
 
+  /// head_dim.
+  void addHeadSize() { json.key("head_dim").value(headSize()); }
+  /// Whether the file has the tensor.
+  void addFlag(std::string_view name, std::string_view tensor) { json.key(name).value(hasTensor(tensor)); }
+  /// layer_types: every `period`-th layer attends to all tokens, the others to a window.
+  void addLayerTypes(int64_t period);
+
   /// Sizes, heads and context as most architectures name them.
   void addDecoder();
+  /// The same, with what Llama and its descendants have besides.
+  void addRmsNormDecoder();
   /// rope_theta and rope_scaling.
   void addRope();
   /// partial_rotary_factor, or `name`, where RoPE turns a part of each head.
@@ -49,23 +63,6 @@ private:
 
   std::string prefix;
 };
-
-void describeLlama(ConfigBuilder &config);
-void describeMixtral(ConfigBuilder &config);
-void describeSmolLm3(ConfigBuilder &config);
-void describeQwen2(ConfigBuilder &config);
-void describeQwen3(ConfigBuilder &config);
-void describeQwen3Moe(ConfigBuilder &config);
-void describeGemma2(ConfigBuilder &config);
-void describeGemma3(ConfigBuilder &config);
-void describeOlmo2(ConfigBuilder &config);
-void describePhi3(ConfigBuilder &config);
-void describeStableLm(ConfigBuilder &config);
-void describeStarcoder2(ConfigBuilder &config);
-void describeGpt2(ConfigBuilder &config);
-void describeGptNeoX(ConfigBuilder &config);
-void describeBloom(ConfigBuilder &config);
-void describeMpt(ConfigBuilder &config);
 
 } // namespace sinter
 

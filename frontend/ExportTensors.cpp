@@ -1,39 +1,62 @@
 // SPDX-License-Identifier: Apache-2.0
 // From the tensors of a GGUF file to transformers' state dict: names, and the order of rows where llama.cpp's
 // converter changed it.
-#include "frontend/ExportArchitecture.h"
+#include "frontend/ExportParts.h"
 
+#include <algorithm>
+#include <cassert>
 #include <charconv>
 #include <numeric>
 
 namespace sinter {
 namespace {
 
-/// A GGUF tensor's name taken apart: "blk.12.attn_q.weight" is layer 12, pattern "blk.#.attn_q", ".weight".
-struct NameParts {
-  std::string pattern, ending;
-  int64_t layer = -1;
+/// What stands for `*` and `#` in a tensor's name.
+struct Numbers {
+  int64_t layer = -1, part = -1;
 };
 
-NameParts takeApart(std::string_view name) {
-  NameParts parts;
-  size_t dot = name.rfind('.');
-  if (dot != std::string_view::npos && (name.substr(dot) == ".weight" || name.substr(dot) == ".bias")) {
-    parts.ending = name.substr(dot);
-    name = name.substr(0, dot);
-  }
-  constexpr std::string_view block = "blk.";
-  if (name.starts_with(block)) {
-    const char *digits = name.data() + block.size(), *end = name.data() + name.size();
-    auto [rest, error] = std::from_chars(digits, end, parts.layer);
-    if (error == std::errc() && rest != end && *rest == '.') {
-      parts.pattern = "blk.#" + std::string(rest, end);
-      return parts;
+/// The numbers with which `name` is `pattern`; none if it is not.
+std::optional<Numbers> matched(std::string_view pattern, std::string_view name) {
+  Numbers numbers;
+  for (char c : pattern) {
+    if (c == '*' || c == '#') {
+      int64_t &number = c == '*' ? numbers.layer : numbers.part;
+      auto [rest, error] = std::from_chars(name.data(), name.data() + name.size(), number);
+      if (error != std::errc() || number < 0)
+        return std::nullopt;
+      name.remove_prefix(static_cast<size_t>(rest - name.data()));
+    } else if (name.starts_with(c)) {
+      name.remove_prefix(1);
+    } else {
+      return std::nullopt;
     }
-    parts.layer = -1;
   }
-  parts.pattern = name;
-  return parts;
+  return name.empty() ? std::optional(numbers) : std::nullopt;
+}
+
+/// A tensor of a GGUF file in the table of names.
+struct Place {
+  const ParameterNames *names;
+  Numbers numbers;
+  bool isBias;
+};
+
+std::optional<Place> placeOf(const Architecture &architecture, std::string_view tensor) {
+  constexpr std::string_view weight = ".weight", bias = ".bias";
+  bool isBias = tensor.ends_with(bias);
+  std::string name(tensor);
+  if (isBias)
+    name.replace(name.size() - bias.size(), bias.size(), weight);
+  for (std::span<const ParameterNames> table : {architecture.tensors, llamaNames()})
+    for (const ParameterNames &names : table)
+      for (std::string_view rest = names.gguf.tensor; !rest.empty();) {
+        size_t bar = std::min(rest.find('|'), rest.size());
+        if (std::optional<Numbers> numbers = matched(rest.substr(0, bar), name))
+          return Place{&names, *numbers, isBias};
+        rest.remove_prefix(std::min(bar + 1, rest.size()));
+      }
+  return std::nullopt;
 }
 
 std::string replaced(std::string_view pattern, char placeholder, int64_t number) {
@@ -80,11 +103,10 @@ bool isComputed(std::string_view name) {
 
 class Planner {
 public:
-  Planner(const Gguf &gguf, const ExportArchitecture &architecture)
-      : gguf(gguf), architecture(architecture) {}
+  Planner(const Gguf &gguf, const Architecture &architecture) : gguf(gguf), architecture(architecture) {}
 
   Result<> readHeads() {
-    std::string prefix = std::string(architecture.gguf) + ".attention.head_count";
+    std::string prefix = *gguf.get<std::string>("general.architecture") + ".attention.head_count";
     Result<int64_t> count = gguf.get<int64_t>(prefix);
     Result<int64_t> keyCount = count ? gguf.getOr<int64_t>(prefix + "_kv", *count) : count;
     if (!keyCount)
@@ -103,30 +125,33 @@ public:
     if (!weight.format->dequantize)
       return fail("{}: tensor '{}' (byte {}): expected a type that can be read, found {}; {}", weight.file,
                   weight.name, weight.offset, weight.typeName, howToConvert());
-    NameParts parts = takeApart(weight.name);
-    const TensorName *name = nullptr;
-    for (const TensorName &known : architecture.names)
-      if (known.gguf == parts.pattern)
-        name = &known;
-    if (!name)
+    std::optional<Place> place = placeOf(architecture, weight.name);
+    std::string_view target = place ? place->names->huggingFace.tensor : std::string_view();
+    target = target.substr(0, target.find('|'));
+    if (target.empty())
       return fail(
           "{}: tensor '{}' (byte {}): expected a tensor of architecture {}, found one without counterpart in "
           "transformers",
-          weight.file, weight.name, weight.offset, architecture.gguf);
-    std::string target = replaced(name->transformers, '#', parts.layer) + parts.ending;
-    if (target.find('@') != std::string::npos)
-      return addParts(weight, target);
-    return addOne(weight, parts, std::move(target));
+          weight.file, weight.name, weight.offset, architecture.name);
+    std::string name = replaced(target, '*', place->numbers.layer);
+    if (place->isBias)
+      name.replace(name.rfind('.'), std::string::npos, ".bias");
+    if (place->numbers.part < 0 && name.find('#') != std::string::npos)
+      return addParts(weight, name);
+    return addOne(weight, *place, replaced(name, '#', place->numbers.part));
   }
 
   std::vector<ExportedTensor> tensors;
 
 private:
   const Gguf &gguf;
-  const ExportArchitecture &architecture;
+  const Architecture &architecture;
   int64_t heads = 0, keyHeads = 0;
 
-  Result<> addOne(const Weight &weight, const NameParts &parts, std::string target) {
+  Result<> addOne(const Weight &weight, const Place &place, std::string target) {
+    const ParameterNames &names = *place.names;
+    assert((names.gguf.part == Part::Whole || names.gguf.part == names.huggingFace.part) &&
+           "what a GGUF file holds as one, transformers does too");
     ExportedTensor tensor{std::move(target), weight.shape, &weight, {}, 0, false};
     if (weight.shape.size() > 2)
       return fail("{}: tensor '{}' (byte {}): expected a vector or matrix, found shape {}", weight.file,
@@ -141,23 +166,22 @@ private:
 
     // The outermost length is what heads divide: rows of a matrix, numbers of a bias.
     std::vector<int64_t> order = allRows(outputs);
-    bool isQuery = parts.pattern == "blk.#.attn_q", isKey = parts.pattern == "blk.#.attn_k";
-    if (architecture.permutedHeads && (isQuery || isKey)) {
-      int64_t count = isQuery ? heads : keyHeads;
+    if (names.gguf.order == lm::RowOrder::interleaved_halves) {
+      int64_t count = names.parameter == "layers.*.attention.key" ? keyHeads : heads;
       if (Result<> even = divides(2 * count); !even)
         return even;
       order = unpermuted(outputs, count);
-    } else if (architecture.mergedHeads && parts.pattern == "blk.#.attn_qkv") {
+    } else if (names.huggingFace.order == lm::RowOrder::qkv_by_head) {
       if (Result<> even = divides(3 * heads); !even)
         return even;
       order = merged(outputs, heads);
     }
     tensor.rows = std::move(order);
-    tensor.transposed = architecture.transposed && parts.layer >= 0 && weight.shape.size() == 2;
+    tensor.transposed = names.huggingFace.transposed && weight.shape.size() == 2;
     if (tensor.transposed)
       std::swap(tensor.shape[0], tensor.shape[1]);
-    if (architecture.shiftedNorms && parts.pattern.ends_with("norm") && parts.ending == ".weight")
-      tensor.added = -1;
+    if (names.parameter.ends_with("norm") && !place.isBias)
+      tensor.added = static_cast<float>(-architecture.normOffset);
     tensors.push_back(std::move(tensor));
     return {};
   }
@@ -171,7 +195,7 @@ private:
     int64_t parts = weight.shape[0], rows = weight.rowCount() / parts;
     for (int64_t part = 0; part < parts; ++part) {
       ExportedTensor tensor{
-          replaced(target, '@', part), {weight.shape.begin() + 1, weight.shape.end()}, &weight, {}, 0, false};
+          replaced(target, '#', part), {weight.shape.begin() + 1, weight.shape.end()}, &weight, {}, 0, false};
       tensor.rows.resize(static_cast<size_t>(rows));
       std::iota(tensor.rows.begin(), tensor.rows.end(), part * rows);
       tensors.push_back(std::move(tensor));
@@ -183,7 +207,7 @@ private:
 } // namespace
 
 Result<std::vector<ExportedTensor>> planTensors(const Gguf &gguf, const WeightSource &source,
-                                                const ExportArchitecture &architecture) {
+                                                const Architecture &architecture) {
   Planner planner(gguf, architecture);
   if (Result<> heads = planner.readHeads(); !heads)
     return tl::unexpected(heads.error());

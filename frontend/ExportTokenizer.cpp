@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // tokenizer.json and tokenizer_config.json, as Hugging Face reads them, from what a GGUF file's tokenizer
 // does.
-#include "frontend/ExportArchitecture.h"
+#include "frontend/ExportParts.h"
 #include "frontend/tokenizer/GgufTokenizer.h"
+#include "runtime/files/JsonWriter.h"
 #include "runtime/tokenizer/Splitter.h"
 
 #include <algorithm>

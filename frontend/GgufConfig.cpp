@@ -53,7 +53,7 @@ Result<> readSampling(const Gguf &file, GenerationDefaults &generation) {
 
 } // namespace
 
-Result<ModelConfig> readGgufConfig(const Gguf &file) {
+Result<const Architecture *> architectureOf(const Gguf &file) {
   Result<std::string> name = file.get<std::string>("general.architecture");
   if (!name)
     return tl::unexpected(name.error());
@@ -61,11 +61,20 @@ Result<ModelConfig> readGgufConfig(const Gguf &file) {
   if (!architecture)
     return fail("{}: metadata key 'general.architecture': expected one of {}, found \"{}\"", file.path(),
                 knownNames(), *name);
-  GgufKeys keys(file, *name);
   // llama.cpp's converter gives Mixtral the name llama.
-  if (architecture == &llama && keys.optionalSize("expert_count"))
-    architecture = &mixtral;
+  GgufKeys keys(file, *name);
+  bool hasExperts = architecture == &llama && keys.optionalSize("expert_count");
+  if (Result<> status = keys.status(); !status)
+    return tl::unexpected(status.error());
+  return hasExperts ? &mixtral : architecture;
+}
 
+Result<ModelConfig> readGgufConfig(const Gguf &file) {
+  Result<const Architecture *> found = architectureOf(file);
+  if (!found)
+    return tl::unexpected(found.error());
+  const Architecture *architecture = *found;
+  GgufKeys keys(file, *file.get<std::string>("general.architecture"));
   ModelConfig config;
   config.architecture = architecture;
   Result<std::string> title = file.getOr<std::string>("general.name", "");

@@ -90,6 +90,7 @@ Result<ModelConfig> readHuggingFaceConfig(const std::string &folderOrFile) {
 
   ModelConfig config;
   config.architecture = *architecture;
+  config.normOffset = (*architecture)->normOffset;
   fs::path named =
       fs::absolute(isFolder ? fs::path(folderOrFile) : path.parent_path(), code).lexically_normal();
   config.name = (named.has_filename() ? named : named.parent_path()).filename().string();

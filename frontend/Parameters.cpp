@@ -34,14 +34,6 @@ struct ParameterName {
   }
 };
 
-const ParameterNames *findName(const Architecture &architecture, StringRef base) {
-  for (std::span<const ParameterNames> names : {architecture.tensors, llamaNames()})
-    for (const ParameterNames &name : names)
-      if (name.parameter == std::string_view(base))
-        return &name;
-  return nullptr;
-}
-
 /// The tensor's name of one layer.
 std::string expand(StringRef pattern, const ParameterName &name) {
   std::string text = pattern.str();
@@ -80,7 +72,7 @@ Value Parameters::read(OpBuilder &builder, StringRef name, ArrayRef<int64_t> sha
 }
 
 lm::ParameterOp Parameters::declare(StringRef name, ArrayRef<int64_t> shape) {
-  const ParameterNames *names = findName(*model.config.architecture, ParameterName(name).base);
+  const ParameterNames *names = findNames(*model.config.architecture, ParameterName(name).base);
   assert(names && "each parameter of a graph has its names in the architecture's table");
   const Spelling &spelling = model.gguf ? names->gguf : names->huggingFace;
   Found found;

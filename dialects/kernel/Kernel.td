@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The dialect of kernels: what one launch computes, fused, and how it is tiled. The page of reasons is
-// docs/dialects/kernel.md.
+// docs/dialects/kernel-reasons.md.
 #ifndef SINTER_DIALECTS_KERNEL_KERNEL_TD
 #define SINTER_DIALECTS_KERNEL_KERNEL_TD
 

@@ -5,9 +5,9 @@
 namespace sinter {
 
 std::span<const Architecture *const> architectures() {
-  static constexpr const Architecture *all[] = {&llama,   &mistral,  &mixtral,    &qwen2, &qwen3,   &qwen3Moe,
-                                                &gemma2,  &gemma3,   &phi3,       &gpt2,  &gptNeoX, &olmo2,
-                                                &smolLm3, &stableLm, &starCoder2, &bloom, &mpt,     &opt};
+  static constexpr const Architecture *all[] = {&llama,      &mistral, &mixtral, &smolLm3, &qwen2, &qwen3,
+                                                &qwen3Moe,   &gemma2,  &gemma3,  &olmo2,   &phi3,  &stableLm,
+                                                &starCoder2, &gpt2,    &gptNeoX, &bloom,   &mpt,   &opt};
   return all;
 }
 
@@ -25,6 +25,14 @@ const Architecture *findArchitecture(std::string_view modelType) {
 }
 const Architecture *findGgufArchitecture(std::string_view name) {
   return findBy(&Architecture::ggufNames, name);
+}
+
+const ParameterNames *findNames(const Architecture &architecture, std::string_view parameter) {
+  for (std::span<const ParameterNames> names : {architecture.tensors, llamaNames()})
+    for (const ParameterNames &name : names)
+      if (name.parameter == parameter)
+        return &name;
+  return nullptr;
 }
 
 std::span<const ParameterNames> llamaNames() {

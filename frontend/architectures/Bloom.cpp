@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // BLOOM (arXiv:2211.05100): ALiBi, a norm behind the embedding, Q, K and V of a head together in the file.
-#include "frontend/Blocks.h"
-#include "frontend/ConfigKeys.h"
-#include "frontend/GgufKeys.h"
+#include "frontend/architectures/Families.h"
 
 #include <cmath>
 
@@ -24,10 +22,7 @@ void readHuggingFace(ConfigKeys &keys, ModelConfig &config) {
   config.vocabulary = keys.size("vocab_size", 250880);
   config.hidden = config.embedding = keys.size("n_embed|hidden_size", 64);
   config.intermediate = 4 * config.hidden;
-  config.heads = config.keyValueHeads = keys.size("n_head|num_attention_heads", 8);
-  keys.check(config.hidden % config.heads == 0, "n_embed|hidden_size",
-             fmt::format("a multiple of the {} attention heads", config.heads));
-  config.headDim = config.hidden / config.heads;
+  readHeads(keys, config, "n_head|num_attention_heads", 8, "n_embed|hidden_size");
   // ALiBi sets no limit; this is the length of the texts it was trained on.
   config.contextLength = keys.size("seq_length", 2048);
   config.epsilon = keys.real("layer_norm_epsilon", 1e-5);
@@ -35,11 +30,7 @@ void readHuggingFace(ConfigKeys &keys, ModelConfig &config) {
   config.tied = keys.flag("tie_word_embeddings", true);
   config.bos = keys.optionalInteger("bos_token_id", 1);
   config.eos = keys.ids("eos_token_id", {2});
-  int64_t layers = keys.size("n_layer|num_hidden_layers", 2);
-  keys.check(layers <= 4096, "n_layer|num_hidden_layers", "at most 4096 layers");
-  if (keys.failed())
-    return;
-  config.layers.assign(layers, {.attentionScale = 1 / std::sqrt(static_cast<double>(config.headDim))});
+  readLayers(keys, config, "n_layer|num_hidden_layers", 2);
   describe(config);
 }
 
@@ -53,6 +44,13 @@ mlir::Value layer(Blocks &blocks, int64_t number, mlir::Value x) {
   x = blocks.add(blocks.config.residualFromNorm ? normed : x, blocks.attention(normed, number));
   normed = blocks.norm(x, number, "mlp_norm");
   return blocks.add(blocks.config.residualFromNorm ? normed : x, blocks.mlp(normed, number));
+}
+
+void writeHuggingFace(ConfigBuilder &config) {
+  config.copyInteger("hidden_size", "embedding_length");
+  config.copyInteger("n_layer", "block_count");
+  config.copyInteger("n_head", "attention.head_count");
+  config.copyReal("layer_norm_epsilon", "attention.layer_norm_epsilon");
 }
 
 constexpr ParameterNames tensors[] = {
@@ -88,6 +86,7 @@ std::vector<float> alibiSlopes(int64_t heads, double maximum) {
   return slopes;
 }
 
-constinit const Architecture bloom = {"bloom", names, names, readHuggingFace, readGguf, tensors, layer};
+constinit const Architecture bloom = {"bloom",  "BloomForCausalLM", names,   names, readHuggingFace,
+                                      readGguf, writeHuggingFace,   tensors, layer};
 
 } // namespace sinter

@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // GPT-2 (Radford et al. 2019): learned positions, layer norms, GELU; its folders hold matrices as (in, out).
-#include "frontend/Blocks.h"
-#include "frontend/ConfigKeys.h"
-#include "frontend/GgufKeys.h"
-
-#include <cmath>
+#include "frontend/architectures/Families.h"
 
 namespace sinter {
 namespace {
@@ -14,17 +10,12 @@ void describe(ModelConfig &config) {
   config.normBias = config.queryKeyValueBias = config.attentionOutputBias = config.mlpBias = true;
   config.fusedQueryKeyValue = true;
   config.gatedMlp = false;
-  for (LayerConfig &layer : config.layers)
-    layer.rope = -1;
 }
 
 void readHuggingFace(ConfigKeys &keys, ModelConfig &config) {
   config.vocabulary = keys.size("vocab_size", 50257);
   config.hidden = config.embedding = keys.size("n_embd|hidden_size", 768);
-  config.heads = config.keyValueHeads = keys.size("n_head|num_attention_heads", 12);
-  keys.check(config.hidden % config.heads == 0, "n_embd|hidden_size",
-             fmt::format("a multiple of the {} attention heads", config.heads));
-  config.headDim = config.hidden / config.heads;
+  readHeads(keys, config, "n_head|num_attention_heads", 12, "n_embd|hidden_size");
   config.intermediate = keys.optionalSize("n_inner", std::nullopt).value_or(4 * config.hidden);
   config.contextLength = config.learnedPositions = keys.size("n_positions|max_position_embeddings", 1024);
   config.epsilon = keys.real("layer_norm_epsilon", 1e-5);
@@ -33,15 +24,13 @@ void readHuggingFace(ConfigKeys &keys, ModelConfig &config) {
   config.bos = keys.optionalInteger("bos_token_id", 50256);
   config.eos = keys.ids("eos_token_id", {50256});
   keys.refuse("add_cross_attention", "false (a decoder alone)");
-  double scale =
-      keys.flag("scale_attn_weights", true) ? 1 / std::sqrt(static_cast<double>(config.headDim)) : 1;
+  readLayers(keys, config, "n_layer|num_hidden_layers", 12);
+  bool scaled = keys.flag("scale_attn_weights", true);
   bool byLayer = keys.flag("scale_attn_by_inverse_layer_idx", false);
-  int64_t layers = keys.size("n_layer|num_hidden_layers", 12);
-  keys.check(layers <= 4096, "n_layer|num_hidden_layers", "at most 4096 layers");
-  if (keys.failed())
-    return;
-  for (int64_t i = 0; i < layers; ++i)
-    config.layers.push_back({.attentionScale = byLayer ? scale / static_cast<double>(i + 1) : scale});
+  for (size_t i = 0; i < config.layers.size(); ++i) {
+    double &scale = config.layers[i].attentionScale;
+    scale = (scaled ? scale : 1) / (byLayer ? static_cast<double>(i + 1) : 1);
+  }
   describe(config);
 }
 
@@ -49,10 +38,20 @@ void readGguf(GgufKeys &keys, ModelConfig &config) {
   readGgufDecoder(keys, config);
   config.activation = Activation::GeluTanh;
   config.learnedPositions = config.contextLength;
+  for (LayerConfig &layer : config.layers)
+    layer.rope = -1;
   describe(config);
 }
 
-mlir::Value layer(Blocks &blocks, int64_t number, mlir::Value x) { return blocks.preNormLayer(number, x); }
+void writeHuggingFace(ConfigBuilder &config) {
+  config.copyInteger("n_embd", "embedding_length");
+  config.copyInteger("n_inner", "feed_forward_length");
+  config.copyInteger("n_layer", "block_count");
+  config.copyInteger("n_head", "attention.head_count");
+  config.copyInteger("n_positions", "context_length");
+  config.copyReal("layer_norm_epsilon", "attention.layer_norm_epsilon");
+  config.json.key("activation_function").value("gelu_new");
+}
 
 constexpr ParameterNames tensors[] = {
     {"embedding", {"transformer.wte.weight"}, {"token_embd.weight"}},
@@ -77,6 +76,7 @@ constexpr std::string_view names[] = {"gpt2"};
 
 } // namespace
 
-constinit const Architecture gpt2 = {"gpt2", names, names, readHuggingFace, readGguf, tensors, layer};
+constinit const Architecture gpt2 = {"gpt2",   "GPT2LMHeadModel", names,   names,       readHuggingFace,
+                                     readGguf, writeHuggingFace,  tensors, preNormLayer};
 
 } // namespace sinter

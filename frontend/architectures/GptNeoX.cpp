@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // GPT-NeoX (Black et al. 2022, arXiv:2204.06745) and Pythia: attention and MLP side by side, part of each
 // head rotated, Q, K and V of a head together in the file.
-#include "frontend/Blocks.h"
-#include "frontend/ConfigKeys.h"
-#include "frontend/GgufKeys.h"
+#include "frontend/architectures/Families.h"
 
 namespace sinter {
 namespace {
@@ -34,19 +32,34 @@ void readHuggingFace(ConfigKeys &keys, ModelConfig &config) {
 }
 
 void readGguf(GgufKeys &keys, ModelConfig &config) {
-  readGgufDecoder(keys, config);
+  readLlamaGguf(keys, config);
   config.gatedMlp = false;
   config.activation = Activation::Gelu;
   config.parallelResidual = keys.flag("use_parallel_residual", true);
-  config.ropes = {readGgufRope(keys, config)};
 }
 
 mlir::Value layer(Blocks &blocks, int64_t number, mlir::Value x) {
   if (!blocks.config.parallelResidual)
-    return blocks.preNormLayer(number, x);
+    return preNormLayer(blocks, number, x);
   mlir::Value attended = blocks.attention(blocks.norm(x, number, "attention_norm"), number);
   mlir::Value fed = blocks.mlp(blocks.norm(x, number, "mlp_norm"), number);
   return blocks.add(blocks.add(fed, attended), x);
+}
+
+void writeHuggingFace(ConfigBuilder &config) {
+  config.copyInteger("hidden_size", "embedding_length");
+  config.copyInteger("intermediate_size", "feed_forward_length");
+  config.copyInteger("num_hidden_layers", "block_count");
+  config.copyInteger("num_attention_heads", "attention.head_count");
+  config.copyInteger("max_position_embeddings", "context_length");
+  config.copyReal("layer_norm_eps", "attention.layer_norm_epsilon");
+  config.json.key("hidden_act").value("gelu");
+  config.copyRealIfPresent("rotary_emb_base", "rope.freq_base");
+  config.addPartialRotary("rotary_pct");
+  Result<bool> parallel = config.gguf.getOr<bool>("gptneox.use_parallel_residual", true);
+  if (!parallel && !config.error)
+    config.error = parallel.error();
+  config.json.key("use_parallel_residual").value(parallel.value_or(true));
 }
 
 constexpr ParameterNames tensors[] = {
@@ -67,6 +80,7 @@ constexpr std::string_view names[] = {"gptneox"};
 
 } // namespace
 
-constinit const Architecture gptNeoX = {"gpt_neox", types, names, readHuggingFace, readGguf, tensors, layer};
+constinit const Architecture gptNeoX = {"gpt_neox", "GPTNeoXForCausalLM", types,   names, readHuggingFace,
+                                        readGguf,   writeHuggingFace,     tensors, layer};
 
 } // namespace sinter

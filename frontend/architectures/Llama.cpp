@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Llama 1 to 3 (Touvron et al. 2023, arXiv:2302.13971) and what copies it: SmolLM2, TinyLlama.
-#include "frontend/Blocks.h"
-#include "frontend/ConfigKeys.h"
-#include "frontend/GgufKeys.h"
+#include "frontend/architectures/Families.h"
 
 namespace sinter {
 namespace {
@@ -23,26 +21,30 @@ void readHuggingFace(ConfigKeys &keys, ModelConfig &config) {
   config.ropes = {readRope(keys, config, {})};
 }
 
-void readGguf(GgufKeys &keys, ModelConfig &config) {
-  readGgufDecoder(keys, config);
-  config.ropes = {readGgufRope(keys, config)};
+void writeHuggingFace(ConfigBuilder &config) {
+  config.addRmsNormDecoder();
+  config.addHeadSize();
+  config.addFlag("attention_bias", "blk.0.attn_q.bias");
+  config.addFlag("mlp_bias", "blk.0.ffn_gate.bias");
 }
 
-mlir::Value layer(Blocks &blocks, int64_t number, mlir::Value x) { return blocks.preNormLayer(number, x); }
-
-// llama.cpp turns neighbouring columns instead of halves, and its converter permutes Q and K to match.
-constexpr ParameterNames tensors[] = {
-    {"layers.*.attention.query",
-     {"model.layers.*.self_attn.q_proj.weight"},
-     {.tensor = "blk.*.attn_q.weight", .order = lm::RowOrder::interleaved_halves}},
-    {"layers.*.attention.key",
-     {"model.layers.*.self_attn.k_proj.weight"},
-     {.tensor = "blk.*.attn_k.weight", .order = lm::RowOrder::interleaved_halves}},
-};
+constexpr ParameterNames tensors[] = {permutedQuery, permutedKey};
 constexpr std::string_view names[] = {"llama"};
 
 } // namespace
 
-constinit const Architecture llama = {"llama", names, names, readHuggingFace, readGguf, tensors, layer};
+mlir::Value preNormLayer(Blocks &blocks, int64_t number, mlir::Value x) {
+  x = blocks.add(x, blocks.attention(blocks.norm(x, number, "attention_norm"), number));
+  return blocks.add(x, blocks.mlp(blocks.norm(x, number, "mlp_norm"), number));
+}
+
+void readLlamaGguf(GgufKeys &keys, ModelConfig &config) {
+  readGgufDecoder(keys, config);
+  config.ropes = {readGgufRope(keys, config)};
+}
+
+constinit const Architecture llama = {
+    "llama",       "LlamaForCausalLM", names,   names,       readHuggingFace,
+    readLlamaGguf, writeHuggingFace,   tensors, preNormLayer};
 
 } // namespace sinter

@@ -1,14 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // Mistral (Jiang et al. 2023, arXiv:2310.06825): Llama with a sliding window in every layer. Its GGUF files
 // say llama.
-#include "frontend/Blocks.h"
-#include "frontend/ConfigKeys.h"
-#include "frontend/GgufKeys.h"
+#include "frontend/architectures/Families.h"
 
 namespace sinter {
 namespace {
 
 void readHuggingFace(ConfigKeys &keys, ModelConfig &config) {
+  readMistral(keys, config, {.epsilon = 1e-6, .theta = 10000, .window = 4096});
+}
+
+constexpr std::string_view names[] = {"mistral"};
+
+} // namespace
+
+void readMistral(ConfigKeys &keys, ModelConfig &config, const MistralDefaults &defaults) {
   readDecoder(keys, config,
               {.vocabulary = 32000,
                .hidden = 4096,
@@ -17,20 +23,15 @@ void readHuggingFace(ConfigKeys &keys, ModelConfig &config) {
                .heads = 32,
                .keyValueHeads = 8,
                .context = 4096 * 32,
-               .epsilon = 1e-6,
+               .epsilon = defaults.epsilon,
                .bos = 1,
                .eos = {2}});
   setWindows(config, std::vector<bool>(config.layers.size(), true),
-             keys.optionalSize("sliding_window", 4096));
-  config.ropes = {readRope(keys, config, {})};
+             keys.optionalSize("sliding_window", defaults.window));
+  config.ropes = {readRope(keys, config, {.theta = defaults.theta})};
 }
 
-mlir::Value layer(Blocks &blocks, int64_t number, mlir::Value x) { return blocks.preNormLayer(number, x); }
-
-constexpr std::string_view names[] = {"mistral"};
-
-} // namespace
-
-constinit const Architecture mistral = {"mistral", names, {}, readHuggingFace, nullptr, {}, layer};
+constinit const Architecture mistral = {
+    "mistral", "MistralForCausalLM", names, {}, readHuggingFace, nullptr, nullptr, {}, preNormLayer};
 
 } // namespace sinter

@@ -1,59 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0
 // Mixtral (Jiang et al. 2024, arXiv:2401.04088): Mistral with a mixture of experts in every layer.
-#include "frontend/Blocks.h"
-#include "frontend/ConfigKeys.h"
-#include "frontend/GgufKeys.h"
+#include "frontend/architectures/Families.h"
 
 namespace sinter {
 namespace {
 
-void useExperts(ModelConfig &config) {
-  config.normaliseExperts = true;
-  config.expertIntermediate = config.intermediate;
-  for (LayerConfig &layer : config.layers)
-    layer.experts = true;
-}
-
 void readHuggingFace(ConfigKeys &keys, ModelConfig &config) {
-  readDecoder(keys, config,
-              {.vocabulary = 32000,
-               .hidden = 4096,
-               .intermediate = 14336,
-               .layers = 32,
-               .heads = 32,
-               .keyValueHeads = 8,
-               .context = 4096 * 32,
-               .epsilon = 1e-5,
-               .bos = 1,
-               .eos = {2}});
-  setWindows(config, std::vector<bool>(config.layers.size(), true),
-             keys.optionalSize("sliding_window", std::nullopt));
-  config.ropes = {readRope(keys, config, {.theta = 1000000})};
+  readMistral(keys, config, {.epsilon = 1e-5, .theta = 1000000, .window = std::nullopt});
   config.experts = keys.size("num_local_experts|num_experts", 8);
   config.expertsPerToken = keys.size("num_experts_per_tok", 2);
   keys.check(config.expertsPerToken <= config.experts, "num_experts_per_tok",
              fmt::format("at most the {} experts", config.experts));
-  useExperts(config);
+  config.expertIntermediate = config.intermediate;
+  config.normaliseExperts = true;
+  for (LayerConfig &layer : config.layers)
+    layer.experts = true;
 }
 
 void readGguf(GgufKeys &keys, ModelConfig &config) {
-  llama.readGguf(keys, config);
-  config.experts = keys.size("expert_count");
-  config.expertsPerToken = keys.size("expert_used_count");
-  keys.check(config.expertsPerToken <= config.experts, "expert_used_count",
-             fmt::format("at most the {} experts", config.experts), std::to_string(config.expertsPerToken));
-  useExperts(config);
+  readLlamaGguf(keys, config);
+  readGgufExperts(keys, config);
+  config.expertIntermediate = config.intermediate;
 }
 
-mlir::Value layer(Blocks &blocks, int64_t number, mlir::Value x) { return blocks.preNormLayer(number, x); }
+void writeHuggingFace(ConfigBuilder &config) {
+  config.addRmsNormDecoder();
+  config.addHeadSize();
+  config.copyInteger("num_local_experts", "expert_count");
+  config.copyInteger("num_experts_per_tok", "expert_used_count");
+  config.json.key("sliding_window").null();
+}
 
 constexpr ParameterNames tensors[] = {
-    {"layers.*.attention.query",
-     {"model.layers.*.self_attn.q_proj.weight"},
-     {.tensor = "blk.*.attn_q.weight", .order = lm::RowOrder::interleaved_halves}},
-    {"layers.*.attention.key",
-     {"model.layers.*.self_attn.k_proj.weight"},
-     {.tensor = "blk.*.attn_k.weight", .order = lm::RowOrder::interleaved_halves}},
+    permutedQuery,
+    permutedKey,
     {"layers.*.experts.router",
      {"model.layers.*.block_sparse_moe.gate.weight|model.layers.*.mlp.gate.weight"},
      {"blk.*.ffn_gate_inp.weight"}},
@@ -74,6 +54,18 @@ constexpr std::string_view names[] = {"mixtral"};
 
 } // namespace
 
-constinit const Architecture mixtral = {"mixtral", names, {}, readHuggingFace, readGguf, tensors, layer};
+void readGgufExperts(GgufKeys &keys, ModelConfig &config) {
+  config.experts = keys.size("expert_count");
+  config.expertsPerToken = keys.size("expert_used_count");
+  keys.check(config.expertsPerToken <= config.experts, "expert_used_count",
+             fmt::format("at most the {} experts", config.experts), std::to_string(config.expertsPerToken));
+  config.normaliseExperts = true; // llama.cpp knows no other way
+  for (LayerConfig &layer : config.layers)
+    layer.experts = true;
+}
+
+constinit const Architecture mixtral = {
+    "mixtral", "MixtralForCausalLM", names,   {},          readHuggingFace,
+    readGguf,  writeHuggingFace,     tensors, preNormLayer};
 
 } // namespace sinter

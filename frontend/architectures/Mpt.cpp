@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // MPT: ALiBi, norms and layers without biases, a plain MLP four times as wide.
-#include "frontend/Blocks.h"
-#include "frontend/ConfigKeys.h"
-#include "frontend/GgufKeys.h"
-
-#include <cmath>
+#include "frontend/architectures/Families.h"
 
 namespace sinter {
 namespace {
@@ -22,10 +18,7 @@ void readHuggingFace(ConfigKeys &keys, ModelConfig &config) {
   config.vocabulary = keys.size("vocab_size", 50368);
   config.hidden = config.embedding = keys.size("d_model|hidden_size", 2048);
   config.intermediate = 4 * config.hidden; // transformers reads expansion_ratio and does not use it
-  config.heads = config.keyValueHeads = keys.size("n_heads|num_attention_heads", 16);
-  keys.check(config.hidden % config.heads == 0, "d_model|hidden_size",
-             fmt::format("a multiple of the {} attention heads", config.heads));
-  config.headDim = config.hidden / config.heads;
+  readHeads(keys, config, "n_heads|num_attention_heads", 16, "d_model|hidden_size");
   config.contextLength = keys.size("max_seq_len", 2048);
   config.epsilon = keys.real("layer_norm_epsilon", 1e-5);
   config.tied = keys.flag("tie_word_embeddings", true);
@@ -36,15 +29,12 @@ void readHuggingFace(ConfigKeys &keys, ModelConfig &config) {
   attention.check(limit >= 0, "clip_qkv", "null or a limit of 0 (none) or more");
   if (limit > 0)
     config.clipQueryKeyValue = limit;
-  double scale = 1 / std::sqrt(static_cast<double>(config.headDim));
-  scale = attention.optionalReal("softmax_scale", std::nullopt).value_or(scale);
+  std::optional<double> scale = attention.optionalReal("softmax_scale", std::nullopt);
   if (Result<> status = attention.status(); !status)
     keys.fail(status.error());
-  int64_t layers = keys.size("n_layers|num_hidden_layers", 24);
-  keys.check(layers <= 4096, "n_layers|num_hidden_layers", "at most 4096 layers");
-  if (keys.failed())
-    return;
-  config.layers.assign(layers, {.attentionScale = scale});
+  readLayers(keys, config, "n_layers|num_hidden_layers", 24);
+  for (LayerConfig &layer : config.layers)
+    layer.attentionScale = scale.value_or(layer.attentionScale);
   // transformers uses ALiBi with a bias of at most 8, whatever alibi and alibi_bias_max say.
   config.alibi = alibiSlopes(config.heads, 8);
   describe(config);
@@ -69,7 +59,23 @@ void readGguf(GgufKeys &keys, ModelConfig &config) {
   describe(config);
 }
 
-mlir::Value layer(Blocks &blocks, int64_t number, mlir::Value x) { return blocks.preNormLayer(number, x); }
+void writeHuggingFace(ConfigBuilder &config) {
+  config.copyInteger("d_model", "embedding_length");
+  config.copyInteger("n_layers", "block_count");
+  config.copyInteger("n_heads", "attention.head_count");
+  config.copyInteger("max_seq_len", "context_length");
+  config.copyReal("layer_norm_epsilon", "attention.layer_norm_epsilon");
+  int64_t width = std::max<int64_t>(config.integer("embedding_length"), 1);
+  config.json.key("expansion_ratio").value(config.integer("feed_forward_length") / width);
+  config.json.key("attn_config").beginObject().key("alibi").value(config.has("attention.max_alibi_bias"));
+  // A float in the file, an integer in transformers.
+  Result<double> bias = config.gguf.getOr<double>("mpt.attention.max_alibi_bias", 8);
+  if (!bias && !config.error)
+    config.error = bias.error();
+  config.json.key("alibi_bias_max").value(static_cast<int64_t>(bias.value_or(8)));
+  config.copyRealIfPresent("clip_qkv", "attention.clamp_kqv");
+  config.json.endObject();
+}
 
 constexpr ParameterNames tensors[] = {
     {"embedding", {"transformer.wte.weight"}, {"token_embd.weight"}},
@@ -90,6 +96,7 @@ constexpr std::string_view names[] = {"mpt"};
 
 } // namespace
 
-constinit const Architecture mpt = {"mpt", names, names, readHuggingFace, readGguf, tensors, layer};
+constinit const Architecture mpt = {"mpt",    "MptForCausalLM", names,   names,       readHuggingFace,
+                                    readGguf, writeHuggingFace, tensors, preNormLayer};
 
 } // namespace sinter

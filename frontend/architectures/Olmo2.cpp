@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // OLMo 2 (arXiv:2501.00656): norms stand behind attention and MLP, and over the whole rows of Q and K.
-#include "frontend/Blocks.h"
-#include "frontend/ConfigKeys.h"
-#include "frontend/GgufKeys.h"
+#include "frontend/architectures/Families.h"
 
 namespace sinter {
 namespace {
@@ -23,16 +21,20 @@ void readHuggingFace(ConfigKeys &keys, ModelConfig &config) {
 }
 
 void readGguf(GgufKeys &keys, ModelConfig &config) {
-  readGgufDecoder(keys, config);
+  readLlamaGguf(keys, config);
   config.queryKeyNorm = QueryKeyNorm::Row;
   keys.check(!keys.has("attention.sliding_window"), "attention.sliding_window",
              "no window (OLMo 3 is not supported)", "one");
-  config.ropes = {readGgufRope(keys, config)};
 }
 
 mlir::Value layer(Blocks &blocks, int64_t number, mlir::Value x) {
   x = blocks.add(x, blocks.norm(blocks.attention(x, number), number, "attention_post_norm"));
   return blocks.add(x, blocks.norm(blocks.mlp(x, number), number, "mlp_post_norm"));
+}
+
+void writeHuggingFace(ConfigBuilder &config) {
+  config.addRmsNormDecoder();
+  config.addFlag("attention_bias", "blk.0.attn_q.bias");
 }
 
 constexpr ParameterNames tensors[] = {
@@ -47,6 +49,7 @@ constexpr std::string_view names[] = {"olmo2"};
 
 } // namespace
 
-constinit const Architecture olmo2 = {"olmo2", names, names, readHuggingFace, readGguf, tensors, layer};
+constinit const Architecture olmo2 = {"olmo2",  "Olmo2ForCausalLM", names,   names, readHuggingFace,
+                                      readGguf, writeHuggingFace,   tensors, layer};
 
 } // namespace sinter

@@ -1,11 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // OPT (Zhang et al. 2022, arXiv:2205.01068): learned positions from row 2 on, ReLU; norms before or behind.
 // llama.cpp does not know it.
-#include "frontend/Blocks.h"
-#include "frontend/ConfigKeys.h"
-#include "frontend/GgufKeys.h"
-
-#include <cmath>
+#include "frontend/architectures/Families.h"
 
 namespace sinter {
 namespace {
@@ -15,10 +11,7 @@ void readHuggingFace(ConfigKeys &keys, ModelConfig &config) {
   config.hidden = keys.size("hidden_size", 768);
   config.embedding = keys.optionalSize("word_embed_proj_dim", std::nullopt).value_or(config.hidden);
   config.intermediate = keys.size("ffn_dim", 3072);
-  config.heads = config.keyValueHeads = keys.size("num_attention_heads", 12);
-  keys.check(config.hidden % config.heads == 0, "hidden_size",
-             fmt::format("a multiple of the {} attention heads", config.heads));
-  config.headDim = config.hidden / config.heads;
+  readHeads(keys, config, "num_attention_heads", 12, "hidden_size");
   config.contextLength = keys.size("max_position_embeddings", 2048);
   config.positionOffset = 2; // the first two rows were for padding
   config.learnedPositions = config.contextLength + config.positionOffset;
@@ -33,15 +26,12 @@ void readHuggingFace(ConfigKeys &keys, ModelConfig &config) {
   config.tied = keys.flag("tie_word_embeddings", true);
   config.bos = keys.optionalInteger("bos_token_id", 2);
   config.eos = keys.ids("eos_token_id", {2});
-  int64_t layers = keys.size("num_hidden_layers", 12);
-  keys.check(layers <= 4096, "num_hidden_layers", "at most 4096 layers");
-  if (!keys.failed())
-    config.layers.assign(layers, {.attentionScale = 1 / std::sqrt(static_cast<double>(config.headDim))});
+  readLayers(keys, config, "num_hidden_layers", 12);
 }
 
 mlir::Value layer(Blocks &blocks, int64_t number, mlir::Value x) {
   if (blocks.config.normBefore)
-    return blocks.preNormLayer(number, x);
+    return preNormLayer(blocks, number, x);
   x = blocks.norm(blocks.add(x, blocks.attention(x, number)), number, "attention_norm");
   return blocks.norm(blocks.add(x, blocks.mlp(x, number)), number, "mlp_norm");
 }
@@ -65,6 +55,7 @@ constexpr std::string_view types[] = {"opt"};
 
 } // namespace
 
-constinit const Architecture opt = {"opt", types, {}, readHuggingFace, nullptr, tensors, layer};
+constinit const Architecture opt = {"opt",   "OPTForCausalLM", types,   {},   readHuggingFace,
+                                    nullptr, nullptr,          tensors, layer};
 
 } // namespace sinter

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Phi-3 and Phi-4 (arXiv:2404.14219): Llama with Q, K and V in one matrix, gate and up in another, and
 // longrope.
-#include "frontend/Blocks.h"
-#include "frontend/ConfigKeys.h"
-#include "frontend/GgufKeys.h"
+#include "frontend/architectures/Families.h"
 
 namespace sinter {
 namespace {
@@ -28,13 +26,17 @@ void readHuggingFace(ConfigKeys &keys, ModelConfig &config) {
 }
 
 void readGguf(GgufKeys &keys, ModelConfig &config) {
-  readGgufDecoder(keys, config);
+  readLlamaGguf(keys, config);
   setWindows(config, std::vector<bool>(config.layers.size(), true),
              keys.optionalSize("attention.sliding_window"));
-  config.ropes = {readGgufRope(keys, config)};
 }
 
-mlir::Value layer(Blocks &blocks, int64_t number, mlir::Value x) { return blocks.preNormLayer(number, x); }
+void writeHuggingFace(ConfigBuilder &config) {
+  config.addRmsNormDecoder();
+  config.addPartialRotary("partial_rotary_factor");
+  if (int64_t window = config.integer("attention.sliding_window", 0); window > 0)
+    config.json.key("sliding_window").value(window);
+}
 
 constexpr ParameterNames tensors[] = {
     {"layers.*.mlp.gate",
@@ -48,6 +50,7 @@ constexpr std::string_view names[] = {"phi3"};
 
 } // namespace
 
-constinit const Architecture phi3 = {"phi3", names, names, readHuggingFace, readGguf, tensors, layer};
+constinit const Architecture phi3 = {"phi3",   "Phi3ForCausalLM", names,   names,       readHuggingFace,
+                                     readGguf, writeHuggingFace,  tensors, preNormLayer};
 
 } // namespace sinter

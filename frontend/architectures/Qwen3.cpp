@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Qwen3 (Yang et al. 2025, arXiv:2505.09388), dense and with experts: norms on the heads of Q and K, no
 // biases.
-#include "frontend/Blocks.h"
-#include "frontend/ConfigKeys.h"
-#include "frontend/GgufKeys.h"
+#include "frontend/architectures/Families.h"
 
 #include <algorithm>
 
@@ -17,30 +15,20 @@ void readAttention(ConfigKeys &keys, ModelConfig &config) {
 }
 
 void readHuggingFace(ConfigKeys &keys, ModelConfig &config) {
-  readDecoder(keys, config,
-              {.vocabulary = 151936,
-               .hidden = 4096,
-               .intermediate = 22016,
-               .layers = 32,
-               .heads = 32,
-               .keyValueHeads = 32,
-               .headDim = 128,
-               .context = 32768,
-               .epsilon = 1e-6});
+  DecoderDefaults defaults = qwenDefaults();
+  defaults.headDim = 128;
+  readDecoder(keys, config, defaults);
   readAttention(keys, config);
   readQwenWindows(keys, config);
 }
 
 void readHuggingFaceMoe(ConfigKeys &keys, ModelConfig &config) {
-  readDecoder(keys, config,
-              {.vocabulary = 151936,
-               .hidden = 2048,
-               .intermediate = 6144,
-               .layers = 24,
-               .heads = 32,
-               .keyValueHeads = 4,
-               .context = 32768,
-               .epsilon = 1e-6});
+  DecoderDefaults defaults = qwenDefaults();
+  defaults.hidden = 2048;
+  defaults.intermediate = 6144;
+  defaults.layers = 24;
+  defaults.keyValueHeads = 4;
+  readDecoder(keys, config, defaults);
   readAttention(keys, config);
   std::optional<int64_t> window = keys.optionalSize("sliding_window", 4096);
   if (keys.flag("use_sliding_window", false))
@@ -59,24 +47,31 @@ void readHuggingFaceMoe(ConfigKeys &keys, ModelConfig &config) {
 }
 
 void readGguf(GgufKeys &keys, ModelConfig &config) {
-  readGgufDecoder(keys, config);
+  readLlamaGguf(keys, config);
   config.queryKeyNorm = QueryKeyNorm::Head;
-  config.ropes = {readGgufRope(keys, config)};
 }
 
 void readGgufMoe(GgufKeys &keys, ModelConfig &config) {
   readGguf(keys, config);
-  config.experts = keys.size("expert_count");
-  config.expertsPerToken = keys.size("expert_used_count");
-  keys.check(config.expertsPerToken <= config.experts, "expert_used_count",
-             fmt::format("at most the {} experts", config.experts), std::to_string(config.expertsPerToken));
+  readGgufExperts(keys, config);
   config.expertIntermediate = keys.size("expert_feed_forward_length", config.intermediate);
-  config.normaliseExperts = true; // llama.cpp knows no other way
-  for (LayerConfig &layer : config.layers)
-    layer.experts = true;
 }
 
-mlir::Value layer(Blocks &blocks, int64_t number, mlir::Value x) { return blocks.preNormLayer(number, x); }
+void writeHuggingFace(ConfigBuilder &config) {
+  config.addRmsNormDecoder();
+  config.addHeadSize();
+  config.addFlag("attention_bias", "blk.0.attn_q.bias");
+  config.json.key("use_sliding_window").value(false);
+}
+
+void writeHuggingFaceMoe(ConfigBuilder &config) {
+  writeHuggingFace(config);
+  config.copyInteger("num_experts", "expert_count");
+  config.copyInteger("num_experts_per_tok", "expert_used_count");
+  config.copyInteger("moe_intermediate_size", "expert_feed_forward_length");
+  config.json.key("norm_topk_prob").value(true).key("decoder_sparse_step").value(1);
+  config.json.key("mlp_only_layers").beginArray().endArray();
+}
 
 constexpr ParameterNames moeTensors[] = {
     {"layers.*.experts.router", {"model.layers.*.mlp.gate.weight"}, {"blk.*.ffn_gate_inp.weight"}},
@@ -98,8 +93,10 @@ constexpr std::string_view moeNames[] = {"qwen3moe"};
 
 } // namespace
 
-constinit const Architecture qwen3 = {"qwen3", names, names, readHuggingFace, readGguf, {}, layer};
-constinit const Architecture qwen3Moe = {"qwen3_moe", moeTypes,   moeNames, readHuggingFaceMoe,
-                                         readGgufMoe, moeTensors, layer};
+constinit const Architecture qwen3 = {"qwen3",  "Qwen3ForCausalLM", names, names,       readHuggingFace,
+                                      readGguf, writeHuggingFace,   {},    preNormLayer};
+constinit const Architecture qwen3Moe = {
+    "qwen3_moe", "Qwen3MoeForCausalLM", moeTypes,   moeNames,    readHuggingFaceMoe,
+    readGgufMoe, writeHuggingFaceMoe,   moeTensors, preNormLayer};
 
 } // namespace sinter

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // SmolLM3: Llama with every fourth layer free of positions (Yang et al. 2025, arXiv:2501.18795).
-#include "frontend/Blocks.h"
-#include "frontend/ConfigKeys.h"
-#include "frontend/GgufKeys.h"
+#include "frontend/architectures/Families.h"
 
 namespace sinter {
 namespace {
@@ -40,28 +38,26 @@ void readHuggingFace(ConfigKeys &keys, ModelConfig &config) {
 }
 
 void readGguf(GgufKeys &keys, ModelConfig &config) {
-  readGgufDecoder(keys, config);
+  readLlamaGguf(keys, config);
   for (size_t i = 0; i < config.layers.size(); ++i)
     if ((i + 1) % 4 == 0) // llama.cpp knows no other interval
       config.layers[i].rope = -1;
-  config.ropes = {readGgufRope(keys, config)};
 }
 
-mlir::Value layer(Blocks &blocks, int64_t number, mlir::Value x) { return blocks.preNormLayer(number, x); }
+void writeHuggingFace(ConfigBuilder &config) {
+  config.addRmsNormDecoder();
+  config.json.key("no_rope_layer_interval").value(4).key("use_sliding_window").value(false);
+  config.addFlag("attention_bias", "blk.0.attn_q.bias");
+  config.addFlag("mlp_bias", "blk.0.ffn_gate.bias");
+}
 
-// As Llama's, the converter permutes Q and K.
-constexpr ParameterNames tensors[] = {
-    {"layers.*.attention.query",
-     {"model.layers.*.self_attn.q_proj.weight"},
-     {.tensor = "blk.*.attn_q.weight", .order = lm::RowOrder::interleaved_halves}},
-    {"layers.*.attention.key",
-     {"model.layers.*.self_attn.k_proj.weight"},
-     {.tensor = "blk.*.attn_k.weight", .order = lm::RowOrder::interleaved_halves}},
-};
+constexpr ParameterNames tensors[] = {permutedQuery, permutedKey};
 constexpr std::string_view names[] = {"smollm3"};
 
 } // namespace
 
-constinit const Architecture smolLm3 = {"smollm3", names, names, readHuggingFace, readGguf, tensors, layer};
+constinit const Architecture smolLm3 = {
+    "smollm3", "SmolLM3ForCausalLM", names,   names,       readHuggingFace,
+    readGguf,  writeHuggingFace,     tensors, preNormLayer};
 
 } // namespace sinter

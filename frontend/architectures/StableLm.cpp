@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // StableLM (arXiv:2402.17834): Llama with layer norms, part of each head rotated, and a norm with a weight of
 // its own for every head in some.
-#include "frontend/Blocks.h"
-#include "frontend/ConfigKeys.h"
-#include "frontend/GgufKeys.h"
+#include "frontend/architectures/Families.h"
 
 namespace sinter {
 namespace {
@@ -31,19 +29,29 @@ void readHuggingFace(ConfigKeys &keys, ModelConfig &config) {
 }
 
 void readGguf(GgufKeys &keys, ModelConfig &config) {
-  readGgufDecoder(keys, config);
+  readLlamaGguf(keys, config);
   config.queryKeyNorm =
       keys.hasTensor("blk.0.attn_q_norm.weight") ? QueryKeyNorm::PerHead : QueryKeyNorm::None;
   // As llama.cpp tells it: with both parts behind one norm there is no second one.
   config.parallelResidual = !keys.hasTensor("blk.0.ffn_norm.weight");
-  config.ropes = {readGgufRope(keys, config)};
 }
 
 mlir::Value layer(Blocks &blocks, int64_t number, mlir::Value x) {
   if (!blocks.config.parallelResidual)
-    return blocks.preNormLayer(number, x);
+    return preNormLayer(blocks, number, x);
   mlir::Value normed = blocks.norm(x, number, "attention_norm");
   return blocks.add(blocks.add(x, blocks.attention(normed, number)), blocks.mlp(normed, number));
+}
+
+void writeHuggingFace(ConfigBuilder &config) {
+  config.addDecoder();
+  config.copyReal("layer_norm_eps", "attention.layer_norm_epsilon");
+  config.json.key("hidden_act").value("silu");
+  config.addRope();
+  config.addPartialRotary("partial_rotary_factor");
+  config.json.key("use_qkv_bias").value(config.hasTensor("blk.0.attn_q.bias"));
+  config.json.key("use_parallel_residual").value(!config.hasTensor("blk.0.ffn_norm.weight"));
+  config.json.key("qk_layernorm").value(config.hasTensor("blk.0.attn_q_norm.weight"));
 }
 
 constexpr ParameterNames tensors[] = {
@@ -58,6 +66,7 @@ constexpr std::string_view names[] = {"stablelm"};
 
 } // namespace
 
-constinit const Architecture stableLm = {"stablelm", names, names, readHuggingFace, readGguf, tensors, layer};
+constinit const Architecture stableLm = {"stablelm", "StableLmForCausalLM", names,   names, readHuggingFace,
+                                         readGguf,   writeHuggingFace,      tensors, layer};
 
 } // namespace sinter

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // StarCoder2 (Lozhkov et al. 2024, arXiv:2402.19173): Llama's attention with layer norms, biases everywhere
 // and a plain MLP.
-#include "frontend/Blocks.h"
-#include "frontend/ConfigKeys.h"
-#include "frontend/GgufKeys.h"
+#include "frontend/architectures/Families.h"
 
 namespace sinter {
 namespace {
@@ -33,13 +31,21 @@ void readHuggingFace(ConfigKeys &keys, ModelConfig &config) {
 }
 
 void readGguf(GgufKeys &keys, ModelConfig &config) {
-  readGgufDecoder(keys, config);
+  readLlamaGguf(keys, config);
   config.gatedMlp = false;
   config.activation = Activation::GeluTanh;
-  config.ropes = {readGgufRope(keys, config)};
 }
 
-mlir::Value layer(Blocks &blocks, int64_t number, mlir::Value x) { return blocks.preNormLayer(number, x); }
+void writeHuggingFace(ConfigBuilder &config) {
+  config.addDecoder();
+  config.copyReal("norm_epsilon", "attention.layer_norm_epsilon");
+  config.json.key("hidden_act").value("gelu_pytorch_tanh");
+  config.addRope();
+  config.json.key("use_bias").value(config.hasTensor("blk.0.attn_q.bias"));
+  int64_t window = config.integer("attention.sliding_window", 0);
+  config.json.key("sliding_window");
+  window > 0 ? config.json.value(window) : config.json.null();
+}
 
 constexpr ParameterNames tensors[] = {
     {"layers.*.mlp.up", {"model.layers.*.mlp.c_fc.weight"}, {"blk.*.ffn_up.weight"}},
@@ -49,7 +55,8 @@ constexpr std::string_view names[] = {"starcoder2"};
 
 } // namespace
 
-constinit const Architecture starCoder2 = {"starcoder2", names,   names, readHuggingFace,
-                                           readGguf,     tensors, layer};
+constinit const Architecture starCoder2 = {
+    "starcoder2", "Starcoder2ForCausalLM", names,   names,       readHuggingFace,
+    readGguf,     writeHuggingFace,        tensors, preNormLayer};
 
 } // namespace sinter

@@ -88,28 +88,37 @@ ExpressionPtr ExpressionParser::parseConditional() {
   return value;
 }
 
-ExpressionPtr ExpressionParser::parseOr() {
-  ExpressionPtr left = parseAnd();
-  while (atName("or")) {
-    ExpressionPtr node = make(Kind::Or);
-    next();
+ExpressionPtr ExpressionParser::parseChain(Level operand, std::initializer_list<const char *> operators) {
+  ExpressionPtr left = (this->*operand)();
+  const auto at = [&](const char *each) { return atOperator(each); };
+  while (std::any_of(operators.begin(), operators.end(), at)) {
+    ExpressionPtr node = make(Kind::Binary);
+    node->name = next().text;
     node->children.push_back(std::move(left));
-    node->children.push_back(parseAnd());
+    node->children.push_back((this->*operand)());
     left = done(std::move(node));
   }
   return left;
 }
 
-ExpressionPtr ExpressionParser::parseAnd() {
-  ExpressionPtr left = parseNot();
-  while (atName("and")) {
-    ExpressionPtr node = make(Kind::And);
+ExpressionPtr ExpressionParser::parseLogical(Level operand, const char *name, Kind kind) {
+  ExpressionPtr left = (this->*operand)();
+  while (atName(name)) {
+    ExpressionPtr node = make(kind);
     next();
     node->children.push_back(std::move(left));
-    node->children.push_back(parseNot());
+    node->children.push_back((this->*operand)());
     left = done(std::move(node));
   }
   return left;
+}
+
+ExpressionPtr ExpressionParser::parseOr() {
+  return parseLogical(&ExpressionParser::parseAnd, "or", Kind::Or);
+}
+
+ExpressionPtr ExpressionParser::parseAnd() {
+  return parseLogical(&ExpressionParser::parseNot, "and", Kind::And);
 }
 
 ExpressionPtr ExpressionParser::parseNot() {
@@ -146,17 +155,7 @@ ExpressionPtr ExpressionParser::parseCompare() {
   return node->operators.empty() ? std::move(node->children[0]) : done(std::move(node));
 }
 
-ExpressionPtr ExpressionParser::parseSum() {
-  ExpressionPtr left = parseConcat();
-  while (atOperator("+") || atOperator("-")) {
-    ExpressionPtr node = make(Kind::Binary);
-    node->name = next().text;
-    node->children.push_back(std::move(left));
-    node->children.push_back(parseConcat());
-    left = done(std::move(node));
-  }
-  return left;
-}
+ExpressionPtr ExpressionParser::parseSum() { return parseChain(&ExpressionParser::parseConcat, {"+", "-"}); }
 
 ExpressionPtr ExpressionParser::parseConcat() {
   ExpressionPtr node = make(Kind::Concat);
@@ -167,28 +166,10 @@ ExpressionPtr ExpressionParser::parseConcat() {
 }
 
 ExpressionPtr ExpressionParser::parseProduct() {
-  ExpressionPtr left = parsePower();
-  while (atOperator("*") || atOperator("/") || atOperator("//") || atOperator("%")) {
-    ExpressionPtr node = make(Kind::Binary);
-    node->name = next().text;
-    node->children.push_back(std::move(left));
-    node->children.push_back(parsePower());
-    left = done(std::move(node));
-  }
-  return left;
+  return parseChain(&ExpressionParser::parsePower, {"*", "/", "//", "%"});
 }
 
-ExpressionPtr ExpressionParser::parsePower() {
-  ExpressionPtr left = parseUnary();
-  while (atOperator("**")) {
-    ExpressionPtr node = make(Kind::Binary);
-    node->name = next().text;
-    node->children.push_back(std::move(left));
-    node->children.push_back(parseUnary());
-    left = done(std::move(node));
-  }
-  return left;
-}
+ExpressionPtr ExpressionParser::parsePower() { return parseChain(&ExpressionParser::parseOperand, {"**"}); }
 
 ExpressionPtr ExpressionParser::parseUnary(bool withFilters) {
   ExpressionPtr value;

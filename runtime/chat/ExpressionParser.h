@@ -60,6 +60,11 @@ protected:
   int depth = 0;
 
 private:
+  using Level = ExpressionPtr (ExpressionParser::*)();
+  /// `a + b - c`: operands of the next tighter level, joined from the left.
+  ExpressionPtr parseChain(Level operand, std::initializer_list<const char *> operators);
+  /// The same with a name between: `a or b`.
+  ExpressionPtr parseLogical(Level operand, const char *name, Expression::Kind kind);
   ExpressionPtr parseConditional();
   ExpressionPtr parseOr();
   ExpressionPtr parseAnd();
@@ -69,6 +74,7 @@ private:
   ExpressionPtr parseConcat();
   ExpressionPtr parseProduct();
   ExpressionPtr parsePower();
+  ExpressionPtr parseOperand() { return parseUnary(); }
   ExpressionPtr parsePrimary();
   ExpressionPtr parseBracketed();
   ExpressionPtr parseSubscript(ExpressionPtr value);

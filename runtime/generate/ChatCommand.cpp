@@ -87,7 +87,7 @@ private:
     if (!text)
       return tl::unexpected(text.error());
     Result<std::vector<int32_t>> tokens =
-        codec.encode(*text, false); // the template has put in what belongs in front
+        encodeForModel(setting, codec, *text, false); // the template has put in what belongs in front
     if (tokens && tokens->empty())
       return fail("the chat template made no text of the conversation");
     return tokens;

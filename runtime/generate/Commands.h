@@ -34,6 +34,11 @@ Result<void> runInfo(const Setting &setting);
 /// -p's text, or that of the file of -f, or standard input.
 Result<std::string> inputText(const Options &options);
 
+/// The tokens of a text that the model is to read; fails at one that the model has no row for (added tokens
+/// of a larger relative's tokenizer).
+Result<std::vector<int32_t>> encodeForModel(const Setting &setting, const Codec &codec, std::string_view text,
+                                            bool addSpecial);
+
 /// The device that runs the model with the options' threads and weights.
 Result<std::unique_ptr<device::Device>> openDevice(const Setting &setting);
 

@@ -23,7 +23,7 @@ Result<std::vector<int32_t>> promptTokens(const Setting &setting, const Codec &c
   if (!input)
     return tl::unexpected(input.error());
   text = std::move(*input);
-  Result<std::vector<int32_t>> tokens = codec.encode(text, true);
+  Result<std::vector<int32_t>> tokens = encodeForModel(setting, codec, text, true);
   if (tokens && tokens->empty())
     return fail(
         "the prompt is empty, and the tokenizer puts nothing in front of a text: expected at least one "

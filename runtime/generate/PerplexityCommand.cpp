@@ -36,7 +36,8 @@ Result<void> runPerplexity(const Setting &setting) {
   const Result<std::string> text = inputText(setting.options);
   if (!text)
     return tl::unexpected(text.error());
-  Result<std::vector<int32_t>> body = (*codec)->encode(*text, false), whole = (*codec)->encode(*text, true);
+  Result<std::vector<int32_t>> body = encodeForModel(setting, **codec, *text, false);
+  Result<std::vector<int32_t>> whole = encodeForModel(setting, **codec, *text, true);
   if (!body)
     return tl::unexpected(body.error());
   if (!whole)

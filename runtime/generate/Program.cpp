@@ -126,6 +126,17 @@ Result<std::unique_ptr<device::Device>> openDevice(const Setting &setting) {
                                                                                   setting.metadata.weightsFile)});
 }
 
+Result<std::vector<int32_t>> encodeForModel(const Setting &setting, const Codec &codec, std::string_view text,
+                                            bool addSpecial) {
+  Result<std::vector<int32_t>> tokens = codec.encode(text, addSpecial);
+  if (tokens)
+    for (const int32_t id : *tokens)
+      if (id >= setting.model.vocabulary)
+        return fail("the text has token {} (\"{}\"), which the model does not know: expected ids below {}",
+                    id, codec.tokenBytes(id), setting.model.vocabulary);
+  return tokens;
+}
+
 int64_t contextOf(const Setting &setting) {
   constexpr int64_t withoutLimit = 4096; // of models whose positions have none
   if (setting.options.context > 0)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What configurations mean: defaults of absent and null keys, both styles of rope keys, and refusals.
 #include "frontend/Architecture.h"
+#include "frontend/architectures/Families.h"
 #include "test/TemporaryFolder.h"
 
 #include <gtest/gtest.h>
@@ -140,6 +141,9 @@ TEST(Config, WhatIsNotSupportedIsNamedWithItsValue) {
   expectError(
       R"({"model_type": "phi3", "rope_scaling": {"type": "su", "short_factor": [1, 2], "long_factor": [1]}})",
       "expected a list of 48 numbers");
+  expectError(
+      R"({"model_type": "qwen2", "rope_parameters": {"full_attention": {"rope_type": "default", "rope_theta": 5}}})",
+      "expected one set of rope parameters for all layers, found one of full_attention layers");
   expectError(R"({"model_type": "llama", "partial_rotary_factor": 0.5})",
               "expected 1 (heads of this architecture");
   expectError(R"({"model_type": "llama", "num_key_value_heads": 5})",

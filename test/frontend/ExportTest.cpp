@@ -221,6 +221,15 @@ TEST(Export, GivesEachExpertATensorOfItsOwn) {
   EXPECT_EQ(*model.json("config.json").root().get<std::string>("model_type"), "mixtral");
 }
 
+TEST(Export, TakesExpertsThatAnOldFileHoldsOneByOne) {
+  GgufWriter writer = llama();
+  writer.add("llama.expert_count", uint32_t{2}).add("llama.expert_used_count", uint32_t{1});
+  addCounting(writer, "blk.0.ffn_gate.1.weight", {3, 8});
+  Exported model(writer);
+  ASSERT_EQ(model.message, "");
+  EXPECT_EQ(model.rowOrder("model.layers.0.block_sparse_moe.experts.1.w1.weight"), (std::vector{0, 1, 2}));
+}
+
 TEST(Export, WritesTheTokenizer) {
   Exported model(llama());
   ASSERT_EQ(model.message, "");

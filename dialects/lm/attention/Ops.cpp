@@ -23,19 +23,22 @@ template <typename AttentionLikeOp> static LogicalResult checkHeads(AttentionLik
   return success();
 }
 
-LogicalResult AttentionOp::verify() {
-  if (failed(checkHeads(*this)))
+/// Checks keys and values of the step's own rows, and `output`, which attention gives.
+template <typename Attention> static LogicalResult checkShapes(Attention op, Value output, StringRef name) {
+  if (failed(checkHeads(op)))
     return failure();
-  int64_t heads = getHeads(), kvHeads = getKvHeads(), headDim = width(getQuery()) / heads;
-  if (failed(checkShape(*this, getKey(), "the key", 2, kvHeads * headDim)))
+  int64_t heads = op.getHeads(), kvHeads = op.getKvHeads(), values = width(op.getValue());
+  if (failed(checkShape(op, op.getKey(), "the key", 2, kvHeads * (width(op.getQuery()) / heads))))
     return failure();
-  if (width(getValue()) % kvHeads)
-    return emitOpError() << "expected a value width divisible by " << kvHeads << " kv_heads, found "
-                         << width(getValue());
-  if (getLogSumExp() && failed(checkShape(*this, getLogSumExp(), "log_sum_exp", 2, heads)))
+  if (values % kvHeads)
+    return op.emitOpError() << "expected a value width divisible by " << kvHeads << " kv_heads, found "
+                            << values;
+  if (op.getLogSumExp() && failed(checkShape(op, op.getLogSumExp(), "log_sum_exp", 2, heads)))
     return failure();
-  return checkShape(*this, getResult(), "the result", 2, width(getValue()) / kvHeads * heads);
+  return checkShape(op, output, name, 2, values / kvHeads * heads);
 }
+
+LogicalResult AttentionOp::verify() { return checkShapes(*this, getResult(), "the result"); }
 
 LogicalResult AppendOp::verify() {
   int64_t kvHeads = getKvHeads();
@@ -56,16 +59,4 @@ LogicalResult CachedAttentionOp::verify() {
   return success();
 }
 
-LogicalResult AttentionBackwardOp::verify() {
-  if (failed(checkHeads(*this)))
-    return failure();
-  int64_t heads = getHeads(), kvHeads = getKvHeads(), headDim = width(getQuery()) / heads;
-  if (failed(checkShape(*this, getKey(), "the key", 2, kvHeads * headDim)))
-    return failure();
-  if (width(getValue()) % kvHeads)
-    return emitOpError() << "expected a value width divisible by " << kvHeads << " kv_heads, found "
-                         << width(getValue());
-  if (failed(checkShape(*this, getLogSumExp(), "log_sum_exp", 2, heads)))
-    return failure();
-  return checkShape(*this, getOutput(), "the output", 2, width(getValue()) / kvHeads * heads);
-}
+LogicalResult AttentionBackwardOp::verify() { return checkShapes(*this, getOutput(), "the output"); }

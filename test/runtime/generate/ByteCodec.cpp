@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The simplest tokenizer: a byte is a token.
+// The simplest tokenizer: a byte is a token. Byte 2 is one that the model has no row for.
 #include "runtime/files/Utf8.h"
 #include "runtime/generate/Output.h"
 #include "test/runtime/generate/FakeModel.h"
@@ -39,7 +39,7 @@ public:
     if (addSpecial)
       ids.push_back(beginToken);
     for (char c : text)
-      ids.push_back(uint8_t(c));
+      ids.push_back(c == 2 ? int32_t(vocabulary) : int32_t(uint8_t(c)));
     return ids;
   }
   std::string decode(std::span<const int32_t> ids) const override {
