@@ -103,12 +103,13 @@ void Measurer::findUnits(std::string_view text) {
     }
     // A word: up to white space or an ideograph.
     const char *begin = p;
-    bool letters = false;
+    bool letters = false, digits = false;
     uint32_t ideograph = 0;
     size_t size = 0, count = 0;
     while (p != end && !isAsciiSpace(*p)) {
       if (static_cast<unsigned char>(*p) < 0x80) {
         letters = letters || isAsciiLetter(*p);
+        digits = digits || isAsciiDigit(*p);
         symbols += *p == '#';
         ++p;
         ++count;
@@ -125,6 +126,7 @@ void Measurer::findUnits(std::string_view text) {
       symbols += c.code == 0x2026;
       result.sentences += c.code == 0x3002 || c.code == 0xFF01 || c.code == 0xFF1F;
       letters = letters || category(c.code) & Letter;
+      digits = digits || category(c.code) & Number;
       p += c.size;
       ++count;
     }
@@ -140,7 +142,7 @@ void Measurer::findUnits(std::string_view text) {
         word.remove_prefix(1);
       while (!word.empty() && !isWordByte(word.back()))
         word.remove_suffix(1);
-      if (!word.empty()) {
+      if (letters || digits) { // punctuation by itself is no unit
         if (word.size() <= lowered.size()) {
           for (size_t i = 0; i < word.size(); ++i)
             lowered[i] = toAsciiLower(word[i]);

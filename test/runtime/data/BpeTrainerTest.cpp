@@ -4,6 +4,7 @@
 #include "frontend/tokenizer/TokenizerJson.h"
 #include "runtime/data/ByteSource.h"
 #include "runtime/data/TrainTokenizer.h"
+#include "runtime/files/JsonWriter.h"
 #include "runtime/tokenizer/Splitter.h"
 #include "runtime/tokenizer/Tokenizer.h"
 #include "test/TemporaryFolder.h"

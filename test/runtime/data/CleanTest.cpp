@@ -45,7 +45,7 @@ TEST(CleanText, makesTextRegularAndCountsWhatItDid) {
             "\xF0\x9F\x91\xA9\xE2\x80\x8D\xF0\x9F\x91\xA9 ab");
   TextCleaner cleaner;
   CleanCounts counts;
-  cleaner.clean("a\r\nb\x01\xE2\x80\x8B\xFFe\xCC\x81", counts);
+  cleaner.clean("a\r\nb\x01\xE2\x80\x8B\xFF" "e\xCC\x81", counts);
   EXPECT_EQ(counts.lineEndings, 1u);
   EXPECT_EQ(counts.controls, 1u);
   EXPECT_EQ(counts.invisible, 1u);
