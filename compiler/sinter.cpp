@@ -20,8 +20,10 @@ struct Command {
 constexpr Command commands[] = {
     {"compile", "a model (Hugging Face folder or GGUF file) into an executable", sinter::compileCommand},
     {"export", "a GGUF file into a Hugging Face folder", sinter::exportCommand},
+    {"data", "clean: text into clean, different documents; tokenize: documents into tokens", sinter::dataCommand},
     {"info", "what a model is: architecture, sizes, tokenizer, cost of a token", sinter::infoCommand},
     {"kernel", "functions written in MLIR into an object that C and C++ call", sinter::kernelCommand},
+    {"tokenizer", "train: a tokenizer from text", sinter::tokenizerCommand},
 };
 
 void printUsage(llvm::raw_ostream &stream) {
@@ -59,6 +61,13 @@ int main(int argc, char **argv) {
     llvm::errs() << "sinter: expected a command, found '" << name << "'\n";
   printUsage(llvm::errs());
   return 2;
+}
+
+sinter::Invocation sinter::dropVerb(const Invocation &invocation, const char *name) {
+  static std::vector<const char *> arguments;
+  arguments.assign(invocation.arguments.begin() + 1, invocation.arguments.end());
+  arguments[0] = name;
+  return {invocation.program, arguments};
 }
 
 bool sinter::parseFlags(const Invocation &invocation, llvm::StringRef overview) {

@@ -14,10 +14,16 @@ struct Invocation {
   llvm::ArrayRef<const char *> arguments; // [0] is the command's name to show
 };
 
+/// The invocation of `sinter COMMAND VERB ...` without its verb; `name` is shown, and it and the result's arguments live
+/// until the next call.
+Invocation dropVerb(const Invocation &invocation, const char *name);
+
 int compileCommand(const Invocation &invocation);
 int exportCommand(const Invocation &invocation);
 int infoCommand(const Invocation &invocation);
 int kernelCommand(const Invocation &invocation);
+int tokenizerCommand(const Invocation &invocation);
+int dataCommand(const Invocation &invocation);
 
 /// Parses flags declared as llvm::cl options; prints what is wrong to stderr and gives false.
 bool parseFlags(const Invocation &invocation, llvm::StringRef overview);

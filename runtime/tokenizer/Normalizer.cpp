@@ -2,6 +2,7 @@
 // The steps of normalisation. Unicode's normal forms come from utf8proc, called only for the parts of a text
 // that can change.
 #include "runtime/tokenizer/Normalizer.h"
+#include "runtime/tokenizer/Nfc.h"
 #include "runtime/tokenizer/OlderUnicode.h"
 #include "runtime/tokenizer/PreTokenizer.h"
 #include "runtime/tokenizer/Unicode.h"
@@ -32,37 +33,6 @@ size_t charBefore(std::string_view text, size_t at) {
     --at;
   while (at > 0 && isContinuation(text[at]));
   return at;
-}
-
-/// NFC: only a character that may change, with the one before it and all such that follow, goes to utf8proc.
-bool composeCanonical(std::string_view text, std::string &out) {
-  size_t done = 0;
-  bool changed = false;
-  for (size_t i = 0; i < text.size();) {
-    if (static_cast<unsigned char>(text[i]) < 0x80) {
-      ++i;
-      continue;
-    }
-    Char c = decode(text.data() + i);
-    if (!changesUnderNfc(c.code)) {
-      i += c.size;
-      continue;
-    }
-    size_t begin = i > done ? charBefore(text, i) : i;
-    while (i < text.size()) {
-      c = decode(text.data() + i);
-      if (!changesUnderNfc(c.code))
-        break;
-      i += c.size;
-    }
-    out.append(text.substr(done, begin - done));
-    appendForm(out, text.substr(begin, i - begin), UTF8PROC_COMPOSE);
-    done = i;
-    changed = true;
-  }
-  if (changed)
-    out.append(text.substr(done));
-  return changed;
 }
 
 /// The other forms: runs of ASCII stay; the character before such a run may take part in what follows it.

@@ -58,13 +58,13 @@ size_t validUtf8Prefix(std::string_view text) {
   return i;
 }
 
-void appendRepairedUtf8(std::string &out, std::string_view text) {
-  while (!text.empty()) {
+size_t appendRepairedUtf8(std::string &out, std::string_view text) {
+  for (size_t parts = 0;; ++parts) {
     size_t good = validUtf8Prefix(text);
     out.append(text.substr(0, good));
     text.remove_prefix(good);
     if (text.empty())
-      return;
+      return parts;
     out += "\xEF\xBF\xBD";
     text.remove_prefix(stepUtf8(text).size);
   }

@@ -21,8 +21,8 @@ Utf8Step stepUtf8(std::string_view text);
 /// Bytes of the longest valid prefix.
 size_t validUtf8Prefix(std::string_view text);
 
-/// Appends `text` with every ill-formed part as U+FFFD.
-void appendRepairedUtf8(std::string &out, std::string_view text);
+/// Appends `text` with every ill-formed part as U+FFFD; returns how many there were.
+size_t appendRepairedUtf8(std::string &out, std::string_view text);
 
 } // namespace sinter
 

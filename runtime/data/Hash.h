@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// XXH3, compiled into whoever includes this.
+#ifndef SINTER_RUNTIME_DATA_HASH_H
+#define SINTER_RUNTIME_DATA_HASH_H
+
+#define XXH_INLINE_ALL
+#include <cstdint>
+#include <string_view>
+#include <xxhash.h>
+
+namespace sinter::data {
+
+struct Hash128 {
+  uint64_t low, high;
+  bool operator==(const Hash128 &) const = default;
+};
+
+inline uint64_t hash64(std::string_view bytes, uint64_t seed = 0) {
+  return XXH3_64bits_withSeed(bytes.data(), bytes.size(), seed);
+}
+inline Hash128 hash128(std::string_view bytes) {
+  XXH128_hash_t hash = XXH3_128bits(bytes.data(), bytes.size());
+  return {hash.low64, hash.high64};
+}
+/// Spreads the bits of a number over all 64 (the finaliser of MurmurHash3).
+inline uint64_t mix64(uint64_t x) {
+  x = (x ^ x >> 33) * 0xFF51AFD7ED558CCDull;
+  x = (x ^ x >> 33) * 0xC4CEB9FE1A85EC53ull;
+  return x ^ x >> 33;
+}
+
+} // namespace sinter::data
+
+#endif // SINTER_RUNTIME_DATA_HASH_H

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+// Languages by script; those in Latin letters by their most frequent words.
+#include "runtime/data/Filters.h"
+#include "runtime/tokenizer/Unicode.h"
+
+#include <algorithm>
+#include <array>
+#include <string>
+
+namespace sinter::data {
+namespace {
+
+struct Script {
+  std::string_view language; // the one it is written for most
+  uint32_t first, last;
+};
+constexpr Script scripts[] = {
+    {"el", 0x370, 0x3FF},     {"ru", 0x400, 0x52F},   {"hy", 0x530, 0x58F},   {"he", 0x590, 0x5FF},
+    {"ar", 0x600, 0x77F},     {"hi", 0x900, 0x97F},   {"bn", 0x980, 0x9FF},   {"pa", 0xA00, 0xA7F},
+    {"gu", 0xA80, 0xAFF},     {"ta", 0xB80, 0xBFF},   {"te", 0xC00, 0xC7F},   {"kn", 0xC80, 0xCFF},
+    {"ml", 0xD00, 0xD7F},     {"si", 0xD80, 0xDFF},   {"th", 0xE00, 0xE7F},   {"lo", 0xE80, 0xEFF},
+    {"my", 0x1000, 0x109F},   {"ka", 0x10A0, 0x10FF}, {"ko", 0x1100, 0x11FF}, {"am", 0x1200, 0x137F},
+    {"km", 0x1780, 0x17FF},   {"ja", 0x3040, 0x30FF}, {"zh", 0x3400, 0x9FFF}, {"ko", 0xAC00, 0xD7AF},
+    {"zh", 0x20000, 0x323AF},
+};
+
+struct Latin {
+  std::string_view language;
+  std::array<std::string_view, 10> words;
+};
+constexpr Latin latin[] = {
+    {"en", {"the", "of", "and", "to", "in", "that", "is", "was", "for", "with"}},
+    {"de", {"der", "die", "und", "das", "den", "nicht", "ist", "von", "mit", "ein"}},
+    {"fr", {"le", "la", "les", "des", "et", "est", "une", "dans", "que", "pour"}},
+    {"es", {"el", "los", "las", "que", "una", "por", "con", "para", "del", "y"}},
+    {"it", {"il", "di", "che", "una", "per", "non", "della", "con", "sono", "gli"}},
+    {"pt", {"o", "os", "que", "uma", "para", "com", "n\xC3\xA3o", "dos", "em", "do"}},
+    {"nl", {"de", "het", "een", "van", "en", "niet", "dat", "op", "zijn", "voor"}},
+    {"pl",
+     {"nie", "jest", "si\xC4\x99", "na", "z", "do", "to", "w",
+      "\xC5\xBC"
+      "e",
+      "jak"}},
+    {"sv", {"och", "att", "det", "som", "en", "inte", "av", "f\xC3\xB6r", "den", "har"}},
+    {"tr", {"ve", "bir", "bu", "i\xC3\xA7in", "ile", "olarak", "da", "de", "olan", "daha"}},
+};
+
+std::string_view latinLanguage(std::string_view text) {
+  std::array<uint32_t, std::size(latin)> hits{};
+  uint32_t words = 0;
+  std::string word;
+  for (size_t i = 0; i <= text.size(); ++i) {
+    char c = i < text.size() ? text[i] : ' ';
+    if (c >= 'A' && c <= 'Z')
+      c = static_cast<char>(c + 32);
+    if ((c >= 'a' && c <= 'z') || static_cast<signed char>(c) < 0) {
+      word += c;
+      continue;
+    }
+    if (word.empty())
+      continue;
+    ++words;
+    if (word.size() <= 7)
+      for (size_t l = 0; l < hits.size(); ++l)
+        for (std::string_view other : latin[l].words)
+          hits[l] += word == other;
+    word.clear();
+  }
+  auto best = std::ranges::max_element(hits);
+  if (*best * 20 < words || *best == 0)
+    return "und";
+  return latin[best - hits.begin()].language;
+}
+
+} // namespace
+
+std::string_view detectLanguage(std::string_view text) {
+  constexpr size_t sample = 4096;
+  if (text.size() > sample) {
+    size_t cut = sample;
+    while (unicode::isContinuation(text[cut]))
+      --cut;
+    text = text.substr(0, cut);
+  }
+  std::array<uint32_t, std::size(scripts)> counts{};
+  uint32_t letters = 0, ascii = 0;
+  for (size_t i = 0; i < text.size();) {
+    unicode::Char c = unicode::decode(text.data() + i);
+    i += c.size;
+    if (!(unicode::category(c.code) & unicode::Letter))
+      continue;
+    ++letters;
+    if (c.code < 0x250) {
+      ++ascii;
+      continue;
+    }
+    for (size_t s = 0; s < counts.size(); ++s)
+      if (c.code >= scripts[s].first && c.code <= scripts[s].last) {
+        ++counts[s];
+        break;
+      }
+  }
+  if (letters == 0)
+    return "und";
+  uint32_t kana = 0, han = 0;
+  for (size_t s = 0; s < counts.size(); ++s) {
+    kana += scripts[s].language == "ja" ? counts[s] : 0;
+    han += scripts[s].language == "zh" ? counts[s] : 0;
+  }
+  // A Chinese character says about as much as three or four letters.
+  if ((kana + han) * 4 > letters)
+    return kana * 10 > kana + han ? "ja" : "zh";
+  auto best = std::ranges::max_element(counts);
+  if (*best * 2 > letters)
+    return scripts[best - counts.begin()].language;
+  return ascii * 2 > letters ? latinLanguage(text) : "und";
+}
+
+} // namespace sinter::data

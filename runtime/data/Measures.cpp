@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: Apache-2.0
+// Words, lines and n-grams. N-grams of n + 1 are only looked at where those of n have been found to repeat,
+// so that text without repetitions costs little more than one pass.
+#include "runtime/data/Measures.h"
+#include "runtime/data/Ascii.h"
+#include "runtime/data/Hash.h"
+#include "runtime/tokenizer/Unicode.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstring>
+
+namespace sinter::data {
+namespace {
+
+using namespace unicode;
+
+bool isIdeographic(uint32_t c) {
+  return (c >= 0x4E00 && c <= 0x9FFF) || (c >= 0x3040 && c <= 0x30FF) || (c >= 0x3400 && c <= 0x4DBF) ||
+         (c >= 0x20000 && c <= 0x323AF) || (c >= 0xF900 && c <= 0xFAFF);
+}
+
+/// Or beyond ASCII.
+bool isWordByte(char c) { return isAsciiWord(c) || static_cast<signed char>(c) < 0; }
+
+/// Index of Gopher's stop word, or -1.
+int stopWord(std::string_view word) {
+  constexpr std::string_view words[] = {"the", "be", "to", "of", "and", "that", "have", "with"};
+  if (word.size() < 2 || word.size() > 4)
+    return -1;
+  for (int i = 0; i < 8; ++i)
+    if (word == words[i])
+      return i;
+  return -1;
+}
+
+/// The most frequent function characters of Chinese; Gopher's list names the like of English.
+int stopCharacter(uint32_t c) {
+  constexpr uint32_t characters[] = {0x7684, 0x4E00, 0x662F, 0x4E86, 0x5728, 0x4E0D, 0x6709, 0x548C};
+  for (int i = 0; i < 8; ++i)
+    if (c == characters[i])
+      return i;
+  return -1;
+}
+
+uint64_t countCharacters(std::string_view text) {
+  uint64_t count = 0;
+  for (char c : text)
+    count += !isContinuation(c);
+  return count;
+}
+
+bool endsSentence(std::string_view line) {
+  for (std::string_view mark :
+       {".", "!", "?", "\"", "\xE3\x80\x82", "\xEF\xBC\x81", "\xEF\xBC\x9F", "\xE2\x80\x9D", "\xE2\x80\xA6",
+        "\xEF\xBC\x9B", "\xE3\x80\x8D", "\xEF\xBC\x9A"})
+    if (line.ends_with(mark))
+      return true;
+  return false;
+}
+
+double share(double part, double whole) { return whole > 0 ? part / whole : 0; }
+
+} // namespace
+
+void Measurer::Table::clear(size_t capacity) {
+  size_t size = 64;
+  while (size < 2 * capacity)
+    size *= 2;
+  if (slots.size() < size)
+    slots.assign(size, {});
+  mask = size - 1;
+  if (++round == 0) {
+    std::ranges::fill(slots, Slot{});
+    round = 1;
+  }
+}
+
+uint32_t &Measurer::Table::operator[](uint64_t key) {
+  for (size_t at = mix64(key) & mask;; at = (at + 1) & mask) {
+    Slot &slot = slots[at];
+    if (slot.round != round) {
+      slot = {key, 0, round};
+      return slot.count;
+    }
+    if (slot.key == key)
+      return slot.count;
+  }
+}
+
+void Measurer::findUnits(std::string_view text) {
+  hashes.clear();
+  lengths.clear();
+  uint64_t ideographs = 0, words = 0, wordCharacters = 0, alphabetic = 0, symbols = 0;
+  uint32_t stopSeen = 0, stopCharacters = 0;
+  std::array<char, 64> lowered;
+  const char *p = text.data(), *end = p + text.size();
+  while (p != end) {
+    if (isAsciiSpace(*p)) {
+      ++p;
+      continue;
+    }
+    // A word: up to white space or an ideograph.
+    const char *begin = p;
+    bool letters = false, digits = false;
+    uint32_t ideograph = 0;
+    size_t size = 0, count = 0;
+    while (p != end && !isAsciiSpace(*p)) {
+      if (static_cast<unsigned char>(*p) < 0x80) {
+        letters = letters || isAsciiLetter(*p);
+        digits = digits || isAsciiDigit(*p);
+        symbols += *p == '#';
+        ++p;
+        ++count;
+        continue;
+      }
+      Char c = decode(p);
+      size = c.size;
+      if (c.code == 0x3000)
+        break;
+      if (isIdeographic(c.code)) {
+        ideograph = c.code;
+        break;
+      }
+      symbols += c.code == 0x2026;
+      result.sentences += c.code == 0x3002 || c.code == 0xFF01 || c.code == 0xFF1F;
+      letters = letters || category(c.code) & Letter;
+      digits = digits || category(c.code) & Number;
+      p += c.size;
+      ++count;
+    }
+    if (p != begin) {
+      std::string_view word(begin, static_cast<size_t>(p - begin));
+      if (word.ends_with('.') || word.ends_with('!') || word.ends_with('?'))
+        ++result.sentences;
+      symbols += word.size() >= 3 && word.find("...") != word.npos;
+      ++words;
+      wordCharacters += count;
+      alphabetic += letters;
+      while (!word.empty() && !isWordByte(word.front()))
+        word.remove_prefix(1);
+      while (!word.empty() && !isWordByte(word.back()))
+        word.remove_suffix(1);
+      if (letters || digits) { // punctuation by itself is no unit
+        if (word.size() <= lowered.size()) {
+          for (size_t i = 0; i < word.size(); ++i)
+            lowered[i] = toAsciiLower(word[i]);
+          word = {lowered.data(), word.size()};
+          if (int stop = stopWord(word); stop >= 0)
+            stopSeen |= 1u << stop;
+        }
+        hashes.push_back(hash64(word));
+        lengths.push_back(static_cast<uint32_t>(count));
+      }
+      result.characters += count;
+    }
+    if (ideograph) {
+      hashes.push_back(mix64(ideograph));
+      lengths.push_back(1);
+      ++ideographs;
+      ++result.characters;
+      if (int stop = stopCharacter(ideograph); stop >= 0)
+        stopCharacters |= 1u << stop;
+      p += size;
+    } else if (p != end && static_cast<unsigned char>(*p) >= 0x80) {
+      p += size; // the ideographic space
+    }
+  }
+  result.ideographic = ideographs * 2 > result.characters - ideographs;
+  result.units = hashes.size();
+  result.words = result.ideographic ? hashes.size() * 2 / 3 : words;
+  result.meanWordLength = share(static_cast<double>(wordCharacters), static_cast<double>(words));
+  result.alphabeticWords = share(static_cast<double>(alphabetic), static_cast<double>(words));
+  result.symbolsPerWord = share(static_cast<double>(symbols), static_cast<double>(result.words));
+  result.stopWords = static_cast<uint64_t>(std::popcount(result.ideographic ? stopCharacters : stopSeen));
+}
+
+void Measurer::measureLines(std::string_view text) {
+  uint64_t bullets = 0, ellipses = 0, punctuated = 0, shorts = 0, duplicates = 0, duplicateBytes = 0,
+           lineBytes = 0;
+  table.clear(static_cast<size_t>(std::count(text.begin(), text.end(), '\n')) + 1);
+  for (std::string_view rest = text; !rest.empty();) {
+    const void *newline = std::memchr(rest.data(), '\n', rest.size());
+    size_t size =
+        newline ? static_cast<size_t>(static_cast<const char *>(newline) - rest.data()) : rest.size();
+    std::string_view line = rest.substr(0, size);
+    rest.remove_prefix(std::min(rest.size(), size + 1));
+    line.remove_prefix(std::min(line.find_first_not_of(" \t"), line.size()));
+    if (line.empty())
+      continue;
+    ++result.lines;
+    for (std::string_view bullet : {"\xE2\x80\xA2", "- ", "* ", "\xE2\x97\x8F", "\xE2\x80\xA3", "\xC2\xB7"})
+      if (line.starts_with(bullet)) {
+        ++bullets;
+        break;
+      }
+    ellipses += line.ends_with("...") || line.ends_with("\xE2\x80\xA6");
+    punctuated += endsSentence(line);
+    shorts += line.size() < 120 && countCharacters(line) < (result.ideographic ? 15 : 30);
+    lineBytes += line.size();
+    if (table[hash64(line)]++) {
+      ++duplicates;
+      duplicateBytes += line.size();
+    }
+  }
+  auto lines = static_cast<double>(result.lines);
+  result.bulletLines = share(static_cast<double>(bullets), lines);
+  result.ellipsisLines = share(static_cast<double>(ellipses), lines);
+  result.punctuatedLines = share(static_cast<double>(punctuated), lines);
+  result.shortLines = share(static_cast<double>(shorts), lines);
+  result.duplicateLines = share(static_cast<double>(duplicates), lines);
+  result.duplicateLineCharacters = share(static_cast<double>(duplicateBytes), static_cast<double>(lineBytes));
+
+  uint64_t paragraphs = 0, paragraphBytes = 0;
+  duplicates = duplicateBytes = 0;
+  table.clear(result.lines + 1);
+  for (size_t at = 0; at < text.size();) {
+    size_t end = std::min(text.find("\n\n", at), text.size());
+    std::string_view paragraph = text.substr(at, end - at);
+    at = end + 2;
+    ++paragraphs;
+    paragraphBytes += paragraph.size();
+    if (table[hash64(paragraph)]++) {
+      ++duplicates;
+      duplicateBytes += paragraph.size();
+    }
+  }
+  result.duplicateParagraphs = share(static_cast<double>(duplicates), static_cast<double>(paragraphs));
+  result.duplicateParagraphCharacters =
+      share(static_cast<double>(duplicateBytes), static_cast<double>(paragraphBytes));
+}
+
+void Measurer::measureGrams() {
+  const size_t count = hashes.size(), scale = result.ideographic ? 2 : 1;
+  auto all = static_cast<double>(result.characters);
+  repeated.assign(count, true);
+  grams = hashes;
+  size_t size = 1; // of the n-grams in `grams`
+  auto extend = [&](size_t wanted) {
+    for (; size < wanted; ++size)
+      for (size_t i = 0; i + size < count; ++i)
+        grams[i] = grams[i] * 0x9E3779B97F4A7C15ull + hashes[i + size];
+  };
+  auto lengthAt = [&](size_t i) {
+    uint64_t length = 0;
+    for (size_t k = i; k < i + size; ++k)
+      length += lengths[k];
+    return length;
+  };
+  /// Notes where n-grams occur more than once; gives the most frequent one's characters.
+  auto countAll = [&]() -> uint64_t {
+    size_t candidates = 0, places = count < size ? 0 : count - size + 1;
+    for (size_t i = 0; i < places; ++i)
+      candidates += repeated[i];
+    table.clear(candidates);
+    for (size_t i = 0; i < places; ++i)
+      if (repeated[i])
+        ++table[grams[i]];
+    uint64_t most = 1, characters = 0;
+    for (size_t i = 0; i < count; ++i) {
+      uint32_t times = i < places && repeated[i] ? table[grams[i]] : 0;
+      repeated[i] = times > 1;
+      if (times > most) {
+        most = times;
+        characters = times * lengthAt(i);
+      }
+    }
+    return characters;
+  };
+  for (size_t n = 2; n <= 4; ++n) {
+    extend(n * scale);
+    result.topGram[n - 2] = share(static_cast<double>(countAll()), all);
+  }
+  for (size_t n = 5; n <= 10; ++n) {
+    extend(n * scale);
+    countAll();
+    if (std::ranges::find(repeated, true) == repeated.end())
+      break;
+    table.clear(count);
+    uint64_t characters = 0;
+    for (size_t i = 0; i + size <= count;) {
+      if (repeated[i] && table[grams[i]]++) {
+        characters += lengthAt(i);
+        i += size;
+      } else {
+        ++i;
+      }
+    }
+    result.duplicateGrams[n - 5] = share(static_cast<double>(characters), all);
+  }
+}
+
+const Measures &Measurer::measure(std::string_view text) {
+  result = {};
+  findUnits(text);
+  measureLines(text);
+  measureGrams();
+  std::array<std::array<uint32_t, 256>, 4>
+      counts{}; // four, so that equal neighbours do not wait for each other
+  for (size_t i = 0; i < text.size(); ++i)
+    ++counts[i & 3][static_cast<unsigned char>(text[i])];
+  for (size_t b = 0; b < 256; ++b) {
+    double p = share(double(counts[0][b]) + counts[1][b] + counts[2][b] + counts[3][b],
+                     static_cast<double>(text.size()));
+    if (p > 0)
+      result.entropy -= p * std::log2(p);
+  }
+  return result;
+}
+
+} // namespace sinter::data

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// Near-duplicates: MinHash signatures (Broder 1997), banded for locality-sensitive hashing, over shingles of
+// five units; and the Jaccard similarity itself, by which what the bands propose is checked.
+#ifndef SINTER_RUNTIME_DATA_MINHASH_H
+#define SINTER_RUNTIME_DATA_MINHASH_H
+
+#include "runtime/data/LargeTable.h"
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace sinter::data {
+
+/// 21 bands of 6 rows: a pair of similarity 0.8 shares a band with probability 0.998, one of 0.5 with 0.28.
+inline constexpr size_t bandCount = 21, bandRows = 6, shingleUnits = 5;
+using Bands = std::array<uint64_t, bandCount>;
+
+/// The set of shingles of a text's units (Measurer::units()), sorted; a text of fewer than five units is one
+/// shingle.
+void makeShingles(const std::vector<uint64_t> &units, std::vector<uint64_t> &shingles);
+
+Bands makeBands(const std::vector<uint64_t> &shingles);
+
+/// |a and b| / |a or b| of sorted sets.
+double jaccard(const std::vector<uint64_t> &a, const std::vector<uint64_t> &b);
+
+/// Documents by band. Holds 8 bytes a band and document at a load of at most a half; beyond `memory` bytes
+/// its table lies in `folder`.
+class BandIndex {
+public:
+  BandIndex(size_t memory, std::string folder)
+      : memory(memory), folder(std::move(folder)), table(capacity * sizeof(Slot), memory, this->folder) {}
+
+  /// Documents that share a band, in ascending order, each once.
+  void find(const Bands &bands, std::vector<uint32_t> &documents) const;
+  void add(const Bands &bands, uint32_t document);
+  size_t bytes() const { return capacity * sizeof(Slot); }
+
+private:
+  struct Slot {
+    uint32_t tag; // upper half of the band's hash, not 0
+    uint32_t document;
+  };
+  void grow();
+
+  size_t memory;
+  std::string folder;
+  size_t capacity = 1 << 12, used = 0;
+  LargeTable table;
+};
+
+} // namespace sinter::data
+
+#endif // SINTER_RUNTIME_DATA_MINHASH_H
