@@ -20,6 +20,7 @@ constexpr Command commands[] = {
     {"compile", "a model (Hugging Face folder or GGUF file) into an executable", sinter::compileCommand},
     {"export", "a GGUF file into a Hugging Face folder", sinter::exportCommand},
     {"info", "what a model is: architecture, sizes, tokenizer, cost of a token", sinter::infoCommand},
+    {"run-ptx", "one kernel of a PTX file, executed and checked on the processor", sinter::runPtxCommand},
 };
 
 void printUsage(llvm::raw_ostream &stream) {

@@ -17,6 +17,7 @@ struct Invocation {
 int compileCommand(const Invocation &invocation);
 int exportCommand(const Invocation &invocation);
 int infoCommand(const Invocation &invocation);
+int runPtxCommand(const Invocation &invocation);
 
 /// Parses flags declared as llvm::cl options; prints what is wrong to stderr and gives false.
 bool parseFlags(const Invocation &invocation, llvm::StringRef overview);
