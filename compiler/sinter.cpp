@@ -24,6 +24,7 @@ constexpr Command commands[] = {
     {"info", "what a model is: architecture, sizes, tokenizer, cost of a token", sinter::infoCommand},
     {"kernel", "functions written in MLIR into an object that C and C++ call", sinter::kernelCommand},
     {"tokenizer", "train: a tokenizer from text", sinter::tokenizerCommand},
+    {"run-ptx", "one kernel of a PTX file, executed and checked on the processor", sinter::runPtxCommand},
 };
 
 void printUsage(llvm::raw_ostream &stream) {

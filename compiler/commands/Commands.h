@@ -24,6 +24,7 @@ int infoCommand(const Invocation &invocation);
 int kernelCommand(const Invocation &invocation);
 int tokenizerCommand(const Invocation &invocation);
 int dataCommand(const Invocation &invocation);
+int runPtxCommand(const Invocation &invocation);
 
 /// Parses flags declared as llvm::cl options; prints what is wrong to stderr and gives false.
 bool parseFlags(const Invocation &invocation, llvm::StringRef overview);

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+// Read-modify-write of one place in memory.
+#ifndef SINTER_RUNTIME_DEVICE_EMULATOR_ATOMICS_H
+#define SINTER_RUNTIME_DEVICE_EMULATOR_ATOMICS_H
+
+#include "runtime/device/emulator/Types.h"
+
+namespace sinter::emulator {
+
+// In the order in which atom's modifiers are looked for.
+enum class AtomicOperation : uint8_t { add, min, max, andBits, orBits, xorBits, exchange, compareAndSwap, increment, decrement };
+
+/// place = operation(place, b, c); gives the old bits. Whole for all CPU threads.
+uint64_t atomicUpdate(uint8_t *place, AtomicOperation operation, Type type, uint64_t b, uint64_t c);
+
+} // namespace sinter::emulator
+
+#endif // SINTER_RUNTIME_DEVICE_EMULATOR_ATOMICS_H

@@ -1,0 +1,381 @@
+// SPDX-License-Identifier: Apache-2.0
+// The life of a launch: clusters are dealt to CPU threads; a cluster's warps take turns; a warp runs the group of lanes with
+// the lowest pc until it meets another group, waits, or has had its time.
+#include "runtime/device/emulator/Execution.h"
+#include "runtime/device/emulator/AsyncQueue.h"
+#include "runtime/device/emulator/Barriers.h"
+#include "runtime/device/emulator/Calls.h"
+#include "runtime/device/emulator/InFlight.h"
+#include "runtime/device/emulator/Memory.h"
+#include "runtime/device/emulator/Races.h"
+
+#include <algorithm>
+#include <cstring>
+#include <mutex>
+#include <thread>
+
+namespace sinter::emulator {
+
+namespace {
+
+constexpr uint32_t sliceInstructions = 1 << 14; // of a group, before another may run
+constexpr uint64_t turnInstructions = 1 << 22;  // of a cluster, before another may run
+constexpr size_t residentClusters = 1024;       // that a CPU thread keeps going at once, when they spin
+
+bool compatible(const Group &a, const Group &b) {
+  const auto movable = [](const Group &g) { return g.wait.kind == Wait::nothing || g.wait.kind == Wait::lanes; };
+  return a.pc == b.pc && movable(a) && movable(b);
+}
+
+/// Joins groups at one pc; lanes that waited for others there try again.
+void mergeGroups(std::vector<Group> &groups) {
+  for (size_t i = 0; i < groups.size(); ++i)
+    for (size_t j = i + 1; j < groups.size();) {
+      if (!compatible(groups[i], groups[j])) {
+        ++j;
+        continue;
+      }
+      groups[i].mask |= groups[j].mask;
+      groups[i].wait = {};
+      groups[i].age = std::min(groups[i].age, groups[j].age);
+      groups[j] = groups.back();
+      groups.pop_back();
+    }
+}
+
+/// Makes a runnable group the running one. False if every group waits.
+bool pick(Warp &warp) {
+  std::vector<Group> &groups = warp.groups;
+  if (groups.size() > 1)
+    mergeGroups(groups);
+  size_t best = groups.size();
+  for (size_t i = 0; i < groups.size(); ++i) {
+    if (groups[i].wait.kind != Wait::nothing)
+      continue;
+    const auto before = [&](const Group &a, const Group &b) { // lowest pc; after a long run, who waited longest
+      return warp.rotate && a.age != b.age ? a.age < b.age : a.pc < b.pc;
+    };
+    if (best == groups.size() || before(groups[i], groups[best]))
+      best = i;
+  }
+  if (best == groups.size())
+    return false;
+  warp.pc = groups[best].pc;
+  warp.mask = groups[best].mask;
+  groups[best] = groups.back();
+  groups.pop_back();
+  // Stop at the next pc of another group; one that waits for lanes at its pc counts, too.
+  warp.stop = ~0u;
+  for (const Group &group : groups)
+    if ((group.wait.kind == Wait::nothing || group.wait.kind == Wait::lanes) && group.pc > warp.pc)
+      warp.stop = std::min(warp.stop, group.pc);
+  return true;
+}
+
+enum class WarpState { done, waiting, yielded, ran };
+
+/// Runs the warp for a slice.
+WarpState runWarp(Warp &warp, uint64_t &spent) {
+  Cluster &cluster = *warp.block->cluster;
+  const Instruction *code = warp.program->code.data();
+  uint32_t budget = sliceInstructions;
+  warp.yields = false;
+  bool ran = false;
+  while (budget && !cluster.faulted) {
+    if (!pick(warp))
+      break;
+    ran = true;
+    warp.active = warp.mask;
+    const uint32_t before = budget;
+    if (warp.inFlightAccumulators) {
+      do {
+        const Instruction &in = code[warp.pc];
+        if (!checkInFlight(warp, in))
+          break;
+        ++warp.executed[warp.pc++];
+        warp.active = in.guard ? warp.mask & (warp.predicate(in.guard) ^ in.guardFlip) : warp.mask;
+        if (warp.active)
+          in.masked(warp, in);
+        --budget;
+      } while (warp.pc < warp.stop && budget && warp.inFlightAccumulators);
+    } else if (warp.mask == allLanes) {
+      do {
+        const Instruction &in = code[warp.pc];
+        ++warp.executed[warp.pc++];
+        if (!in.guard) {
+          in.full(warp, in);
+        } else if (const Mask active = warp.predicate(in.guard) ^ in.guardFlip) {
+          warp.active = active;
+          in.masked(warp, in);
+          warp.active = warp.mask;
+        }
+        --budget;
+      } while (warp.pc < warp.stop && budget && !warp.inFlightAccumulators);
+    } else {
+      do {
+        const Instruction &in = code[warp.pc];
+        ++warp.executed[warp.pc++];
+        warp.active = in.guard ? warp.mask & (warp.predicate(in.guard) ^ in.guardFlip) : warp.mask;
+        if (warp.active)
+          in.masked(warp, in);
+        --budget;
+      } while (warp.pc < warp.stop && budget && !warp.inFlightAccumulators);
+    }
+    spent += before - budget;
+    if (warp.mask) {
+      const uint32_t age = ++cluster.clock;
+      warp.groups.push_back({warp.pc, warp.mask, {}, age});
+      warp.mask = 0;
+    }
+    warp.rotate = !budget;
+    if (warp.yields)
+      break;
+  }
+  if (!warp.live && warp.groups.empty())
+    return WarpState::done;
+  if (warp.yields)
+    return WarpState::yielded;
+  return ran ? WarpState::ran : WarpState::waiting;
+}
+
+bool canRun(const Warp &warp) {
+  for (const Group &group : warp.groups)
+    if (group.wait.kind == Wait::nothing)
+      return true;
+  return false;
+}
+
+std::string dims(const std::array<uint32_t, 3> &values) { return fmt::format("({},{},{})", values[0], values[1], values[2]); }
+
+/// Who waits for what, when nobody can go on.
+std::string explainDeadlock(const Cluster &cluster) {
+  std::string text = "deadlock: every warp waits\n";
+  int lines = 0;
+  for (const Block &block : cluster.blocks)
+    for (const Warp &warp : block.warps)
+      for (const Group &group : warp.groups) {
+        if (++lines > 16)
+          continue;
+        const uint32_t line = warp.program->code[group.wait.kind == Wait::barrier ? group.pc - 1 : group.pc].line;
+        text += fmt::format("  block {}, warp {}, lanes {:#x}, line {}: ", dims(block.id), warp.index, group.mask, line);
+        text += explainWait(warp, group.wait) + "\n";
+      }
+  if (lines > 16)
+    text += fmt::format("  and {} more\n", lines - 16);
+  text.pop_back();
+  return text;
+}
+
+} // namespace
+
+void Warp::suspend(const Wait &wait, bool again) {
+  groups.push_back({again ? pc - 1 : pc, active, wait, 0});
+  mask &= ~active;
+  leave();
+}
+
+std::string Warp::describe(int lane) const {
+  std::string text = fmt::format("block {}, ", dims(block->id));
+  if (lane < 0)
+    return text + fmt::format("warp {}", index);
+  const auto &size = block->cluster->launch->block;
+  const uint32_t thread = index * lanesOfWarp + static_cast<uint32_t>(lane);
+  return text + fmt::format("thread {}", dims({thread % size[0], thread / size[0] % size[1], thread / size[0] / size[1]}));
+}
+
+void Warp::report(const Instruction &at, std::string text) {
+  block->cluster->fault(fmt::format("kernel '{}', line {}: {}", program->name, at.line, text));
+  leave();
+}
+
+void Cluster::fault(std::string text) {
+  if (faulted)
+    return;
+  faulted = true;
+  faultText = std::move(text);
+}
+
+Cluster::~Cluster() = default;
+
+Cluster::Cluster(Launch &launch, uint32_t index, std::vector<uint64_t> &executed) : launch(&launch), index(index) {
+  const Program &program = *launch.program;
+  const uint32_t count = launch.blocksOfCluster(), warps = launch.warpsOfBlock(), threads = launch.threadsOfBlock();
+  blocks.resize(count);
+  frames.resize(static_cast<size_t>(count) * warps * program.frameBytes + 64);
+  auto *frame = reinterpret_cast<uint8_t *>((reinterpret_cast<uintptr_t>(frames.data()) + 63) / 64 * 64);
+  async = std::make_unique<AsyncQueue>(*this, launch.options.schedule);
+  if (launch.options.races)
+    races = std::make_unique<RaceChecker>(*this, count, warps);
+  const std::array<uint32_t, 3> clusters = {launch.grid[0] / launch.cluster[0], launch.grid[1] / launch.cluster[1],
+                                            launch.grid[2] / launch.cluster[2]};
+  const std::array<uint32_t, 3> at = {index % clusters[0], index / clusters[0] % clusters[1], index / clusters[0] / clusters[1]};
+  for (uint32_t rank = 0; rank < count; ++rank) {
+    Block &block = blocks[rank];
+    block.cluster = this;
+    block.rank = rank;
+    const auto &size = launch.cluster;
+    block.id = {at[0] * size[0] + rank % size[0], at[1] * size[1] + rank / size[0] % size[1], at[2] * size[2] + rank / size[0] / size[1]};
+    block.shared.assign(std::max<uint64_t>(program.staticShared, program.dynamicSharedAt + launch.dynamicShared), 0xff);
+    block.warps.resize(warps);
+    block.runningWarps = warps;
+    for (uint32_t w = 0; w < warps; ++w, frame += program.frameBytes) {
+      Warp &warp = block.warps[w];
+      warp.frame = frame;
+      warp.block = &block;
+      warp.program = &program;
+      warp.index = w;
+      warp.entity = rank * warps + w;
+      warp.executed = executed.data();
+      const uint32_t lanes = std::min<uint32_t>(lanesOfWarp, threads - w * lanesOfWarp);
+      warp.live = lanes == lanesOfWarp ? allLanes : (1u << lanes) - 1;
+      warp.groups.push_back({0, warp.live, {}, 0});
+      warp.local.resize(static_cast<size_t>(program.localBytes) * lanesOfWarp);
+      std::memcpy(frame, program.image.data(), program.frameBytes);
+      fillSpecials(launch, block, warp);
+      for (const Program::AddressSlot &slot : program.addresses) {
+        uint64_t value = slot.value;
+        if (slot.kind == Program::AddressSlot::parameter)
+          value += reinterpret_cast<uint64_t>(launch.parameters.data());
+        else
+          value += sharedBase(block) + (slot.kind == Program::AddressSlot::dynamicShared ? program.dynamicSharedAt : 0);
+        for (int lane = 0; lane < lanesOfWarp; ++lane)
+          std::memcpy(frame + slot.slot + slot.bytes * lane, &value, slot.bytes);
+      }
+    }
+  }
+  runningWarps = count * warps;
+}
+
+Cluster::State Cluster::run() {
+  uint64_t spent = 0;
+  while (runningWarps && !faulted) {
+    bool ran = false, spun = false;
+    const uint64_t before = progress;
+    for (Block &block : blocks)
+      for (Warp &warp : block.warps) {
+        if (!warp.live || !canRun(warp))
+          continue;
+        const Mask live = warp.live;
+        const WarpState state = runWarp(warp, spent);
+        if (faulted)
+          return State::done;
+        if (state == WarpState::yielded)
+          spun = true;
+        else
+          ran = true;
+        if (warp.live != live)
+          lanesExited(block, warp);
+        if (!warp.live && warp.groups.empty()) {
+          --block.runningWarps;
+          --runningWarps;
+        }
+      }
+    if (!runningWarps)
+      break;
+    if (ran || progress != before) {
+      if (spent > turnInstructions || launch->stopped.load(std::memory_order_relaxed))
+        return State::running;
+      continue;
+    }
+    // Only waiting and spinning: asynchronous work that somebody waits for is due now.
+    if (async->completeAwaited())
+      continue;
+    if (spun)
+      return State::running;
+    fault(fmt::format("kernel '{}': {}", launch->program->name, explainDeadlock(*this)));
+  }
+  if (!faulted)
+    async->finish();
+  return State::done;
+}
+
+Result<> checkLaunch(const Launch &launch) {
+  const Program &program = *launch.program;
+  constexpr uint32_t gridLimits[] = {0x7fffffff, 65535, 65535}, blockLimits[] = {1024, 1024, 64};
+  for (int axis = 0; axis < 3; ++axis) {
+    if (!launch.grid[axis] || launch.grid[axis] > gridLimits[axis])
+      return fail("grid {}: expected 1 to {} blocks along axis {}", dims(launch.grid), gridLimits[axis], axis);
+    if (!launch.block[axis] || launch.block[axis] > blockLimits[axis])
+      return fail("block {}: expected 1 to {} threads along axis {}", dims(launch.block), blockLimits[axis], axis);
+    if (!launch.cluster[axis] || launch.grid[axis] % launch.cluster[axis])
+      return fail("grid {}: expected a multiple of the cluster {}", dims(launch.grid), dims(launch.cluster));
+    if (program.requiredThreads[0] && launch.block[axis] != program.requiredThreads[axis])
+      return fail("kernel '{}' requires blocks of {} threads, found {}", program.name, dims(program.requiredThreads), dims(launch.block));
+    if (program.requiredCluster[0] && launch.cluster[axis] != program.requiredCluster[axis])
+      return fail("kernel '{}' requires clusters of {} blocks, found {}", program.name, dims(program.requiredCluster), dims(launch.cluster));
+  }
+  if (launch.threadsOfBlock() > 1024)
+    return fail("block {}: expected at most 1024 threads, found {}", dims(launch.block), launch.threadsOfBlock());
+  if (const auto &max = program.maxThreads; max[0] && launch.threadsOfBlock() > max[0] * max[1] * max[2])
+    return fail("kernel '{}' allows blocks of {} threads at most, found {}", program.name, max[0] * max[1] * max[2], launch.threadsOfBlock());
+  if (launch.blocksOfCluster() > 16)
+    return fail("cluster {}: expected at most 16 blocks, found {}", dims(launch.cluster), launch.blocksOfCluster());
+  constexpr uint64_t sharedLimit = 227 * 1024;
+  const uint64_t shared = program.dynamicSharedAt + launch.dynamicShared - Program::sharedReserved;
+  if (shared > sharedLimit)
+    return fail("kernel '{}' needs {} bytes of shared memory; a block has {}", program.name, shared, sharedLimit);
+  if (launch.parameters.size() != program.parameterBytes)
+    return fail("kernel '{}' takes {} bytes of parameters, found {}", program.name, program.parameterBytes, launch.parameters.size());
+  return {};
+}
+
+Result<KernelCounters> execute(Launch &launch) {
+  if (Result<> checked = checkLaunch(launch); !checked)
+    return tl::unexpected<Error>(checked.error());
+  const uint64_t clusters = static_cast<uint64_t>(launch.grid[0]) * launch.grid[1] * launch.grid[2] / launch.blocksOfCluster();
+  unsigned threads = launch.options.threads ? launch.options.threads : std::max(1u, std::thread::hardware_concurrency());
+  threads = static_cast<unsigned>(std::min<uint64_t>(threads, clusters));
+  const auto parameters = reinterpret_cast<uint64_t>(launch.parameters.data());
+  launch.memory->map(parameters, launch.parameters.size() + 1, "the kernel's parameters");
+  KernelCounters total;
+  total.executed.resize(launch.program->code.size());
+  std::string fault;
+  std::mutex lock;
+  std::atomic<uint64_t> next{0};
+  const auto work = [&] {
+    KernelCounters counters;
+    counters.executed.resize(launch.program->code.size());
+    std::vector<std::unique_ptr<Cluster>> running;
+    std::string mine;
+    while (mine.empty() && !launch.stopped.load(std::memory_order_relaxed)) {
+      if (running.size() < residentClusters)
+        if (const uint64_t index = next.fetch_add(1); index < clusters) {
+          running.push_back(std::make_unique<Cluster>(launch, static_cast<uint32_t>(index), counters.executed));
+          running.back()->counters = &counters;
+        }
+      if (running.empty())
+        break;
+      for (size_t i = 0; i < running.size() && mine.empty();) {
+        if (running[i]->run() == Cluster::State::running) {
+          ++i;
+          continue;
+        }
+        mine = running[i]->faultText;
+        ++counters.blocks;
+        running[i] = std::move(running.back());
+        running.pop_back();
+      }
+    }
+    const std::lock_guard guard(lock);
+    total.add(counters);
+    if (!mine.empty()) {
+      launch.stopped = true;
+      if (fault.empty())
+        fault = mine;
+    }
+  };
+  std::vector<std::thread> team;
+  for (unsigned i = 1; i < threads; ++i)
+    team.emplace_back(work);
+  work();
+  for (std::thread &thread : team)
+    thread.join();
+  launch.memory->unmap(parameters);
+  if (!fault.empty())
+    return tl::unexpected<Error>(Error{fault});
+  total.blocks = static_cast<uint64_t>(launch.grid[0]) * launch.grid[1] * launch.grid[2];
+  total.warps = total.blocks * launch.warpsOfBlock();
+  return total;
+}
+
+} // namespace sinter::emulator

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+// Functions that the driver provides to kernels: vprintf and __assertfail.
+#include "runtime/device/emulator/Calls.h"
+#include "runtime/device/emulator/Lanes.h"
+#include "runtime/device/emulator/Memory.h"
+
+#include <cstdio>
+#include <cstring>
+#include <mutex>
+
+namespace sinter::emulator {
+
+namespace {
+
+const std::vector<uint64_t> &argumentsOf(const Instruction &in) {
+  return *static_cast<const std::vector<uint64_t> *>(in.detail);
+}
+
+/// A value in the local memory of a lane, where the caller's .param variables live.
+template <typename T> T localValue(const Warp &warp, int lane, uint64_t address) {
+  T value;
+  std::memcpy(&value, warp.local.data() + static_cast<size_t>(lane) * warp.program->localBytes + address, sizeof(T));
+  return value;
+}
+
+/// The text at a generic address, up to its terminator; what is not readable ends it.
+std::string textAt(const Warp &warp, uint64_t address) {
+  std::string text;
+  for (; text.size() < 4096; ++address) {
+    char c = 0;
+    if (!warp.block->cluster->launch->memory->read(address, &c, 1) || !c)
+      break;
+    text += c;
+  }
+  return text;
+}
+
+/// printf with its arguments in local memory, each at a multiple of its size, as C's varargs promote them.
+std::string formatted(const Warp &warp, int lane, const std::string &format, uint64_t arguments) {
+  std::string out;
+  uint64_t at = arguments & 0xffffffff;
+  const auto next = [&](uint64_t bytes) {
+    at = (at + bytes - 1) / bytes * bytes;
+    const uint64_t here = at;
+    at += bytes;
+    return here + bytes <= warp.program->localBytes ? here : 0;
+  };
+  for (size_t i = 0; i < format.size(); ++i) {
+    if (format[i] != '%') {
+      out += format[i];
+      continue;
+    }
+    if (i + 1 < format.size() && format[i + 1] == '%') {
+      out += format[i++];
+      continue;
+    }
+    const size_t end = format.find_first_of("diouxXcsfFeEgGaAp", i);
+    if (end == std::string::npos)
+      return out + format.substr(i);
+    std::string spec = format.substr(i, end - i + 1);
+    const char kind = format[end];
+    const bool isLong = spec.find('l') != std::string::npos || kind == 'p';
+    char buffer[256] = {};
+    if (kind == 's') {
+      std::snprintf(buffer, sizeof buffer, spec.c_str(), textAt(warp, localValue<uint64_t>(warp, lane, next(8))).c_str());
+    } else if (std::strchr("fFeEgGaA", kind)) {
+      std::snprintf(buffer, sizeof buffer, spec.c_str(), localValue<double>(warp, lane, next(8)));
+    } else if (isLong) {
+      std::snprintf(buffer, sizeof buffer, spec.c_str(), localValue<uint64_t>(warp, lane, next(8)));
+    } else {
+      std::snprintf(buffer, sizeof buffer, spec.c_str(), localValue<uint32_t>(warp, lane, next(4)));
+    }
+    out += buffer;
+    i = end;
+  }
+  return out;
+}
+
+void vprintfLanes(Warp &warp, const Instruction &in) {
+  static std::mutex output;
+  const std::vector<uint64_t> &arguments = argumentsOf(in);
+  eachActive(warp, [&](int lane) {
+    const std::string text = formatted(warp, lane, textAt(warp, localValue<uint64_t>(warp, lane, arguments[0])),
+                                       localValue<uint64_t>(warp, lane, arguments[1]));
+    const std::lock_guard lock(output);
+    std::fputs(text.c_str(), stdout);
+    if (in.offset >= 0) {
+      const int32_t written = static_cast<int32_t>(text.size());
+      std::memcpy(warp.local.data() + static_cast<size_t>(lane) * warp.program->localBytes + in.offset, &written, 4);
+    }
+  });
+}
+
+/// __assertfail(message, file, line, function, charSize)
+void assertLanes(Warp &warp, const Instruction &in) {
+  const std::vector<uint64_t> &arguments = argumentsOf(in);
+  const int lane = __builtin_ctz(warp.active);
+  if (arguments.size() < 4)
+    return warp.fault(in, "__assertfail: expected 5 arguments");
+  warp.fault(in, "device-side assertion '{}' failed: {}:{}, {}", textAt(warp, localValue<uint64_t>(warp, lane, arguments[0])),
+             textAt(warp, localValue<uint64_t>(warp, lane, arguments[1])), localValue<uint32_t>(warp, lane, arguments[2]),
+             textAt(warp, localValue<uint64_t>(warp, lane, arguments[3])));
+}
+
+} // namespace
+
+Handler externalFunction(std::string_view name) {
+  return name == "vprintf" ? &vprintfLanes : name == "__assertfail" ? &assertLanes : nullptr;
+}
+
+} // namespace sinter::emulator

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: Apache-2.0
+// Arguments of sinter run-ptx.
+#include "runtime/device/emulator/KernelArguments.h"
+#include "runtime/device/emulator/Floats.h"
+#include "runtime/device/emulator/TensorMap.h"
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+
+namespace sinter::emulator {
+
+namespace {
+
+std::vector<std::string> split(const std::string &text, char by) {
+  std::vector<std::string> parts;
+  size_t start = 0, depth = 0;
+  for (size_t i = 0; i <= text.size(); ++i) {
+    if (i < text.size()) {
+      depth += text[i] == '[';
+      depth -= text[i] == ']' && depth;
+    }
+    if (i == text.size() || (text[i] == by && !depth)) {
+      parts.push_back(text.substr(start, i - start));
+      start = i + 1;
+    }
+  }
+  return parts;
+}
+
+bool integers(const std::string &text, std::vector<uint64_t> &values) {
+  for (const std::string &part : split(text, ',')) {
+    char *end = nullptr;
+    if (part.empty() || part[0] < '0' || part[0] > '9')
+      return false;
+    values.push_back(std::strtoull(part.c_str(), &end, 10));
+    if (*end)
+      return false;
+  }
+  return !values.empty();
+}
+
+/// f32 -> f4. bf16 travels as uint16: NumPy lacks it.
+std::string numpyType(const std::string &name) {
+  static constexpr std::pair<const char *, const char *> types[] = {
+      {"f64", "f8"}, {"f32", "f4"}, {"f16", "f2"}, {"bf16", "u2"}, {"s64", "i8"}, {"s32", "i4"}, {"s16", "i2"}, {"s8", "i1"},
+      {"i64", "i8"}, {"i32", "i4"}, {"i16", "i2"}, {"i8", "i1"},   {"u64", "u8"}, {"u32", "u4"}, {"u16", "u2"}, {"u8", "u1"}};
+  for (const auto &[ours, numpys] : types)
+    if (name == ours)
+      return numpys;
+  return "";
+}
+
+/// CUtensorMapDataType of a NumPy type; uint16 is taken as bf16, so that reductions add numbers.
+int tensorType(const std::string &type) {
+  static constexpr std::pair<const char *, int> types[] = {{"u1", 0}, {"i1", 0}, {"i2", 1}, {"u4", 2}, {"i4", 3}, {"u8", 4},
+                                                           {"i8", 5}, {"f2", 6}, {"f4", 7}, {"f8", 8}, {"u2", 9}};
+  for (const auto &[name, value] : types)
+    if (type == name)
+      return value;
+  return -1;
+}
+
+template <typename T> std::vector<uint8_t> bytesOfValue(T value) {
+  std::vector<uint8_t> bytes(sizeof(T));
+  std::memcpy(bytes.data(), &value, sizeof(T));
+  return bytes;
+}
+
+} // namespace
+
+Result<KernelArguments::Buffer *> KernelArguments::buffer(const std::string &kind, const std::string &path, const std::string &shape) {
+  for (Buffer &each : buffers)
+    if (each.path == path) {
+      each.writes |= kind != "in";
+      return &each;
+    }
+  Buffer made;
+  made.path = path;
+  made.writes = kind != "in";
+  if (kind == "out") {
+    const size_t open = shape.find('[');
+    if (open == std::string::npos || shape.back() != ']')
+      return fail("out:{}: expected a type and shape such as f32[128,128], found '{}'", path, shape);
+    made.array.type = numpyType(shape.substr(0, open));
+    if (made.array.type.empty() || !integers(shape.substr(open + 1, shape.size() - open - 2), made.array.shape))
+      return fail("out:{}: expected a type and shape such as f32[128,128], found '{}'", path, shape);
+    uint64_t bytes = made.array.elementBytes();
+    for (const uint64_t each : made.array.shape)
+      if ((bytes *= each) > 1ull << 40)
+        return fail("out:{}: expected less than 2^40 bytes, found shape '{}'", path, shape);
+    made.array.data.assign(bytes, 0);
+  } else {
+    Result<NpyArray> array = readNpy(path);
+    if (!array)
+      return tl::unexpected<Error>(array.error());
+    made.array = std::move(*array);
+  }
+  made.address = memory.allocate(made.array.data.size(), path);
+  if (!made.address)
+    return fail("{}: no memory for {} bytes", path, made.array.data.size());
+  std::memcpy(reinterpret_cast<void *>(made.address), made.array.data.data(), made.array.data.size());
+  buffers.push_back(std::move(made));
+  return &buffers.back();
+}
+
+Result<> KernelArguments::addNumber(const std::string &type, const std::string &value) {
+  char *end = nullptr;
+  errno = 0;
+  const bool real = type[0] == 'f' || type == "bf16";
+  const double number = std::strtod(value.c_str(), &end);
+  if (!real)
+    (void)(type[0] == 'u' || type == "ptr" ? std::strtoull(value.c_str(), &end, 0) : static_cast<uint64_t>(std::strtoll(value.c_str(), &end, 0)));
+  if (value.empty() || *end || errno)
+    return fail("{}:{}: expected a number", type, value);
+  const uint64_t bits = value[0] == '-' ? static_cast<uint64_t>(std::strtoll(value.c_str(), nullptr, 0)) : std::strtoull(value.c_str(), nullptr, 0);
+  std::vector<uint8_t> bytes;
+  if (type == "f32")
+    bytes = bytesOfValue(static_cast<float>(number));
+  else if (type == "f64")
+    bytes = bytesOfValue(number);
+  else if (type == "f16")
+    bytes = bytesOfValue(floatToHalf(number));
+  else if (type == "bf16")
+    bytes = bytesOfValue(floatToBfloat(number));
+  else
+    bytes = bytesOfValue(bits);
+  const std::string numpy = type == "ptr" ? "u8" : numpyType(type);
+  const size_t size = static_cast<size_t>(numpy[1] - '0');
+  if (!real && size < 8) {
+    const int64_t lowest = type[0] == 'u' ? 0 : -(1ll << (8 * size - 1)), highest = type[0] == 'u' ? (1ll << 8 * size) - 1 : (1ll << (8 * size - 1)) - 1;
+    if (static_cast<int64_t>(bits) < lowest || static_cast<int64_t>(bits) > highest)
+      return fail("{}:{}: expected a number from {} to {}", type, value, lowest, highest);
+  }
+  bytes.resize(size);
+  values.emplace_back(type + ":" + value, std::move(bytes));
+  return {};
+}
+
+Result<> KernelArguments::addMap(const std::string &text) {
+  std::vector<std::string> parts = split(text, ':');
+  std::string kind = "in";
+  if (parts[0] == "out" || parts[0] == "inout" || parts[0] == "in") {
+    kind = parts[0];
+    parts.erase(parts.begin());
+  }
+  const std::string path = parts.empty() ? "" : parts[0], shape = kind == "out" && parts.size() > 1 ? parts[1] : "";
+  Result<Buffer *> found = buffer(kind, path, shape);
+  if (!found)
+    return tl::unexpected<Error>(found.error());
+  const NpyArray &array = (*found)->array;
+  const size_t rank = array.shape.size();
+  std::vector<uint64_t> box, strides;
+  uint64_t swizzle = 0;
+  bool nan = false;
+  for (size_t i = kind == "out" ? 2 : 1; i < parts.size(); ++i) {
+    const size_t equals = parts[i].find('=');
+    const std::string key = parts[i].substr(0, equals), value = equals == std::string::npos ? "" : parts[i].substr(equals + 1);
+    std::vector<uint64_t> one;
+    if (key == "box" ? !integers(value, box) || box.size() != rank
+        : key == "swizzle" ? !integers(value, one) || one.size() != 1 || (one[0] != 0 && one[0] != 32 && one[0] != 64 && one[0] != 128)
+        : key == "fill"    ? value != "zero" && value != "nan"
+                           : true)
+      return fail("map:{}: expected box=.. of rank {}, swizzle=0|32|64|128 or fill=zero|nan, found '{}'", text, rank, parts[i]);
+    if (key == "swizzle")
+      swizzle = one[0];
+    nan |= value == "nan";
+  }
+  const int type = tensorType(array.type);
+  if (box.empty() || type < 0 || rank > 5)
+    return fail("map:{}: expected a box, a rank up to 5 and a type of numbers", text);
+  // NumPy's order is outermost first, the map's innermost first.
+  std::array<uint64_t, 5> sizes{}, steps{};
+  std::array<uint32_t, 5> boxes{}, ones{1, 1, 1, 1, 1};
+  uint64_t stride = array.elementBytes();
+  for (size_t d = 0; d < rank; ++d) {
+    sizes[d] = array.shape[rank - 1 - d];
+    boxes[d] = static_cast<uint32_t>(std::min<uint64_t>(box[rank - 1 - d], 1u << 30));
+    stride *= sizes[d];
+    if (d + 1 < rank)
+      steps[d] = stride;
+  }
+  const uint32_t swizzleCode = swizzle == 0 ? 0 : swizzle == 32 ? 1 : swizzle == 64 ? 2 : 3;
+  const Result<TensorMap> map = encodeTiled(static_cast<uint8_t>(type), static_cast<uint32_t>(rank), (*found)->address, sizes.data(), steps.data(),
+                                            boxes.data(), ones.data(), 0, swizzleCode, nan);
+  if (!map)
+    return fail("map:{}: {}", text, map.error().message);
+  std::vector<uint8_t> bytes(128);
+  std::memcpy(bytes.data(), &*map, sizeof *map);
+  values.emplace_back("map:" + text, std::move(bytes));
+  return {};
+}
+
+Result<> KernelArguments::add(const std::string &text) {
+  const size_t colon = text.find(':');
+  if (colon == std::string::npos)
+    return fail("argument '{}': expected in:, out:, inout:, map:, ptr: or a type such as u32:", text);
+  const std::string kind = text.substr(0, colon), rest = text.substr(colon + 1);
+  if (kind == "map")
+    return addMap(rest);
+  if (kind == "ptr" || !numpyType(kind).empty())
+    return addNumber(kind, rest);
+  if (kind != "in" && kind != "out" && kind != "inout")
+    return fail("argument '{}': expected in:, out:, inout:, map:, ptr: or a type such as u32:", text);
+  const std::vector<std::string> parts = split(rest, ':');
+  if (parts.size() != (kind == "out" ? 2u : 1u))
+    return fail("argument '{}': expected {}", text, kind == "out" ? "out:FILE:TYPE[SHAPE]" : kind + ":FILE");
+  Result<Buffer *> found = buffer(kind, parts[0], parts.size() > 1 ? parts[1] : "");
+  if (!found)
+    return tl::unexpected<Error>(found.error());
+  values.emplace_back(text, bytesOfValue((*found)->address));
+  return {};
+}
+
+Result<std::vector<uint8_t>> KernelArguments::parameters(const Program &program) const {
+  if (values.size() != program.parameters.size())
+    return fail("kernel '{}' takes {} arguments, found {}", program.name, program.parameters.size(), values.size());
+  std::vector<uint8_t> bytes(program.parameterBytes);
+  for (size_t i = 0; i < values.size(); ++i) {
+    if (values[i].second.size() != program.parameters[i].size)
+      return fail("kernel '{}': argument {} has {} bytes, found '{}' of {}", program.name, i, program.parameters[i].size, values[i].first,
+                  values[i].second.size());
+    std::memcpy(bytes.data() + program.parameters[i].offset, values[i].second.data(), values[i].second.size());
+  }
+  return bytes;
+}
+
+void KernelArguments::restore() {
+  for (const Buffer &each : buffers)
+    std::memcpy(reinterpret_cast<void *>(each.address), each.array.data.data(), each.array.data.size());
+}
+
+std::vector<std::vector<uint8_t>> KernelArguments::outputs() const {
+  std::vector<std::vector<uint8_t>> result;
+  for (const Buffer &each : buffers)
+    if (each.writes) {
+      const auto *begin = reinterpret_cast<const uint8_t *>(each.address);
+      result.emplace_back(begin, begin + each.array.data.size());
+    }
+  return result;
+}
+
+Result<> KernelArguments::writeOutputs() const {
+  for (const Buffer &each : buffers) {
+    if (!each.writes)
+      continue;
+    NpyArray array = each.array;
+    std::memcpy(array.data.data(), reinterpret_cast<const void *>(each.address), array.data.size());
+    if (Result<> written = writeNpy(each.path, array); !written)
+      return written;
+  }
+  return {};
+}
+
+} // namespace sinter::emulator

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+// ld, ldu, st (PTX ISA 9.7.9.8 to 9.7.9.12) with vectors and every cache and eviction hint, which have no meaning here.
+#include "runtime/device/emulator/LoadStore.h"
+#include "runtime/device/emulator/Lanes.h"
+#include "runtime/device/emulator/Opcodes.h"
+
+#include <cstring>
+
+namespace sinter::emulator {
+
+Space takeSpace(Translator &t, Space otherwise) {
+  switch (t.takeOneOf({"global", "shared", "shared::cta", "shared::cluster", "local", "const", "param", "param::entry", "param::func"})) {
+  case 0: return Space::global;
+  case 1: case 2: return Space::shared;
+  case 3: return Space::sharedCluster;
+  case 4: return Space::local;
+  case 5: return Space::constant;
+  case 6: case 7: case 8: return Space::param;
+  default: return otherwise;
+  }
+}
+
+/// Order and scope (PTX ISA 8.6): whether an access may race, and whether it orders others.
+void takeOrder(Translator &t, Access &access) {
+  const int order = t.takeOneOf({"weak", "volatile", "relaxed", "acquire", "release", "acq_rel", "mmio"});
+  const bool scope = t.takeOneOf({"cta", "cluster", "gpu", "sys"}) >= 0;
+  (void)scope;
+  access.synchronizes = order > 0;
+  access.acquires = order == 3 || order == 5;
+  access.releases = order == 4 || order == 5;
+}
+
+/// Hints for caches: accepted, without effect.
+void takeCacheHints(Translator &t) {
+  while (t.takeOneOf({"ca", "cg", "cs", "lu", "cv", "wb", "wt", "nc", "L1::evict_normal", "L1::evict_unchanged", "L1::evict_first",
+                      "L1::evict_last", "L1::no_allocate", "L2::cache_hint", "L2::64B", "L2::128B", "L2::256B",
+                      "L2::evict_first", "L2::evict_last", "L2::evict_normal", "unified"}) >= 0)
+    continue;
+}
+
+namespace {
+
+template <typename T> void loadLanes(Warp &warp, const Instruction &in) {
+  uint8_t *host[32];
+  if (!locate(warp, in, *static_cast<const Access *>(in.detail), host))
+    return;
+  const uint32_t *slots = warp.program->lists.data() + in.list;
+  const Mask active = warp.active;
+  // All addresses are known, so a destination may be the register of the address.
+  for (uint32_t part = 0; part < in.count; ++part) {
+    T *d = warp.reg<T>(slots[part]);
+    if (active == allLanes) {
+      for (int lane = 0; lane < lanesOfWarp; ++lane)
+        d[lane] = *reinterpret_cast<const T *>(host[lane] + part * sizeof(T));
+    } else {
+      for (Mask rest = active; rest; rest &= rest - 1) {
+        const int lane = __builtin_ctz(rest);
+        d[lane] = *reinterpret_cast<const T *>(host[lane] + part * sizeof(T));
+      }
+    }
+  }
+}
+
+template <typename T> void storeLanes(Warp &warp, const Instruction &in) {
+  uint8_t *host[32];
+  if (!locate(warp, in, *static_cast<const Access *>(in.detail), host))
+    return;
+  const uint32_t *slots = warp.program->lists.data() + in.list;
+  for (uint32_t part = 0; part < in.count; ++part) {
+    const T *s = warp.reg<T>(slots[part]);
+    for (int lane = 0; lane < lanesOfWarp; ++lane)
+      *reinterpret_cast<T *>(host[lane] + part * sizeof(T)) = s[lane];
+  }
+}
+
+/// A parameter of the kernel: all lanes read the same value.
+template <typename T> void loadParameter(Warp &warp, const Instruction &in) {
+  const auto *host = reinterpret_cast<const uint8_t *>(*warp.reg<uint64_t>(in.a) + static_cast<uint64_t>(in.offset));
+  const uint32_t *slots = warp.program->lists.data() + in.list;
+  for (uint32_t part = 0; part < in.count; ++part) {
+    T value;
+    std::memcpy(&value, host + part * sizeof(T), sizeof(T));
+    writeLanes<true, T>(warp, slots[part], [=](int) { return value; });
+  }
+}
+
+InstructionClass classOf(Space space, bool load) {
+  switch (space) {
+  case Space::shared:
+  case Space::sharedCluster: return load ? InstructionClass::sharedLoad : InstructionClass::sharedStore;
+  case Space::local: return InstructionClass::localAccess;
+  case Space::param:
+  case Space::constant: return InstructionClass::constantLoad;
+  default: return load ? InstructionClass::globalLoad : InstructionClass::globalStore;
+  }
+}
+
+template <bool isLoad> void loadOrStore(Translator &t) {
+  if (!isLoad && t.take("async"))
+    return storeAsync(t);
+  Access access;
+  access.kind = isLoad ? AccessKind::load : AccessKind::store;
+  takeOrder(t, access);
+  access.space = takeSpace(t, Space::generic);
+  takeCacheHints(t);
+  const int vector = t.takeOneOf({"v2", "v4", "v8"});
+  const unsigned parts = vector < 0 ? 1 : 2u << vector;
+  const Type type = t.needType();
+  const unsigned bytes = bytesOf(type);
+  if (!bytes || bytes > 8 || type == Type::pred)
+    return t.fail("type .{} is not supported", nameOf(type));
+  access.bytes = bytes * parts;
+  const Operand &data = t.operand(isLoad ? 0 : 1);
+  Translator::Address address = t.address(t.operand(isLoad ? 1 : 0));
+  if (t.failed())
+    return;
+  if (vector >= 0 && (data.kind != Operand::vector || data.parts.size() != parts))
+    return t.fail("expected {} registers in braces", parts);
+  if (t.operandCount() > (isLoad ? 3u : 3u))
+    return t.fail("expected at most 3 operands");
+  if (access.space == Space::param || access.space == Space::generic) {
+    // .param of a call is memory of the thread; a named variable's space is known.
+    if (address.space != Space::generic)
+      access.space = address.kernelParameter ? Space::param : address.space;
+    else if (access.space == Space::param)
+      access.space = t.isInlined() ? Space::local : Space::global;
+  }
+  access.addressBytes = address.bytes;
+  std::vector<uint32_t> slots;
+  for (unsigned part = 0; part < parts; ++part) {
+    const Operand &each = vector < 0 ? data : data.parts[part];
+    slots.push_back(isLoad ? t.target(each, type) : t.source(each, type));
+  }
+  const auto pick = [&]<typename T>() -> Handler {
+    if (!isLoad)
+      return &storeLanes<T>;
+    return address.kernelParameter ? &loadParameter<T> : &loadLanes<T>;
+  };
+  Instruction &in = t.emit(bytes == 1   ? pick.template operator()<uint8_t>()
+                           : bytes == 2 ? pick.template operator()<uint16_t>()
+                           : bytes == 4 ? pick.template operator()<uint32_t>()
+                                        : pick.template operator()<uint64_t>(),
+                           classOf(access.space, isLoad));
+  in.a = address.slot;
+  in.offset = address.offset;
+  t.list(in, slots);
+  in.detail = t.keep(access);
+}
+
+/// createpolicy gives an opaque number that loads accept as a hint.
+void createpolicy(Translator &t) {
+  while (!t.modifiers().empty())
+    t.take(std::string_view(t.modifiers().front()));
+  const uint32_t d = t.target(0, Type::b64);
+  t.emit(+[](Warp &warp, const Instruction &in) { writeLanes<true, uint64_t>(warp, in.d, [](int) { return uint64_t(1); }); },
+         InstructionClass::other)
+      .d = d;
+}
+
+} // namespace
+
+std::span<const Opcode> loadStoreOpcodes() {
+  static constexpr Opcode table[] = {
+      {"ld", loadOrStore<true>}, {"ldu", loadOrStore<true>}, {"st", loadOrStore<false>}, {"createpolicy", createpolicy}};
+  return table;
+}
+
+} // namespace sinter::emulator

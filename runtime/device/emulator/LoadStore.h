@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// Modifiers that all memory instructions share.
+#ifndef SINTER_RUNTIME_DEVICE_EMULATOR_LOADSTORE_H
+#define SINTER_RUNTIME_DEVICE_EMULATOR_LOADSTORE_H
+
+#include "runtime/device/emulator/Memory.h"
+#include "runtime/device/emulator/Translator.h"
+
+namespace sinter::emulator {
+
+Space takeSpace(Translator &translator, Space otherwise);
+void takeOrder(Translator &translator, Access &access);
+void takeCacheHints(Translator &translator);
+
+/// st.async (MBarriers.cpp).
+void storeAsync(Translator &translator);
+
+} // namespace sinter::emulator
+
+#endif // SINTER_RUNTIME_DEVICE_EMULATOR_LOADSTORE_H

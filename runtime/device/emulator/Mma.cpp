@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+// mma.sync (PTX ISA 9.7.14.5): m16n8k... and m8n8k... of f16, bf16, tf32, e4m3, e5m2, 8- and 4-bit integers, and f64. Products
+// are exact; sums are in f32 (or int32, f64), in the order of k, which is one of the orders hardware may use.
+#include "runtime/device/emulator/Fragments.h"
+#include "runtime/device/emulator/Lanes.h"
+#include "runtime/device/emulator/Opcodes.h"
+#include "runtime/device/emulator/Warps.h"
+
+#include <algorithm>
+#include <cstdio>
+
+namespace sinter::emulator {
+
+namespace {
+
+struct Mma {
+  int m = 16, n = 8, k = 16;
+  Type a, b, c, d;
+  bool saturates = false;
+  int registersA = 0, registersB = 0, registersC = 0, registersD = 0;
+};
+
+/// The list holds the registers of A, B, C, D.
+template <typename T> void multiply(Warp &warp, const Instruction &in) {
+  const auto &how = *static_cast<const Mma *>(in.detail);
+  if (!converged(warp, in, allLanes))
+    return;
+  const uint32_t *slots = warp.program->lists.data() + in.list;
+  const int elements = elementsOfRegister(how.a), block = 4 * elements;
+  alignas(32) T a[16][64], b[64][8], c[16][8];
+  const int rowBlocks = how.m / 8; // A alternates between the two halves of its rows
+  for (int r = 0; r < how.registersA; ++r) {
+    const uint32_t *reg = warp.reg<uint32_t>(slots[r]);
+    for (int lane = 0; lane < lanesOfWarp; ++lane)
+      for (int e = 0; e < elements; ++e)
+        a[lane / 4 + 8 * (r % rowBlocks)][lane % 4 * elements + e + block * (r / rowBlocks)] = element<T>(reg[lane], e, how.a);
+  }
+  slots += how.registersA;
+  for (int r = 0; r < how.registersB; ++r) {
+    const uint32_t *reg = warp.reg<uint32_t>(slots[r]);
+    for (int lane = 0; lane < lanesOfWarp; ++lane)
+      for (int e = 0; e < elements; ++e)
+        b[lane % 4 * elements + e + block * r][lane / 4] = element<T>(reg[lane], e, how.b);
+  }
+  slots += how.registersB;
+  const auto eachResult = [&](Type type, int registers, auto body) { // f16 results are pairs of columns
+    const int per = type == Type::f16 ? 2 : 1;
+    for (int r = 0; r < registers; ++r)
+      for (int lane = 0; lane < lanesOfWarp; ++lane)
+        for (int e = 0; e < per; ++e) {
+          const int i = r * per + e;
+          body(r, lane, e, lane / 4 + 8 * (i / 2), 2 * (lane % 4) + i % 2);
+        }
+  };
+  eachResult(how.c, how.registersC, [&](int r, int lane, int e, int row, int column) {
+    const uint32_t bits = warp.reg<uint32_t>(slots[r])[lane];
+    c[row][column] = how.c == Type::f16 ? static_cast<T>(halfToFloat(static_cast<uint16_t>(bits >> 16 * e))) : std::bit_cast<T>(bits);
+  });
+  slots += how.registersC;
+  for (int row = 0; row < how.m; ++row)
+    for (int k = 0; k < how.k; ++k)
+      for (int column = 0; column < 8; ++column) {
+        if constexpr (std::is_same_v<T, float>)
+          c[row][column] = __builtin_fmaf(a[row][k], b[k][column], c[row][column]);
+        else
+          c[row][column] = static_cast<int32_t>(static_cast<uint32_t>(c[row][column]) + static_cast<uint32_t>(a[row][k] * b[k][column]));
+      }
+  eachResult(how.d, how.registersD, [&](int r, int lane, int e, int row, int column) {
+    uint32_t &bits = warp.reg<uint32_t>(slots[r])[lane];
+    if (how.d == Type::f16) {
+      const uint32_t half = nearestHalf(static_cast<float>(c[row][column]));
+      bits = e ? (bits & 0xffff) | half << 16 : half;
+    } else {
+      bits = std::bit_cast<uint32_t>(c[row][column]);
+    }
+  });
+  if (KernelCounters *counters = warp.block->cluster->counters)
+    counters->tensorFlops += 2ull * static_cast<uint64_t>(how.m * how.n * how.k);
+}
+
+/// m8n8k4 of f64: A is row g, column t; B is row t, column g; C and D are row g, columns 2 t and 2 t + 1.
+void multiplyDouble(Warp &warp, const Instruction &in) {
+  if (!converged(warp, in, allLanes))
+    return;
+  const uint32_t *slots = warp.program->lists.data() + in.list;
+  const double *a = warp.reg<double>(slots[0]), *b = warp.reg<double>(slots[1]);
+  double results[2][32];
+  for (int lane = 0; lane < lanesOfWarp; ++lane)
+    for (int e = 0; e < 2; ++e) {
+      double sum = warp.reg<double>(slots[2 + e])[lane];
+      for (int k = 0; k < 4; ++k)
+        sum = __builtin_fma(a[lane / 4 * 4 + k], b[(2 * (lane % 4) + e) * 4 + k], sum);
+      results[e][lane] = sum;
+    }
+  for (int e = 0; e < 2; ++e)
+    std::copy_n(results[e], 32, warp.reg<double>(slots[4 + e]));
+  if (KernelCounters *counters = warp.block->cluster->counters)
+    counters->tensorFlops += 2ull * 8 * 8 * 4;
+}
+
+bool takeShape(Translator &t, Mma &mma) {
+  for (const std::string_view each : t.modifiers()) {
+    int m = 0, n = 0, k = 0, used = 0;
+    if (std::sscanf(std::string(each).c_str(), "m%dn%dk%d%n", &m, &n, &k, &used) == 3 && used == static_cast<int>(each.size())) {
+      mma.m = m, mma.n = n, mma.k = k;
+      return t.take(std::string_view(each));
+    }
+  }
+  t.fail("expected a shape such as .m16n8k16");
+  return false;
+}
+
+void mma(Translator &t) {
+  Mma how;
+  t.take("sync");
+  t.take("aligned");
+  if (!takeShape(t, how))
+    return;
+  if (!t.take("row") || !t.take("col"))
+    return t.fail("expected layouts .row.col");
+  how.saturates = t.take("satfinite");
+  how.d = t.needType(), how.a = t.needType(), how.b = t.needType(), how.c = t.needType();
+  t.take("kind::f8f6f4");
+  std::vector<uint32_t> slots;
+  if (how.a == Type::f64) {
+    if (how.m != 8 || how.n != 8 || how.k != 4)
+      return t.fail("f64 is supported in shape m8n8k4");
+    for (size_t i : {1, 2, 3})
+      for (const Operand &each : t.operand(i).parts)
+        slots.push_back(t.source(each, Type::f64));
+    for (const Operand &each : t.operand(0).parts)
+      slots.push_back(t.target(each, Type::f64));
+    if (slots.size() != 6)
+      return t.fail("expected registers {{d0, d1}}, {{a}}, {{b}}, {{c0, c1}}");
+    t.list(t.emit(&multiplyDouble, InstructionClass::tensor), slots);
+    return;
+  }
+  const int elements = elementsOfRegister(how.a);
+  const bool integers = how.d == Type::s32;
+  const bool same = elements == elementsOfRegister(how.b) && elements > 0;
+  if (!same || (how.m != 16 && how.m != 8) || how.n != 8 || how.k > 64 || how.k % (4 * elements) ||
+      (integers ? how.c != Type::s32 || isFloat(how.a) : !isFloat(how.a) || (how.d != Type::f32 && how.d != Type::f16) || (how.c != Type::f32 && how.c != Type::f16)))
+    return t.fail("this shape is not supported for these types");
+  if (how.saturates)
+    return t.fail(".satfinite is not supported");
+  how.registersB = how.k / (4 * elements);
+  how.registersA = how.registersB * how.m / 8;
+  how.registersC = how.m * 8 / 32 / (how.c == Type::f16 ? 2 : 1);
+  how.registersD = how.m * 8 / 32 / (how.d == Type::f16 ? 2 : 1);
+  const int counts[] = {how.registersD, how.registersA, how.registersB, how.registersC};
+  for (size_t i = 0; i < 4; ++i)
+    if (t.operand(i).parts.size() != static_cast<size_t>(counts[i]))
+      return t.fail("expected {} registers in operand {}, found {}", counts[i], i, t.operand(i).parts.size());
+  for (size_t i : {1, 2, 3})
+    for (const Operand &each : t.operand(i).parts)
+      slots.push_back(t.source(each, Type::b32));
+  for (const Operand &each : t.operand(0).parts)
+    slots.push_back(t.target(each, Type::b32));
+  Instruction &in = t.emit(integers ? &multiply<int32_t> : &multiply<float>, InstructionClass::tensor);
+  t.list(in, slots);
+  in.detail = t.keep(how);
+}
+
+} // namespace
+
+std::span<const Opcode> mmaOpcodes() {
+  static constexpr Opcode table[] = {{"mma", mma}};
+  return table;
+}
+
+} // namespace sinter::emulator

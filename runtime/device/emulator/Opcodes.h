@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// The families of instructions; each has a file of its own with the name of its function.
+#ifndef SINTER_RUNTIME_DEVICE_EMULATOR_OPCODES_H
+#define SINTER_RUNTIME_DEVICE_EMULATOR_OPCODES_H
+
+#include "runtime/device/emulator/Translator.h"
+
+namespace sinter::emulator {
+
+std::span<const Opcode> integerOpcodes();
+std::span<const Opcode> bitOpcodes();
+std::span<const Opcode> floatingOpcodes();
+std::span<const Opcode> approximationOpcodes();
+std::span<const Opcode> comparisonOpcodes();
+std::span<const Opcode> conversionOpcodes();
+std::span<const Opcode> moveOpcodes();
+std::span<const Opcode> controlOpcodes();
+std::span<const Opcode> loadStoreOpcodes();
+std::span<const Opcode> atomicOpcodes();
+std::span<const Opcode> warpOpcodes();
+std::span<const Opcode> barrierOpcodes();
+std::span<const Opcode> mbarrierOpcodes();
+std::span<const Opcode> asyncCopyOpcodes();
+std::span<const Opcode> matrixMoveOpcodes();
+std::span<const Opcode> mmaOpcodes();
+std::span<const Opcode> wgmmaOpcodes();
+
+/// What translates a base opcode; null if no family knows it.
+void (*translatorOf(std::string_view opcode))(Translator &);
+
+} // namespace sinter::emulator
+
+#endif // SINTER_RUNTIME_DEVICE_EMULATOR_OPCODES_H

@@ -1,0 +1,596 @@
+// SPDX-License-Identifier: Apache-2.0
+// From syntax to a program: lays out parameters, variables and registers, inlines calls, resolves branches. What single
+// instructions mean is in the families' files (Opcodes.h).
+#include "runtime/device/emulator/Translator.h"
+#include "runtime/device/emulator/Calls.h"
+#include "runtime/device/emulator/Lanes.h"
+#include "runtime/device/emulator/Opcodes.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace sinter::emulator {
+
+namespace {
+
+constexpr uint32_t sinkBytes = 32 * 16;
+
+uint64_t roundUp(uint64_t value, uint64_t unit) { return (value + unit - 1) / unit * unit; }
+
+} // namespace
+
+Translator::Translator(const Module &module, const Function &entry, const VariableAddresses &addresses)
+    : module(module), entry(entry), variableAddresses(addresses), program(std::make_unique<Program>()) {
+  frameEnd = sinkBytes;
+  sharedEnd = Program::sharedReserved;
+}
+
+void Translator::failWith(std::string text) {
+  if (!error.empty())
+    return;
+  error = statement ? fmt::format("line {}: '{}': {}", statement->line, spelling(), text)
+                    : fmt::format("function '{}': {}", entry.name, text);
+}
+
+std::string Translator::spelling() const {
+  std::string text(statement->opcode);
+  for (const std::string_view modifier : statement->modifiers)
+    text += fmt::format(".{}", modifier);
+  return text;
+}
+
+uint32_t Translator::allocate(unsigned bytes, unsigned align) {
+  frameEnd = roundUp(frameEnd, align);
+  const uint32_t slot = frameEnd;
+  frameEnd += bytes;
+  return slot;
+}
+
+Result<std::unique_ptr<Program>> Translator::run() {
+  program->name = std::string(entry.name);
+  program->requiredThreads = entry.requiredThreads;
+  program->maxThreads = entry.maxThreads;
+  program->requiredCluster = entry.requiredCluster;
+  program->maxRegisters = entry.maxRegisters;
+  instances.push_back(std::make_unique<Instance>());
+  instances.back()->function = &entry;
+  layoutParameters(*instances.back());
+  function(*instances.back());
+  if (!error.empty())
+    return tl::unexpected<Error>(Error{error});
+
+  for (const Fixup &fixup : fixups) {
+    const auto target = static_cast<uint32_t>(fixup.instance->starts[fixup.statement]);
+    if (fixup.tableEntry < 0)
+      program->code[fixup.instruction].extra = target;
+    else
+      program->lists[fixup.tableEntry] = target;
+  }
+  program->staticShared = static_cast<uint32_t>(sharedEnd);
+  program->dynamicSharedAt = static_cast<uint32_t>(roundUp(sharedEnd, externSharedAlign));
+  program->frameBytes = static_cast<uint32_t>(roundUp(frameEnd, 64));
+  program->image.assign(program->frameBytes, 0);
+  for (const auto &[slot, bytes] : images)
+    std::memcpy(program->image.data() + slot, bytes.data(), bytes.size());
+  return std::move(program);
+}
+
+void Translator::layoutParameters(Instance &root) {
+  root.places.resize(entry.variables.size());
+  uint64_t end = 0;
+  for (const int32_t index : entry.parameters) {
+    const Variable &variable = entry.variables[index];
+    end = roundUp(end, variable.align);
+    root.places[index] = {Space::param, end, true, true, false};
+    program->parameters.push_back({static_cast<uint32_t>(end), static_cast<uint32_t>(variable.size)});
+    end += variable.size;
+  }
+  program->parameterBytes = static_cast<uint32_t>(end);
+}
+
+/// Emits the body of `next` at the end of the program.
+void Translator::function(Instance &next) {
+  Instance *const outer = instance;
+  const Statement *const outerStatement = statement;
+  instance = &next;
+  next.slots.assign(next.function->registers.size(), 0);
+  next.places.resize(next.function->variables.size());
+  for (const Statement &each : next.function->statements) {
+    next.starts.push_back(static_cast<int32_t>(program->code.size()));
+    translateStatement(each);
+    if (failed())
+      return;
+  }
+  // A label may stand at the very end; and a body may fall off its end, which returns.
+  next.starts.push_back(static_cast<int32_t>(program->code.size()));
+  statement = outerStatement;
+  if (!outer)
+    emit(exitHandler(), InstructionClass::control);
+  for (const auto &[from, unused] : next.returns)
+    program->code[from].extra = static_cast<uint32_t>(program->code.size());
+  instance = outer;
+}
+
+void Translator::translateStatement(const Statement &each) {
+  statement = &each;
+  left = each.modifiers;
+  auto *translate = translatorOf(each.opcode);
+  if (!translate)
+    return fail("unknown instruction");
+  translate(*this);
+  finishStatement();
+}
+
+void Translator::finishStatement() {
+  if (failed())
+    return;
+  if (!left.empty())
+    return fail("unknown modifier .{}", left.front());
+  for (const Extension &extension : extensions) {
+    Instruction &in = emit(resize(bytesOf(extension.type), extension.toBytes, isSigned(extension.type)),
+                           InstructionClass::move);
+    in.a = extension.from;
+    in.d = extension.to;
+  }
+  extensions.clear();
+}
+
+Instruction &Translator::emit(Handlers handlers, InstructionClass kind) {
+  Instruction in;
+  in.full = handlers.full;
+  in.masked = handlers.masked;
+  in.kind = kind;
+  if (statement) {
+    in.line = statement->line;
+    if (statement->guard >= 0) {
+      in.guard = registerSlot(statement->guard);
+      in.guardFlip = statement->guardNegated ? allLanes : 0;
+    }
+  }
+  program->code.push_back(in);
+  return program->code.back();
+}
+
+void Translator::list(Instruction &in, const std::vector<uint32_t> &slots) {
+  in.list = static_cast<uint32_t>(program->lists.size());
+  in.count = static_cast<uint32_t>(slots.size());
+  program->lists.insert(program->lists.end(), slots.begin(), slots.end());
+}
+
+// --- modifiers ---
+
+bool Translator::take(std::string_view modifier) {
+  const auto found = std::find(left.begin(), left.end(), modifier);
+  if (found == left.end())
+    return false;
+  left.erase(found);
+  return true;
+}
+
+int Translator::takeOneOf(std::initializer_list<std::string_view> names) {
+  int index = 0;
+  for (const std::string_view name : names) {
+    if (take(name))
+      return index;
+    ++index;
+  }
+  return -1;
+}
+
+Type Translator::takeType() {
+  for (auto at = left.begin(); at != left.end(); ++at)
+    if (const std::optional<Type> type = typeNamed(*at)) {
+      left.erase(at);
+      return *type;
+    }
+  return Type::none;
+}
+
+Type Translator::needType() {
+  const Type type = takeType();
+  if (type == Type::none)
+    fail("expected a type among the modifiers");
+  return type;
+}
+
+Rounding Translator::rounding(Rounding otherwise) {
+  switch (takeOneOf({"rn", "rz", "rm", "rp", "rna"})) {
+  case 0: return Rounding::nearest;
+  case 1: return Rounding::zero;
+  case 2: return Rounding::down;
+  case 3: return Rounding::up;
+  case 4: return Rounding::away;
+  default: return otherwise;
+  }
+}
+
+// --- operands ---
+
+const Operand &Translator::operand(size_t index) {
+  static const Operand nothing;
+  if (index < statement->operands.size())
+    return statement->operands[index];
+  fail("expected at least {} operands, found {}", index + 1, statement->operands.size());
+  return nothing;
+}
+
+uint32_t Translator::registerSlot(int32_t id) {
+  uint32_t &slot = instance->slots[id];
+  if (slot)
+    return slot;
+  const Type type = instance->function->registers[id].type;
+  if (type == Type::pred) {
+    if (predicateNext == predicateEnd) {
+      predicateNext = allocate(64, 64);
+      predicateEnd = predicateNext + 64;
+    }
+    slot = predicateNext;
+    predicateNext += 4;
+  } else {
+    slot = allocate(bytesOf(type) * lanesOfWarp, 64);
+  }
+  return slot;
+}
+
+uint32_t Translator::temporary(unsigned bytesOfLane) {
+  // One lane's bit in a word, or an element for each lane.
+  return bytesOfLane == 0 ? allocate(64, 64) : allocate(bytesOfLane * lanesOfWarp, 64);
+}
+
+Type Translator::registerType(const Operand &operand) const {
+  return operand.kind == Operand::reg ? instance->function->registers[operand.id].type : Type::none;
+}
+
+uint32_t Translator::constant(uint64_t bits, unsigned bytes) {
+  if (bytes < 8)
+    bits &= (1ull << bytes * 8) - 1;
+  uint32_t &slot = constants[bytes][bits];
+  if (!slot) {
+    slot = allocate(bytes * lanesOfWarp, 64);
+    std::vector<uint8_t> image(bytes * lanesOfWarp);
+    for (int lane = 0; lane < lanesOfWarp; ++lane)
+      std::memcpy(image.data() + lane * bytes, &bits, bytes);
+    images.emplace_back(slot, std::move(image));
+  }
+  return slot;
+}
+
+uint32_t Translator::special(Special which) {
+  uint32_t &slot = specialSlots[static_cast<uint32_t>(which)];
+  if (!slot) {
+    slot = allocate(4 * lanesOfWarp, 64);
+    program->specials.push_back({slot, which});
+  }
+  return slot;
+}
+
+bool Translator::immediate(const Operand &operand, uint64_t &value) const {
+  value = operand.bits;
+  return operand.kind == Operand::integer || operand.kind == Operand::single || operand.kind == Operand::real;
+}
+
+uint32_t Translator::source(const Operand &operand, Type type) {
+  const unsigned bytes = bytesOf(type);
+  switch (operand.kind) {
+  case Operand::reg: {
+    const Type declared = registerType(operand);
+    if (declared == Type::pred) {
+      fail("expected a register of {} bytes, found predicate {}", bytes, operand.name);
+      return 0;
+    }
+    if (bytesOf(declared) == bytes)
+      return registerSlot(operand.id);
+    if (bytesOf(declared) < bytes || bytes > 8) {
+      fail("expected a register of {} bytes, found {} of {}", bytes, operand.name, bytesOf(declared));
+      return 0;
+    }
+    const uint32_t from = registerSlot(operand.id);
+    Instruction &in = emit(resize(bytesOf(declared), bytes, false), InstructionClass::move);
+    in.a = from;
+    return program->code.back().d = temporary(bytes);
+  }
+  case Operand::integer: {
+    if (bytes <= 8)
+      return constant(operand.bits, bytes);
+    break;
+  }
+  case Operand::single:
+  case Operand::real: {
+    const double value = operand.kind == Operand::real
+                             ? std::bit_cast<double>(operand.bits)
+                             : std::bit_cast<float>(static_cast<uint32_t>(operand.bits));
+    if (bytes == 8)
+      return constant(std::bit_cast<uint64_t>(value), 8);
+    if (bytes == 4)
+      return constant(operand.kind == Operand::single ? operand.bits : std::bit_cast<uint32_t>(static_cast<float>(value)), 4);
+    break;
+  }
+  case Operand::special: {
+    const SpecialSource found = specialRegister(*this, operand.name);
+    if (!found.slot) {
+      fail("unknown special register {}", operand.name);
+      return 0;
+    }
+    if (found.bytes == bytes)
+      return found.slot;
+    Instruction &in = emit(resize(found.bytes, bytes, false), InstructionClass::move);
+    in.a = found.slot;
+    return program->code.back().d = temporary(bytes);
+  }
+  case Operand::variable: {
+    const Instance::Place place = placeOf(operand);
+    if (bytes == 4 || bytes == 8)
+      return placeSlot(place, operand.offset, bytes);
+    break;
+  }
+  default:
+    break;
+  }
+  fail("expected an operand of type .{}, found '{}'", nameOf(type), operand.name);
+  return 0;
+}
+
+uint32_t Translator::target(const Operand &operand, Type type) {
+  const unsigned bytes = bytesOf(type);
+  if (operand.kind == Operand::sink)
+    return 0;
+  if (operand.kind != Operand::reg || registerType(operand) == Type::pred) {
+    fail("expected a register of type .{}, found '{}'", nameOf(type), operand.name);
+    return 0;
+  }
+  const unsigned declared = bytesOf(registerType(operand));
+  const uint32_t slot = registerSlot(operand.id);
+  if (declared == bytes)
+    return slot;
+  if (declared < bytes) {
+    fail("expected a register of {} bytes, found {} of {}", bytes, operand.name, declared);
+    return 0;
+  }
+  extensions.push_back({temporary(bytes), slot, type, declared});
+  return extensions.back().from;
+}
+
+uint32_t Translator::predicate(const Operand &operand) {
+  if (operand.kind == Operand::integer) {
+    const Mask value = (operand.bits != 0) != operand.negated ? allLanes : 0;
+    uint32_t &slot = constants[0][value];
+    if (!slot) {
+      slot = allocate(64, 64);
+      std::vector<uint8_t> image(4, value ? 0xff : 0);
+      images.emplace_back(slot, image);
+    }
+    return slot;
+  }
+  if (operand.kind != Operand::reg || registerType(operand) != Type::pred) {
+    fail("expected a predicate, found '{}'", operand.name);
+    return 0;
+  }
+  const uint32_t slot = registerSlot(operand.id);
+  if (!operand.negated)
+    return slot;
+  Instruction &in = emit(+[](Warp &warp, const Instruction &in) { writePredicate(warp, in.d, ~warp.predicate(in.a)); },
+                         InstructionClass::predicate);
+  in.a = slot;
+  return program->code.back().d = temporary(0);
+}
+
+uint32_t Translator::predicateTarget(const Operand &operand) {
+  if (operand.kind == Operand::sink)
+    return 0;
+  if (operand.kind != Operand::reg || registerType(operand) != Type::pred) {
+    fail("expected a predicate, found '{}'", operand.name);
+    return 0;
+  }
+  return registerSlot(operand.id);
+}
+
+uint32_t Translator::pairTarget(const Operand &operand, Type type) {
+  if (operand.pair < 0)
+    return 0;
+  Operand second;
+  second.kind = Operand::reg;
+  second.id = operand.pair;
+  second.name = instance->function->registers[operand.pair].name;
+  return type == Type::pred ? predicateTarget(second) : target(second, type);
+}
+
+// --- variables and addresses ---
+
+void Translator::placeVariable(Instance &in, int32_t index) {
+  const Variable &variable = in.function->variables[index];
+  Instance::Place &place = in.places[index];
+  place.known = true;
+  place.space = variable.space;
+  switch (variable.space) {
+  case Space::shared:
+    if (variable.isExtern) {
+      place.dynamicShared = true;
+      externSharedAlign = std::max<uint32_t>(externSharedAlign, static_cast<uint32_t>(variable.align));
+      return;
+    }
+    sharedEnd = roundUp(sharedEnd, variable.align);
+    place.value = sharedEnd;
+    sharedEnd += variable.size;
+    program->sharedNames.push_back({std::string(variable.name), static_cast<uint32_t>(place.value), static_cast<uint32_t>(sharedEnd)});
+    return;
+  case Space::param: // of a call: memory of the thread
+  case Space::local: {
+    place.space = Space::local;
+    const uint64_t at = roundUp(program->localBytes, variable.align);
+    place.value = at;
+    program->localBytes = static_cast<uint32_t>(at + variable.size);
+    return;
+  }
+  default:
+    fail("variable '{}': expected .shared, .local or .param inside of a function", variable.name);
+  }
+}
+
+Translator::Instance::Place Translator::placeOf(const Operand &operand) {
+  if (operand.id >= 0) {
+    if (!instance->places[operand.id].known)
+      placeVariable(*instance, operand.id);
+    return instance->places[operand.id];
+  }
+  const int32_t index = ~operand.id;
+  const Variable &variable = module.variables[index];
+  if (variable.space != Space::shared)
+    return {variable.space, variableAddresses[index], true, false, false};
+  if (variable.isExtern) {
+    externSharedAlign = std::max<uint32_t>(externSharedAlign, static_cast<uint32_t>(variable.align));
+    return {Space::shared, 0, true, false, true};
+  }
+  const auto [entry, isNew] = moduleShared.try_emplace(index, 0);
+  if (isNew) {
+    sharedEnd = roundUp(sharedEnd, variable.align);
+    entry->second = sharedEnd;
+    sharedEnd += variable.size;
+    program->sharedNames.push_back({std::string(variable.name), static_cast<uint32_t>(entry->second), static_cast<uint32_t>(sharedEnd)});
+  }
+  return {Space::shared, entry->second, true, false, false};
+}
+
+uint32_t Translator::placeSlot(const Instance::Place &place, int64_t offset, unsigned bytes) {
+  const uint64_t value = place.value + static_cast<uint64_t>(offset);
+  if (place.space != Space::shared && !place.kernelParameter)
+    return constant(value, bytes);
+  using Slot = Program::AddressSlot;
+  const Slot::Kind kind = place.kernelParameter  ? Slot::parameter
+                          : place.dynamicShared ? Slot::dynamicShared
+                                                : Slot::shared;
+  const uint64_t key = value << 8 | static_cast<uint64_t>(kind) << 4 | bytes;
+  uint32_t &slot = addressSlots[key];
+  if (!slot) {
+    slot = allocate(bytes * lanesOfWarp, 64);
+    program->addresses.push_back({slot, static_cast<uint8_t>(bytes), kind, value});
+  }
+  return slot;
+}
+
+Translator::Address Translator::address(const Operand &operand) {
+  Address result;
+  if (operand.kind != Operand::address || operand.parts.empty()) {
+    fail("expected an address in brackets, found '{}'", operand.name);
+    return result;
+  }
+  const Operand &base = operand.parts[0];
+  result.offset = operand.offset;
+  if (base.kind == Operand::variable) {
+    const Instance::Place place = placeOf(base);
+    result.space = place.space;
+    result.kernelParameter = place.kernelParameter;
+    result.slot = placeSlot(place, base.offset, 8);
+    return result;
+  }
+  if (base.kind == Operand::reg) {
+    result.bytes = bytesOf(registerType(base));
+    if (result.bytes == 4 || result.bytes == 8) {
+      result.slot = registerSlot(base.id);
+      return result;
+    }
+  } else if (base.kind == Operand::integer) {
+    result.slot = constant(base.bits, 8);
+    return result;
+  }
+  fail("expected an address, found '{}'", base.name);
+  return result;
+}
+
+// --- control flow ---
+
+void Translator::branch(const Operand &label, bool uniform) {
+  if (label.kind != Operand::label)
+    return fail("expected a label, found '{}'", label.name);
+  emit(branchHandler(), InstructionClass::control);
+  fixups.push_back({static_cast<uint32_t>(program->code.size() - 1), instance, instance->function->targets[label.id], -1});
+}
+
+void Translator::branchTable(const Operand &index, const Operand &table) {
+  if (table.kind != Operand::table)
+    return fail("expected the label of a .branchtargets, found '{}'", table.name);
+  const uint32_t slot = source(index, Type::u32);
+  const std::vector<int32_t> &labels = instance->function->tables[table.id];
+  Instruction &in = emit(branchTableHandler(), InstructionClass::control);
+  in.a = slot;
+  list(in, std::vector<uint32_t>(labels.size()));
+  for (size_t i = 0; i < labels.size(); ++i)
+    fixups.push_back({0, instance, instance->function->targets[labels[i]], static_cast<int32_t>(in.list + i)});
+}
+
+void Translator::leaveFunction() {
+  if (!isInlined()) {
+    emit(exitHandler(), InstructionClass::control);
+    return;
+  }
+  emit(branchHandler(), InstructionClass::control);
+  instance->returns.emplace_back(static_cast<uint32_t>(program->code.size() - 1), 0);
+}
+
+void Translator::call() {
+  // call (results), name, (arguments) -- results and arguments may each be missing.
+  take("uni");
+  const std::vector<Operand> &operands = statement->operands;
+  size_t at = 0;
+  const Operand *results = at < operands.size() && operands[at].kind == Operand::vector ? &operands[at++] : nullptr;
+  if (at >= operands.size() || operands[at].kind != Operand::function)
+    return fail("expected the name of a function (calls through registers are not supported)");
+  const Function &callee = module.functions[operands[at++].id];
+  const Operand *arguments = at < operands.size() && operands[at].kind == Operand::vector ? &operands[at] : nullptr;
+  const auto matches = [](const Operand *list, size_t count) { return (list ? list->parts.size() : 0) == count; };
+  if (!matches(results, callee.results.size()) || !matches(arguments, callee.parameters.size()))
+    return fail("expected {} results and {} parameters for '{}'", callee.results.size(), callee.parameters.size(), callee.name);
+  std::vector<Instance::Place> places[2];
+  for (const auto *operandList : {results, arguments})
+    for (size_t i = 0; operandList && i < operandList->parts.size(); ++i) {
+      const Operand &part = operandList->parts[i];
+      if (part.kind != Operand::variable)
+        return fail("expected .param variables in the lists of a call, found '{}'", part.name);
+      places[operandList == arguments].push_back(placeOf(part));
+    }
+  if (!callee.hasBody) {
+    std::vector<uint64_t> offsets;
+    for (const auto &place : places[1])
+      offsets.push_back(place.value);
+    const Handler handler = externalFunction(callee.name);
+    if (!handler)
+      return fail("calls '{}', which the module only declares", callee.name);
+    Instruction &in = emit(handler, InstructionClass::control);
+    in.offset = places[0].empty() ? -1 : static_cast<int64_t>(places[0][0].value);
+    in.detail = keep(std::move(offsets));
+    return;
+  }
+  for (Instance *outer = instance; outer; outer = outer->caller)
+    if (outer->function == &callee)
+      return fail("calls '{}' recursively, which is not supported", callee.name);
+  uint32_t skip = 0;
+  const bool guarded = statement->guard >= 0;
+  if (guarded) { // lanes whose guard fails go around the body
+    Instruction &in = emit(branchHandler(), InstructionClass::control);
+    in.guardFlip = ~in.guardFlip;
+    skip = static_cast<uint32_t>(program->code.size() - 1);
+  }
+  auto next = std::make_unique<Instance>();
+  next->function = &callee;
+  next->caller = instance;
+  next->places.resize(callee.variables.size());
+  for (size_t i = 0; i < places[0].size(); ++i)
+    next->places[callee.results[i]] = places[0][i];
+  for (size_t i = 0; i < places[1].size(); ++i)
+    next->places[callee.parameters[i]] = places[1][i];
+  instances.push_back(std::move(next));
+  const Statement *here = statement;
+  Instance &inlined = *instances.back();
+  std::vector<std::string_view> outerLeft = std::move(left);
+  function(inlined);
+  left = std::move(outerLeft);
+  statement = here;
+  if (guarded)
+    program->code[skip].extra = static_cast<uint32_t>(program->code.size());
+}
+
+Result<std::unique_ptr<Program>> translate(const Module &module, const Function &entry,
+                                           const VariableAddresses &addresses) {
+  return Translator(module, entry, addresses).run();
+}
+
+} // namespace sinter::emulator

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+// sinter run-ptx from its arguments to the files it writes.
+#include "runtime/device/emulator/RunPtx.h"
+#include "runtime/files/Npy.h"
+
+#include <cstring>
+#include <fstream>
+#include <gtest/gtest.h>
+
+namespace sinter::emulator {
+namespace {
+
+const char *const scale = R"(.version 8.0
+.target sm_80
+.address_size 64
+.visible .entry scale(.param .u64 in, .param .u64 out, .param .f32 by, .param .u32 n) {
+.reg .pred %p1; .reg .b32 %r<4>; .reg .b64 %d<4>; .reg .f32 %f<3>;
+mov.u32 %r1, %tid.x; ld.param.u32 %r2, [n]; setp.ge.u32 %p1, %r1, %r2; @%p1 ret;
+ld.param.u64 %d1, [in]; ld.param.u64 %d2, [out]; mul.wide.u32 %d3, %r1, 4; add.s64 %d1, %d1, %d3; add.s64 %d2, %d2, %d3;
+ld.param.f32 %f1, [by]; ld.global.f32 %f2, [%d1]; mul.f32 %f2, %f2, %f1; st.global.f32 [%d2], %f2; ret; }
+)";
+
+class EmulatorRunPtx : public testing::Test {
+protected:
+  void SetUp() override {
+    folder = testing::TempDir();
+    std::ofstream(folder + "scale.ptx") << scale;
+    NpyArray array{"f4", {2, 20}, {}};
+    array.data.resize(160);
+    for (int i = 0; i < 40; ++i) {
+      const float value = static_cast<float>(i);
+      std::memcpy(array.data.data() + 4 * i, &value, 4);
+    }
+    ASSERT_TRUE(writeNpy(folder + "a.npy", array));
+  }
+  RunPtxOutcome run(std::vector<std::string> arguments) { return runPtx(arguments); }
+  std::string folder;
+};
+
+TEST_F(EmulatorRunPtx, ReadsAndWritesNumpyFiles) {
+  const RunPtxOutcome outcome = run({folder + "scale.ptx", "--grid", "1", "--block=64,1,1", "--arg", "in:" + folder + "a.npy", "--arg",
+                                     "out:" + folder + "c.npy:f32[4,10]", "--arg", "f32:0.5", "--arg", "u32:40", "--races", "--counters"});
+  EXPECT_EQ(outcome.code, 0) << outcome.error;
+  EXPECT_NE(outcome.text.find("no hazards"), std::string::npos) << outcome.text;
+  EXPECT_NE(outcome.text.find("global_load_sectors"), std::string::npos) << outcome.text;
+  const auto result = readNpy(folder + "c.npy");
+  ASSERT_TRUE(result) << result.error().message;
+  EXPECT_EQ(result->shape, (std::vector<uint64_t>{4, 10}));
+  for (int i = 0; i < 40; ++i) {
+    float value = 0;
+    std::memcpy(&value, result->data.data() + 4 * i, 4);
+    EXPECT_EQ(value, static_cast<float>(i) / 2);
+  }
+}
+
+TEST_F(EmulatorRunPtx, PrintsJson) {
+  const RunPtxOutcome outcome = run({folder + "scale.ptx", "--entry", "scale", "--grid", "1", "--block", "64", "--arg", "in:" + folder + "a.npy", "--arg",
+                                     "out:" + folder + "d.npy:f32[40]", "--arg", "f32:2", "--arg", "u32:40", "--json"});
+  EXPECT_EQ(outcome.code, 0) << outcome.error;
+  EXPECT_EQ(outcome.text.find(R"({"counters":{"kernel":"scale","instructions":{"integer":)"), 0u) << outcome.text;
+}
+
+TEST_F(EmulatorRunPtx, BadArgumentsSayWhatWasExpected) {
+  const std::string file = folder + "scale.ptx", in = "in:" + folder + "a.npy";
+  const auto error = [&](std::vector<std::string> more, int code) {
+    std::vector<std::string> arguments{file, "--grid", "1", "--block", "64"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const RunPtxOutcome outcome = run(arguments);
+    EXPECT_EQ(outcome.code, code);
+    return outcome.error;
+  };
+  EXPECT_EQ(run({}).code, 2);
+  EXPECT_EQ(run({file}).error, "sinter run-ptx: expected --grid and --block\n");
+  EXPECT_EQ(error({"--grid", "1,x"}, 2), "sinter run-ptx: --grid: expected X, X,Y or X,Y,Z, found '1,x'\n");
+  EXPECT_EQ(error({"--arg", "u32:5"}, 1), "error: kernel 'scale' takes 4 arguments, found 1\n");
+  EXPECT_EQ(error({"--arg", "u8:500"}, 1), "error: u8:500: expected a number from 0 to 255\n");
+  EXPECT_EQ(error({"--arg", "what"}, 1), "error: argument 'what': expected in:, out:, inout:, map:, ptr: or a type such as u32:\n");
+  EXPECT_EQ(error({"--arg", in, "--arg", in, "--arg", "u64:1", "--arg", "u32:40"}, 1), "error: kernel 'scale': argument 2 has 4 bytes, found 'u64:1' of 8\n");
+  EXPECT_EQ(error({"--arg", "in:" + folder + "scale.ptx"}, 1), "error: " + folder + "scale.ptx: expected a .npy file, found something else\n");
+  EXPECT_EQ(error({"--entry", "other"}, 1), "error: " + file + ": expected one of the kernels scale, found 'other'\n");
+  EXPECT_EQ(error({"--arg", "map:" + folder + "a.npy:box=4"}, 1).find("error: map:"), 0u);
+}
+
+} // namespace
+} // namespace sinter::emulator
