@@ -180,9 +180,10 @@ Value EntryBuffers::cacheV(int64_t layer, int64_t heads, int64_t size) {
 
 ValueUses EntryBuffers::usesOf(Value value) const {
   ValueUses uses;
+  // What experts read of plain rows is copied from f32. A function's argument may be no tensor: the cache.
+  auto tensor = dyn_cast<RankedTensorType>(value.getType());
+  bool dispatched = tensor && tensor.getRank() == 3;
   for (OpOperand &use : value.getUses()) {
-    // What experts read of plain rows is copied from f32.
-    bool dispatched = cast<RankedTensorType>(value.getType()).getRank() == 3;
     bool isLeft = isa<lm::LinearOp>(use.getOwner()) || (dispatched && isa<lm::ExpertLinearOp>(use.getOwner()));
     if (isLeft && use.getOperandNumber() == 0 && form == kernel::Form::Prefill &&
         isQuantised(cast<RankedTensorType>(use.getOwner()->getOperand(1).getType()).getElementType()))
