@@ -2,7 +2,7 @@
 
 kernel.func @f(%x: !kernel.rows<32xf32>) {
   // expected-error @below {{expected at least one weight, found none}}
-  "kernel.matmul"(%x) <{domain = #kernel<domain rows>, operandSegmentSizes = array<i32: 1, 0>}> ({}, {
+  "kernel.matmul"(%x) <{domain = #kernel<domain rows>, operandSegmentSizes = array<i32: 1, 0, 0>}> ({}, {
     ^bb0:
   }) : (!kernel.rows<32xf32>) -> ()
 }

@@ -114,13 +114,13 @@ kernel.func @experts(%x: !kernel.rows<2x32xq8>, %w: !kernel.weight<96x32, q4_0>,
 
 // CHECK-LABEL: kernel.func @route(
 kernel.func @route(%l: !kernel.rows<3xf32>, %w: !kernel.rows<2xf32>, %c: !kernel.rows<2xi32>) {
-  // CHECK: kernel.route normalise logits(%{{.*}} : !kernel.rows<3xf32>) weights(%{{.*}} : !kernel.rows<2xf32>) chosen(%{{.*}} : !kernel.rows<2xi32>) over( rows)
+  // CHECK: kernel.route normalise logits(%{{.*}} : <3xf32>) weights(%{{.*}} : <2xf32>) chosen(%{{.*}} : <2xi32>) over( rows)
   kernel.route normalise logits(%l : !kernel.rows<3xf32>) weights(%w : !kernel.rows<2xf32>) chosen(%c : !kernel.rows<2xi32>) over(rows)
 }
 
 // CHECK-LABEL: kernel.func @dispatch(
 kernel.func @dispatch(%c: !kernel.rows<2xi32>, %p: !kernel.rows<2xi32>, %s: !kernel.segments<3>) {
-  // CHECK: kernel.dispatch chosen(%{{.*}} : !kernel.rows<2xi32>) places(%{{.*}} : !kernel.rows<2xi32>) segments(%{{.*}} : !kernel.segments<3>) over( selected)
+  // CHECK: kernel.dispatch chosen(%{{.*}} : <2xi32>) places(%{{.*}} : <2xi32>) segments(%{{.*}} : <3>) over( selected)
   kernel.dispatch chosen(%c : !kernel.rows<2xi32>) places(%p : !kernel.rows<2xi32>) segments(%s : !kernel.segments<3>) over(selected)
 }
 

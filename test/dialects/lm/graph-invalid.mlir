@@ -80,7 +80,7 @@ func.func @forward(%x: tensor<?x4xf32>) -> tensor<?x4xf32> {
 
 func.func @forward(%x: tensor<?x4xf32>) -> tensor<?x4xf32> {
   // expected-error @below {{lm.group' op expected lm.yield at the end of the body}}
-  %y = "lm.group"() <{kind = #lm<group_kind rows>}> ({
+  %y = "lm.group"() <{kind = #lm<kind rows>}> ({
     %s = lm.silu %x : tensor<?x4xf32>
   }) : () -> tensor<?x4xf32>
   return %y : tensor<?x4xf32>

@@ -9,7 +9,7 @@
 // CHECK: kernel.launch @experts_3(%{{.*}}, %{{.*}}, %[[PLACES]], %[[COPIES:.*]]) :
 // CHECK: kernel.launch @experts_4(%[[COPIES]], %{{.*}}, %{{.*}}, %[[SEGMENTS]], %[[INNER:.*]]) :
 // CHECK: kernel.launch @experts_5(%[[INNER]], %{{.*}}, %[[SEGMENTS]], %[[OUTER:.*]]) :
-// CHECK: kernel.launch @rows_6(%{{.*}}, %[[PLACES]], %[[WEIGHTS]], %[[OUTER]], %{{.*}}) :
+// CHECK: kernel.launch @rows_6(%[[PLACES]], %[[WEIGHTS]], %[[OUTER]], %{{.*}}, %{{.*}}) :
 // CHECK: kernel.func @experts_1(
 // CHECK: kernel.route normalise
 // CHECK: kernel.func @experts_2(

@@ -74,11 +74,11 @@ func.func @decode(%x: tensor<?x4xf32>) -> tensor<?x2xf32> attributes {lm.form = 
 // CHECK-LABEL: kernel.entry @prefill_f32
 // CHECK: %[[X:.*]] = kernel.buffer arena {argument = 0 : i64} : !kernel.rows<64xf32>
 // CHECK: %[[Q:.*]] = kernel.buffer arena : !kernel.rows<64xq8>
+// CHECK: kernel.launch @{{.*}}(%[[X]], %[[Q]])
 // CHECK: %[[W:.*]] = kernel.buffer weight @w
 // CHECK: %[[H:.*]] = kernel.buffer arena {result = 1 : i64} : !kernel.rows<32xf32>
+// CHECK: kernel.launch @{{.*}}(%[[W]], %[[Q]], %[[H]])
 // CHECK: %[[Y:.*]] = kernel.buffer logits
-// CHECK: kernel.launch @{{.*}}(%[[X]], %[[Q]])
-// CHECK: kernel.launch @{{.*}}(%[[Q]], %[[W]], %[[H]])
 // CHECK: kernel.launch @{{.*}}(%[[H]], %[[Y]])
 lm.parameter @w : tensor<32x64x!lm.block<q8_0>>
 func.func @prefill(%x: tensor<?x64xf32>) -> (tensor<?x32xf32>, tensor<?x32xf32>) attributes {lm.form = "prefill"} {
