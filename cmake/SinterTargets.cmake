@@ -61,7 +61,7 @@ function(sinter_test name)
   sinter_plain_test(${name} ${ARGN})
   # As executables of their own would be, tests could not share headers.
   set_target_properties(${name} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
-  sinter_share_headers(${name} -fPIC -O1 ALSO <gtest/gtest.h>)
+  sinter_share_headers(${name} -fPIC -O1 -DGTEST_HAS_PTHREAD=1 ALSO <gtest/gtest.h>)
 endfunction()
 
 # sinter_plain_test(NAME SOURCES... [LINK TARGETS...]): what tests with and without MLIR have in common.
