@@ -3,6 +3,7 @@
 #include "test/execute/MatmulCase.h"
 
 #include <cmath>
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <numeric>
 #include <random>

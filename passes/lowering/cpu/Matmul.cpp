@@ -41,9 +41,12 @@ void Matmul::forEachExpert(llvm::function_ref<void(Value, Value, Value, Value)> 
     Value rowBegin = segment(0), rowEnd = segment(1);
     // The first of this expert's tiles from `tile` on.
     auto columnTile = [&](Value tile) { return e.ceilDiv(e.max(e.sub(tile, expert), e.constant(0)), experts); };
-    e.ifThen(e.less(rowBegin, rowEnd), [&] {
-      expertColumn = e.mul(expert, outputs);
-      body(columnTile(frame.begin), columnTile(frame.end), rowBegin, rowEnd);
+    Value tileBegin = columnTile(frame.begin), tileEnd = columnTile(frame.end);
+    e.ifThen(e.less(tileBegin, tileEnd), [&] {
+      e.ifThen(e.less(rowBegin, rowEnd), [&] {
+        expertColumn = e.mul(expert, outputs);
+        body(tileBegin, tileEnd, rowBegin, rowEnd);
+      });
     });
   });
 }

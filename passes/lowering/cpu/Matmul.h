@@ -32,7 +32,7 @@ struct Matmul {
   /// Column of the weights that is column 0 of the expert at hand; null without experts.
   mlir::Value expertColumn;
 
-  /// Runs `body` for each expert that has rows, or once for all rows of the domain: the column tiles of the call,
+  /// Runs `body` for each expert that has rows and tiles, or once for all rows of the domain: the column tiles of the call,
   /// and the rows. A tile is number `column tile * experts + expert`: a call has its share of every expert.
   void forEachExpert(llvm::function_ref<void(mlir::Value tileBegin, mlir::Value tileEnd, mlir::Value rowBegin,
                                              mlir::Value rowEnd)>
