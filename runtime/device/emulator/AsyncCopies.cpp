@@ -72,8 +72,8 @@ void copyLanes(Warp &warp, const Instruction &in) {
 void copyAsync(Translator &t) {
   CopyAsync how;
   t.takeOneOf({"ca", "cg"});
-  takeSpace(t, Space::shared);
-  t.take("global");
+  if (t.takeOneOf({"shared", "shared::cta"}) < 0 || !t.take("global"))
+    return t.fail("expected .shared.global");
   const bool policy = t.take("L2::cache_hint");
   t.takeOneOf({"L2::64B", "L2::128B", "L2::256B"});
   const Translator::Address to = t.address(t.operand(0)), from = t.address(t.operand(1));

@@ -170,9 +170,7 @@ template <bool isReduction> void atomicOrReduction(Translator &t) {
 
 /// fence and membar: memory is in order here; only proxies matter, to the race checker.
 void fence(Translator &t) {
-  const bool proxy = t.takeOneOf({"proxy", "proxy::async", "proxy::async.global"}) >= 0;
-  const bool async = proxy && t.takeOneOf({"async", "async::generic", "async.shared::cta"}) >= 0;
-  const bool isAsync = async || (proxy && std::any_of(t.modifiers().begin(), t.modifiers().end(), [](auto m) { return m.starts_with("async"); }));
+  const bool isAsync = t.take("proxy") && t.takeOneOf({"async", "async::generic"}) >= 0;
   while (!t.modifiers().empty()) {
     static constexpr std::string_view known[] = {"sc", "acq_rel", "acquire", "release", "cta", "cluster", "gpu", "sys", "gl",
                                                  "mbarrier_init", "global", "shared::cta", "shared::cluster", "alias", "tensormap::generic",

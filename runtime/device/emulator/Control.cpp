@@ -14,7 +14,6 @@ namespace {
 /// The active lanes go to `target`; the others of the group, if any, go on.
 void jump(Warp &warp, uint32_t target) {
   if (warp.active == warp.mask) {
-    // A loop that spins must let others run, or what it waits for never comes: Execution.cpp bounds its time.
     warp.pc = target;
     return;
   }
@@ -49,8 +48,7 @@ void branchTableLanes(Warp &warp, const Instruction &in) {
 void exitLanes(Warp &warp, const Instruction &) {
   warp.live &= ~warp.active;
   warp.mask &= ~warp.active;
-  if (!warp.mask)
-    warp.leave();
+  warp.leave(); // those who are left are no longer all lanes
 }
 
 void bra(Translator &t) { t.branch(t.operand(0), t.take("uni")); }

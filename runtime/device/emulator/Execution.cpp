@@ -19,7 +19,7 @@ namespace sinter::emulator {
 namespace {
 
 constexpr uint32_t sliceInstructions = 1 << 14; // of a group, before another may run
-constexpr uint64_t turnInstructions = 1 << 22;  // of a cluster, before another may run
+constexpr uint64_t turnInstructions = 1 << 17;  // of a cluster, before another may run
 constexpr size_t residentClusters = 1024;       // that a CPU thread keeps going at once, when they spin
 
 bool compatible(const Group &a, const Group &b) {
@@ -215,7 +215,7 @@ Cluster::Cluster(Launch &launch, uint32_t index, std::vector<uint64_t> &executed
     block.rank = rank;
     const auto &size = launch.cluster;
     block.id = {at[0] * size[0] + rank % size[0], at[1] * size[1] + rank / size[0] % size[1], at[2] * size[2] + rank / size[0] / size[1]};
-    block.shared.assign(std::max<uint64_t>(program.staticShared, program.dynamicSharedAt + launch.dynamicShared), 0xff);
+    block.shared.assign(launch.dynamicShared ? program.dynamicSharedAt + launch.dynamicShared : program.staticShared, 0xff);
     block.warps.resize(warps);
     block.runningWarps = warps;
     for (uint32_t w = 0; w < warps; ++w, frame += program.frameBytes) {

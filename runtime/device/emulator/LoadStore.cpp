@@ -40,11 +40,74 @@ void takeCacheHints(Translator &t) {
 
 namespace {
 
+/// The frequent case in a few vector instructions: all lanes inside of the block's own shared memory, or of the allocation that
+/// was accessed last; nothing to count, no races to look for. False: take the long way, which also finds what is wrong.
+bool inShared(Warp &warp, const Instruction &in, const Access &access, uint32_t (&offsets)[32]) {
+  const Block &block = *warp.block;
+  if (warp.active != allLanes || block.cluster->races || block.cluster->launch->options.counters)
+    return false;
+  const uint32_t *base = warp.reg<uint32_t>(in.a);
+  const uint32_t add = static_cast<uint32_t>(in.offset) - sharedBase(block);
+  uint32_t lowest = ~0u, highest = 0, bits = 0;
+  SINTER_EACH_LANE {
+    const uint32_t offset = base[lane] + add;
+    offsets[lane] = offset;
+    lowest = offset < lowest ? offset : lowest;
+    highest = offset > highest ? offset : highest;
+    bits |= offset;
+  }
+  return lowest >= Program::sharedReserved && highest < block.shared.size() && highest + access.bytes <= block.shared.size() &&
+         !(bits & (access.bytes - 1));
+}
+bool inAllocation(Warp &warp, const Instruction &in, const Access &access, uint64_t (&addresses)[32]) {
+  if (warp.active != allLanes || warp.block->cluster->launch->options.counters)
+    return false;
+  const int64_t *base = warp.reg<int64_t>(in.a);
+  int64_t lowest = INT64_MAX, highest = INT64_MIN, bits = 0; // global addresses are positive
+  SINTER_EACH_LANE {
+    const int64_t address = base[lane] + in.offset;
+    addresses[lane] = static_cast<uint64_t>(address);
+    lowest = address < lowest ? address : lowest;
+    highest = address > highest ? address : highest;
+    bits |= address;
+  }
+  return lowest >= static_cast<int64_t>(warp.globalLow) && highest + access.bytes <= static_cast<int64_t>(warp.globalHigh) &&
+         !(bits & (access.bytes - 1));
+}
+
+/// Calls copy(place of a lane, lane) for all lanes, if they are in the frequent case.
+template <typename F> bool quickly(Warp &warp, const Instruction &in, const Access &access, F copy) {
+  if (access.space == Space::shared && access.addressBytes == 4) {
+    uint32_t offsets[32];
+    if (!inShared(warp, in, access, offsets))
+      return false;
+    uint8_t *shared = warp.block->shared.data();
+    copy([&](int lane) { return shared + offsets[lane]; });
+    return true;
+  }
+  if (access.space == Space::global && access.addressBytes == 8) {
+    uint64_t addresses[32];
+    if (!inAllocation(warp, in, access, addresses))
+      return false;
+    copy([&](int lane) { return reinterpret_cast<uint8_t *>(addresses[lane]); });
+    return true;
+  }
+  return false;
+}
+
 template <typename T> void loadLanes(Warp &warp, const Instruction &in) {
-  uint8_t *host[32];
-  if (!locate(warp, in, *static_cast<const Access *>(in.detail), host))
-    return;
+  const auto &access = *static_cast<const Access *>(in.detail);
   const uint32_t *slots = warp.program->lists.data() + in.list;
+  const bool done = quickly(warp, in, access, [&](auto place) {
+    for (uint32_t part = 0; part < in.count; ++part) {
+      T *d = warp.reg<T>(slots[part]);
+      for (int lane = 0; lane < lanesOfWarp; ++lane)
+        d[lane] = *reinterpret_cast<const T *>(place(lane) + part * sizeof(T));
+    }
+  });
+  uint8_t *host[32];
+  if (done || !locate(warp, in, access, host))
+    return;
   const Mask active = warp.active;
   // All addresses are known, so a destination may be the register of the address.
   for (uint32_t part = 0; part < in.count; ++part) {
@@ -62,10 +125,18 @@ template <typename T> void loadLanes(Warp &warp, const Instruction &in) {
 }
 
 template <typename T> void storeLanes(Warp &warp, const Instruction &in) {
-  uint8_t *host[32];
-  if (!locate(warp, in, *static_cast<const Access *>(in.detail), host))
-    return;
+  const auto &access = *static_cast<const Access *>(in.detail);
   const uint32_t *slots = warp.program->lists.data() + in.list;
+  const bool done = quickly(warp, in, access, [&](auto place) {
+    for (uint32_t part = 0; part < in.count; ++part) {
+      const T *s = warp.reg<T>(slots[part]);
+      for (int lane = 0; lane < lanesOfWarp; ++lane)
+        *reinterpret_cast<T *>(place(lane) + part * sizeof(T)) = s[lane];
+    }
+  });
+  uint8_t *host[32];
+  if (done || !locate(warp, in, access, host))
+    return;
   for (uint32_t part = 0; part < in.count; ++part) {
     const T *s = warp.reg<T>(slots[part]);
     for (int lane = 0; lane < lanesOfWarp; ++lane)
@@ -110,13 +181,15 @@ template <bool isLoad> void loadOrStore(Translator &t) {
   if (!bytes || bytes > 8 || type == Type::pred)
     return t.fail("type .{} is not supported", nameOf(type));
   access.bytes = bytes * parts;
-  const Operand &data = t.operand(isLoad ? 0 : 1);
+  const Operand &written = t.operand(isLoad ? 0 : 1);
+  // One register may stand in braces, too.
+  const Operand &data = vector < 0 && written.parts.size() == 1 ? written.parts[0] : written;
   Translator::Address address = t.address(t.operand(isLoad ? 1 : 0));
   if (t.failed())
     return;
   if (vector >= 0 && (data.kind != Operand::vector || data.parts.size() != parts))
     return t.fail("expected {} registers in braces", parts);
-  if (t.operandCount() > (isLoad ? 3u : 3u))
+  if (t.operandCount() > 3)
     return t.fail("expected at most 3 operands");
   if (access.space == Space::param || access.space == Space::generic) {
     // .param of a call is memory of the thread; a named variable's space is known.

@@ -5,7 +5,11 @@
 namespace sinter::emulator {
 namespace {
 
-bool contains(const std::string &text, const std::string &part) { return text.find(part) != std::string::npos; }
+testing::AssertionResult contains(const std::string &text, const std::string &part) {
+  if (text.find(part) != std::string::npos)
+    return testing::AssertionSuccess();
+  return testing::AssertionFailure() << "expected '" << part << "' in '" << text << "'";
+}
 
 TEST(EmulatorControl, LanesLeaveALoopOneByOne) {
   PtxRunner runner;
@@ -132,7 +136,7 @@ TEST(EmulatorControl, DeadlocksAreExplained) {
     bar.sync 1, 64; ret;
     other: bar.sync 2, 64;)");
   EXPECT_TRUE(contains(error, "kernel 'k': deadlock: every warp waits")) << error;
-  EXPECT_TRUE(contains(error, "block (0,0,0), warp 0, lanes 0xffffffff, line 14: waits at barrier 2, where 32 of 64 threads have arrived")) << error;
+  EXPECT_TRUE(contains(error, "block (0,0,0), warp 0, lanes 0xffffffff, line 16: waits at barrier 2, where 32 of 64 threads have arrived")) << error;
   EXPECT_TRUE(contains(error, "warp 1")) << error;
 }
 
@@ -205,12 +209,12 @@ TEST(EmulatorControl, MemoryFaultsNameTheThreadAndTheAllocation) {
   PtxRunner runner;
   runner.buffer(std::vector<uint32_t>(16), "weights");
   EXPECT_TRUE(contains(runner.runBody(threadPointers(1) + "ld.global.u32 %r1, [%d1];"),
-                       "kernel 'k', line 16: block (0,0,0), thread (16,0,0) reads 4 bytes of global memory at 0x"));
+                       "kernel 'k', line 18: block (0,0,0), thread (16,0,0) reads 4 bytes of global memory at 0x"));
   EXPECT_TRUE(contains(runner.runBody(threadPointers(1) + "ld.global.u32 %r1, [%d1];"), "0 bytes past the end of 'weights' (64 bytes)"));
   EXPECT_TRUE(contains(runner.runBody("ld.param.u64 %d1, [p0]; ld.global.u32 %r1, [%d1+2];"), "which is misaligned: expected a multiple of 4"));
   EXPECT_TRUE(contains(runner.runBody("mov.u64 %d1, 0; st.global.u32 [%d1], 1;"), "a null pointer"));
   EXPECT_TRUE(contains(runner.runBody(".shared .b32 x; mov.u32 %r1, x; st.shared.u32 [%r1+4], 1;"), "4 bytes of shared memory at 0x404: 0 bytes past the end of shared memory (4 bytes)"));
-  EXPECT_TRUE(contains(runner.runBody("trap;"), "line 12: the kernel executed trap"));
+  EXPECT_TRUE(contains(runner.runBody("trap;"), "line 13: the kernel executed trap"));
 }
 
 TEST(EmulatorControl, CountersAreExact) {

@@ -68,12 +68,12 @@ TEST(EmulatorParser, ErrorsNameTheLine) {
   PtxRunner runner;
   EXPECT_EQ(runner.run("hello"), "line 1: expected a directive such as .version, .global or .entry, found 'hello'");
   EXPECT_EQ(runner.run(""), "expected PTX text (a .version directive), found none");
-  EXPECT_EQ(runner.run(kernelText("frobnicate.b32 %r1, %r2;", 0)), "line 12: 'frobnicate.b32': unknown instruction");
-  EXPECT_EQ(runner.run(kernelText("add.fancy.s32 %r1, %r2, %r3;", 0)), "line 12: 'add.fancy.s32': unknown modifier .fancy");
+  EXPECT_EQ(runner.run(kernelText("frobnicate.b32 %r1, %r2;", 0)), "line 13: 'frobnicate.b32': unknown instruction");
+  EXPECT_EQ(runner.run(kernelText("add.fancy.s32 %r1, %r2, %r3;", 0)), "line 13: 'add.fancy.s32': unknown modifier .fancy");
   EXPECT_EQ(runner.run(kernelText("add.s32 %r1, %r2, %d3;\nadd.s64 %d1, %r1, 1;", 0)),
-            "line 13: 'add.s64': expected a register of 8 bytes, found %r1 of 4");
+            "line 14: 'add.s64': expected a register of 8 bytes, found %r1 of 4");
   EXPECT_EQ(runner.run(kernelText("bra nowhere;", 0)), "function 'k': expected a register, variable, function or label, found 'nowhere'");
-  EXPECT_EQ(runner.run(kernelText("mov.u32 %r1, %nosuch;", 0)), "line 12: 'mov.u32': unknown special register %nosuch");
+  EXPECT_EQ(runner.run(kernelText("mov.u32 %r1, %nosuch;", 0)), "line 13: 'mov.u32': unknown special register %nosuch");
   EXPECT_EQ(runner.run(".version 8.0\n.target sm_80\n.address_size 64\n.visible .entry k() { ret;"), "line 4: expected '}', found 'the end of the file'");
   EXPECT_EQ(runner.run(".version 8.0\n/* open"), "line 2: expected the end of a comment, found the end of the file");
 }
