@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // sinter run-ptx: one kernel of a PTX file in the emulator.
-#include "compiler/commands/Commands.h"
 #include "runtime/device/emulator/RunPtx.h"
+#include "compiler/commands/Commands.h"
 
 #include "llvm/Support/raw_ostream.h"
 

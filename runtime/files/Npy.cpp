@@ -41,7 +41,9 @@ uint64_t NpyArray::count() const {
   return product;
 }
 
-unsigned NpyArray::elementBytes() const { return type.size() < 2 ? 0 : static_cast<unsigned>(std::atoi(type.c_str() + 1)); }
+unsigned NpyArray::elementBytes() const {
+  return type.size() < 2 ? 0 : static_cast<unsigned>(std::atoi(type.c_str() + 1));
+}
 
 Result<NpyArray> parseNpy(const std::string &bytes, const std::string &name) {
   if (bytes.size() < 12 || bytes.compare(0, magicBytes, magic, magicBytes) != 0)
@@ -56,9 +58,11 @@ Result<NpyArray> parseNpy(const std::string &bytes, const std::string &name) {
   if (length > bytes.size() - start)
     return fail("{}: expected a header of {} bytes, found the end of the file", name, length);
   const std::string header = bytes.substr(start, length);
-  const std::string descr = valueOf(header, "descr"), order = valueOf(header, "fortran_order"), shape = valueOf(header, "shape");
+  const std::string descr = valueOf(header, "descr"), order = valueOf(header, "fortran_order"),
+                    shape = valueOf(header, "shape");
   NpyArray array;
-  if (descr.size() < 5 || descr.front() != '\'' || descr.back() != '\'' || !std::strchr("<|=", descr[1]) || !std::strchr("fiub", descr[2]))
+  if (descr.size() < 5 || descr.front() != '\'' || descr.back() != '\'' || !std::strchr("<|=", descr[1]) ||
+      !std::strchr("fiub", descr[2]))
     return fail("{}: expected little-endian numbers ('<f4', '<u2', ...), found {}", name, descr);
   array.type = descr.substr(2, descr.size() - 3);
   if (const unsigned size = array.elementBytes(); size != 1 && size != 2 && size != 4 && size != 8)
@@ -81,7 +85,8 @@ Result<NpyArray> parseNpy(const std::string &bytes, const std::string &name) {
     at = static_cast<size_t>(end - shape.c_str());
   }
   if (bytes.size() - start - length != total)
-    return fail("{}: expected {} bytes of data for shape {}, found {}", name, total, shape, bytes.size() - start - length);
+    return fail("{}: expected {} bytes of data for shape {}, found {}", name, total, shape,
+                bytes.size() - start - length);
   array.data.assign(bytes.begin() + static_cast<ptrdiff_t>(start + length), bytes.end());
   return array;
 }
@@ -100,7 +105,8 @@ std::string formatNpy(const NpyArray &array) {
   if (array.shape.size() > 1)
     shape.resize(shape.size() - 2);
   std::string header = fmt::format("{{'descr': '{}{}', 'fortran_order': False, 'shape': ({}), }}",
-                                   array.elementBytes() == 1 ? '|' : '<', array.type, array.shape.size() == 1 ? shape.substr(0, shape.size() - 1) : shape);
+                                   array.elementBytes() == 1 ? '|' : '<', array.type,
+                                   array.shape.size() == 1 ? shape.substr(0, shape.size() - 1) : shape);
   header.append(63 - (10 + header.size()) % 64, ' ');
   header += '\n';
   std::string text(magic, magicBytes);

@@ -13,8 +13,8 @@ enum class Arithmetic : uint8_t { add, sub, mul, mad, div, neg, abs, min, max, f
 void floatArithmetic(Translator &translator, Arithmetic operation, Type type);
 
 /// Puts slots of the operands 1, 2, ... into a, b, c and the target into d. All sources have type `type`.
-Instruction &emitElementwise(Translator &translator, Handlers handlers, InstructionClass kind, Type type, int sources,
-                             Type targetType = Type::none);
+Instruction &emitElementwise(Translator &translator, Handlers handlers, InstructionClass kind, Type type,
+                             int sources, Type targetType = Type::none);
 
 } // namespace sinter::emulator
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// cp.async, cp.async.bulk and cp.async.bulk.tensor (PTX ISA 9.7.9.25 to 9.7.9.27): copies that end at a wait or an mbarrier.
+// cp.async, cp.async.bulk and cp.async.bulk.tensor (PTX ISA 9.7.9.25 to 9.7.9.27): copies that end at a wait
+// or an mbarrier.
 #include "runtime/device/emulator/AsyncQueue.h"
 #include "runtime/device/emulator/Barriers.h"
 #include "runtime/device/emulator/BulkCopies.h"
@@ -19,8 +20,8 @@ struct CopyAsync {
   int64_t fromOffset = 0;
 };
 
-/// cp.async.ca|cg.shared.global [a], [b], size{, source size | ignore}: per lane. Slots: a, b addresses, c source size (32
-/// bits a lane, or 0), d predicate of ignore-src (or 0).
+/// cp.async.ca|cg.shared.global [a], [b], size{, source size | ignore}: per lane. Slots: a, b addresses, c
+/// source size (32 bits a lane, or 0), d predicate of ignore-src (or 0).
 void copyLanes(Warp &warp, const Instruction &in) {
   const auto &how = *static_cast<const CopyAsync *>(in.detail);
   Cluster &cluster = *warp.block->cluster;
@@ -35,7 +36,8 @@ void copyLanes(Warp &warp, const Instruction &in) {
     sizes[lane] = ignored >> lane & 1 ? 0 : in.c ? warp.reg<uint32_t>(in.c)[lane] : how.size;
     reads |= static_cast<Mask>(sizes[lane] != 0) << lane;
     if (sizes[lane] > how.size)
-      warp.fault(in, "{}: expected a source size of at most {}, found {}", warp.describe(lane), how.size, sizes[lane]);
+      warp.fault(in, "{}: expected a source size of at most {}, found {}", warp.describe(lane), how.size,
+                 sizes[lane]);
   });
   // Lanes that read nothing may have any address.
   const Mask all = warp.active;
@@ -59,11 +61,12 @@ void copyLanes(Warp &warp, const Instruction &in) {
     if (races)
       races->asyncAccess(warp, in, agent, time, to[lane], how.size, true, false);
     const uint8_t *bytes = reads >> lane & 1 ? source[lane] : nullptr;
-    cluster.async->inGroup(AsyncQueue::copies, warp, lane, place, how.size, nullptr, [place, bytes, count = sizes[lane], size = how.size] {
-      std::memset(place, 0, size);
-      if (bytes)
-        std::memcpy(place, bytes, count);
-    });
+    cluster.async->inGroup(AsyncQueue::copies, warp, lane, place, how.size, nullptr,
+                           [place, bytes, count = sizes[lane], size = how.size] {
+                             std::memset(place, 0, size);
+                             if (bytes)
+                               std::memcpy(place, bytes, count);
+                           });
   });
   if (cluster.races)
     copyGroup(warp).open = time;
@@ -114,7 +117,8 @@ void waitGroupLanes(Warp &warp, const Instruction &in) {
   if (RaceChecker *races = cluster.races.get()) {
     GroupTimes &times = kind == AsyncQueue::copies ? copyGroup(warp) : bulkGroup(warp);
     const size_t pending = in.offset < 0 ? 0 : static_cast<size_t>(in.offset);
-    const uint32_t agent = races->agentOf(warp, kind == AsyncQueue::copies ? RaceChecker::Agent::copies : RaceChecker::Agent::bulkStores);
+    const uint32_t agent = races->agentOf(warp, kind == AsyncQueue::copies ? RaceChecker::Agent::copies
+                                                                           : RaceChecker::Agent::bulkStores);
     if (in.offset < 0)
       races->completed(warp, agent, times.open);
     else if (times.committed.size() > pending)
@@ -137,8 +141,8 @@ void groupControl(Translator &t, AsyncQueue::Kind kind) {
   in.extra = kind | (read ? 256 : 0);
 }
 
-/// cp.async.mbarrier.arrive[.noinc]: an arrival when all earlier cp.async of the lane are done. Without .noinc the phase
-/// expects one arrival more, so that it is the same as if nobody had arrived.
+/// cp.async.mbarrier.arrive[.noinc]: an arrival when all earlier cp.async of the lane are done. Without
+/// .noinc the phase expects one arrival more, so that it is the same as if nobody had arrived.
 void arriveAfterCopies(Warp &warp, const Instruction &in) {
   uint64_t addresses[32];
   laneAddresses(warp, in.a, in.extra & 15, in.offset, addresses);
@@ -181,7 +185,8 @@ void cp(Translator &t) {
     return;
   }
   const auto &modifiers = t.modifiers();
-  if (!modifiers.empty() && (modifiers[0] == "commit_group" || modifiers[0] == "wait_group" || modifiers[0] == "wait_all"))
+  if (!modifiers.empty() &&
+      (modifiers[0] == "commit_group" || modifiers[0] == "wait_group" || modifiers[0] == "wait_all"))
     return groupControl(t, AsyncQueue::copies);
   copyAsync(t);
 }

@@ -18,7 +18,8 @@ void AsyncQueue::onBarrier(uint64_t barrier, uint8_t *poison, uint64_t bytes, Wo
   barriers.push_back({barrier, std::move(work)});
 }
 
-void AsyncQueue::inGroup(Kind kind, Warp &warp, int lane, uint8_t *poison, uint64_t bytes, Work read, Work write) {
+void AsyncQueue::inGroup(Kind kind, Warp &warp, int lane, uint8_t *poison, uint64_t bytes, Work read,
+                         Work write) {
   if (!latest) {
     if (read)
       read();
@@ -26,7 +27,8 @@ void AsyncQueue::inGroup(Kind kind, Warp &warp, int lane, uint8_t *poison, uint6
   }
   if (poison)
     std::memset(poison, poisonByte, bytes);
-  groups.push_back({kind, &warp, static_cast<uint8_t>(lane), committed[{&warp, kind}][static_cast<size_t>(lane)], std::move(read), std::move(write)});
+  groups.push_back({kind, &warp, static_cast<uint8_t>(lane),
+                    committed[{&warp, kind}][static_cast<size_t>(lane)], std::move(read), std::move(write)});
 }
 
 void AsyncQueue::commit(Kind kind, Warp &warp) {
@@ -61,18 +63,27 @@ void AsyncQueue::wait(Kind kind, Warp &warp, uint32_t pending, bool readOnly) {
   if (groups.empty())
     return;
   const std::array<uint32_t, 32> &counts = committed[{&warp, kind}];
-  complete([&](const InGroup &each) {
-    return each.kind == kind && each.warp == &warp && warp.active >> each.lane & 1 && each.group + pending < counts[each.lane];
-  }, readOnly);
+  complete(
+      [&](const InGroup &each) {
+        return each.kind == kind && each.warp == &warp && warp.active >> each.lane & 1 &&
+               each.group + pending < counts[each.lane];
+      },
+      readOnly);
 }
 
 void AsyncQueue::waitAll(Kind kind, Warp &warp) {
-  complete([&](const InGroup &each) { return each.kind == kind && each.warp == &warp && warp.active >> each.lane & 1; }, false);
+  complete(
+      [&](const InGroup &each) {
+        return each.kind == kind && each.warp == &warp && warp.active >> each.lane & 1;
+      },
+      false);
 }
 
 void AsyncQueue::afterCopies(Warp &warp, int lane, uint64_t barrier, Work arrive) {
   onBarrier(barrier, nullptr, 0, [this, &warp, lane, arrive = std::move(arrive)] {
-    complete([&](const InGroup &each) { return each.kind == copies && each.warp == &warp && each.lane == lane; }, false);
+    complete(
+        [&](const InGroup &each) { return each.kind == copies && each.warp == &warp && each.lane == lane; },
+        false);
     arrive();
   });
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// atom, red, membar and fence (PTX ISA 9.7.13.4 to 9.7.13.6). Lanes update one after the other; clusters on other threads
-// see each update whole.
+// atom, red, membar and fence (PTX ISA 9.7.13.4 to 9.7.13.6). Lanes update one after the other; clusters on
+// other threads see each update whole.
 #include "runtime/device/emulator/Atomics.h"
 #include "runtime/device/emulator/Lanes.h"
 #include "runtime/device/emulator/LoadStore.h"
@@ -40,17 +40,29 @@ uint16_t narrow(AtomicOperation op, bool isHalf, uint16_t a, uint16_t b) {
 
 template <typename T> T integer(AtomicOperation op, T old, T b, T c) {
   switch (op) {
-  case AtomicOperation::add: return static_cast<T>(static_cast<std::make_unsigned_t<T>>(old) + static_cast<std::make_unsigned_t<T>>(b));
-  case AtomicOperation::min: return std::min(old, b);
-  case AtomicOperation::max: return std::max(old, b);
-  case AtomicOperation::andBits: return old & b;
-  case AtomicOperation::orBits: return old | b;
-  case AtomicOperation::xorBits: return old ^ b;
-  case AtomicOperation::exchange: return b;
-  case AtomicOperation::compareAndSwap: return old == b ? c : old;
-  case AtomicOperation::increment: return static_cast<std::make_unsigned_t<T>>(old) >= static_cast<std::make_unsigned_t<T>>(b) ? 0 : old + 1;
+  case AtomicOperation::add:
+    return static_cast<T>(static_cast<std::make_unsigned_t<T>>(old) +
+                          static_cast<std::make_unsigned_t<T>>(b));
+  case AtomicOperation::min:
+    return std::min(old, b);
+  case AtomicOperation::max:
+    return std::max(old, b);
+  case AtomicOperation::andBits:
+    return old & b;
+  case AtomicOperation::orBits:
+    return old | b;
+  case AtomicOperation::xorBits:
+    return old ^ b;
+  case AtomicOperation::exchange:
+    return b;
+  case AtomicOperation::compareAndSwap:
+    return old == b ? c : old;
+  case AtomicOperation::increment:
+    return static_cast<std::make_unsigned_t<T>>(old) >= static_cast<std::make_unsigned_t<T>>(b) ? 0 : old + 1;
   case AtomicOperation::decrement:
-    return old == 0 || static_cast<std::make_unsigned_t<T>>(old) > static_cast<std::make_unsigned_t<T>>(b) ? b : old - 1;
+    return old == 0 || static_cast<std::make_unsigned_t<T>>(old) > static_cast<std::make_unsigned_t<T>>(b)
+               ? b
+               : old - 1;
   }
   return old;
 }
@@ -59,27 +71,55 @@ template <typename T> T integer(AtomicOperation op, T old, T b, T c) {
 
 uint64_t atomicUpdate(uint8_t *place, AtomicOperation op, Type type, uint64_t b, uint64_t c) {
   switch (type) {
-  case Type::b16: case Type::u16: return update<uint16_t>(place, [&](uint16_t old) { return integer<uint16_t>(op, old, static_cast<uint16_t>(b), static_cast<uint16_t>(c)); });
-  case Type::b32: case Type::u32: return update<uint32_t>(place, [&](uint32_t old) { return integer<uint32_t>(op, old, static_cast<uint32_t>(b), static_cast<uint32_t>(c)); });
-  case Type::s32: return update<uint32_t>(place, [&](uint32_t old) {
-    return static_cast<uint32_t>(integer<int32_t>(op, static_cast<int32_t>(old), static_cast<int32_t>(b), static_cast<int32_t>(c)));
-  });
-  case Type::b64: case Type::u64: return update<uint64_t>(place, [&](uint64_t old) { return integer<uint64_t>(op, old, b, c); });
-  case Type::s64: return update<uint64_t>(place, [&](uint64_t old) {
-    return static_cast<uint64_t>(integer<int64_t>(op, static_cast<int64_t>(old), static_cast<int64_t>(b), static_cast<int64_t>(c)));
-  });
-  case Type::f32: return update<uint32_t>(place, [&](uint32_t old) {
-    const float x = std::bit_cast<float>(old), y = std::bit_cast<float>(static_cast<uint32_t>(b));
-    return std::bit_cast<uint32_t>(op == AtomicOperation::add ? x + y : op == AtomicOperation::max ? std::fmax(x, y) : std::fmin(x, y));
-  });
-  case Type::f64: return update<uint64_t>(place, [&](uint64_t old) { return std::bit_cast<uint64_t>(std::bit_cast<double>(old) + std::bit_cast<double>(b)); });
-  case Type::f16: case Type::bf16: return update<uint16_t>(place, [&](uint16_t old) { return narrow(op, type == Type::f16, old, static_cast<uint16_t>(b)); });
-  case Type::f16x2: case Type::bf16x2: return update<uint32_t>(place, [&](uint32_t old) {
-    const bool half = type == Type::f16x2;
-    return narrow(op, half, static_cast<uint16_t>(old), static_cast<uint16_t>(b)) |
-           static_cast<uint32_t>(narrow(op, half, static_cast<uint16_t>(old >> 16), static_cast<uint16_t>(b >> 16))) << 16;
-  });
-  default: return 0;
+  case Type::b16:
+  case Type::u16:
+    return update<uint16_t>(place, [&](uint16_t old) {
+      return integer<uint16_t>(op, old, static_cast<uint16_t>(b), static_cast<uint16_t>(c));
+    });
+  case Type::b32:
+  case Type::u32:
+    return update<uint32_t>(place, [&](uint32_t old) {
+      return integer<uint32_t>(op, old, static_cast<uint32_t>(b), static_cast<uint32_t>(c));
+    });
+  case Type::s32:
+    return update<uint32_t>(place, [&](uint32_t old) {
+      return static_cast<uint32_t>(
+          integer<int32_t>(op, static_cast<int32_t>(old), static_cast<int32_t>(b), static_cast<int32_t>(c)));
+    });
+  case Type::b64:
+  case Type::u64:
+    return update<uint64_t>(place, [&](uint64_t old) { return integer<uint64_t>(op, old, b, c); });
+  case Type::s64:
+    return update<uint64_t>(place, [&](uint64_t old) {
+      return static_cast<uint64_t>(
+          integer<int64_t>(op, static_cast<int64_t>(old), static_cast<int64_t>(b), static_cast<int64_t>(c)));
+    });
+  case Type::f32:
+    return update<uint32_t>(place, [&](uint32_t old) {
+      const float x = std::bit_cast<float>(old), y = std::bit_cast<float>(static_cast<uint32_t>(b));
+      return std::bit_cast<uint32_t>(op == AtomicOperation::add   ? x + y
+                                     : op == AtomicOperation::max ? std::fmax(x, y)
+                                                                  : std::fmin(x, y));
+    });
+  case Type::f64:
+    return update<uint64_t>(place, [&](uint64_t old) {
+      return std::bit_cast<uint64_t>(std::bit_cast<double>(old) + std::bit_cast<double>(b));
+    });
+  case Type::f16:
+  case Type::bf16:
+    return update<uint16_t>(
+        place, [&](uint16_t old) { return narrow(op, type == Type::f16, old, static_cast<uint16_t>(b)); });
+  case Type::f16x2:
+  case Type::bf16x2:
+    return update<uint32_t>(place, [&](uint32_t old) {
+      const bool half = type == Type::f16x2;
+      return narrow(op, half, static_cast<uint16_t>(old), static_cast<uint16_t>(b)) |
+             static_cast<uint32_t>(
+                 narrow(op, half, static_cast<uint16_t>(old >> 16), static_cast<uint16_t>(b >> 16)))
+                 << 16;
+    });
+  default:
+    return 0;
   }
 }
 
@@ -93,7 +133,9 @@ struct Atomic {
 };
 
 uint64_t valueOf(const Warp &warp, uint32_t slot, unsigned bytes, int lane) {
-  return bytes == 2 ? warp.reg<uint16_t>(slot)[lane] : bytes == 4 ? warp.reg<uint32_t>(slot)[lane] : warp.reg<uint64_t>(slot)[lane];
+  return bytes == 2   ? warp.reg<uint16_t>(slot)[lane]
+         : bytes == 4 ? warp.reg<uint32_t>(slot)[lane]
+                      : warp.reg<uint64_t>(slot)[lane];
 }
 
 /// Registers: parts of b in the list, then parts of d (slot 0 for red); c of cas in in.c.
@@ -107,8 +149,9 @@ void atomicLanes(Warp &warp, const Instruction &in) {
   ++warp.block->cluster->progress;
   eachActive(warp, [&](int lane) {
     for (unsigned part = 0; part < how.parts; ++part) {
-      const uint64_t old = atomicUpdate(host[lane] + part * bytes, how.operation, how.type, valueOf(warp, slots[part], bytes, lane),
-                                        in.c ? valueOf(warp, in.c, bytes, lane) : 0);
+      const uint64_t old =
+          atomicUpdate(host[lane] + part * bytes, how.operation, how.type,
+                       valueOf(warp, slots[part], bytes, lane), in.c ? valueOf(warp, in.c, bytes, lane) : 0);
       const uint32_t d = slots[how.parts + part];
       if (!d)
         continue;
@@ -140,8 +183,10 @@ template <bool isReduction> void atomicOrReduction(Translator &t) {
   how.parts = vector < 0 ? 1 : 2u << vector;
   how.type = t.needType();
   const bool isCas = how.operation == AtomicOperation::compareAndSwap;
-  const bool known = isFloat(how.type) ? how.type != Type::tf32 && operation <= 2 && (how.type != Type::f64 || operation == 0)
-                                       : bytesOf(how.type) == 4 || bytesOf(how.type) == 8 || (bytesOf(how.type) == 2 && (isCas || operation == 6));
+  const bool known = isFloat(how.type) ? how.type != Type::tf32 && operation <= 2 &&
+                                             (how.type != Type::f64 || operation == 0)
+                                       : bytesOf(how.type) == 4 || bytesOf(how.type) == 8 ||
+                                             (bytesOf(how.type) == 2 && (isCas || operation == 6));
   if (!known || how.type == Type::pred)
     return t.fail("type .{} is not supported", nameOf(how.type));
   how.access.bytes = bytesOf(how.type) * how.parts;
@@ -159,7 +204,8 @@ template <bool isReduction> void atomicOrReduction(Translator &t) {
   }
   const uint32_t c = isCas ? t.source(at + 2, how.type) : 0;
   for (unsigned part = 0; part < how.parts && !t.failed(); ++part)
-    slots.push_back(isReduction ? 0 : t.target(vector < 0 ? t.operand(0) : t.operand(0).parts[part], how.type));
+    slots.push_back(isReduction ? 0
+                                : t.target(vector < 0 ? t.operand(0) : t.operand(0).parts[part], how.type));
   Instruction &in = t.emit(&atomicLanes, InstructionClass::atomic);
   in.a = address.slot;
   in.offset = address.offset;
@@ -172,26 +218,47 @@ template <bool isReduction> void atomicOrReduction(Translator &t) {
 void fence(Translator &t) {
   const bool isAsync = t.take("proxy") && t.takeOneOf({"async", "async::generic"}) >= 0;
   while (!t.modifiers().empty()) {
-    static constexpr std::string_view known[] = {"sc", "acq_rel", "acquire", "release", "cta", "cluster", "gpu", "sys", "gl",
-                                                 "mbarrier_init", "global", "shared::cta", "shared::cluster", "alias", "tensormap::generic",
-                                                 "sync_restrict::shared::cta", "sync_restrict::shared::cluster", "proxy::async", "proxy::tensormap", "volatile"};
+    static constexpr std::string_view known[] = {"sc",
+                                                 "acq_rel",
+                                                 "acquire",
+                                                 "release",
+                                                 "cta",
+                                                 "cluster",
+                                                 "gpu",
+                                                 "sys",
+                                                 "gl",
+                                                 "mbarrier_init",
+                                                 "global",
+                                                 "shared::cta",
+                                                 "shared::cluster",
+                                                 "alias",
+                                                 "tensormap::generic",
+                                                 "sync_restrict::shared::cta",
+                                                 "sync_restrict::shared::cluster",
+                                                 "proxy::async",
+                                                 "proxy::tensormap",
+                                                 "volatile"};
     const std::string_view next = t.modifiers().front();
     if (std::find(std::begin(known), std::end(known), next) == std::end(known))
       return t.fail("unknown modifier .{}", next);
     t.take(next);
   }
-  Instruction &in = t.emit(+[](Warp &warp, const Instruction &in) {
-    if (in.extra && warp.block->cluster->races)
-      warp.block->cluster->races->proxyFence(warp);
-  }, InstructionClass::barrier);
+  Instruction &in = t.emit(
+      +[](Warp &warp, const Instruction &in) {
+        if (in.extra && warp.block->cluster->races)
+          warp.block->cluster->races->proxyFence(warp);
+      },
+      InstructionClass::barrier);
   in.extra = isAsync;
 }
 
 } // namespace
 
 std::span<const Opcode> atomicOpcodes() {
-  static constexpr Opcode table[] = {
-      {"atom", atomicOrReduction<false>}, {"red", atomicOrReduction<true>}, {"membar", fence}, {"fence", fence}};
+  static constexpr Opcode table[] = {{"atom", atomicOrReduction<false>},
+                                     {"red", atomicOrReduction<true>},
+                                     {"membar", fence},
+                                     {"fence", fence}};
   return table;
 }
 

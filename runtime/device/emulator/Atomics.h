@@ -8,7 +8,18 @@
 namespace sinter::emulator {
 
 // In the order in which atom's modifiers are looked for.
-enum class AtomicOperation : uint8_t { add, min, max, andBits, orBits, xorBits, exchange, compareAndSwap, increment, decrement };
+enum class AtomicOperation : uint8_t {
+  add,
+  min,
+  max,
+  andBits,
+  orBits,
+  xorBits,
+  exchange,
+  compareAndSwap,
+  increment,
+  decrement
+};
 
 /// place = operation(place, b, c); gives the old bits. Whole for all CPU threads.
 uint64_t atomicUpdate(uint8_t *place, AtomicOperation operation, Type type, uint64_t b, uint64_t c);

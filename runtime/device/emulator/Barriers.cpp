@@ -50,7 +50,8 @@ void open(Block &block, uint32_t id) {
         if (group.wait.phase == 0)
           writeLanes<true, uint32_t>(warp, group.wait.slot, [&](int) { return barrier.count; });
         else
-          writePredicate(warp, group.wait.slot, (group.wait.phase == 1 ? barrier.all : barrier.any) ? allLanes : 0);
+          writePredicate(warp, group.wait.slot,
+                         (group.wait.phase == 1 ? barrier.all : barrier.any) ? allLanes : 0);
         warp.active = active;
       }
       group.wait = {};
@@ -82,7 +83,8 @@ void barrierLanes(Warp &warp, const Instruction &in) {
   if (id >= block.barriers.size())
     return warp.fault(in, "expected a barrier from 0 to 15, found {}", id);
   if (in.b && (threads == 0 || threads % lanesOfWarp))
-    return warp.fault(in, "barrier {}: expected a number of threads that is a multiple of 32, found {}", id, threads);
+    return warp.fault(in, "barrier {}: expected a number of threads that is a multiple of 32, found {}", id,
+                      threads);
   NamedBarrier &barrier = block.barriers[id];
   if (!barrier.inUse) {
     barrier.inUse = true;
@@ -90,7 +92,8 @@ void barrierLanes(Warp &warp, const Instruction &in) {
     barrier.arrived.assign(block.warps.size(), 0);
   }
   if (barrier.expected != threads)
-    return warp.fault(in, "barrier {}: expected {} threads as those that have arrived did, found {}", id, barrier.expected, threads);
+    return warp.fault(in, "barrier {}: expected {} threads as those that have arrived did, found {}", id,
+                      barrier.expected, threads);
   if (barrier.arrived[warp.index] & warp.active)
     return warp.fault(in, "barrier {}: {} arrives again before the barrier is complete", id, warp.describe());
   barrier.arrived[warp.index] |= warp.active;
@@ -119,12 +122,14 @@ void barrierLanes(Warp &warp, const Instruction &in) {
 void warpBarrier(Translator &t) {
   t.take("sync");
   const uint32_t mask = t.source(0, Type::b32);
-  Instruction &in = t.emit(+[](Warp &warp, const Instruction &in) {
-    if (!converged(warp, in, warp.reg<uint32_t>(in.a)[__builtin_ctz(warp.active)]))
-      return;
-    if (RaceChecker *races = warp.block->cluster->races.get())
-      races->warpSync(warp);
-  }, InstructionClass::barrier);
+  Instruction &in = t.emit(
+      +[](Warp &warp, const Instruction &in) {
+        if (!converged(warp, in, warp.reg<uint32_t>(in.a)[__builtin_ctz(warp.active)]))
+          return;
+        if (RaceChecker *races = warp.block->cluster->races.get())
+          races->warpSync(warp);
+      },
+      InstructionClass::barrier);
   in.a = mask;
 }
 
@@ -239,8 +244,8 @@ std::string explainWait(const Warp &warp, const Wait &wait) {
   case Wait::barrier: {
     const NamedBarrier &barrier = block.barriers[wait.id];
     const uint32_t all = static_cast<uint32_t>(block.warps.size()) * lanesOfWarp;
-    return fmt::format("waits at barrier {}, where {} of {} threads have arrived", wait.id, arrivedThreads(block, barrier),
-                       barrier.expected ? barrier.expected : all);
+    return fmt::format("waits at barrier {}, where {} of {} threads have arrived", wait.id,
+                       arrivedThreads(block, barrier), barrier.expected ? barrier.expected : all);
   }
   case Wait::mbarrier: {
     MBarrier barrier;
@@ -251,12 +256,16 @@ std::string explainWait(const Warp &warp, const Wait &wait) {
       std::memcpy(&bits, blocks[rank].shared.data() + (wait.address & 0xffffff), 8);
     if (!MBarrier::decode(bits, barrier))
       return fmt::format("waits for the mbarrier at {:#x}, which has been overwritten", wait.address);
-    return fmt::format("waits for the phase of parity {} of the mbarrier at {:#x}: {} of {} arrivals and {} bytes are missing",
+    return fmt::format("waits for the phase of parity {} of the mbarrier at {:#x}: {} of {} arrivals and {} "
+                       "bytes are missing",
                        wait.phase, wait.address, barrier.pending, barrier.expected, barrier.transactions);
   }
-  case Wait::clusterBarrier: return "waits at barrier.cluster";
-  case Wait::lanes: return fmt::format("waits for lanes {:#x} of its warp", wait.needed);
-  case Wait::nothing: break;
+  case Wait::clusterBarrier:
+    return "waits at barrier.cluster";
+  case Wait::lanes:
+    return fmt::format("waits for lanes {:#x} of its warp", wait.needed);
+  case Wait::nothing:
+    break;
   }
   return "could run";
 }

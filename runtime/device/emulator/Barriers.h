@@ -15,9 +15,9 @@ std::string explainWait(const Warp &warp, const Wait &wait);
 
 /// An mbarrier object (PTX ISA 9.7.13.15.2), which PTX leaves opaque, as the emulator lays out its 64 bits.
 struct MBarrier {
-  bool phase = false;     // parity of the current phase
-  uint32_t expected = 0;  // arrivals of a phase
-  int32_t pending = 0;    // arrivals that the current phase still waits for
+  bool phase = false;       // parity of the current phase
+  uint32_t expected = 0;    // arrivals of a phase
+  int32_t pending = 0;      // arrivals that the current phase still waits for
   int32_t transactions = 0; // bytes that it still waits for
 
   uint64_t encode() const;
@@ -25,10 +25,10 @@ struct MBarrier {
   static bool decode(uint64_t bits, MBarrier &barrier);
 };
 
-/// Changes to the mbarrier at a shared::cluster address; false after a fault. When the phase completes, those who wait for
-/// it go on.
-bool mbarrierArrive(Warp &warp, const Instruction &in, uint64_t address, uint32_t count, int32_t expectBytes, bool drop,
-                    uint64_t *state);
+/// Changes to the mbarrier at a shared::cluster address; false after a fault. When the phase completes, those
+/// who wait for it go on.
+bool mbarrierArrive(Warp &warp, const Instruction &in, uint64_t address, uint32_t count, int32_t expectBytes,
+                    bool drop, uint64_t *state);
 bool mbarrierComplete(Warp &warp, const Instruction &in, uint64_t address, int64_t bytes);
 
 } // namespace sinter::emulator

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Logic, shifts and bit fields (PTX ISA 9.7.1.14 to 9.7.1.23, 9.7.8): and, or, xor, not, cnot, lop3, shl, shr, shf, prmt,
-// popc, clz, bfind, brev, bfe, bfi, bmsk, fns, szext.
+// Logic, shifts and bit fields (PTX ISA 9.7.1.14 to 9.7.1.23, 9.7.8): and, or, xor, not, cnot, lop3, shl,
+// shr, shf, prmt, popc, clz, bfind, brev, bfe, bfi, bmsk, fns, szext.
 #include "runtime/device/emulator/Arithmetic.h"
 #include "runtime/device/emulator/Lanes.h"
 #include "runtime/device/emulator/Opcodes.h"
@@ -21,7 +21,8 @@ template <typename F> Handler predicateLogic(F) {
 template <typename F> void logic(Translator &t, F operation) {
   const Type type = t.needType();
   if (type == Type::pred) {
-    const uint32_t a = t.predicate(t.operand(1)), b = t.predicate(t.operand(2)), d = t.predicateTarget(t.operand(0));
+    const uint32_t a = t.predicate(t.operand(1)), b = t.predicate(t.operand(2)),
+                   d = t.predicateTarget(t.operand(0));
     Instruction &in = t.emit(predicateLogic(operation), InstructionClass::predicate);
     in.d = d, in.a = a, in.b = b;
     return;
@@ -32,28 +33,41 @@ template <typename F> void logic(Translator &t, F operation) {
   emitElementwise(t, handlers, InstructionClass::integer, type, 2);
 }
 
-void andOp(Translator &t) { logic(t, [](auto a, auto b) { return static_cast<decltype(a)>(a & b); }); }
-void orOp(Translator &t) { logic(t, [](auto a, auto b) { return static_cast<decltype(a)>(a | b); }); }
-void xorOp(Translator &t) { logic(t, [](auto a, auto b) { return static_cast<decltype(a)>(a ^ b); }); }
+void andOp(Translator &t) {
+  logic(t, [](auto a, auto b) { return static_cast<decltype(a)>(a & b); });
+}
+void orOp(Translator &t) {
+  logic(t, [](auto a, auto b) { return static_cast<decltype(a)>(a | b); });
+}
+void xorOp(Translator &t) {
+  logic(t, [](auto a, auto b) { return static_cast<decltype(a)>(a ^ b); });
+}
 
 void notOp(Translator &t) {
   const Type type = t.needType();
   if (type == Type::pred) {
     const uint32_t a = t.predicate(t.operand(1)), d = t.predicateTarget(t.operand(0));
-    Instruction &in = t.emit(+[](Warp &w, const Instruction &i) { writePredicate(w, i.d, ~w.predicate(i.a)); },
-                             InstructionClass::predicate);
+    Instruction &in = t.emit(
+        +[](Warp &w, const Instruction &i) { writePredicate(w, i.d, ~w.predicate(i.a)); },
+        InstructionClass::predicate);
     in.d = d, in.a = a;
     return;
   }
   const auto flip = [](auto a) { return static_cast<decltype(a)>(~a); };
-  emitElementwise(t, bytesOf(type) == 2 ? unary<uint16_t>(flip) : bytesOf(type) == 4 ? unary<uint32_t>(flip) : unary<uint64_t>(flip),
+  emitElementwise(t,
+                  bytesOf(type) == 2   ? unary<uint16_t>(flip)
+                  : bytesOf(type) == 4 ? unary<uint32_t>(flip)
+                                       : unary<uint64_t>(flip),
                   InstructionClass::integer, type, 1);
 }
 
 void cnot(Translator &t) {
   const Type type = t.needType();
   const auto isZero = [](auto a) { return static_cast<decltype(a)>(a == 0); };
-  emitElementwise(t, bytesOf(type) == 2 ? unary<uint16_t>(isZero) : bytesOf(type) == 4 ? unary<uint32_t>(isZero) : unary<uint64_t>(isZero),
+  emitElementwise(t,
+                  bytesOf(type) == 2   ? unary<uint16_t>(isZero)
+                  : bytesOf(type) == 4 ? unary<uint32_t>(isZero)
+                                       : unary<uint64_t>(isZero),
                   InstructionClass::integer, type, 1);
 }
 
@@ -97,10 +111,17 @@ template <bool left> void shift(Translator &t) {
   const Type type = t.needType();
   Handlers handlers;
   switch (bytesOf(type)) {
-  case 2: handlers = left ? shiftLeft<uint16_t>() : isSigned(type) ? shiftRight<int16_t>() : shiftRight<uint16_t>(); break;
-  case 4: handlers = left ? shiftLeft<uint32_t>() : isSigned(type) ? shiftRight<int32_t>() : shiftRight<uint32_t>(); break;
-  case 8: handlers = left ? shiftLeft<uint64_t>() : isSigned(type) ? shiftRight<int64_t>() : shiftRight<uint64_t>(); break;
-  default: return t.fail("expected a type of 16, 32 or 64 bits");
+  case 2:
+    handlers = left ? shiftLeft<uint16_t>() : isSigned(type) ? shiftRight<int16_t>() : shiftRight<uint16_t>();
+    break;
+  case 4:
+    handlers = left ? shiftLeft<uint32_t>() : isSigned(type) ? shiftRight<int32_t>() : shiftRight<uint32_t>();
+    break;
+  case 8:
+    handlers = left ? shiftLeft<uint64_t>() : isSigned(type) ? shiftRight<int64_t>() : shiftRight<uint64_t>();
+    break;
+  default:
+    return t.fail("expected a type of 16, 32 or 64 bits");
   }
   const uint32_t a = t.source(1, type), b = t.source(2, Type::u32), d = t.target(0, type);
   Instruction &in = t.emit(handlers, InstructionClass::integer);
@@ -114,17 +135,21 @@ void funnelShift(Translator &t) {
   t.needType();
   Handlers handlers;
   if (left)
-    handlers = clamp ? ternary<uint32_t, uint32_t, uint32_t, uint32_t>([](uint32_t a, uint32_t b, uint32_t c) {
-      return uint32_t(((uint64_t(b) << 32 | a) << (c < 32 ? c : 32)) >> 32);
-    }) : ternary<uint32_t, uint32_t, uint32_t, uint32_t>([](uint32_t a, uint32_t b, uint32_t c) {
-      return uint32_t(((uint64_t(b) << 32 | a) << (c & 31)) >> 32);
-    });
+    handlers = clamp
+                   ? ternary<uint32_t, uint32_t, uint32_t, uint32_t>([](uint32_t a, uint32_t b, uint32_t c) {
+                       return uint32_t(((uint64_t(b) << 32 | a) << (c < 32 ? c : 32)) >> 32);
+                     })
+                   : ternary<uint32_t, uint32_t, uint32_t, uint32_t>([](uint32_t a, uint32_t b, uint32_t c) {
+                       return uint32_t(((uint64_t(b) << 32 | a) << (c & 31)) >> 32);
+                     });
   else
-    handlers = clamp ? ternary<uint32_t, uint32_t, uint32_t, uint32_t>([](uint32_t a, uint32_t b, uint32_t c) {
-      return uint32_t((uint64_t(b) << 32 | a) >> (c < 32 ? c : 32));
-    }) : ternary<uint32_t, uint32_t, uint32_t, uint32_t>([](uint32_t a, uint32_t b, uint32_t c) {
-      return uint32_t((uint64_t(b) << 32 | a) >> (c & 31));
-    });
+    handlers = clamp
+                   ? ternary<uint32_t, uint32_t, uint32_t, uint32_t>([](uint32_t a, uint32_t b, uint32_t c) {
+                       return uint32_t((uint64_t(b) << 32 | a) >> (c < 32 ? c : 32));
+                     })
+                   : ternary<uint32_t, uint32_t, uint32_t, uint32_t>([](uint32_t a, uint32_t b, uint32_t c) {
+                       return uint32_t((uint64_t(b) << 32 | a) >> (c & 31));
+                     });
   emitElementwise(t, handlers, InstructionClass::integer, Type::b32, 3);
 }
 
@@ -136,13 +161,28 @@ template <int mode> uint32_t permuted(uint32_t a, uint32_t b, uint32_t c) {
     uint32_t index = 0, sign = 0;
     const uint32_t base = c & 3;
     switch (mode) {
-    case 0: index = c >> 4 * i & 7; sign = c >> 4 * i & 8; break;
-    case 1: index = base + i; break;                                // f4e
-    case 2: index = (base - i) & 7; break;                          // b4e
-    case 3: index = base; break;                                    // rc8
-    case 4: index = base > uint32_t(i) ? base : i; break;           // ecl
-    case 5: index = base < uint32_t(i) ? base : i; break;           // ecr
-    case 6: index = (base & 1) * 2 + (i & 1); break;                // rc16
+    case 0:
+      index = c >> 4 * i & 7;
+      sign = c >> 4 * i & 8;
+      break;
+    case 1:
+      index = base + i;
+      break; // f4e
+    case 2:
+      index = (base - i) & 7;
+      break; // b4e
+    case 3:
+      index = base;
+      break; // rc8
+    case 4:
+      index = base > uint32_t(i) ? base : i;
+      break; // ecl
+    case 5:
+      index = base < uint32_t(i) ? base : i;
+      break; // ecr
+    case 6:
+      index = (base & 1) * 2 + (i & 1);
+      break; // rc16
     }
     uint32_t byte = bytes >> 8 * index & 0xff;
     if (sign)
@@ -152,13 +192,15 @@ template <int mode> uint32_t permuted(uint32_t a, uint32_t b, uint32_t c) {
   return result;
 }
 template <int mode> Handlers permute() {
-  return ternary<uint32_t, uint32_t, uint32_t, uint32_t>([](uint32_t a, uint32_t b, uint32_t c) { return permuted<mode>(a, b, c); });
+  return ternary<uint32_t, uint32_t, uint32_t, uint32_t>(
+      [](uint32_t a, uint32_t b, uint32_t c) { return permuted<mode>(a, b, c); });
 }
 
 void prmt(Translator &t) {
   const int mode = t.takeOneOf({"f4e", "b4e", "rc8", "ecl", "ecr", "rc16"}) + 1;
   t.needType();
-  static const Handlers handlers[] = {permute<0>(), permute<1>(), permute<2>(), permute<3>(), permute<4>(), permute<5>(), permute<6>()};
+  static const Handlers handlers[] = {permute<0>(), permute<1>(), permute<2>(), permute<3>(),
+                                      permute<4>(), permute<5>(), permute<6>()};
   emitElementwise(t, handlers[mode], InstructionClass::integer, Type::b32, 3);
 }
 
@@ -166,12 +208,17 @@ void prmt(Translator &t) {
 template <bool leading> void count(Translator &t) {
   const Type type = t.needType();
   const Handlers handlers = bytesOf(type) == 8
-      ? unary<uint32_t, uint64_t>([](uint64_t a) { return uint32_t(leading ? std::countl_zero(a) : std::popcount(a)); })
-      : unary<uint32_t, uint32_t>([](uint32_t a) { return uint32_t(leading ? std::countl_zero(a) : std::popcount(a)); });
+                                ? unary<uint32_t, uint64_t>([](uint64_t a) {
+                                    return uint32_t(leading ? std::countl_zero(a) : std::popcount(a));
+                                  })
+                                : unary<uint32_t, uint32_t>([](uint32_t a) {
+                                    return uint32_t(leading ? std::countl_zero(a) : std::popcount(a));
+                                  });
   emitElementwise(t, handlers, InstructionClass::integer, type, 1, Type::u32);
 }
 
-/// bfind (PTX ISA 9.7.1.20): the highest bit that differs from the sign; .shiftamt: how far to shift it to the top.
+/// bfind (PTX ISA 9.7.1.20): the highest bit that differs from the sign; .shiftamt: how far to shift it to
+/// the top.
 template <typename T, bool shiftAmount> uint32_t highestBit(T a) {
   using U = std::make_unsigned_t<T>;
   const U magnitude = std::is_signed_v<T> && a < 0 ? U(~a) : U(a);
@@ -184,7 +231,8 @@ void bfind(Translator &t) {
   const bool amount = t.take("shiftamt");
   const Type type = t.needType();
   const auto make = [&]<typename T>() {
-    return amount ? unary<uint32_t, T>([](T a) { return highestBit<T, true>(a); }) : unary<uint32_t, T>([](T a) { return highestBit<T, false>(a); });
+    return amount ? unary<uint32_t, T>([](T a) { return highestBit<T, true>(a); })
+                  : unary<uint32_t, T>([](T a) { return highestBit<T, false>(a); });
   };
   const Handlers handlers = type == Type::u32   ? make.template operator()<uint32_t>()
                             : type == Type::s32 ? make.template operator()<int32_t>()
@@ -201,7 +249,9 @@ template <typename T> T reversed(T a) {
 }
 void brev(Translator &t) {
   const Type type = t.needType();
-  emitElementwise(t, bytesOf(type) == 8 ? unary<uint64_t>([](uint64_t a) { return reversed(a); }) : unary<uint32_t>([](uint32_t a) { return reversed(a); }),
+  emitElementwise(t,
+                  bytesOf(type) == 8 ? unary<uint64_t>([](uint64_t a) { return reversed(a); })
+                                     : unary<uint32_t>([](uint32_t a) { return reversed(a); }),
                   InstructionClass::integer, type, 1);
 }
 
@@ -225,7 +275,8 @@ template <typename T> Handlers extract() {
 }
 void bfe(Translator &t) {
   const Type type = t.needType();
-  const uint32_t a = t.source(1, type), b = t.source(2, Type::u32), c = t.source(3, Type::u32), d = t.target(0, type);
+  const uint32_t a = t.source(1, type), b = t.source(2, Type::u32), c = t.source(3, Type::u32),
+                 d = t.target(0, type);
   Instruction &in = t.emit(type == Type::u32   ? extract<uint32_t>()
                            : type == Type::s32 ? extract<int32_t>()
                            : type == Type::u64 ? extract<uint64_t>()
@@ -238,18 +289,22 @@ void bfe(Translator &t) {
 template <typename T> void insertLanes(Warp &warp, const Instruction &in) {
   const uint32_t *length = warp.reg<uint32_t>(static_cast<uint32_t>(in.offset));
   eachActive(warp, [&](int lane) {
-    const uint32_t start = warp.reg<uint32_t>(in.c)[lane] & 0xff, count = length[lane] & 0xff, width = sizeof(T) * 8;
+    const uint32_t start = warp.reg<uint32_t>(in.c)[lane] & 0xff, count = length[lane] & 0xff,
+                   width = sizeof(T) * 8;
     T result = warp.reg<T>(in.b)[lane];
     for (uint32_t i = 0; i < count && start + i < width; ++i)
-      result = T(result & ~(T(1) << (start + i))) | T((warp.reg<T>(in.a)[lane] >> (i < width ? i : width - 1) & 1) << (start + i));
+      result = T(result & ~(T(1) << (start + i))) |
+               T((warp.reg<T>(in.a)[lane] >> (i < width ? i : width - 1) & 1) << (start + i));
     warp.reg<T>(in.d)[lane] = result;
   });
 }
 void bfi(Translator &t) {
   const Type type = t.needType();
-  const uint32_t a = t.source(1, type), b = t.source(2, type), c = t.source(3, Type::u32), n = t.source(4, Type::u32);
+  const uint32_t a = t.source(1, type), b = t.source(2, type), c = t.source(3, Type::u32),
+                 n = t.source(4, Type::u32);
   const uint32_t d = t.target(0, type);
-  Instruction &in = t.emit(bytesOf(type) == 8 ? &insertLanes<uint64_t> : &insertLanes<uint32_t>, InstructionClass::integer);
+  Instruction &in =
+      t.emit(bytesOf(type) == 8 ? &insertLanes<uint64_t> : &insertLanes<uint32_t>, InstructionClass::integer);
   in.d = d, in.a = a, in.b = b, in.c = c;
   in.offset = n;
 }
@@ -257,10 +312,13 @@ void bfi(Translator &t) {
 void bmsk(Translator &t) {
   const bool wrap = t.takeOneOf({"clamp", "wrap"}) == 1;
   t.needType();
-  emitElementwise(t, wrap ? binary<uint32_t>([](uint32_t a, uint32_t b) { return uint32_t(((1ull << (b & 31)) - 1) << (a & 31)); })
-                          : binary<uint32_t>([](uint32_t a, uint32_t b) {
-                              return a >= 32 ? 0u : uint32_t(((b >= 32 ? 1ull << 32 : 1ull << b) - 1) << a);
-                            }),
+  emitElementwise(t,
+                  wrap ? binary<uint32_t>([](uint32_t a, uint32_t b) {
+                    return uint32_t(((1ull << (b & 31)) - 1) << (a & 31));
+                  })
+                       : binary<uint32_t>([](uint32_t a, uint32_t b) {
+                           return a >= 32 ? 0u : uint32_t(((b >= 32 ? 1ull << 32 : 1ull << b) - 1) << a);
+                         }),
                   InstructionClass::integer, Type::b32, 2);
 }
 
@@ -272,11 +330,17 @@ void szext(Translator &t) {
   (void)zero;
   Handlers handlers;
   if (type == Type::s32)
-    handlers = wrap ? binary<uint32_t>([](uint32_t a, uint32_t b) { b &= 31; return b ? uint32_t(int32_t(a << (32 - b)) >> (32 - b)) : 0u; })
-                    : binary<uint32_t>([](uint32_t a, uint32_t b) { return b >= 32 ? a : b ? uint32_t(int32_t(a << (32 - b)) >> (32 - b)) : 0u; });
+    handlers = wrap ? binary<uint32_t>([](uint32_t a, uint32_t b) {
+      b &= 31;
+      return b ? uint32_t(int32_t(a << (32 - b)) >> (32 - b)) : 0u;
+    })
+                    : binary<uint32_t>([](uint32_t a, uint32_t b) {
+                        return b >= 32 ? a : b ? uint32_t(int32_t(a << (32 - b)) >> (32 - b)) : 0u;
+                      });
   else
-    handlers = wrap ? binary<uint32_t>([](uint32_t a, uint32_t b) { return a & ((1u << (b & 31)) - 1); })
-                    : binary<uint32_t>([](uint32_t a, uint32_t b) { return b >= 32 ? a : a & ((1u << b) - 1); });
+    handlers =
+        wrap ? binary<uint32_t>([](uint32_t a, uint32_t b) { return a & ((1u << (b & 31)) - 1); })
+             : binary<uint32_t>([](uint32_t a, uint32_t b) { return b >= 32 ? a : a & ((1u << b) - 1); });
   emitElementwise(t, handlers, InstructionClass::integer, type, 2);
 }
 
@@ -292,7 +356,9 @@ uint32_t nthSet(uint32_t mask, uint32_t base, int32_t n) {
 }
 void fns(Translator &t) {
   t.needType();
-  emitElementwise(t, ternary<uint32_t, uint32_t, uint32_t, int32_t>([](uint32_t a, uint32_t b, int32_t c) { return nthSet(a, b, c); }),
+  emitElementwise(t, ternary<uint32_t, uint32_t, uint32_t, int32_t>([](uint32_t a, uint32_t b, int32_t c) {
+                    return nthSet(a, b, c);
+                  }),
                   InstructionClass::integer, Type::b32, 3);
 }
 
@@ -300,10 +366,11 @@ void fns(Translator &t) {
 
 std::span<const Opcode> bitOpcodes() {
   static constexpr Opcode table[] = {
-      {"and", andOp},  {"or", orOp},      {"xor", xorOp},         {"not", notOp},     {"cnot", cnot},
-      {"lop3", lop3},  {"shl", shift<true>}, {"shr", shift<false>}, {"shf", funnelShift}, {"prmt", prmt},
-      {"popc", count<false>}, {"clz", count<true>}, {"bfind", bfind}, {"brev", brev}, {"bfe", bfe},
-      {"bfi", bfi},    {"bmsk", bmsk},    {"szext", szext},       {"fns", fns},
+      {"and", andOp},       {"or", orOp},     {"xor", xorOp},         {"not", notOp},
+      {"cnot", cnot},       {"lop3", lop3},   {"shl", shift<true>},   {"shr", shift<false>},
+      {"shf", funnelShift}, {"prmt", prmt},   {"popc", count<false>}, {"clz", count<true>},
+      {"bfind", bfind},     {"brev", brev},   {"bfe", bfe},           {"bfi", bfi},
+      {"bmsk", bmsk},       {"szext", szext}, {"fns", fns},
   };
   return table;
 }

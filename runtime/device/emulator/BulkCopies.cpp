@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// cp.async.bulk, cp.reduce.async.bulk and their .tensor forms (PTX ISA 9.7.9.25.4, 9.7.9.27): loads that complete on an
-// mbarrier, with multicast to blocks of the cluster, and stores and reductions in bulk groups.
+// cp.async.bulk, cp.reduce.async.bulk and their .tensor forms (PTX ISA 9.7.9.25.4, 9.7.9.27): loads that
+// complete on an mbarrier, with multicast to blocks of the cluster, and stores and reductions in bulk groups.
 #include "runtime/device/emulator/BulkCopies.h"
 #include "runtime/device/emulator/AsyncQueue.h"
 #include "runtime/device/emulator/Barriers.h"
@@ -35,7 +35,9 @@ uint64_t valueAt(const Warp &warp, const BulkCopy::Place &place, int lane) {
                           : static_cast<uint32_t>(warp.reg<uint32_t>(place.slot)[lane] + place.offset);
 }
 
-uint64_t inBlock(uint64_t address, uint32_t rank) { return (address & 0xffffff) | static_cast<uint64_t>(rank) << sharedRankShift; }
+uint64_t inBlock(uint64_t address, uint32_t rank) {
+  return (address & 0xffffff) | static_cast<uint64_t>(rank) << sharedRankShift;
+}
 
 /// The tensor map at a generic address: a parameter, constant or global memory.
 const TensorMap *mapAt(Warp &warp, const Instruction &in, uint64_t address, int rank) {
@@ -43,11 +45,13 @@ const TensorMap *mapAt(Warp &warp, const Instruction &in, uint64_t address, int 
   if (!map)
     return nullptr;
   if (map->magic != TensorMap::magicValue) {
-    warp.fault(in, "{}: expected a tensor map at {:#x} (made by cuTensorMapEncodeTiled)", warp.describe(), address);
+    warp.fault(in, "{}: expected a tensor map at {:#x} (made by cuTensorMapEncodeTiled)", warp.describe(),
+               address);
     return nullptr;
   }
   if (map->rank != rank) {
-    warp.fault(in, "{}: expected a tensor map of rank {}, found one of rank {}", warp.describe(), rank, map->rank);
+    warp.fault(in, "{}: expected a tensor map of rank {}, found one of rank {}", warp.describe(), rank,
+               map->rank);
     return nullptr;
   }
   return map;
@@ -68,7 +72,8 @@ unsigned boxAlignment(const TensorMap &map) {
 
 void loadOne(Warp &warp, const Instruction &in, const BulkCopy &copy, int lane) {
   Cluster &cluster = *warp.block->cluster;
-  const uint64_t to = valueAt(warp, copy.to, lane) & 0xffffffff, barrier = valueAt(warp, copy.barrier, lane) & 0xffffffff;
+  const uint64_t to = valueAt(warp, copy.to, lane) & 0xffffffff,
+                 barrier = valueAt(warp, copy.barrier, lane) & 0xffffffff;
   const TensorMap *map = nullptr;
   uint64_t bytes = 0;
   const uint8_t *source = nullptr;
@@ -83,20 +88,24 @@ void loadOne(Warp &warp, const Instruction &in, const BulkCopy &copy, int lane) 
   } else {
     bytes = warp.reg<uint32_t>(copy.size)[lane];
     if (!bytes || bytes % 16)
-      return warp.fault(in, "{}: expected a size that is a multiple of 16, found {}", warp.describe(lane), bytes);
+      return warp.fault(in, "{}: expected a size that is a multiple of 16, found {}", warp.describe(lane),
+                        bytes);
     const uint64_t from = valueAt(warp, copy.from, lane);
-    source = copy.direction == BulkCopy::sharedToShared ? locateShared(warp, in, from, bytes, 16) : locateGlobal(warp, in, from, bytes, 16);
+    source = copy.direction == BulkCopy::sharedToShared ? locateShared(warp, in, from, bytes, 16)
+                                                        : locateGlobal(warp, in, from, bytes, 16);
     if (!source)
       return;
   }
-  const uint32_t mask = copy.multicast ? warp.reg<uint16_t>(copy.mask)[lane] : 1u << (to >> sharedRankShift & 0xff);
+  const uint32_t mask =
+      copy.multicast ? warp.reg<uint16_t>(copy.mask)[lane] : 1u << (to >> sharedRankShift & 0xff);
   if (cluster.counters) {
     cluster.counters->bulkLoadBytes += bytes;
     cluster.counters->multicastBytes += bytes * static_cast<uint64_t>(__builtin_popcount(mask) - 1);
   }
   for (uint32_t rest = mask; rest; rest &= rest - 1) {
     const auto rank = static_cast<uint32_t>(__builtin_ctz(rest));
-    const uint64_t place = copy.multicast ? inBlock(to, rank) : to, signal = copy.multicast ? inBlock(barrier, rank) : barrier;
+    const uint64_t place = copy.multicast ? inBlock(to, rank) : to,
+                   signal = copy.multicast ? inBlock(barrier, rank) : barrier;
     uint8_t *shared = locateShared(warp, in, place, bytes, map ? boxAlignment(*map) : 16);
     if (!shared)
       return;
@@ -133,7 +142,8 @@ void storeOne(Warp &warp, const Instruction &in, const BulkCopy &copy, int lane)
   } else {
     bytes = warp.reg<uint32_t>(copy.size)[lane];
     if (!bytes || bytes % 16)
-      return warp.fault(in, "{}: expected a size that is a multiple of 16, found {}", warp.describe(lane), bytes);
+      return warp.fault(in, "{}: expected a size that is a multiple of 16, found {}", warp.describe(lane),
+                        bytes);
     target = locateGlobal(warp, in, valueAt(warp, copy.to, lane), bytes, 16);
     if (!target)
       return;
@@ -150,20 +160,23 @@ void storeOne(Warp &warp, const Instruction &in, const BulkCopy &copy, int lane)
   }
   // The source is read at wait_group.read at the latest, the destination written at wait_group.
   const auto data = std::make_shared<std::vector<uint8_t>>();
-  cluster.async->inGroup(AsyncQueue::bulk, warp, lane, nullptr, 0, [=] { data->assign(shared, shared + bytes); }, [=, &copy] {
-    if (map)
-      return storeBox(*map, at.data(), data->data(), from & 0xffffff, copy.reduces ? &copy.reduce : nullptr);
-    if (!copy.reduces) {
-      std::memcpy(target, data->data(), bytes);
-      return;
-    }
-    const unsigned element = bytesOf(copy.type);
-    for (uint64_t i = 0; i < bytes; i += element) {
-      uint64_t value = 0;
-      std::memcpy(&value, data->data() + i, element);
-      atomicUpdate(target + i, copy.reduce, copy.type, value, 0);
-    }
-  });
+  cluster.async->inGroup(
+      AsyncQueue::bulk, warp, lane, nullptr, 0, [=] { data->assign(shared, shared + bytes); },
+      [=, &copy] {
+        if (map)
+          return storeBox(*map, at.data(), data->data(), from & 0xffffff,
+                          copy.reduces ? &copy.reduce : nullptr);
+        if (!copy.reduces) {
+          std::memcpy(target, data->data(), bytes);
+          return;
+        }
+        const unsigned element = bytesOf(copy.type);
+        for (uint64_t i = 0; i < bytes; i += element) {
+          uint64_t value = 0;
+          std::memcpy(&value, data->data() + i, element);
+          atomicUpdate(target + i, copy.reduce, copy.type, value, 0);
+        }
+      });
 }
 
 void bulkLanes(Warp &warp, const Instruction &in) {
@@ -180,19 +193,23 @@ void bulkLanes(Warp &warp, const Instruction &in) {
   }
 }
 
-BulkCopy::Place placeOf(const Translator::Address &address) { return {address.slot, address.bytes, address.offset}; }
+BulkCopy::Place placeOf(const Translator::Address &address) {
+  return {address.slot, address.bytes, address.offset};
+}
 
 /// [map, {x, y, ...}] of a tensor copy.
 bool tensorOperand(Translator &t, const Operand &operand, BulkCopy &copy, BulkCopy::Place &place) {
   place = placeOf(t.address(operand));
   if (t.failed())
     return false;
-  if (operand.parts.size() != 2 || operand.parts[1].kind != Operand::vector || operand.parts[1].parts.size() != static_cast<size_t>(copy.rank)) {
+  if (operand.parts.size() != 2 || operand.parts[1].kind != Operand::vector ||
+      operand.parts[1].parts.size() != static_cast<size_t>(copy.rank)) {
     t.fail("expected a tensor map and {} coordinates in braces", copy.rank);
     return false;
   }
   for (int d = 0; d < copy.rank; ++d)
-    copy.coordinates[static_cast<size_t>(d)] = t.source(operand.parts[1].parts[static_cast<size_t>(d)], Type::s32);
+    copy.coordinates[static_cast<size_t>(d)] =
+        t.source(operand.parts[1].parts[static_cast<size_t>(d)], Type::s32);
   return !t.failed();
 }
 
@@ -221,7 +238,9 @@ void bulkCopy(Translator &t, bool reduce) {
   if (copy.direction != BulkCopy::prefetch && spaces.size() != 2)
     return t.fail("expected two state spaces");
   if (copy.direction != BulkCopy::prefetch)
-    copy.direction = spaces[0] == "global" ? BulkCopy::toGlobal : spaces[1] == "global" ? BulkCopy::toShared : BulkCopy::sharedToShared;
+    copy.direction = spaces[0] == "global"   ? BulkCopy::toGlobal
+                     : spaces[1] == "global" ? BulkCopy::toShared
+                                             : BulkCopy::sharedToShared;
   copy.multicast = t.take("multicast::cluster");
   t.take("L2::cache_hint");
   t.take("cp_mask");
@@ -234,8 +253,9 @@ void bulkCopy(Translator &t, bool reduce) {
     const int counting = operation < 0 ? t.takeOneOf({"inc", "dec"}) : -1;
     if (operation < 0 && counting < 0)
       return t.fail("expected a reduction such as .add");
-    copy.reduce = operation >= 0 ? static_cast<AtomicOperation>(operation)
-                                 : counting == 0 ? AtomicOperation::increment : AtomicOperation::decrement;
+    copy.reduce = operation >= 0  ? static_cast<AtomicOperation>(operation)
+                  : counting == 0 ? AtomicOperation::increment
+                                  : AtomicOperation::decrement;
     t.take("noftz");
     if (!copy.tensor)
       copy.type = t.needType();

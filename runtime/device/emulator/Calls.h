@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the translator itself needs from the families: branches and exits, the change of a register's width, special
-// registers, and the functions that the driver provides to kernels.
+// What the translator itself needs from the families: branches and exits, the change of a register's width,
+// special registers, and the functions that the driver provides to kernels.
 #ifndef SINTER_RUNTIME_DEVICE_EMULATOR_CALLS_H
 #define SINTER_RUNTIME_DEVICE_EMULATOR_CALLS_H
 
@@ -20,13 +20,14 @@ struct SpecialSource {
   uint32_t slot = 0; // 0: unknown
   unsigned bytes = 4;
 };
-/// The slot of a special register; those that change while a warp runs are read by an instruction (Specials.cpp).
+/// The slot of a special register; those that change while a warp runs are read by an instruction
+/// (Specials.cpp).
 SpecialSource specialRegister(Translator &translator, std::string_view name);
 /// Fills the slots of special registers at the start of a warp (Specials.cpp).
 void fillSpecials(const Launch &launch, const Block &block, Warp &warp);
 
-/// vprintf, __assertfail (External.cpp); null for others. The instruction's detail is the list of local addresses
-/// of the arguments, its offset that of the result.
+/// vprintf, __assertfail (External.cpp); null for others. The instruction's detail is the list of local
+/// addresses of the arguments, its offset that of the result.
 Handler externalFunction(std::string_view name);
 
 } // namespace sinter::emulator

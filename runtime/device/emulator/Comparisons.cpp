@@ -15,40 +15,68 @@ enum class Compare : uint8_t { eq, ne, lt, le, gt, ge, equ, neu, ltu, leu, gtu, 
 
 inline float load(float x) { return x; }
 inline double load(double x) { return x; }
-template <typename T> T load(T x) requires std::is_integral_v<T> { return x; }
+template <typename T>
+T load(T x)
+  requires std::is_integral_v<T>
+{
+  return x;
+}
 inline float load(Half x) { return halfToFloat(x.bits); }
 inline float load(Bfloat x) { return bfloatToFloat(x.bits); }
 /// A float whose subnormals count as zero.
-struct Flushed { float value; };
+struct Flushed {
+  float value;
+};
 inline float load(Flushed x) { return std::fabs(x.value) < FLT_MIN ? 0.0f : x.value; }
 
 template <Compare compare, typename T> bool holds(T a, T b) {
   if constexpr (std::is_integral_v<T>) {
     switch (compare) {
-    case Compare::eq: return a == b;
-    case Compare::ne: return a != b;
-    case Compare::lt: return a < b;
-    case Compare::le: return a <= b;
-    case Compare::gt: return a > b;
-    case Compare::ge: return a >= b;
-    default: return false;
+    case Compare::eq:
+      return a == b;
+    case Compare::ne:
+      return a != b;
+    case Compare::lt:
+      return a < b;
+    case Compare::le:
+      return a <= b;
+    case Compare::gt:
+      return a > b;
+    case Compare::ge:
+      return a >= b;
+    default:
+      return false;
     }
   } else {
     switch (compare) { // the ...u forms hold when either is NaN
-    case Compare::eq: return a == b;
-    case Compare::ne: return a < b || a > b;
-    case Compare::lt: return a < b;
-    case Compare::le: return a <= b;
-    case Compare::gt: return a > b;
-    case Compare::ge: return a >= b;
-    case Compare::equ: return !(a < b || a > b);
-    case Compare::neu: return a != b;
-    case Compare::ltu: return !(a >= b);
-    case Compare::leu: return !(a > b);
-    case Compare::gtu: return !(a <= b);
-    case Compare::geu: return !(a < b);
-    case Compare::num: return a == a && b == b;
-    default: return a != a || b != b;
+    case Compare::eq:
+      return a == b;
+    case Compare::ne:
+      return a < b || a > b;
+    case Compare::lt:
+      return a < b;
+    case Compare::le:
+      return a <= b;
+    case Compare::gt:
+      return a > b;
+    case Compare::ge:
+      return a >= b;
+    case Compare::equ:
+      return !(a < b || a > b);
+    case Compare::neu:
+      return a != b;
+    case Compare::ltu:
+      return !(a >= b);
+    case Compare::leu:
+      return !(a > b);
+    case Compare::gtu:
+      return !(a <= b);
+    case Compare::geu:
+      return !(a < b);
+    case Compare::num:
+      return a == a && b == b;
+    default:
+      return a != a || b != b;
     }
   }
 }
@@ -63,7 +91,8 @@ using Comparer = Mask (*)(const Warp &, const Instruction &);
 template <typename T> Comparer comparer(Compare compare) {
   constexpr bool isInteger = std::is_integral_v<T>;
 #define SINTER_COMPARE(name)                                                                                 \
-  case Compare::name: return &compared<T, Compare::name>;
+  case Compare::name:                                                                                        \
+    return &compared<T, Compare::name>;
   switch (compare) {
     SINTER_COMPARE(eq)
     SINTER_COMPARE(ne)
@@ -71,7 +100,8 @@ template <typename T> Comparer comparer(Compare compare) {
     SINTER_COMPARE(le)
     SINTER_COMPARE(gt)
     SINTER_COMPARE(ge)
-  default: break;
+  default:
+    break;
   }
   if constexpr (!isInteger)
     switch (compare) {
@@ -83,7 +113,8 @@ template <typename T> Comparer comparer(Compare compare) {
       SINTER_COMPARE(geu)
       SINTER_COMPARE(num)
       SINTER_COMPARE(nan)
-    default: break;
+    default:
+      break;
     }
 #undef SINTER_COMPARE
   return nullptr;
@@ -91,23 +122,38 @@ template <typename T> Comparer comparer(Compare compare) {
 
 Comparer comparerOf(Type type, Compare compare, bool ftz) {
   switch (type) {
-  case Type::u16: case Type::b16: return comparer<uint16_t>(compare);
-  case Type::s16: return comparer<int16_t>(compare);
-  case Type::u32: case Type::b32: return comparer<uint32_t>(compare);
-  case Type::s32: return comparer<int32_t>(compare);
-  case Type::u64: case Type::b64: return comparer<uint64_t>(compare);
-  case Type::s64: return comparer<int64_t>(compare);
-  case Type::f32: return ftz ? comparer<Flushed>(compare) : comparer<float>(compare);
-  case Type::f64: return comparer<double>(compare);
-  case Type::f16: return comparer<Half>(compare);
-  case Type::bf16: return comparer<Bfloat>(compare);
-  default: return nullptr;
+  case Type::u16:
+  case Type::b16:
+    return comparer<uint16_t>(compare);
+  case Type::s16:
+    return comparer<int16_t>(compare);
+  case Type::u32:
+  case Type::b32:
+    return comparer<uint32_t>(compare);
+  case Type::s32:
+    return comparer<int32_t>(compare);
+  case Type::u64:
+  case Type::b64:
+    return comparer<uint64_t>(compare);
+  case Type::s64:
+    return comparer<int64_t>(compare);
+  case Type::f32:
+    return ftz ? comparer<Flushed>(compare) : comparer<float>(compare);
+  case Type::f64:
+    return comparer<double>(compare);
+  case Type::f16:
+    return comparer<Half>(compare);
+  case Type::bf16:
+    return comparer<Bfloat>(compare);
+  default:
+    return nullptr;
   }
 }
 
 /// Takes the comparison; lo, ls, hi, hs are the unsigned names of lt, le, gt, ge.
 bool takeCompare(Translator &t, Compare &compare) {
-  const int found = t.takeOneOf({"eq", "ne", "lt", "le", "gt", "ge", "equ", "neu", "ltu", "leu", "gtu", "geu", "num", "nan", "lo", "ls", "hi", "hs"});
+  const int found = t.takeOneOf({"eq", "ne", "lt", "le", "gt", "ge", "equ", "neu", "ltu", "leu", "gtu", "geu",
+                                 "num", "nan", "lo", "ls", "hi", "hs"});
   if (found < 0) {
     t.fail("expected a comparison such as .eq");
     return false;
@@ -120,10 +166,14 @@ bool takeCompare(Translator &t, Compare &compare) {
 enum class Combine : uint32_t { none, andWith, orWith, xorWith };
 Mask combined(Mask result, uint32_t how, Mask c) {
   switch (static_cast<Combine>(how)) {
-  case Combine::andWith: return result & c;
-  case Combine::orWith: return result | c;
-  case Combine::xorWith: return result ^ c;
-  default: return result;
+  case Combine::andWith:
+    return result & c;
+  case Combine::orWith:
+    return result | c;
+  case Combine::xorWith:
+    return result ^ c;
+  default:
+    return result;
   }
 }
 
@@ -147,14 +197,19 @@ void setp(Translator &t) {
     for (int half = 0; half < 2; ++half) {
       const uint32_t x = t.temporary(2), y = t.temporary(2);
       for (const auto &[from, to] : {std::pair{a, x}, std::pair{b, y}}) {
-        Instruction &split = t.emit(half ? unary<uint16_t, uint32_t>([](uint32_t v) { return uint16_t(v >> 16); })
-                                         : unary<uint16_t, uint32_t>([](uint32_t v) { return uint16_t(v); }),
-                                    InstructionClass::move);
+        Instruction &split =
+            t.emit(half ? unary<uint16_t, uint32_t>([](uint32_t v) { return uint16_t(v >> 16); })
+                        : unary<uint16_t, uint32_t>([](uint32_t v) { return uint16_t(v); }),
+                   InstructionClass::move);
         split.a = from, split.d = to;
       }
-      Instruction &in = t.emit(+[](Warp &w, const Instruction &i) {
-        writePredicate(w, i.d, combined(static_cast<const Comparison *>(i.detail)->compare(w, i), i.extra, w.predicate(i.c)));
-      }, InstructionClass::predicate);
+      Instruction &in = t.emit(
+          +[](Warp &w, const Instruction &i) {
+            writePredicate(w, i.d,
+                           combined(static_cast<const Comparison *>(i.detail)->compare(w, i), i.extra,
+                                    w.predicate(i.c)));
+          },
+          InstructionClass::predicate);
       in.a = x, in.b = y, in.c = c, in.d = half ? q : d, in.extra = static_cast<uint32_t>(combine);
       in.detail = t.keep(Comparison{of});
     }
@@ -190,9 +245,11 @@ void set(Translator &t) {
   const Comparer comparer = comparerOf(type, compare, ftz);
   if (!comparer || (bytesOf(result) != 4 && bytesOf(result) != 2))
     return t.fail("types .{}.{} are not supported", nameOf(result), nameOf(type));
-  const uint32_t a = t.source(1, type), b = t.source(2, type), c = combine ? t.predicate(t.operand(3)) : 0, d = t.target(0, result);
+  const uint32_t a = t.source(1, type), b = t.source(2, type), c = combine ? t.predicate(t.operand(3)) : 0,
+                 d = t.target(0, result);
   const Handler handler = +[](Warp &warp, const Instruction &in) {
-    const Mask mask = combined(static_cast<const Comparison *>(in.detail)->compare(warp, in), in.extra & 3, warp.predicate(in.c));
+    const Mask mask = combined(static_cast<const Comparison *>(in.detail)->compare(warp, in), in.extra & 3,
+                               warp.predicate(in.c));
     const auto yes = static_cast<uint32_t>(in.offset);
     if (in.extra & 4)
       writeLanes<true, uint16_t>(warp, in.d, [=](int lane) { return uint16_t(mask >> lane & 1 ? yes : 0); });
@@ -202,7 +259,10 @@ void set(Translator &t) {
   Instruction &in = t.emit(handler, InstructionClass::predicate);
   in.a = a, in.b = b, in.c = c, in.d = d;
   in.extra = static_cast<uint32_t>(combine) | (bytesOf(result) == 2 ? 4 : 0);
-  in.offset = result == Type::f32 ? 0x3f800000 : result == Type::f16 ? 0x3c00 : result == Type::bf16 ? 0x3f80 : 0xffffffff;
+  in.offset = result == Type::f32    ? 0x3f800000
+              : result == Type::f16  ? 0x3c00
+              : result == Type::bf16 ? 0x3f80
+                                     : 0xffffffff;
   in.detail = t.keep(Comparison{comparer});
 }
 
@@ -215,7 +275,8 @@ template <typename T> Handlers selection() { return {selectLanes<false, T>, sele
 
 void selp(Translator &t) {
   const Type type = t.needType();
-  const uint32_t a = t.source(1, type), b = t.source(2, type), c = t.predicate(t.operand(3)), d = t.target(0, type);
+  const uint32_t a = t.source(1, type), b = t.source(2, type), c = t.predicate(t.operand(3)),
+                 d = t.target(0, type);
   Instruction &in = t.emit(bytesOf(type) == 2   ? selection<uint16_t>()
                            : bytesOf(type) == 4 ? selection<uint32_t>()
                                                 : selection<uint64_t>(),
@@ -233,7 +294,9 @@ void slct(Translator &t) {
   const Type type = t.needType(), by = t.needType();
   const uint32_t a = t.source(1, type), b = t.source(2, type), c = t.source(3, by), d = t.target(0, type);
   const bool real = by == Type::f32;
-  Instruction &in = t.emit(bytesOf(type) == 2 ? slctOf<uint16_t>(real) : bytesOf(type) == 4 ? slctOf<uint32_t>(real) : slctOf<uint64_t>(real),
+  Instruction &in = t.emit(bytesOf(type) == 2   ? slctOf<uint16_t>(real)
+                           : bytesOf(type) == 4 ? slctOf<uint32_t>(real)
+                                                : slctOf<uint64_t>(real),
                            InstructionClass::move);
   in.a = a, in.b = b, in.c = c, in.d = d;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Branches, calls, exits (PTX ISA 9.7.12), and instructions that only advise. A warp that diverges becomes groups of lanes;
-// the group with the lowest pc runs, and merges with those it meets (Execution.cpp).
+// Branches, calls, exits (PTX ISA 9.7.12), and instructions that only advise. A warp that diverges becomes
+// groups of lanes; the group with the lowest pc runs, and merges with those it meets (Execution.cpp).
 #include "runtime/device/emulator/Calls.h"
 #include "runtime/device/emulator/Lanes.h"
 #include "runtime/device/emulator/Opcodes.h"
@@ -32,7 +32,8 @@ void branchTableLanes(Warp &warp, const Instruction &in) {
     const int first = __builtin_ctz(rest);
     const uint32_t value = index[first];
     if (value >= in.count)
-      return warp.fault(in, "brx.idx: expected an index below {}, found {} in lane {}", in.count, value, first);
+      return warp.fault(in, "brx.idx: expected an index below {}, found {} in lane {}", in.count, value,
+                        first);
     const Mask same = maskOf([=](int lane) { return index[lane] == value; }) & rest;
     rest &= ~same;
     if (!rest && same == warp.mask) {
@@ -65,7 +66,9 @@ void exitOp(Translator &t) { t.emit(&exitLanes, InstructionClass::control); }
 void call(Translator &t) { t.call(); }
 
 void trap(Translator &t) {
-  t.emit(+[](Warp &warp, const Instruction &in) { warp.fault(in, "the kernel executed trap"); }, InstructionClass::control);
+  t.emit(
+      +[](Warp &warp, const Instruction &in) { warp.fault(in, "the kernel executed trap"); },
+      InstructionClass::control);
 }
 
 /// Instructions without an effect that a program could see: nothing to do, but still counted.
@@ -77,10 +80,12 @@ void advice(Translator &t) {
 
 void nanosleep(Translator &t) {
   t.take("u32");
-  t.emit(+[](Warp &warp, const Instruction &) {
-    warp.yields = true;
-    warp.leave();
-  }, InstructionClass::other);
+  t.emit(
+      +[](Warp &warp, const Instruction &) {
+        warp.yields = true;
+        warp.leave();
+      },
+      InstructionClass::other);
 }
 
 } // namespace
@@ -91,9 +96,20 @@ Handlers exitHandler() { return {&exitLanes, &exitLanes}; }
 
 std::span<const Opcode> controlOpcodes() {
   static constexpr Opcode table[] = {
-      {"bra", bra},       {"brx", brx},     {"ret", ret},        {"exit", exitOp},       {"call", call},
-      {"trap", trap},     {"brkpt", advice}, {"pmevent", advice}, {"prefetch", advice},   {"prefetchu", advice},
-      {"applypriority", advice}, {"discard", advice}, {"griddepcontrol", advice}, {"nanosleep", nanosleep},
+      {"bra", bra},
+      {"brx", brx},
+      {"ret", ret},
+      {"exit", exitOp},
+      {"call", call},
+      {"trap", trap},
+      {"brkpt", advice},
+      {"pmevent", advice},
+      {"prefetch", advice},
+      {"prefetchu", advice},
+      {"applypriority", advice},
+      {"discard", advice},
+      {"griddepcontrol", advice},
+      {"nanosleep", nanosleep},
   };
   return table;
 }

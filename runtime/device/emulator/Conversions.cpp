@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// cvt between all types (PTX ISA 9.7.9.21), cvt.pack, and the change of a register's width. Frequent conversions have loops of
-// their own; the rest goes through one exact description of a number, a lane after the other.
+// cvt between all types (PTX ISA 9.7.9.21), cvt.pack, and the change of a register's width. Frequent
+// conversions have loops of their own; the rest goes through one exact description of a number, a lane after
+// the other.
 #include "runtime/device/emulator/Arithmetic.h"
 #include "runtime/device/emulator/Calls.h"
 #include "runtime/device/emulator/Lanes.h"
@@ -17,14 +18,16 @@ namespace sinter::emulator {
 namespace {
 
 template <typename From> Handlers resizeFrom(unsigned toBytes) {
-  const auto make = []<typename To>() {
-    return unary<To, From>([](From a) { return static_cast<To>(a); });
-  };
+  const auto make = []<typename To>() { return unary<To, From>([](From a) { return static_cast<To>(a); }); };
   switch (toBytes) {
-  case 1: return make.template operator()<uint8_t>();
-  case 2: return make.template operator()<uint16_t>();
-  case 4: return make.template operator()<uint32_t>();
-  default: return make.template operator()<uint64_t>();
+  case 1:
+    return make.template operator()<uint8_t>();
+  case 2:
+    return make.template operator()<uint16_t>();
+  case 4:
+    return make.template operator()<uint32_t>();
+  default:
+    return make.template operator()<uint64_t>();
   }
 }
 
@@ -50,17 +53,32 @@ template <typename T> T lane(const uint8_t *slot, int index) {
 
 Number load(const uint8_t *slot, int index, const Conversion &how) {
   switch (how.from) {
-  case Type::u8: case Type::b8: return {true, lane<uint8_t>(slot, index), 0};
-  case Type::s8: return {true, lane<int8_t>(slot, index), 0};
-  case Type::u16: case Type::b16: return {true, lane<uint16_t>(slot, index), 0};
-  case Type::s16: return {true, lane<int16_t>(slot, index), 0};
-  case Type::u32: case Type::b32: return {true, lane<uint32_t>(slot, index), 0};
-  case Type::s32: return {true, lane<int32_t>(slot, index), 0};
-  case Type::u64: case Type::b64: return {true, lane<uint64_t>(slot, index), 0};
-  case Type::s64: return {true, lane<int64_t>(slot, index), 0};
-  case Type::f16: return {false, 0, halfToFloat(lane<uint16_t>(slot, index))};
-  case Type::bf16: return {false, 0, bfloatToFloat(lane<uint16_t>(slot, index))};
-  case Type::f64: return {false, 0, lane<double>(slot, index)};
+  case Type::u8:
+  case Type::b8:
+    return {true, lane<uint8_t>(slot, index), 0};
+  case Type::s8:
+    return {true, lane<int8_t>(slot, index), 0};
+  case Type::u16:
+  case Type::b16:
+    return {true, lane<uint16_t>(slot, index), 0};
+  case Type::s16:
+    return {true, lane<int16_t>(slot, index), 0};
+  case Type::u32:
+  case Type::b32:
+    return {true, lane<uint32_t>(slot, index), 0};
+  case Type::s32:
+    return {true, lane<int32_t>(slot, index), 0};
+  case Type::u64:
+  case Type::b64:
+    return {true, lane<uint64_t>(slot, index), 0};
+  case Type::s64:
+    return {true, lane<int64_t>(slot, index), 0};
+  case Type::f16:
+    return {false, 0, halfToFloat(lane<uint16_t>(slot, index))};
+  case Type::bf16:
+    return {false, 0, bfloatToFloat(lane<uint16_t>(slot, index))};
+  case Type::f64:
+    return {false, 0, lane<double>(slot, index)};
   default: {
     const float value = lane<float>(slot, index);
     return {false, 0, how.ftz && std::fabs(value) < FLT_MIN ? std::copysign(0.0f, value) : value};
@@ -70,11 +88,16 @@ Number load(const uint8_t *slot, int index, const Conversion &how) {
 
 double rounded(double value, Rounding rounding) {
   switch (rounding) {
-  case Rounding::zero: return std::trunc(value);
-  case Rounding::down: return std::floor(value);
-  case Rounding::up: return std::ceil(value);
-  case Rounding::away: return std::round(value);
-  default: return std::nearbyint(value);
+  case Rounding::zero:
+    return std::trunc(value);
+  case Rounding::down:
+    return std::floor(value);
+  case Rounding::up:
+    return std::ceil(value);
+  case Rounding::away:
+    return std::round(value);
+  default:
+    return std::nearbyint(value);
   }
 }
 
@@ -110,7 +133,8 @@ uint64_t toFloat(Number number, const Conversion &how) {
   if (number.isInteger) {
     if (how.to == Type::f32)
       return std::bit_cast<uint32_t>(integerToFloat<float>(number.integer, how.rounding));
-    number.real = integerToFloat<double>(number.integer, how.to == Type::f64 ? how.rounding : Rounding::nearest);
+    number.real =
+        integerToFloat<double>(number.integer, how.to == Type::f64 ? how.rounding : Rounding::nearest);
   }
   double value = number.real;
   if (how.toInteger)
@@ -120,22 +144,29 @@ uint64_t toFloat(Number number, const Conversion &how) {
   if (how.relu && (value < 0 || (value == 0 && std::signbit(value))))
     value = 0;
   switch (how.to) {
-  case Type::f64: return std::bit_cast<uint64_t>(value);
+  case Type::f64:
+    return std::bit_cast<uint64_t>(value);
   case Type::f32: {
     const float result = std::isnan(value) ? std::bit_cast<float>(0x7fffffffu)
                                            : std::bit_cast<float>(encodeFloat<8, 23>(value, how.rounding));
-    return std::bit_cast<uint32_t>(how.ftz && std::fabs(result) < FLT_MIN ? std::copysign(0.0f, result) : result);
+    return std::bit_cast<uint32_t>(how.ftz && std::fabs(result) < FLT_MIN ? std::copysign(0.0f, result)
+                                                                          : result);
   }
   case Type::tf32: {
     if (how.finite && std::isinf(value))
       value = std::copysign(FLT_MAX, value);
     return encodeFloat<8, 10>(value, how.rounding, how.finite) << 13;
   }
-  case Type::f16: return floatToHalf(value, how.rounding, how.finite);
-  case Type::bf16: return floatToBfloat(value, how.rounding, how.finite);
-  case Type::e4m3: return floatToE4m3(value);
-  case Type::e5m2: return floatToE5m2(value);
-  default: return 0;
+  case Type::f16:
+    return floatToHalf(value, how.rounding, how.finite);
+  case Type::bf16:
+    return floatToBfloat(value, how.rounding, how.finite);
+  case Type::e4m3:
+    return floatToE4m3(value);
+  case Type::e5m2:
+    return floatToE5m2(value);
+  default:
+    return 0;
   }
 }
 
@@ -157,7 +188,8 @@ void packLanes(Warp &warp, const Instruction &in) {
   const Conversion &how = *static_cast<const Conversion *>(in.detail);
   const unsigned bytes = bytesOf(how.to);
   eachActive(warp, [&](int index) {
-    const uint64_t high = toFloat(load(warp.frame + in.a, index, how), how), low = toFloat(load(warp.frame + in.b, index, how), how);
+    const uint64_t high = toFloat(load(warp.frame + in.a, index, how), how),
+                   low = toFloat(load(warp.frame + in.b, index, how), how);
     store(warp.frame + in.d, index, 2 * bytes, high << bytes * 8 | low);
   });
 }
@@ -183,11 +215,16 @@ void repackLanes(Warp &warp, const Instruction &in) {
 
 Type elementOf(Type packed) {
   switch (packed) {
-  case Type::f16x2: return Type::f16;
-  case Type::bf16x2: return Type::bf16;
-  case Type::e4m3x2: return Type::e4m3;
-  case Type::e5m2x2: return Type::e5m2;
-  default: return Type::none;
+  case Type::f16x2:
+    return Type::f16;
+  case Type::bf16x2:
+    return Type::bf16;
+  case Type::e4m3x2:
+    return Type::e4m3;
+  case Type::e5m2x2:
+    return Type::e5m2;
+  default:
+    return Type::none;
   }
 }
 
@@ -206,7 +243,10 @@ Handlers frequent(const Conversion &how) {
   if (how.toInteger || how.rounding != Rounding::nearest) {
     if (how.rounding == Rounding::zero && is(Type::s32, Type::f32))
       return unary<int32_t, float>([](float a) {
-        return a != a ? 0 : a >= 2147483648.0f ? INT32_MAX : a <= -2147483648.0f ? INT32_MIN : static_cast<int32_t>(a);
+        return a != a                ? 0
+               : a >= 2147483648.0f  ? INT32_MAX
+               : a <= -2147483648.0f ? INT32_MIN
+                                     : static_cast<int32_t>(a);
       });
     return {};
   }
@@ -251,12 +291,16 @@ void cvt(Translator &t) {
     } else if (from == Type::f32 && t.operandCount() == 3) {
       b = t.source(2, from);
       d = t.target(0, to);
-      const bool plain = how.rounding == Rounding::nearest && !how.relu && !how.finite && !how.sat && !how.ftz;
+      const bool plain =
+          how.rounding == Rounding::nearest && !how.relu && !how.finite && !how.sat && !how.ftz;
       if (plain && element == Type::bf16)
-        in = &t.emit(binary<uint32_t, float>([](float x, float y) { return uint32_t(nearestBfloat(x)) << 16 | nearestBfloat(y); }),
+        in = &t.emit(binary<uint32_t, float>([](float x, float y) {
+                       return uint32_t(nearestBfloat(x)) << 16 | nearestBfloat(y);
+                     }),
                      InstructionClass::conversion);
       else if (plain && element == Type::f16)
-        in = &t.emit(binary<uint32_t, float>([](float x, float y) { return uint32_t(nearestHalf(x)) << 16 | nearestHalf(y); }),
+        in = &t.emit(binary<uint32_t, float>(
+                         [](float x, float y) { return uint32_t(nearestHalf(x)) << 16 | nearestHalf(y); }),
                      InstructionClass::conversion);
       else
         in = &t.emit(&packLanes, InstructionClass::conversion);
@@ -264,8 +308,9 @@ void cvt(Translator &t) {
       return t.fail("expected sources .f32, .f32 or a packed type");
     }
   } else {
-    if (bytesOf(to) == 0 || bytesOf(from) == 0 || bytesOf(to) > 8 || bytesOf(from) > 8 || elementOf(from) != Type::none ||
-        from == Type::e4m3 || from == Type::e5m2 || to == Type::e4m3 || to == Type::e5m2)
+    if (bytesOf(to) == 0 || bytesOf(from) == 0 || bytesOf(to) > 8 || bytesOf(from) > 8 ||
+        elementOf(from) != Type::none || from == Type::e4m3 || from == Type::e5m2 || to == Type::e4m3 ||
+        to == Type::e5m2)
       return t.fail("conversion from .{} to .{} is not supported", nameOf(from), nameOf(to));
     a = t.source(1, from);
     d = t.target(0, to);
@@ -280,10 +325,14 @@ void cvt(Translator &t) {
 
 Handlers resize(unsigned fromBytes, unsigned toBytes, bool isSignedType) {
   switch (fromBytes) {
-  case 1: return isSignedType ? resizeFrom<int8_t>(toBytes) : resizeFrom<uint8_t>(toBytes);
-  case 2: return isSignedType ? resizeFrom<int16_t>(toBytes) : resizeFrom<uint16_t>(toBytes);
-  case 4: return isSignedType ? resizeFrom<int32_t>(toBytes) : resizeFrom<uint32_t>(toBytes);
-  default: return isSignedType ? resizeFrom<int64_t>(toBytes) : resizeFrom<uint64_t>(toBytes);
+  case 1:
+    return isSignedType ? resizeFrom<int8_t>(toBytes) : resizeFrom<uint8_t>(toBytes);
+  case 2:
+    return isSignedType ? resizeFrom<int16_t>(toBytes) : resizeFrom<uint16_t>(toBytes);
+  case 4:
+    return isSignedType ? resizeFrom<int32_t>(toBytes) : resizeFrom<uint32_t>(toBytes);
+  default:
+    return isSignedType ? resizeFrom<int64_t>(toBytes) : resizeFrom<uint64_t>(toBytes);
   }
 }
 

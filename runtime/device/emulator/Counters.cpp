@@ -10,9 +10,10 @@ namespace sinter::emulator {
 
 std::string_view nameOf(InstructionClass kind) {
   constexpr std::string_view names[] = {
-      "integer", "float32", "float64", "half", "special", "conversion", "predicate", "move", "control", "global_load",
-      "global_store", "shared_load", "shared_store", "local", "constant_load", "atomic", "async_copy", "bulk_copy",
-      "matrix_move", "tensor", "barrier", "warp", "other"};
+      "integer",      "float32", "float64",       "half",        "special",      "conversion",
+      "predicate",    "move",    "control",       "global_load", "global_store", "shared_load",
+      "shared_store", "local",   "constant_load", "atomic",      "async_copy",   "bulk_copy",
+      "matrix_move",  "tensor",  "barrier",       "warp",        "other"};
   return names[static_cast<size_t>(kind)];
 }
 
@@ -20,14 +21,27 @@ void KernelCounters::add(const KernelCounters &other) {
   executed.resize(std::max(executed.size(), other.executed.size()));
   for (size_t i = 0; i < other.executed.size(); ++i)
     executed[i] += other.executed[i];
-  for (uint64_t KernelCounters::*each :
-       {&KernelCounters::tensorFlops, &KernelCounters::globalLoadRequests, &KernelCounters::globalLoadSectors,
-        &KernelCounters::globalLoadBytes, &KernelCounters::globalStoreRequests, &KernelCounters::globalStoreSectors,
-        &KernelCounters::globalStoreBytes, &KernelCounters::sharedLoadRequests, &KernelCounters::sharedLoadWavefronts,
-        &KernelCounters::sharedStoreRequests, &KernelCounters::sharedStoreWavefronts, &KernelCounters::sharedConflicts,
-        &KernelCounters::asyncCopyBytes, &KernelCounters::bulkLoadBytes, &KernelCounters::bulkStoreBytes,
-        &KernelCounters::multicastBytes, &KernelCounters::barrierWaits, &KernelCounters::mbarrierWaits,
-        &KernelCounters::clusterWaits, &KernelCounters::blocks, &KernelCounters::warps})
+  for (uint64_t KernelCounters::*each : {&KernelCounters::tensorFlops,
+                                         &KernelCounters::globalLoadRequests,
+                                         &KernelCounters::globalLoadSectors,
+                                         &KernelCounters::globalLoadBytes,
+                                         &KernelCounters::globalStoreRequests,
+                                         &KernelCounters::globalStoreSectors,
+                                         &KernelCounters::globalStoreBytes,
+                                         &KernelCounters::sharedLoadRequests,
+                                         &KernelCounters::sharedLoadWavefronts,
+                                         &KernelCounters::sharedStoreRequests,
+                                         &KernelCounters::sharedStoreWavefronts,
+                                         &KernelCounters::sharedConflicts,
+                                         &KernelCounters::asyncCopyBytes,
+                                         &KernelCounters::bulkLoadBytes,
+                                         &KernelCounters::bulkStoreBytes,
+                                         &KernelCounters::multicastBytes,
+                                         &KernelCounters::barrierWaits,
+                                         &KernelCounters::mbarrierWaits,
+                                         &KernelCounters::clusterWaits,
+                                         &KernelCounters::blocks,
+                                         &KernelCounters::warps})
     this->*each += other.*each;
 }
 
@@ -64,13 +78,15 @@ unsigned globalSectors(const uint64_t (&addresses)[32], uint32_t mask, unsigned 
   size_t count = 0;
   for (int lane = 0; lane < 32; ++lane)
     if (mask >> lane & 1)
-      for (uint64_t sector = addresses[lane] / 32; sector <= (addresses[lane] + bytes - 1) / 32 && count < sectors.size(); ++sector)
+      for (uint64_t sector = addresses[lane] / 32;
+           sector <= (addresses[lane] + bytes - 1) / 32 && count < sectors.size(); ++sector)
         if (std::find(sectors.begin(), sectors.begin() + count, sector) == sectors.begin() + count)
           sectors[count++] = sector;
   return static_cast<unsigned>(count);
 }
 
-std::array<uint64_t, instructionClasses> instructionsByClass(const Program &program, const KernelCounters &counters) {
+std::array<uint64_t, instructionClasses> instructionsByClass(const Program &program,
+                                                             const KernelCounters &counters) {
   std::array<uint64_t, instructionClasses> result{};
   for (size_t i = 0; i < counters.executed.size() && i < program.code.size(); ++i)
     result[static_cast<size_t>(program.code[i].kind)] += counters.executed[i];

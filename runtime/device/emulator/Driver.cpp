@@ -49,38 +49,71 @@ constexpr ErrorName errors[] = {
     {CUDA_ERROR_ILLEGAL_ADDRESS, "CUDA_ERROR_ILLEGAL_ADDRESS", "an illegal memory access was encountered"},
     {CUDA_ERROR_LAUNCH_FAILED, "CUDA_ERROR_LAUNCH_FAILED", "unspecified launch failure"},
     {CUDA_ERROR_NOT_SUPPORTED, "CUDA_ERROR_NOT_SUPPORTED", "operation not supported"},
-    {CUDA_ERROR_STREAM_CAPTURE_INVALIDATED, "CUDA_ERROR_STREAM_CAPTURE_INVALIDATED", "operation failed due to a previous error during capture"},
+    {CUDA_ERROR_STREAM_CAPTURE_INVALIDATED, "CUDA_ERROR_STREAM_CAPTURE_INVALIDATED",
+     "operation failed due to a previous error during capture"},
 };
 
 /// CUdevice_attribute -> value, of an H100 where PTX programs can tell.
 int attributeOf(int attribute, int capability) {
   switch (attribute) {
-  case 1: return 1024;          // MAX_THREADS_PER_BLOCK
-  case 2: case 3: return 1024;  // MAX_BLOCK_DIM_X, Y
-  case 4: return 64;            // MAX_BLOCK_DIM_Z
-  case 5: return 0x7fffffff;    // MAX_GRID_DIM_X
-  case 6: case 7: return 65535; // MAX_GRID_DIM_Y, Z
-  case 8: return 48 * 1024;     // MAX_SHARED_MEMORY_PER_BLOCK
-  case 9: return 64 * 1024;     // TOTAL_CONSTANT_MEMORY
-  case 10: return 32;           // WARP_SIZE
-  case 12: return 65536;        // MAX_REGISTERS_PER_BLOCK
-  case 13: return 1755000;      // CLOCK_RATE
-  case 16: return 132;          // MULTIPROCESSOR_COUNT
-  case 31: case 32: case 41: case 95: case 115: return 1; // concurrent kernels, ECC, unified addressing, cooperative, memory pools
-  case 36: return 2619000;      // MEMORY_CLOCK_RATE
-  case 37: return 5120;         // GLOBAL_MEMORY_BUS_WIDTH
-  case 38: return 50 * 1024 * 1024; // L2_CACHE_SIZE
-  case 39: return 2048;         // MAX_THREADS_PER_MULTIPROCESSOR
-  case 75: return capability / 10; // COMPUTE_CAPABILITY_MAJOR
-  case 76: return capability % 10;
-  case 81: return capability >= 90 ? 228 * 1024 : 164 * 1024; // MAX_SHARED_MEMORY_PER_MULTIPROCESSOR
-  case 82: return 65536;        // MAX_REGISTERS_PER_MULTIPROCESSOR
-  case 97: return capability >= 90 ? 227 * 1024 : 163 * 1024; // MAX_SHARED_MEMORY_PER_BLOCK_OPTIN
-  case 106: return 32;          // MAX_BLOCKS_PER_MULTIPROCESSOR
-  case 111: return 1024;        // RESERVED_SHARED_MEMORY_PER_BLOCK
-  case 120: return capability >= 90; // CLUSTER_LAUNCH
-  case 127: return capability >= 90; // TENSOR_MAP_ACCESS_SUPPORTED
-  default: return 0;
+  case 1:
+    return 1024; // MAX_THREADS_PER_BLOCK
+  case 2:
+  case 3:
+    return 1024; // MAX_BLOCK_DIM_X, Y
+  case 4:
+    return 64; // MAX_BLOCK_DIM_Z
+  case 5:
+    return 0x7fffffff; // MAX_GRID_DIM_X
+  case 6:
+  case 7:
+    return 65535; // MAX_GRID_DIM_Y, Z
+  case 8:
+    return 48 * 1024; // MAX_SHARED_MEMORY_PER_BLOCK
+  case 9:
+    return 64 * 1024; // TOTAL_CONSTANT_MEMORY
+  case 10:
+    return 32; // WARP_SIZE
+  case 12:
+    return 65536; // MAX_REGISTERS_PER_BLOCK
+  case 13:
+    return 1755000; // CLOCK_RATE
+  case 16:
+    return 132; // MULTIPROCESSOR_COUNT
+  case 31:
+  case 32:
+  case 41:
+  case 95:
+  case 115:
+    return 1; // concurrent kernels, ECC, unified addressing, cooperative, memory pools
+  case 36:
+    return 2619000; // MEMORY_CLOCK_RATE
+  case 37:
+    return 5120; // GLOBAL_MEMORY_BUS_WIDTH
+  case 38:
+    return 50 * 1024 * 1024; // L2_CACHE_SIZE
+  case 39:
+    return 2048; // MAX_THREADS_PER_MULTIPROCESSOR
+  case 75:
+    return capability / 10; // COMPUTE_CAPABILITY_MAJOR
+  case 76:
+    return capability % 10;
+  case 81:
+    return capability >= 90 ? 228 * 1024 : 164 * 1024; // MAX_SHARED_MEMORY_PER_MULTIPROCESSOR
+  case 82:
+    return 65536; // MAX_REGISTERS_PER_MULTIPROCESSOR
+  case 97:
+    return capability >= 90 ? 227 * 1024 : 163 * 1024; // MAX_SHARED_MEMORY_PER_BLOCK_OPTIN
+  case 106:
+    return 32; // MAX_BLOCKS_PER_MULTIPROCESSOR
+  case 111:
+    return 1024; // RESERVED_SHARED_MEMORY_PER_BLOCK
+  case 120:
+    return capability >= 90; // CLUSTER_LAUNCH
+  case 127:
+    return capability >= 90; // TENSOR_MAP_ACCESS_SUPPORTED
+  default:
+    return 0;
   }
 }
 
@@ -93,12 +126,16 @@ SINTER_DRIVER_API cuInit(unsigned flags) {
   if (const char *value = std::getenv("SINTER_EMULATOR_SM"); value && *value) {
     const int found = std::atoi(value);
     if (found < 50 || found > 120)
-      return driverError(CUDA_ERROR_INVALID_VALUE, fmt::format("SINTER_EMULATOR_SM: expected a number such as 80 or 90, found '{}'", value));
+      return driverError(
+          CUDA_ERROR_INVALID_VALUE,
+          fmt::format("SINTER_EMULATOR_SM: expected a number such as 80 or 90, found '{}'", value));
     state.computeCapability = found;
   }
   if (const char *value = std::getenv("SINTER_EMULATOR_SCHEDULE"); value && *value) {
     if (std::strcmp(value, "earliest") && std::strcmp(value, "latest"))
-      return driverError(CUDA_ERROR_INVALID_VALUE, fmt::format("SINTER_EMULATOR_SCHEDULE: expected earliest or latest, found '{}'", value));
+      return driverError(
+          CUDA_ERROR_INVALID_VALUE,
+          fmt::format("SINTER_EMULATOR_SCHEDULE: expected earliest or latest, found '{}'", value));
     state.options.schedule = value[0] == 'l' ? Schedule::latest : Schedule::earliest;
   }
   if (const char *value = std::getenv("SINTER_EMULATOR_RACES"); value && *value)
@@ -169,7 +206,9 @@ SINTER_DRIVER_API cuDevicePrimaryCtxRetain(CUcontext *context, CUdevice) {
   return CUDA_SUCCESS;
 }
 SINTER_DRIVER_API cuDevicePrimaryCtxRelease_v2(CUdevice) { return CUDA_SUCCESS; }
-SINTER_DRIVER_API cuCtxCreate_v2(CUcontext *context, unsigned, CUdevice device) { return cuDevicePrimaryCtxRetain(context, device); }
+SINTER_DRIVER_API cuCtxCreate_v2(CUcontext *context, unsigned, CUdevice device) {
+  return cuDevicePrimaryCtxRetain(context, device);
+}
 SINTER_DRIVER_API cuCtxDestroy_v2(CUcontext) { return CUDA_SUCCESS; }
 SINTER_DRIVER_API cuCtxSetCurrent(CUcontext) { return CUDA_SUCCESS; }
 SINTER_DRIVER_API cuCtxPushCurrent_v2(CUcontext) { return CUDA_SUCCESS; }
@@ -192,15 +231,21 @@ SINTER_DRIVER_API cuCtxSynchronize() { return CUDA_SUCCESS; }
 
 SINTER_DRIVER_API cuModuleLoadData(CUmodule *module, const void *image) {
   const char *text = static_cast<const char *>(image);
-  if (!text || !std::memcmp(text, "\x7f" "ELF", 4))
-    return driverError(CUDA_ERROR_INVALID_IMAGE, "the emulator runs PTX text; it was given a cubin or nothing");
+  if (!text || !std::memcmp(text,
+                            "\x7f"
+                            "ELF",
+                            4))
+    return driverError(CUDA_ERROR_INVALID_IMAGE,
+                       "the emulator runs PTX text; it was given a cubin or nothing");
   auto loaded = LoadedModule::load(text, DriverState::get().memory);
   if (!loaded)
     return driverError(CUDA_ERROR_INVALID_PTX, loaded.error().message);
   *module = new CUmod_st{std::move(*loaded), {}};
   return CUDA_SUCCESS;
 }
-SINTER_DRIVER_API cuModuleLoadDataEx(CUmodule *module, const void *image, unsigned, int *, void **) { return cuModuleLoadData(module, image); }
+SINTER_DRIVER_API cuModuleLoadDataEx(CUmodule *module, const void *image, unsigned, int *, void **) {
+  return cuModuleLoadData(module, image);
+}
 SINTER_DRIVER_API cuModuleLoad(CUmodule *module, const char *path) {
   std::ifstream file(path);
   if (!file)
@@ -216,7 +261,9 @@ SINTER_DRIVER_API cuModuleUnload(CUmodule module) {
 SINTER_DRIVER_API cuModuleGetFunction(CUfunction *function, CUmodule module, const char *name) {
   const auto program = module->module->kernel(name);
   if (!program)
-    return driverError(program.error().message.starts_with("line") ? CUDA_ERROR_INVALID_PTX : CUDA_ERROR_NOT_FOUND, program.error().message);
+    return driverError(program.error().message.starts_with("line") ? CUDA_ERROR_INVALID_PTX
+                                                                   : CUDA_ERROR_NOT_FOUND,
+                       program.error().message);
   for (const auto &each : module->functions)
     if (each->program == *program) {
       *function = each.get();
@@ -226,7 +273,8 @@ SINTER_DRIVER_API cuModuleGetFunction(CUfunction *function, CUmodule module, con
   *function = module->functions.back().get();
   return CUDA_SUCCESS;
 }
-SINTER_DRIVER_API cuModuleGetGlobal_v2(CUdeviceptr *address, size_t *bytes, CUmodule module, const char *name) {
+SINTER_DRIVER_API cuModuleGetGlobal_v2(CUdeviceptr *address, size_t *bytes, CUmodule module,
+                                       const char *name) {
   uint64_t found = 0, size = 0;
   if (!module->module->variable(name, found, size))
     return driverError(CUDA_ERROR_NOT_FOUND, fmt::format("the module has no variable '{}'", name));
@@ -241,12 +289,25 @@ SINTER_DRIVER_API cuModuleGetGlobal_v2(CUdeviceptr *address, size_t *bytes, CUmo
 SINTER_DRIVER_API cuFuncGetAttribute(int *value, int attribute, CUfunction function) {
   const Program &program = *function->program;
   switch (attribute) {
-  case 0: *value = program.maxThreads[0] ? static_cast<int>(program.maxThreads[0] * program.maxThreads[1] * program.maxThreads[2]) : 1024; break;
-  case 1: *value = static_cast<int>(program.staticShared - Program::sharedReserved); break;
-  case 3: *value = static_cast<int>(program.localBytes); break;
-  case 4: *value = static_cast<int>(program.maxRegisters ? program.maxRegisters : 32); break;
-  case 8: *value = static_cast<int>(function->dynamicSharedLimit); break;
-  default: *value = 0;
+  case 0:
+    *value = program.maxThreads[0]
+                 ? static_cast<int>(program.maxThreads[0] * program.maxThreads[1] * program.maxThreads[2])
+                 : 1024;
+    break;
+  case 1:
+    *value = static_cast<int>(program.staticShared - Program::sharedReserved);
+    break;
+  case 3:
+    *value = static_cast<int>(program.localBytes);
+    break;
+  case 4:
+    *value = static_cast<int>(program.maxRegisters ? program.maxRegisters : 32);
+    break;
+  case 8:
+    *value = static_cast<int>(function->dynamicSharedLimit);
+    break;
+  default:
+    *value = 0;
   }
   return CUDA_SUCCESS;
 }
@@ -254,7 +315,9 @@ SINTER_DRIVER_API cuFuncSetAttribute(CUfunction function, int attribute, int val
   if (attribute == 8) {
     const int limit = attributeOf(97, DriverState::get().computeCapability);
     if (value < 0 || value > limit)
-      return driverError(CUDA_ERROR_INVALID_VALUE, fmt::format("expected at most {} bytes of dynamic shared memory, found {}", limit, value));
+      return driverError(
+          CUDA_ERROR_INVALID_VALUE,
+          fmt::format("expected at most {} bytes of dynamic shared memory, found {}", limit, value));
     function->dynamicSharedLimit = static_cast<uint64_t>(value);
   }
   return CUDA_SUCCESS;
@@ -262,12 +325,15 @@ SINTER_DRIVER_API cuFuncSetAttribute(CUfunction function, int attribute, int val
 SINTER_DRIVER_API cuFuncSetCacheConfig(CUfunction, int) { return CUDA_SUCCESS; }
 
 /// By threads and shared memory; PTX does not say how many registers a kernel takes.
-SINTER_DRIVER_API cuOccupancyMaxActiveBlocksPerMultiprocessor(int *blocks, CUfunction function, int threads, size_t dynamicShared) {
+SINTER_DRIVER_API cuOccupancyMaxActiveBlocksPerMultiprocessor(int *blocks, CUfunction function, int threads,
+                                                              size_t dynamicShared) {
   const int capability = DriverState::get().computeCapability;
   if (threads < 1 || threads > 1024)
     return CUDA_ERROR_INVALID_VALUE;
   const uint64_t shared = function->program->dynamicSharedAt + dynamicShared;
-  *blocks = static_cast<int>(std::min<uint64_t>({32, 2048u / static_cast<unsigned>(threads), static_cast<uint64_t>(attributeOf(81, capability)) / shared}));
+  *blocks =
+      static_cast<int>(std::min<uint64_t>({32, 2048u / static_cast<unsigned>(threads),
+                                           static_cast<uint64_t>(attributeOf(81, capability)) / shared}));
   return CUDA_SUCCESS;
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The CUDA driver's interface, as far as the emulator has it: types with the driver's layouts (CUDA driver API, chapter
-// "Data types"), and the emulator's own state behind the handles.
+// The CUDA driver's interface, as far as the emulator has it: types with the driver's layouts (CUDA driver
+// API, chapter "Data types"), and the emulator's own state behind the handles.
 #ifndef SINTER_RUNTIME_DEVICE_EMULATOR_DRIVER_H
 #define SINTER_RUNTIME_DEVICE_EMULATOR_DRIVER_H
 
@@ -39,7 +39,8 @@ using CUcontext = CUctx_st *;
 
 namespace sinter::emulator {
 
-/// A stream does its work when it is given: that is one of the orders CUDA allows. While it is captured, it is kept.
+/// A stream does its work when it is given: that is one of the orders CUDA allows. While it is captured, it
+/// is kept.
 struct Graph {
   std::vector<std::function<CUresult()>> nodes;
 };

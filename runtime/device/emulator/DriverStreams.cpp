@@ -34,14 +34,19 @@ CUresult launch(const CUlaunchConfig &config, CUfunction function, void **parame
     work->cluster = program.requiredCluster;
   for (unsigned i = 0; i < config.numAttrs; ++i)
     if (config.attrs[i].id == launchAttributeCluster)
-      work->cluster = {config.attrs[i].value.cluster.x, config.attrs[i].value.cluster.y, config.attrs[i].value.cluster.z};
+      work->cluster = {config.attrs[i].value.cluster.x, config.attrs[i].value.cluster.y,
+                       config.attrs[i].value.cluster.z};
   if (config.sharedMemBytes > function->dynamicSharedLimit)
-    return driverError(CUDA_ERROR_INVALID_VALUE, fmt::format("kernel '{}': {} bytes of dynamic shared memory, {} allowed (cuFuncSetAttribute raises it)",
-                                                             program.name, config.sharedMemBytes, function->dynamicSharedLimit));
+    return driverError(
+        CUDA_ERROR_INVALID_VALUE,
+        fmt::format(
+            "kernel '{}': {} bytes of dynamic shared memory, {} allowed (cuFuncSetAttribute raises it)",
+            program.name, config.sharedMemBytes, function->dynamicSharedLimit));
   work->parameters.resize(program.parameterBytes);
   if (parameters) {
     for (size_t i = 0; i < program.parameters.size(); ++i)
-      std::memcpy(work->parameters.data() + program.parameters[i].offset, parameters[i], program.parameters[i].size);
+      std::memcpy(work->parameters.data() + program.parameters[i].offset, parameters[i],
+                  program.parameters[i].size);
   } else if (extra) { // CU_LAUNCH_PARAM_BUFFER_POINTER 1, _SIZE 2, _END 0
     const void *buffer = nullptr;
     size_t size = 0;
@@ -52,10 +57,14 @@ CUresult launch(const CUlaunchConfig &config, CUfunction function, void **parame
         size = *static_cast<size_t *>(at[1]);
     }
     if (size != work->parameters.size())
-      return driverError(CUDA_ERROR_INVALID_VALUE, fmt::format("kernel '{}' takes {} bytes of parameters, found {}", program.name, work->parameters.size(), size));
+      return driverError(CUDA_ERROR_INVALID_VALUE,
+                         fmt::format("kernel '{}' takes {} bytes of parameters, found {}", program.name,
+                                     work->parameters.size(), size));
     std::memcpy(work->parameters.data(), buffer, size);
   } else if (program.parameterBytes) {
-    return driverError(CUDA_ERROR_INVALID_VALUE, fmt::format("kernel '{}' takes {} bytes of parameters, found none", program.name, program.parameterBytes));
+    return driverError(CUDA_ERROR_INVALID_VALUE,
+                       fmt::format("kernel '{}' takes {} bytes of parameters, found none", program.name,
+                                   program.parameterBytes));
   }
   work->memory = &DriverState::get().memory;
   work->options = DriverState::get().options;
@@ -67,7 +76,9 @@ CUresult launch(const CUlaunchConfig &config, CUfunction function, void **parame
     if (!done)
       return driverError(CUDA_ERROR_LAUNCH_FAILED, done.error().message);
     if (const std::vector<std::string> hazards = work->hazards.take(); !hazards.empty())
-      return driverError(CUDA_ERROR_LAUNCH_FAILED, fmt::format("kernel '{}': {} hazards: {}", work->program->name, hazards.size(), hazards.front()));
+      return driverError(
+          CUDA_ERROR_LAUNCH_FAILED,
+          fmt::format("kernel '{}': {} hazards: {}", work->program->name, hazards.size(), hazards.front()));
     return CUDA_SUCCESS;
   });
 }
@@ -81,15 +92,18 @@ CUresult runGraph(const Graph &graph) {
 
 } // namespace
 
-SINTER_DRIVER_API cuLaunchKernel(CUfunction function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz,
-                                 unsigned shared, CUstream stream, void **parameters, void **extra) {
+SINTER_DRIVER_API cuLaunchKernel(CUfunction function, unsigned gx, unsigned gy, unsigned gz, unsigned bx,
+                                 unsigned by, unsigned bz, unsigned shared, CUstream stream,
+                                 void **parameters, void **extra) {
   return launch({gx, gy, gz, bx, by, bz, shared, stream, nullptr, 0}, function, parameters, extra);
 }
-SINTER_DRIVER_API cuLaunchKernelEx(const CUlaunchConfig *config, CUfunction function, void **parameters, void **extra) {
+SINTER_DRIVER_API cuLaunchKernelEx(const CUlaunchConfig *config, CUfunction function, void **parameters,
+                                   void **extra) {
   return launch(*config, function, parameters, extra);
 }
-SINTER_DRIVER_API cuLaunchCooperativeKernel(CUfunction function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by,
-                                            unsigned bz, unsigned shared, CUstream stream, void **parameters) {
+SINTER_DRIVER_API cuLaunchCooperativeKernel(CUfunction function, unsigned gx, unsigned gy, unsigned gz,
+                                            unsigned bx, unsigned by, unsigned bz, unsigned shared,
+                                            CUstream stream, void **parameters) {
   return cuLaunchKernel(function, gx, gy, gz, bx, by, bz, shared, stream, parameters, nullptr);
 }
 
@@ -97,7 +111,9 @@ SINTER_DRIVER_API cuStreamCreate(CUstream *stream, unsigned) {
   *stream = new CUstream_st;
   return CUDA_SUCCESS;
 }
-SINTER_DRIVER_API cuStreamCreateWithPriority(CUstream *stream, unsigned flags, int) { return cuStreamCreate(stream, flags); }
+SINTER_DRIVER_API cuStreamCreateWithPriority(CUstream *stream, unsigned flags, int) {
+  return cuStreamCreate(stream, flags);
+}
 SINTER_DRIVER_API cuStreamDestroy_v2(CUstream stream) {
   delete stream;
   return CUDA_SUCCESS;
@@ -108,7 +124,8 @@ SINTER_DRIVER_API cuStreamWaitEvent(CUstream, CUevent, unsigned) { return CUDA_S
 
 SINTER_DRIVER_API cuStreamBeginCapture_v2(CUstream stream, int) {
   if (reinterpret_cast<uintptr_t>(stream) < 3 || stream->capture)
-    return driverError(CUDA_ERROR_INVALID_VALUE, "cuStreamBeginCapture: expected a stream of one's own that is not captured");
+    return driverError(CUDA_ERROR_INVALID_VALUE,
+                       "cuStreamBeginCapture: expected a stream of one's own that is not captured");
   stream->capture = std::make_unique<Graph>();
   return CUDA_SUCCESS;
 }
@@ -159,4 +176,6 @@ SINTER_DRIVER_API cuEventElapsedTime_v2(float *milliseconds, CUevent start, CUev
   *milliseconds = std::chrono::duration<float, std::milli>(end->time - start->time).count();
   return CUDA_SUCCESS;
 }
-SINTER_DRIVER_API cuEventElapsedTime(float *milliseconds, CUevent start, CUevent end) { return cuEventElapsedTime_v2(milliseconds, start, end); }
+SINTER_DRIVER_API cuEventElapsedTime(float *milliseconds, CUevent start, CUevent end) {
+  return cuEventElapsedTime_v2(milliseconds, start, end);
+}

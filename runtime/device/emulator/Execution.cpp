@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The life of a launch: clusters are dealt to CPU threads; a cluster's warps take turns; a warp runs the group of lanes with
-// the lowest pc until it meets another group, waits, or has had its time.
+// The life of a launch: clusters are dealt to CPU threads; a cluster's warps take turns; a warp runs the
+// group of lanes with the lowest pc until it meets another group, waits, or has had its time.
 #include "runtime/device/emulator/Execution.h"
 #include "runtime/device/emulator/AsyncQueue.h"
 #include "runtime/device/emulator/Barriers.h"
@@ -23,7 +23,9 @@ constexpr uint64_t turnInstructions = 1 << 17;  // of a cluster, before another 
 constexpr size_t residentClusters = 1024;       // that a CPU thread keeps going at once, when they spin
 
 bool compatible(const Group &a, const Group &b) {
-  const auto movable = [](const Group &g) { return g.wait.kind == Wait::nothing || g.wait.kind == Wait::lanes; };
+  const auto movable = [](const Group &g) {
+    return g.wait.kind == Wait::nothing || g.wait.kind == Wait::lanes;
+  };
   return a.pc == b.pc && movable(a) && movable(b);
 }
 
@@ -52,7 +54,8 @@ bool pick(Warp &warp) {
   for (size_t i = 0; i < groups.size(); ++i) {
     if (groups[i].wait.kind != Wait::nothing)
       continue;
-    const auto before = [&](const Group &a, const Group &b) { // lowest pc; after a long run, who waited longest
+    const auto before = [&](const Group &a,
+                            const Group &b) { // lowest pc; after a long run, who waited longest
       return warp.rotate && a.age != b.age ? a.age < b.age : a.pc < b.pc;
     };
     if (best == groups.size() || before(groups[i], groups[best]))
@@ -145,7 +148,9 @@ bool canRun(const Warp &warp) {
   return false;
 }
 
-std::string dims(const std::array<uint32_t, 3> &values) { return fmt::format("({},{},{})", values[0], values[1], values[2]); }
+std::string dims(const std::array<uint32_t, 3> &values) {
+  return fmt::format("({},{},{})", values[0], values[1], values[2]);
+}
 
 /// Who waits for what, when nobody can go on.
 std::string explainDeadlock(const Cluster &cluster) {
@@ -156,8 +161,10 @@ std::string explainDeadlock(const Cluster &cluster) {
       for (const Group &group : warp.groups) {
         if (++lines > 16)
           continue;
-        const uint32_t line = warp.program->code[group.wait.kind == Wait::barrier ? group.pc - 1 : group.pc].line;
-        text += fmt::format("  block {}, warp {}, lanes {:#x}, line {}: ", dims(block.id), warp.index, group.mask, line);
+        const uint32_t line =
+            warp.program->code[group.wait.kind == Wait::barrier ? group.pc - 1 : group.pc].line;
+        text += fmt::format("  block {}, warp {}, lanes {:#x}, line {}: ", dims(block.id), warp.index,
+                            group.mask, line);
         text += explainWait(warp, group.wait) + "\n";
       }
   if (lines > 16)
@@ -180,7 +187,8 @@ std::string Warp::describe(int lane) const {
     return text + fmt::format("warp {}", index);
   const auto &size = block->cluster->launch->block;
   const uint32_t thread = index * lanesOfWarp + static_cast<uint32_t>(lane);
-  return text + fmt::format("thread {}", dims({thread % size[0], thread / size[0] % size[1], thread / size[0] / size[1]}));
+  return text + fmt::format("thread {}",
+                            dims({thread % size[0], thread / size[0] % size[1], thread / size[0] / size[1]}));
 }
 
 void Warp::report(const Instruction &at, std::string text) {
@@ -197,25 +205,31 @@ void Cluster::fault(std::string text) {
 
 Cluster::~Cluster() = default;
 
-Cluster::Cluster(Launch &launch, uint32_t index, std::vector<uint64_t> &executed) : launch(&launch), index(index) {
+Cluster::Cluster(Launch &launch, uint32_t index, std::vector<uint64_t> &executed)
+    : launch(&launch), index(index) {
   const Program &program = *launch.program;
-  const uint32_t count = launch.blocksOfCluster(), warps = launch.warpsOfBlock(), threads = launch.threadsOfBlock();
+  const uint32_t count = launch.blocksOfCluster(), warps = launch.warpsOfBlock(),
+                 threads = launch.threadsOfBlock();
   blocks.resize(count);
   frames.resize(static_cast<size_t>(count) * warps * program.frameBytes + 64);
   auto *frame = reinterpret_cast<uint8_t *>((reinterpret_cast<uintptr_t>(frames.data()) + 63) / 64 * 64);
   async = std::make_unique<AsyncQueue>(*this, launch.options.schedule);
   if (launch.options.races)
     races = std::make_unique<RaceChecker>(*this, count, warps);
-  const std::array<uint32_t, 3> clusters = {launch.grid[0] / launch.cluster[0], launch.grid[1] / launch.cluster[1],
+  const std::array<uint32_t, 3> clusters = {launch.grid[0] / launch.cluster[0],
+                                            launch.grid[1] / launch.cluster[1],
                                             launch.grid[2] / launch.cluster[2]};
-  const std::array<uint32_t, 3> at = {index % clusters[0], index / clusters[0] % clusters[1], index / clusters[0] / clusters[1]};
+  const std::array<uint32_t, 3> at = {index % clusters[0], index / clusters[0] % clusters[1],
+                                      index / clusters[0] / clusters[1]};
   for (uint32_t rank = 0; rank < count; ++rank) {
     Block &block = blocks[rank];
     block.cluster = this;
     block.rank = rank;
     const auto &size = launch.cluster;
-    block.id = {at[0] * size[0] + rank % size[0], at[1] * size[1] + rank / size[0] % size[1], at[2] * size[2] + rank / size[0] / size[1]};
-    block.shared.assign(launch.dynamicShared ? program.dynamicSharedAt + launch.dynamicShared : program.staticShared, 0xff);
+    block.id = {at[0] * size[0] + rank % size[0], at[1] * size[1] + rank / size[0] % size[1],
+                at[2] * size[2] + rank / size[0] / size[1]};
+    block.shared.assign(
+        launch.dynamicShared ? program.dynamicSharedAt + launch.dynamicShared : program.staticShared, 0xff);
     block.warps.resize(warps);
     block.runningWarps = warps;
     for (uint32_t w = 0; w < warps; ++w, frame += program.frameBytes) {
@@ -237,7 +251,8 @@ Cluster::Cluster(Launch &launch, uint32_t index, std::vector<uint64_t> &executed
         if (slot.kind == Program::AddressSlot::parameter)
           value += reinterpret_cast<uint64_t>(launch.parameters.data());
         else
-          value += sharedBase(block) + (slot.kind == Program::AddressSlot::dynamicShared ? program.dynamicSharedAt : 0);
+          value += sharedBase(block) +
+                   (slot.kind == Program::AddressSlot::dynamicShared ? program.dynamicSharedAt : 0);
         for (int lane = 0; lane < lanesOfWarp; ++lane)
           std::memcpy(frame + slot.slot + slot.bytes * lane, &value, slot.bytes);
       }
@@ -294,36 +309,47 @@ Result<> checkLaunch(const Launch &launch) {
   constexpr uint32_t gridLimits[] = {0x7fffffff, 65535, 65535}, blockLimits[] = {1024, 1024, 64};
   for (int axis = 0; axis < 3; ++axis) {
     if (!launch.grid[axis] || launch.grid[axis] > gridLimits[axis])
-      return fail("grid {}: expected 1 to {} blocks along axis {}", dims(launch.grid), gridLimits[axis], axis);
+      return fail("grid {}: expected 1 to {} blocks along axis {}", dims(launch.grid), gridLimits[axis],
+                  axis);
     if (!launch.block[axis] || launch.block[axis] > blockLimits[axis])
-      return fail("block {}: expected 1 to {} threads along axis {}", dims(launch.block), blockLimits[axis], axis);
+      return fail("block {}: expected 1 to {} threads along axis {}", dims(launch.block), blockLimits[axis],
+                  axis);
     if (!launch.cluster[axis] || launch.grid[axis] % launch.cluster[axis])
       return fail("grid {}: expected a multiple of the cluster {}", dims(launch.grid), dims(launch.cluster));
     if (program.requiredThreads[0] && launch.block[axis] != program.requiredThreads[axis])
-      return fail("kernel '{}' requires blocks of {} threads, found {}", program.name, dims(program.requiredThreads), dims(launch.block));
+      return fail("kernel '{}' requires blocks of {} threads, found {}", program.name,
+                  dims(program.requiredThreads), dims(launch.block));
     if (program.requiredCluster[0] && launch.cluster[axis] != program.requiredCluster[axis])
-      return fail("kernel '{}' requires clusters of {} blocks, found {}", program.name, dims(program.requiredCluster), dims(launch.cluster));
+      return fail("kernel '{}' requires clusters of {} blocks, found {}", program.name,
+                  dims(program.requiredCluster), dims(launch.cluster));
   }
   if (launch.threadsOfBlock() > 1024)
-    return fail("block {}: expected at most 1024 threads, found {}", dims(launch.block), launch.threadsOfBlock());
+    return fail("block {}: expected at most 1024 threads, found {}", dims(launch.block),
+                launch.threadsOfBlock());
   if (const auto &max = program.maxThreads; max[0] && launch.threadsOfBlock() > max[0] * max[1] * max[2])
-    return fail("kernel '{}' allows blocks of {} threads at most, found {}", program.name, max[0] * max[1] * max[2], launch.threadsOfBlock());
+    return fail("kernel '{}' allows blocks of {} threads at most, found {}", program.name,
+                max[0] * max[1] * max[2], launch.threadsOfBlock());
   if (launch.blocksOfCluster() > 16)
-    return fail("cluster {}: expected at most 16 blocks, found {}", dims(launch.cluster), launch.blocksOfCluster());
+    return fail("cluster {}: expected at most 16 blocks, found {}", dims(launch.cluster),
+                launch.blocksOfCluster());
   constexpr uint64_t sharedLimit = 227 * 1024;
   const uint64_t shared = program.dynamicSharedAt + launch.dynamicShared - Program::sharedReserved;
   if (shared > sharedLimit)
-    return fail("kernel '{}' needs {} bytes of shared memory; a block has {}", program.name, shared, sharedLimit);
+    return fail("kernel '{}' needs {} bytes of shared memory; a block has {}", program.name, shared,
+                sharedLimit);
   if (launch.parameters.size() != program.parameterBytes)
-    return fail("kernel '{}' takes {} bytes of parameters, found {}", program.name, program.parameterBytes, launch.parameters.size());
+    return fail("kernel '{}' takes {} bytes of parameters, found {}", program.name, program.parameterBytes,
+                launch.parameters.size());
   return {};
 }
 
 Result<KernelCounters> execute(Launch &launch) {
   if (Result<> checked = checkLaunch(launch); !checked)
     return tl::unexpected<Error>(checked.error());
-  const uint64_t clusters = static_cast<uint64_t>(launch.grid[0]) * launch.grid[1] * launch.grid[2] / launch.blocksOfCluster();
-  unsigned threads = launch.options.threads ? launch.options.threads : std::max(1u, std::thread::hardware_concurrency());
+  const uint64_t clusters =
+      static_cast<uint64_t>(launch.grid[0]) * launch.grid[1] * launch.grid[2] / launch.blocksOfCluster();
+  unsigned threads =
+      launch.options.threads ? launch.options.threads : std::max(1u, std::thread::hardware_concurrency());
   threads = static_cast<unsigned>(std::min<uint64_t>(threads, clusters));
   const auto parameters = reinterpret_cast<uint64_t>(launch.parameters.data());
   launch.memory->map(parameters, launch.parameters.size() + 1, "the kernel's parameters");
@@ -340,7 +366,8 @@ Result<KernelCounters> execute(Launch &launch) {
     while (mine.empty() && !launch.stopped.load(std::memory_order_relaxed)) {
       if (running.size() < residentClusters)
         if (const uint64_t index = next.fetch_add(1); index < clusters) {
-          running.push_back(std::make_unique<Cluster>(launch, static_cast<uint32_t>(index), counters.executed));
+          running.push_back(
+              std::make_unique<Cluster>(launch, static_cast<uint32_t>(index), counters.executed));
           running.back()->counters = &counters;
         }
       if (running.empty())

@@ -8,7 +8,8 @@
 
 namespace sinter::emulator {
 
-/// Checks grid, block, cluster and shared memory against the limits of Hopper and of the kernel's own directives.
+/// Checks grid, block, cluster and shared memory against the limits of Hopper and of the kernel's own
+/// directives.
 Result<> checkLaunch(const Launch &launch);
 
 /// Runs all blocks. An error is the first fault of a kernel: what it did, which thread, which line.

@@ -19,7 +19,8 @@ const std::vector<uint64_t> &argumentsOf(const Instruction &in) {
 /// A value in the local memory of a lane, where the caller's .param variables live.
 template <typename T> T localValue(const Warp &warp, int lane, uint64_t address) {
   T value;
-  std::memcpy(&value, warp.local.data() + static_cast<size_t>(lane) * warp.program->localBytes + address, sizeof(T));
+  std::memcpy(&value, warp.local.data() + static_cast<size_t>(lane) * warp.program->localBytes + address,
+              sizeof(T));
   return value;
 }
 
@@ -62,7 +63,8 @@ std::string formatted(const Warp &warp, int lane, const std::string &format, uin
     const bool isLong = spec.find('l') != std::string::npos || kind == 'p';
     char buffer[256] = {};
     if (kind == 's') {
-      std::snprintf(buffer, sizeof buffer, spec.c_str(), textAt(warp, localValue<uint64_t>(warp, lane, next(8))).c_str());
+      std::snprintf(buffer, sizeof buffer, spec.c_str(),
+                    textAt(warp, localValue<uint64_t>(warp, lane, next(8))).c_str());
     } else if (std::strchr("fFeEgGaA", kind)) {
       std::snprintf(buffer, sizeof buffer, spec.c_str(), localValue<double>(warp, lane, next(8)));
     } else if (isLong) {
@@ -80,13 +82,15 @@ void vprintfLanes(Warp &warp, const Instruction &in) {
   static std::mutex output;
   const std::vector<uint64_t> &arguments = argumentsOf(in);
   eachActive(warp, [&](int lane) {
-    const std::string text = formatted(warp, lane, textAt(warp, localValue<uint64_t>(warp, lane, arguments[0])),
-                                       localValue<uint64_t>(warp, lane, arguments[1]));
+    const std::string text =
+        formatted(warp, lane, textAt(warp, localValue<uint64_t>(warp, lane, arguments[0])),
+                  localValue<uint64_t>(warp, lane, arguments[1]));
     const std::lock_guard lock(output);
     std::fputs(text.c_str(), stdout);
     if (in.offset >= 0) {
       const int32_t written = static_cast<int32_t>(text.size());
-      std::memcpy(warp.local.data() + static_cast<size_t>(lane) * warp.program->localBytes + in.offset, &written, 4);
+      std::memcpy(warp.local.data() + static_cast<size_t>(lane) * warp.program->localBytes + in.offset,
+                  &written, 4);
     }
   });
 }
@@ -97,8 +101,10 @@ void assertLanes(Warp &warp, const Instruction &in) {
   const int lane = __builtin_ctz(warp.active);
   if (arguments.size() < 4)
     return warp.fault(in, "__assertfail: expected 5 arguments");
-  warp.fault(in, "device-side assertion '{}' failed: {}:{}, {}", textAt(warp, localValue<uint64_t>(warp, lane, arguments[0])),
-             textAt(warp, localValue<uint64_t>(warp, lane, arguments[1])), localValue<uint32_t>(warp, lane, arguments[2]),
+  warp.fault(in, "device-side assertion '{}' failed: {}:{}, {}",
+             textAt(warp, localValue<uint64_t>(warp, lane, arguments[0])),
+             textAt(warp, localValue<uint64_t>(warp, lane, arguments[1])),
+             localValue<uint32_t>(warp, lane, arguments[2]),
              textAt(warp, localValue<uint64_t>(warp, lane, arguments[3])));
 }
 

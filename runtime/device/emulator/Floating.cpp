@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Floating-point arithmetic (PTX ISA 9.7.3 to 9.7.5): add, sub, mul, fma, mad, div, neg, abs, min, max, copysign, testp of
-// f32 and f64, f16 and bf16, one or two in a register. Approximations (rcp, ex2, ...) are in Approximations.cpp.
+// Floating-point arithmetic (PTX ISA 9.7.3 to 9.7.5): add, sub, mul, fma, mad, div, neg, abs, min, max,
+// copysign, testp of f32 and f64, f16 and bf16, one or two in a register. Approximations (rcp, ex2, ...) are
+// in Approximations.cpp.
 #include "runtime/device/emulator/Arithmetic.h"
 #include "runtime/device/emulator/Lanes.h"
 #include "runtime/device/emulator/Opcodes.h"
@@ -18,10 +19,18 @@ inline float flush(float x) { return std::fabs(x) < FLT_MIN ? std::copysign(0.0f
 /// .sat: into [0, 1]; NaN becomes 0.
 template <typename T> inline T clampToOne(T x) { return x > T(0) ? (x < T(1) ? x : T(1)) : T(0); }
 
-struct Add { template <typename T> T operator()(T a, T b) const { return a + b; } };
-struct Sub { template <typename T> T operator()(T a, T b) const { return a - b; } };
-struct Mul { template <typename T> T operator()(T a, T b) const { return a * b; } };
-struct Div { template <typename T> T operator()(T a, T b) const { return a / b; } };
+struct Add {
+  template <typename T> T operator()(T a, T b) const { return a + b; }
+};
+struct Sub {
+  template <typename T> T operator()(T a, T b) const { return a - b; }
+};
+struct Mul {
+  template <typename T> T operator()(T a, T b) const { return a * b; }
+};
+struct Div {
+  template <typename T> T operator()(T a, T b) const { return a / b; }
+};
 struct Fma {
   float operator()(float a, float b, float c) const { return __builtin_fmaf(a, b, c); }
   double operator()(double a, double b, double c) const { return __builtin_fma(a, b, c); }
@@ -38,7 +47,9 @@ struct Max {
   }
 };
 template <typename Op> struct OrNan { // .NaN: NaN if either is
-  template <typename T> T operator()(T a, T b) const { return std::isnan(a) || std::isnan(b) ? T(NAN) : Op{}(a, b); }
+  template <typename T> T operator()(T a, T b) const {
+    return std::isnan(a) || std::isnan(b) ? T(NAN) : Op{}(a, b);
+  }
 };
 template <typename Op> struct XorSign { // .xorsign.abs: of the magnitudes, with the product's sign
   template <typename T> T operator()(T a, T b) const {
@@ -71,12 +82,15 @@ template <typename Op, int arity> Handlers doubled() {
     return ternary<double, double, double, double>(Op{});
 }
 
-// --- f16 and bf16: computed in f32, rounded once; fma in f64, where product and sum are (almost always) exact ---
+// --- f16 and bf16: computed in f32, rounded once; fma in f64, where product and sum are (almost always)
+// exact ---
 
 template <typename H, typename Op, int arity, bool sat, bool relu> struct Narrow {
   template <typename... A> static uint16_t one(A... bits) {
     if constexpr (arity == 3) {
-      const auto exact = [](uint16_t x) { return static_cast<double>(static_cast<float>(std::bit_cast<H>(x))); };
+      const auto exact = [](uint16_t x) {
+        return static_cast<double>(static_cast<float>(std::bit_cast<H>(x)));
+      };
       return finish(narrowed(Op{}(exact(bits)...)));
     } else {
       return finish(H(Op{}(static_cast<float>(std::bit_cast<H>(bits))...)).bits);
@@ -112,7 +126,8 @@ template <typename H, typename Op, int arity> Handlers narrow(bool packed, bool 
     if constexpr (arity == 2)
       return packed ? binary<uint32_t>(op) : binary<uint16_t>(op);
     else
-      return packed ? ternary<uint32_t, uint32_t, uint32_t, uint32_t>(op) : ternary<uint16_t, uint16_t, uint16_t, uint16_t>(op);
+      return packed ? ternary<uint32_t, uint32_t, uint32_t, uint32_t>(op)
+                    : ternary<uint16_t, uint16_t, uint16_t, uint16_t>(op);
   };
   return sat    ? make(Narrow<H, Op, arity, true, false>{})
          : relu ? make(Narrow<H, Op, arity, false, true>{})
@@ -121,11 +136,19 @@ template <typename H, typename Op, int arity> Handlers narrow(bool packed, bool 
 
 template <typename Op, int arity> Handlers ofType(Translator &t, Type type, bool ftz, bool sat, bool relu) {
   switch (type) {
-  case Type::f32: return single<Op, arity>(ftz, sat);
-  case Type::f64: return doubled<Op, arity>();
-  case Type::f16: case Type::f16x2: return narrow<Half, Op, arity>(type == Type::f16x2, sat, relu);
-  case Type::bf16: case Type::bf16x2: return narrow<Bfloat, Op, arity>(type == Type::bf16x2, sat, relu);
-  default: t.fail("expected a floating-point type, found .{}", nameOf(type)); return {};
+  case Type::f32:
+    return single<Op, arity>(ftz, sat);
+  case Type::f64:
+    return doubled<Op, arity>();
+  case Type::f16:
+  case Type::f16x2:
+    return narrow<Half, Op, arity>(type == Type::f16x2, sat, relu);
+  case Type::bf16:
+  case Type::bf16x2:
+    return narrow<Bfloat, Op, arity>(type == Type::bf16x2, sat, relu);
+  default:
+    t.fail("expected a floating-point type, found .{}", nameOf(type));
+    return {};
   }
 }
 
@@ -135,11 +158,21 @@ template <typename T> T directed(Arithmetic operation, T a, T b, T c) {
   // The compiler may not move these over fesetround, nor fold them.
   volatile T x = a, y = b, z = c, result = 0;
   switch (operation) {
-  case Arithmetic::add: result = x + y; break;
-  case Arithmetic::sub: result = x - y; break;
-  case Arithmetic::mul: result = x * y; break;
-  case Arithmetic::div: result = x / y; break;
-  default: result = std::fma(x, y, z); break;
+  case Arithmetic::add:
+    result = x + y;
+    break;
+  case Arithmetic::sub:
+    result = x - y;
+    break;
+  case Arithmetic::mul:
+    result = x * y;
+    break;
+  case Arithmetic::div:
+    result = x / y;
+    break;
+  default:
+    result = std::fma(x, y, z);
+    break;
   }
   return result;
 }
@@ -172,15 +205,22 @@ template <bool negate> void signOperation(Translator &t, Type type) {
   t.take("ftz"); // of the operand; see below
   Handlers handlers;
   switch (type) {
-  case Type::f64: handlers = unary<uint64_t>([](uint64_t a) { return negate ? a ^ (1ull << 63) : a & ~(1ull << 63); }); break;
-  case Type::f32: handlers = unary<uint32_t>([](uint32_t a) { return negate ? a ^ 0x80000000u : a & 0x7fffffffu; }); break;
-  case Type::f16x2: case Type::bf16x2:
+  case Type::f64:
+    handlers = unary<uint64_t>([](uint64_t a) { return negate ? a ^ (1ull << 63) : a & ~(1ull << 63); });
+    break;
+  case Type::f32:
+    handlers = unary<uint32_t>([](uint32_t a) { return negate ? a ^ 0x80000000u : a & 0x7fffffffu; });
+    break;
+  case Type::f16x2:
+  case Type::bf16x2:
     handlers = unary<uint32_t>([](uint32_t a) { return negate ? a ^ 0x80008000u : a & ~0x80008000u; });
     break;
-  case Type::f16: case Type::bf16:
+  case Type::f16:
+  case Type::bf16:
     handlers = unary<uint16_t>([](uint16_t a) { return uint16_t(negate ? a ^ 0x8000u : a & 0x7fffu); });
     break;
-  default: return t.fail("expected a floating-point type, found .{}", nameOf(type));
+  default:
+    return t.fail("expected a floating-point type, found .{}", nameOf(type));
   }
   emitElementwise(t, handlers, classOf(type), type, 1);
 }
@@ -213,8 +253,9 @@ template <typename Op> void minOrMax(Translator &t, Type type) {
 /// copysign d, a, b: the magnitude of b with the sign of a.
 void copysignOp(Translator &t) {
   const Type type = t.needType();
-  emitElementwise(t, type == Type::f64 ? binary<double>([](double a, double b) { return std::copysign(b, a); })
-                                       : binary<float>([](float a, float b) { return std::copysign(b, a); }),
+  emitElementwise(t,
+                  type == Type::f64 ? binary<double>([](double a, double b) { return std::copysign(b, a); })
+                                    : binary<float>([](float a, float b) { return std::copysign(b, a); }),
                   classOf(type), type, 2);
 }
 
@@ -227,19 +268,26 @@ void testp(Translator &t) {
       const T *a = warp.reg<T>(in.a);
       const int test = static_cast<int>(in.extra);
       writePredicate(warp, in.d, maskOf([=](int lane) {
-        const T x = a[lane];
-        switch (test) {
-        case 0: return static_cast<bool>(std::isfinite(x));
-        case 1: return static_cast<bool>(std::isinf(x));
-        case 2: return !std::isnan(x);
-        case 3: return static_cast<bool>(std::isnan(x));
-        case 4: return static_cast<bool>(std::isnormal(x));
-        default: return std::fpclassify(x) == FP_SUBNORMAL;
-        }
-      }));
+                       const T x = a[lane];
+                       switch (test) {
+                       case 0:
+                         return static_cast<bool>(std::isfinite(x));
+                       case 1:
+                         return static_cast<bool>(std::isinf(x));
+                       case 2:
+                         return !std::isnan(x);
+                       case 3:
+                         return static_cast<bool>(std::isnan(x));
+                       case 4:
+                         return static_cast<bool>(std::isnormal(x));
+                       default:
+                         return std::fpclassify(x) == FP_SUBNORMAL;
+                       }
+                     }));
     };
   };
-  Instruction &in = t.emit(type == Type::f64 ? handler.operator()<double>() : handler.operator()<float>(), InstructionClass::predicate);
+  Instruction &in = t.emit(type == Type::f64 ? handler.operator()<double>() : handler.operator()<float>(),
+                           InstructionClass::predicate);
   in.a = a, in.d = d;
   in.extra = static_cast<uint32_t>(test);
 }
@@ -250,11 +298,16 @@ void fma(Translator &t) { floatArithmetic(t, Arithmetic::fma, t.needType()); }
 
 void floatArithmetic(Translator &t, Arithmetic operation, Type type) {
   switch (operation) {
-  case Arithmetic::neg: return signOperation<true>(t, type);
-  case Arithmetic::abs: return signOperation<false>(t, type);
-  case Arithmetic::min: return minOrMax<Min>(t, type);
-  case Arithmetic::max: return minOrMax<Max>(t, type);
-  default: break;
+  case Arithmetic::neg:
+    return signOperation<true>(t, type);
+  case Arithmetic::abs:
+    return signOperation<false>(t, type);
+  case Arithmetic::min:
+    return minOrMax<Min>(t, type);
+  case Arithmetic::max:
+    return minOrMax<Max>(t, type);
+  default:
+    break;
   }
   const Rounding rounding = t.rounding(Rounding::nearest);
   const bool ftz = t.take("ftz"), sat = t.take("sat"), relu = t.take("relu");
@@ -267,16 +320,27 @@ void floatArithmetic(Translator &t, Arithmetic operation, Type type) {
       return t.fail("expected rounding .rn for type .{}", nameOf(type));
     const Handler handler = type == Type::f32 ? &directedLanes<float> : &directedLanes<double>;
     emitElementwise(t, {handler, handler}, classOf(type), type, sources).extra =
-        static_cast<uint32_t>(operation) | static_cast<uint32_t>(rounding) << 4 | (ftz ? 256 : 0) | (sat ? 512 : 0);
+        static_cast<uint32_t>(operation) | static_cast<uint32_t>(rounding) << 4 | (ftz ? 256 : 0) |
+        (sat ? 512 : 0);
     return;
   }
   Handlers handlers;
   switch (operation) {
-  case Arithmetic::add: handlers = ofType<Add, 2>(t, type, ftz, sat, relu); break;
-  case Arithmetic::sub: handlers = ofType<Sub, 2>(t, type, ftz, sat, relu); break;
-  case Arithmetic::mul: handlers = ofType<Mul, 2>(t, type, ftz, sat, relu); break;
-  case Arithmetic::div: handlers = ofType<Div, 2>(t, type, ftz, sat, relu); break;
-  default: handlers = ofType<Fma, 3>(t, type, ftz, sat, relu); break;
+  case Arithmetic::add:
+    handlers = ofType<Add, 2>(t, type, ftz, sat, relu);
+    break;
+  case Arithmetic::sub:
+    handlers = ofType<Sub, 2>(t, type, ftz, sat, relu);
+    break;
+  case Arithmetic::mul:
+    handlers = ofType<Mul, 2>(t, type, ftz, sat, relu);
+    break;
+  case Arithmetic::div:
+    handlers = ofType<Div, 2>(t, type, ftz, sat, relu);
+    break;
+  default:
+    handlers = ofType<Fma, 3>(t, type, ftz, sat, relu);
+    break;
   }
   emitElementwise(t, handlers, classOf(type), type, sources);
 }

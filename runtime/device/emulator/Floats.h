@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The narrow floating-point formats of PTX ISA 5.2.3, as bits, and their conversion from and to float: f16 and bf16 with
-// every rounding, tf32, e4m3 and e5m2 (OCP FP8) with saturation.
+// The narrow floating-point formats of PTX ISA 5.2.3, as bits, and their conversion from and to float: f16
+// and bf16 with every rounding, tf32, e4m3 and e5m2 (OCP FP8) with saturation.
 #ifndef SINTER_RUNTIME_DEVICE_EMULATOR_FLOATS_H
 #define SINTER_RUNTIME_DEVICE_EMULATOR_FLOATS_H
 
@@ -12,15 +12,17 @@ namespace sinter::emulator {
 
 enum class Rounding : uint8_t { nearest, zero, down, up, away /* nearest, ties away from zero: .rna */ };
 
-/// What a format with `mantissa` stored bits and `exponent` bits of exponent makes of `value` (a double holds every
-/// source exactly, so there is one rounding). Overflow gives infinity, or the largest number when rounding forbids it.
+/// What a format with `mantissa` stored bits and `exponent` bits of exponent makes of `value` (a double holds
+/// every source exactly, so there is one rounding). Overflow gives infinity, or the largest number when
+/// rounding forbids it.
 template <int exponent, int mantissa, bool hasInfinity = true>
 inline uint32_t encodeFloat(double value, Rounding rounding, bool saturate = false) {
   constexpr int bias = (1 << (exponent - 1)) - 1;
   constexpr uint32_t infinity = ((1u << exponent) - 1) << mantissa;
   // Without infinity (e4m3) the top exponent holds numbers, and its last mantissa alone is NaN.
   constexpr uint32_t largest = hasInfinity ? infinity - 1 : infinity | ((1u << mantissa) - 2);
-  constexpr uint32_t nan = hasInfinity ? infinity | ((1u << mantissa) - 1) : infinity | ((1u << mantissa) - 1);
+  constexpr uint32_t nan =
+      hasInfinity ? infinity | ((1u << mantissa) - 1) : infinity | ((1u << mantissa) - 1);
   constexpr int signBit = exponent + mantissa;
   if (std::isnan(value))
     return nan;
@@ -55,11 +57,20 @@ inline uint32_t encodeFloat(double value, Rounding rounding, bool saturate = fal
   const uint64_t half = shift > 63 ? ~0ull : 1ull << (shift - 1);
   bool increment = false;
   switch (rounding) {
-  case Rounding::nearest: increment = rest > half || (rest == half && (kept & 1)); break;
-  case Rounding::away: increment = rest >= half; break;
-  case Rounding::zero: break;
-  case Rounding::down: increment = rest && negative; break;
-  case Rounding::up: increment = rest && !negative; break;
+  case Rounding::nearest:
+    increment = rest > half || (rest == half && (kept & 1));
+    break;
+  case Rounding::away:
+    increment = rest >= half;
+    break;
+  case Rounding::zero:
+    break;
+  case Rounding::down:
+    increment = rest && negative;
+    break;
+  case Rounding::up:
+    increment = rest && !negative;
+    break;
   }
   kept += increment;
   // `kept` has its implicit bit (unless subnormal), so adding it to the exponent field carries by itself.
@@ -82,7 +93,8 @@ template <int exponent, int mantissa, bool hasInfinity = true> inline float deco
   }
   if (field == 0)
     return sign * std::ldexp(static_cast<float>(fraction), 1 - bias - mantissa);
-  return sign * std::ldexp(static_cast<float>(fraction | 1u << mantissa), static_cast<int>(field) - bias - mantissa);
+  return sign *
+         std::ldexp(static_cast<float>(fraction | 1u << mantissa), static_cast<int>(field) - bias - mantissa);
 }
 
 inline float halfToFloat(uint16_t bits) {
@@ -127,8 +139,8 @@ inline uint16_t nearestBfloat(float value) {
   return static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
-/// A number of type f16 or bf16 that computes as the hardware does: in f32, then one rounding. (A product and sum of
-/// two f16 or bf16 numbers is exact in double, so fused operations go through double.)
+/// A number of type f16 or bf16 that computes as the hardware does: in f32, then one rounding. (A product and
+/// sum of two f16 or bf16 numbers is exact in double, so fused operations go through double.)
 struct Half {
   uint16_t bits;
   Half() = default;

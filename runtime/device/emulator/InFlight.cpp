@@ -39,13 +39,16 @@ void finish(Warp &warp, InFlight &state, const std::shared_ptr<PendingMma> &mma)
 }
 
 void hazard(Warp &warp, const Instruction &in, const char *what, const PendingMma &mma) {
-  warp.block->cluster->launch->hazards.addOnce(static_cast<uint64_t>(in.line) << 32 | mma.line,
-      fmt::format("line {}: {} {} an accumulator of the wgmma in line {} before wgmma.wait_group", in.line, warp.describe(), what, mma.line));
+  warp.block->cluster->launch->hazards.addOnce(
+      static_cast<uint64_t>(in.line) << 32 | mma.line,
+      fmt::format("line {}: {} {} an accumulator of the wgmma in line {} before wgmma.wait_group", in.line,
+                  warp.describe(), what, mma.line));
 }
 
 } // namespace
 
-void startMma(Warp &warp, const Instruction &in, const uint32_t *slots, uint32_t count, std::function<void(PendingMma::Values &)> compute) {
+void startMma(Warp &warp, const Instruction &in, const uint32_t *slots, uint32_t count,
+              std::function<void(PendingMma::Values &)> compute) {
   InFlight &state = stateOf(warp);
   auto mma = std::make_shared<PendingMma>();
   mma->group = state.committed;
@@ -114,7 +117,10 @@ bool checkInFlight(Warp &warp, const Instruction &in) {
     const auto found = find(slot);
     if (found == state.registers.end())
       return;
-    hazard(warp, in, in.kind == InstructionClass::globalStore || in.kind == InstructionClass::sharedStore ? "reads" : "uses", *found->second.mma);
+    hazard(warp, in,
+           in.kind == InstructionClass::globalStore || in.kind == InstructionClass::sharedStore ? "reads"
+                                                                                                : "uses",
+           *found->second.mma);
   };
   writes(in.d);
   for (uint32_t i = 0; i < in.count; ++i)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// wgmma in flight: registers that the hardware still writes. Reading or writing one before wgmma.wait_group is a hazard; a
-// plain copy is not, as compilers leave copies between chained wgmma that ptxas removes: the copy is followed as a rename.
+// wgmma in flight: registers that the hardware still writes. Reading or writing one before wgmma.wait_group
+// is a hazard; a plain copy is not, as compilers leave copies between chained wgmma that ptxas removes: the
+// copy is followed as a rename.
 #ifndef SINTER_RUNTIME_DEVICE_EMULATOR_INFLIGHT_H
 #define SINTER_RUNTIME_DEVICE_EMULATOR_INFLIGHT_H
 
@@ -25,7 +26,7 @@ struct PendingMma {
 };
 
 struct InFlight {
-  uint32_t committed = 0; // groups
+  uint32_t committed = 0;                           // groups
   std::vector<std::shared_ptr<PendingMma>> pending; // in order
   struct Place {
     std::shared_ptr<PendingMma> mma;
@@ -34,9 +35,10 @@ struct InFlight {
   std::unordered_map<uint32_t, Place> registers; // slot -> the accumulator that it will hold
 };
 
-/// Starts a wgmma on the accumulators in `slots`; under the schedule `earliest` it is computed at once, but its registers
-/// count as in flight all the same.
-void startMma(Warp &warp, const Instruction &in, const uint32_t *slots, uint32_t count, std::function<void(PendingMma::Values &)> compute);
+/// Starts a wgmma on the accumulators in `slots`; under the schedule `earliest` it is computed at once, but
+/// its registers count as in flight all the same.
+void startMma(Warp &warp, const Instruction &in, const uint32_t *slots, uint32_t count,
+              std::function<void(PendingMma::Values &)> compute);
 void commitMma(Warp &warp);
 /// All but the newest `pending` groups are done.
 void waitMma(Warp &warp, uint32_t pending);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Integer arithmetic (PTX ISA 9.7.1 and 9.7.2): add, sub, mul, mad, div, rem, abs, neg, min, max, sad, carries, dp4a, dp2a.
-// add, sub, mul, ... of floating-point types go on to Floating.cpp.
+// Integer arithmetic (PTX ISA 9.7.1 and 9.7.2): add, sub, mul, mad, div, rem, abs, neg, min, max, sad,
+// carries, dp4a, dp2a. add, sub, mul, ... of floating-point types go on to Floating.cpp.
 #include "runtime/device/emulator/Arithmetic.h"
 #include "runtime/device/emulator/Lanes.h"
 #include "runtime/device/emulator/Opcodes.h"
@@ -30,29 +30,45 @@ namespace {
 /// Calls make<T>() for the C++ type of an integer type; other types are an error.
 template <typename F> Handlers forInteger(Translator &t, Type type, F make) {
   switch (type) {
-  case Type::u16: case Type::b16: return make.template operator()<uint16_t>();
-  case Type::s16: return make.template operator()<int16_t>();
-  case Type::u32: case Type::b32: return make.template operator()<uint32_t>();
-  case Type::s32: return make.template operator()<int32_t>();
-  case Type::u64: case Type::b64: return make.template operator()<uint64_t>();
-  case Type::s64: return make.template operator()<int64_t>();
-  default: t.fail("expected an integer type of 16, 32 or 64 bits, found .{}", nameOf(type)); return {};
+  case Type::u16:
+  case Type::b16:
+    return make.template operator()<uint16_t>();
+  case Type::s16:
+    return make.template operator()<int16_t>();
+  case Type::u32:
+  case Type::b32:
+    return make.template operator()<uint32_t>();
+  case Type::s32:
+    return make.template operator()<int32_t>();
+  case Type::u64:
+  case Type::b64:
+    return make.template operator()<uint64_t>();
+  case Type::s64:
+    return make.template operator()<int64_t>();
+  default:
+    t.fail("expected an integer type of 16, 32 or 64 bits, found .{}", nameOf(type));
+    return {};
   }
 }
 
 template <typename T> using Unsigned = std::make_unsigned_t<T>;
-template <typename T> using Wide = std::conditional_t<sizeof(T) == 2, std::conditional_t<std::is_signed_v<T>, int32_t, uint32_t>,
-                                   std::conditional_t<sizeof(T) == 4, std::conditional_t<std::is_signed_v<T>, int64_t, uint64_t>,
-                                                      std::conditional_t<std::is_signed_v<T>, __int128, unsigned __int128>>>;
+template <typename T>
+using Wide = std::conditional_t<
+    sizeof(T) == 2, std::conditional_t<std::is_signed_v<T>, int32_t, uint32_t>,
+    std::conditional_t<sizeof(T) == 4, std::conditional_t<std::is_signed_v<T>, int64_t, uint64_t>,
+                       std::conditional_t<std::is_signed_v<T>, __int128, unsigned __int128>>>;
 
 template <typename T> T wrap(auto value) { return static_cast<T>(value); }
-template <typename T> T high(T a, T b) { return static_cast<T>((Wide<T>(a) * Wide<T>(b)) >> (sizeof(T) * 8)); }
+template <typename T> T high(T a, T b) {
+  return static_cast<T>((Wide<T>(a) * Wide<T>(b)) >> (sizeof(T) * 8));
+}
 template <typename T> T low(T a, T b) {
   return static_cast<T>(static_cast<uint64_t>(a) * static_cast<uint64_t>(b));
 }
 
 int32_t saturate(int64_t value) {
-  return static_cast<int32_t>(std::clamp<int64_t>(value, std::numeric_limits<int32_t>::min(), std::numeric_limits<int32_t>::max()));
+  return static_cast<int32_t>(
+      std::clamp<int64_t>(value, std::numeric_limits<int32_t>::min(), std::numeric_limits<int32_t>::max()));
 }
 
 /// add, sub of u16x2 and s16x2.
@@ -60,13 +76,16 @@ template <typename F> Handlers packed16(F each) {
   (void)each;
   return binary<uint32_t>([](uint32_t a, uint32_t b) {
     const auto lo = static_cast<uint16_t>(F{}(static_cast<uint16_t>(a), static_cast<uint16_t>(b)));
-    const auto hi = static_cast<uint16_t>(F{}(static_cast<uint16_t>(a >> 16), static_cast<uint16_t>(b >> 16)));
+    const auto hi =
+        static_cast<uint16_t>(F{}(static_cast<uint16_t>(a >> 16), static_cast<uint16_t>(b >> 16)));
     return lo | static_cast<uint32_t>(hi) << 16;
   });
 }
 
-/// add, addc, sub, subc with the carry flag (PTX ISA 9.7.2). Slot c is the flag: it comes in, and goes out with .cc.
-template <typename T, bool subtract, bool carryIn, bool carryOut> void carryLanes(Warp &warp, const Instruction &in) {
+/// add, addc, sub, subc with the carry flag (PTX ISA 9.7.2). Slot c is the flag: it comes in, and goes out
+/// with .cc.
+template <typename T, bool subtract, bool carryIn, bool carryOut>
+void carryLanes(Warp &warp, const Instruction &in) {
   T *d = warp.reg<T>(in.d);
   const T *a = warp.reg<T>(in.a), *b = warp.reg<T>(in.b);
   uint32_t *flag = warp.reg<uint32_t>(in.c);
@@ -86,7 +105,8 @@ template <bool subtract> bool carryChain(Translator &t, bool carryIn, Type type)
     return false;
   const bool wide = bytesOf(type) == 8;
   const auto pick = [&](auto in, auto out) -> Handler {
-    return wide ? &carryLanes<uint64_t, subtract, in.value, out.value> : &carryLanes<uint32_t, subtract, in.value, out.value>;
+    return wide ? &carryLanes<uint64_t, subtract, in.value, out.value>
+                : &carryLanes<uint32_t, subtract, in.value, out.value>;
   };
   using Yes = std::true_type;
   using No = std::false_type;
@@ -105,7 +125,9 @@ template <bool subtract> void addOrSub(Translator &t) {
   if (t.take("sat")) {
     if (type != Type::s32)
       return t.fail(".sat expects type .s32, found .{}", nameOf(type));
-    emitElementwise(t, binary<int32_t>([](int32_t a, int32_t b) { return saturate(subtract ? int64_t(a) - b : int64_t(a) + b); }),
+    emitElementwise(t, binary<int32_t>([](int32_t a, int32_t b) {
+                      return saturate(subtract ? int64_t(a) - b : int64_t(a) + b);
+                    }),
                     InstructionClass::integer, type, 2);
     return;
   }
@@ -125,11 +147,16 @@ template <bool subtract> void addcOrSubc(Translator &t) { carryChain<subtract>(t
 
 Type widened(Type type) {
   switch (type) {
-  case Type::u16: return Type::u32;
-  case Type::s16: return Type::s32;
-  case Type::u32: return Type::u64;
-  case Type::s32: return Type::s64;
-  default: return Type::none;
+  case Type::u16:
+    return Type::u32;
+  case Type::s16:
+    return Type::s32;
+  case Type::u32:
+    return Type::u64;
+  case Type::s32:
+    return Type::s64;
+  default:
+    return Type::none;
   }
 }
 
@@ -160,9 +187,11 @@ template <bool add> void product(Translator &t) {
       return {};
     }
     if (part == 1)
-      return add ? ternary<T, T, T, T>([](T a, T b, T c) { return wrap<T>(Unsigned<T>(high(a, b)) + Unsigned<T>(c)); })
+      return add ? ternary<T, T, T, T>(
+                       [](T a, T b, T c) { return wrap<T>(Unsigned<T>(high(a, b)) + Unsigned<T>(c)); })
                  : binary<T>([](T a, T b) { return high(a, b); });
-    return add ? ternary<T, T, T, T>([](T a, T b, T c) { return wrap<T>(Unsigned<T>(low(a, b)) + Unsigned<T>(c)); })
+    return add ? ternary<T, T, T, T>(
+                     [](T a, T b, T c) { return wrap<T>(Unsigned<T>(low(a, b)) + Unsigned<T>(c)); })
                : binary<T>([](T a, T b) { return low(a, b); });
   });
   const uint32_t a = t.source(1, type), b = t.source(2, type), c = add ? t.source(3, result) : 0;
@@ -186,7 +215,8 @@ template <bool carryIn> void carryProduct(Translator &t) {
     uint32_t *flag = warp.reg<uint32_t>(static_cast<uint32_t>(in.offset));
     eachActive(warp, [&](int lane) {
       const uint32_t x = warp.reg<uint32_t>(in.a)[lane], y = warp.reg<uint32_t>(in.b)[lane];
-      const uint32_t whole = in.extra & 1 ? (in.extra & 2 ? high<int32_t>(x, y) : high<uint32_t>(x, y)) : x * y;
+      const uint32_t whole =
+          in.extra & 1 ? (in.extra & 2 ? high<int32_t>(x, y) : high<uint32_t>(x, y)) : x * y;
       const uint64_t sum = uint64_t(whole) + warp.reg<uint32_t>(in.c)[lane] + (carryIn ? flag[lane] : 0);
       warp.reg<uint32_t>(in.d)[lane] = static_cast<uint32_t>(sum);
       if (in.extra & 4)
@@ -226,14 +256,17 @@ void div(Translator &t) {
   const Type type = t.needType();
   if (isFloat(type))
     return floatArithmetic(t, Arithmetic::div, type);
-  emitElementwise(t, forInteger(t, type, []<typename T>() { return binary<T>([](T a, T b) { return quotient(a, b); }); }),
-                  InstructionClass::integer, type, 2);
+  emitElementwise(
+      t, forInteger(t, type, []<typename T>() { return binary<T>([](T a, T b) { return quotient(a, b); }); }),
+      InstructionClass::integer, type, 2);
 }
 
 void rem(Translator &t) {
   const Type type = t.needType();
-  emitElementwise(t, forInteger(t, type, []<typename T>() { return binary<T>([](T a, T b) { return remainder(a, b); }); }),
-                  InstructionClass::integer, type, 2);
+  emitElementwise(
+      t,
+      forInteger(t, type, []<typename T>() { return binary<T>([](T a, T b) { return remainder(a, b); }); }),
+      InstructionClass::integer, type, 2);
 }
 
 template <bool maximum> void minOrMax(Translator &t) {
@@ -256,7 +289,8 @@ template <bool maximum> void minOrMax(Translator &t) {
   if (relu) {
     if (type != Type::s32)
       return t.fail(".relu is supported for type .s32 only");
-    handlers = binary<int32_t>([](int32_t a, int32_t b) { return std::max(0, maximum ? std::max(a, b) : std::min(a, b)); });
+    handlers = binary<int32_t>(
+        [](int32_t a, int32_t b) { return std::max(0, maximum ? std::max(a, b) : std::min(a, b)); });
   }
   emitElementwise(t, handlers, InstructionClass::integer, type, 2);
 }
@@ -265,10 +299,12 @@ void neg(Translator &t) {
   const Type type = t.needType();
   if (isFloat(type))
     return floatArithmetic(t, Arithmetic::neg, type);
-  emitElementwise(t, forInteger(t, type, []<typename T>() {
-                    using U = Unsigned<T>;
-                    return unary<U>([](U a) { return wrap<U>(0 - a); });
-                  }),
+  emitElementwise(t,
+                  forInteger(t, type,
+                             []<typename T>() {
+                               using U = Unsigned<T>;
+                               return unary<U>([](U a) { return wrap<U>(0 - a); });
+                             }),
                   InstructionClass::integer, type, 1);
 }
 
@@ -276,42 +312,56 @@ void absolute(Translator &t) {
   const Type type = t.needType();
   if (isFloat(type))
     return floatArithmetic(t, Arithmetic::abs, type);
-  emitElementwise(t, forInteger(t, type, []<typename T>() {
-                    using U = Unsigned<T>;
-                    return unary<T>([](T a) { return wrap<T>(a < 0 ? U(0 - U(a)) : U(a)); });
-                  }),
+  emitElementwise(t,
+                  forInteger(t, type,
+                             []<typename T>() {
+                               using U = Unsigned<T>;
+                               return unary<T>([](T a) { return wrap<T>(a < 0 ? U(0 - U(a)) : U(a)); });
+                             }),
                   InstructionClass::integer, type, 1);
 }
 
 void sad(Translator &t) {
   const Type type = t.needType();
-  emitElementwise(t, forInteger(t, type, []<typename T>() {
-                    using U = Unsigned<T>;
-                    return ternary<U, T, T, U>([](T a, T b, U c) { return U(c + (a > b ? U(U(a) - U(b)) : U(U(b) - U(a)))); });
-                  }),
+  emitElementwise(t,
+                  forInteger(t, type,
+                             []<typename T>() {
+                               using U = Unsigned<T>;
+                               return ternary<U, T, T, U>([](T a, T b, U c) {
+                                 return U(c + (a > b ? U(U(a) - U(b)) : U(U(b) - U(a))));
+                               });
+                             }),
                   InstructionClass::integer, type, 3);
 }
 
 /// The low 24 bits as a number of the type.
-template <typename T> T low24(T a) { return static_cast<T>(static_cast<T>(static_cast<uint32_t>(a) << 8) >> 8); }
+template <typename T> T low24(T a) {
+  return static_cast<T>(static_cast<T>(static_cast<uint32_t>(a) << 8) >> 8);
+}
 
-/// mul24 and mad24 (PTX ISA 9.7.1.5): products of 24-bit numbers; .lo is bits 31..0 of the 48, .hi bits 47..16.
+/// mul24 and mad24 (PTX ISA 9.7.1.5): products of 24-bit numbers; .lo is bits 31..0 of the 48, .hi
+/// bits 47..16.
 template <bool add> void product24(Translator &t) {
   const bool isHigh = t.takeOneOf({"lo", "hi"}) == 1;
   const Type type = t.needType();
   const auto make = [&]<typename T>() -> Handlers {
     using W = Wide<T>;
     if (isHigh)
-      return ternary<T, T, T, T>([](T a, T b, T c) { return T(uint32_t((W(low24(a)) * W(low24(b))) >> 16) + (add ? uint32_t(c) : 0)); });
-    return ternary<T, T, T, T>([](T a, T b, T c) { return T(uint32_t(W(low24(a)) * W(low24(b))) + (add ? uint32_t(c) : 0)); });
+      return ternary<T, T, T, T>([](T a, T b, T c) {
+        return T(uint32_t((W(low24(a)) * W(low24(b))) >> 16) + (add ? uint32_t(c) : 0));
+      });
+    return ternary<T, T, T, T>(
+        [](T a, T b, T c) { return T(uint32_t(W(low24(a)) * W(low24(b))) + (add ? uint32_t(c) : 0)); });
   };
   if (type != Type::u32 && type != Type::s32)
     return t.fail("expected type .u32 or .s32");
-  emitElementwise(t, type == Type::u32 ? make.template operator()<uint32_t>() : make.template operator()<int32_t>(),
-                  InstructionClass::integer, type, add ? 3 : 2);
+  emitElementwise(
+      t, type == Type::u32 ? make.template operator()<uint32_t>() : make.template operator()<int32_t>(),
+      InstructionClass::integer, type, add ? 3 : 2);
 }
 
-/// dp4a: d = c + sum of 4 products of bytes; dp2a: of 2 halves with the low or high 2 bytes (PTX ISA 9.7.1.24, 25).
+/// dp4a: d = c + sum of 4 products of bytes; dp2a: of 2 halves with the low or high 2 bytes (PTX
+/// ISA 9.7.1.24, 25).
 template <bool halves> void dotProduct(Translator &t) {
   const bool isHigh = halves && t.takeOneOf({"lo", "hi"}) == 1;
   const Type a = t.needType(), b = t.needType();
@@ -326,7 +376,8 @@ template <bool halves> void dotProduct(Translator &t) {
         const int32_t p = halves ? (signedA ? int32_t(int16_t(x >> 16 * i)) : int32_t(uint16_t(x >> 16 * i)))
                                  : (signedA ? int32_t(int8_t(x >> 8 * i)) : int32_t(uint8_t(x >> 8 * i)));
         const int shift = 8 * (i + (upper ? 2 : 0));
-        sum += static_cast<uint32_t>(p * (signedB ? int32_t(int8_t(y >> shift)) : int32_t(uint8_t(y >> shift))));
+        sum +=
+            static_cast<uint32_t>(p * (signedB ? int32_t(int8_t(y >> shift)) : int32_t(uint8_t(y >> shift))));
       }
       warp.reg<uint32_t>(in.d)[lane] = sum;
     });
@@ -340,11 +391,24 @@ template <bool halves> void dotProduct(Translator &t) {
 
 std::span<const Opcode> integerOpcodes() {
   static constexpr Opcode table[] = {
-      {"add", addOrSub<false>}, {"sub", addOrSub<true>},   {"addc", addcOrSubc<false>}, {"subc", addcOrSubc<true>},
-      {"mul", product<false>},  {"mad", mad},              {"madc", carryProduct<true>}, {"mul24", product24<false>},
-      {"mad24", product24<true>}, {"div", div},            {"rem", rem},                {"min", minOrMax<false>},
-      {"max", minOrMax<true>},  {"neg", neg},              {"abs", absolute},           {"sad", sad},
-      {"dp4a", dotProduct<false>}, {"dp2a", dotProduct<true>},
+      {"add", addOrSub<false>},
+      {"sub", addOrSub<true>},
+      {"addc", addcOrSubc<false>},
+      {"subc", addcOrSubc<true>},
+      {"mul", product<false>},
+      {"mad", mad},
+      {"madc", carryProduct<true>},
+      {"mul24", product24<false>},
+      {"mad24", product24<true>},
+      {"div", div},
+      {"rem", rem},
+      {"min", minOrMax<false>},
+      {"max", minOrMax<true>},
+      {"neg", neg},
+      {"abs", absolute},
+      {"sad", sad},
+      {"dp4a", dotProduct<false>},
+      {"dp2a", dotProduct<true>},
   };
   return table;
 }

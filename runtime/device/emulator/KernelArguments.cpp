@@ -43,8 +43,9 @@ bool integers(const std::string &text, std::vector<uint64_t> &values) {
 /// f32 -> f4. bf16 travels as uint16: NumPy lacks it.
 std::string numpyType(const std::string &name) {
   static constexpr std::pair<const char *, const char *> types[] = {
-      {"f64", "f8"}, {"f32", "f4"}, {"f16", "f2"}, {"bf16", "u2"}, {"s64", "i8"}, {"s32", "i4"}, {"s16", "i2"}, {"s8", "i1"},
-      {"i64", "i8"}, {"i32", "i4"}, {"i16", "i2"}, {"i8", "i1"},   {"u64", "u8"}, {"u32", "u4"}, {"u16", "u2"}, {"u8", "u1"}};
+      {"f64", "f8"}, {"f32", "f4"}, {"f16", "f2"}, {"bf16", "u2"}, {"s64", "i8"}, {"s32", "i4"},
+      {"s16", "i2"}, {"s8", "i1"},  {"i64", "i8"}, {"i32", "i4"},  {"i16", "i2"}, {"i8", "i1"},
+      {"u64", "u8"}, {"u32", "u4"}, {"u16", "u2"}, {"u8", "u1"}};
   for (const auto &[ours, numpys] : types)
     if (name == ours)
       return numpys;
@@ -53,8 +54,9 @@ std::string numpyType(const std::string &name) {
 
 /// CUtensorMapDataType of a NumPy type; uint16 is taken as bf16, so that reductions add numbers.
 int tensorType(const std::string &type) {
-  static constexpr std::pair<const char *, int> types[] = {{"u1", 0}, {"i1", 0}, {"i2", 1}, {"u4", 2}, {"i4", 3}, {"u8", 4},
-                                                           {"i8", 5}, {"f2", 6}, {"f4", 7}, {"f8", 8}, {"u2", 9}};
+  static constexpr std::pair<const char *, int> types[] = {{"u1", 0}, {"i1", 0}, {"i2", 1}, {"u4", 2},
+                                                           {"i4", 3}, {"u8", 4}, {"i8", 5}, {"f2", 6},
+                                                           {"f4", 7}, {"f8", 8}, {"u2", 9}};
   for (const auto &[name, value] : types)
     if (type == name)
       return value;
@@ -69,7 +71,8 @@ template <typename T> std::vector<uint8_t> bytesOfValue(T value) {
 
 } // namespace
 
-Result<KernelArguments::Buffer *> KernelArguments::buffer(const std::string &kind, const std::string &path, const std::string &shape) {
+Result<KernelArguments::Buffer *> KernelArguments::buffer(const std::string &kind, const std::string &path,
+                                                          const std::string &shape) {
   for (Buffer &each : buffers)
     if (each.path == path) {
       each.writes |= kind != "in";
@@ -83,7 +86,8 @@ Result<KernelArguments::Buffer *> KernelArguments::buffer(const std::string &kin
     if (open == std::string::npos || shape.back() != ']')
       return fail("out:{}: expected a type and shape such as f32[128,128], found '{}'", path, shape);
     made.array.type = numpyType(shape.substr(0, open));
-    if (made.array.type.empty() || !integers(shape.substr(open + 1, shape.size() - open - 2), made.array.shape))
+    if (made.array.type.empty() ||
+        !integers(shape.substr(open + 1, shape.size() - open - 2), made.array.shape))
       return fail("out:{}: expected a type and shape such as f32[128,128], found '{}'", path, shape);
     uint64_t bytes = made.array.elementBytes();
     for (const uint64_t each : made.array.shape)
@@ -110,10 +114,12 @@ Result<> KernelArguments::addNumber(const std::string &type, const std::string &
   const bool real = type[0] == 'f' || type == "bf16";
   const double number = std::strtod(value.c_str(), &end);
   if (!real)
-    (void)(type[0] == 'u' || type == "ptr" ? std::strtoull(value.c_str(), &end, 0) : static_cast<uint64_t>(std::strtoll(value.c_str(), &end, 0)));
+    (void)(type[0] == 'u' || type == "ptr" ? std::strtoull(value.c_str(), &end, 0)
+                                           : static_cast<uint64_t>(std::strtoll(value.c_str(), &end, 0)));
   if (value.empty() || *end || errno)
     return fail("{}:{}: expected a number", type, value);
-  const uint64_t bits = value[0] == '-' ? static_cast<uint64_t>(std::strtoll(value.c_str(), nullptr, 0)) : std::strtoull(value.c_str(), nullptr, 0);
+  const uint64_t bits = value[0] == '-' ? static_cast<uint64_t>(std::strtoll(value.c_str(), nullptr, 0))
+                                        : std::strtoull(value.c_str(), nullptr, 0);
   std::vector<uint8_t> bytes;
   if (type == "f32")
     bytes = bytesOfValue(static_cast<float>(number));
@@ -128,7 +134,8 @@ Result<> KernelArguments::addNumber(const std::string &type, const std::string &
   const std::string numpy = type == "ptr" ? "u8" : numpyType(type);
   const size_t size = static_cast<size_t>(numpy[1] - '0');
   if (!real && size < 8) {
-    const int64_t lowest = type[0] == 'u' ? 0 : -(1ll << (8 * size - 1)), highest = type[0] == 'u' ? (1ll << 8 * size) - 1 : (1ll << (8 * size - 1)) - 1;
+    const int64_t lowest = type[0] == 'u' ? 0 : -(1ll << (8 * size - 1)),
+                  highest = type[0] == 'u' ? (1ll << 8 * size) - 1 : (1ll << (8 * size - 1)) - 1;
     if (static_cast<int64_t>(bits) < lowest || static_cast<int64_t>(bits) > highest)
       return fail("{}:{}: expected a number from {} to {}", type, value, lowest, highest);
   }
@@ -144,7 +151,8 @@ Result<> KernelArguments::addMap(const std::string &text) {
     kind = parts[0];
     parts.erase(parts.begin());
   }
-  const std::string path = parts.empty() ? "" : parts[0], shape = kind == "out" && parts.size() > 1 ? parts[1] : "";
+  const std::string path = parts.empty() ? "" : parts[0],
+                    shape = kind == "out" && parts.size() > 1 ? parts[1] : "";
   Result<Buffer *> found = buffer(kind, path, shape);
   if (!found)
     return tl::unexpected<Error>(found.error());
@@ -155,13 +163,16 @@ Result<> KernelArguments::addMap(const std::string &text) {
   bool nan = false;
   for (size_t i = kind == "out" ? 2 : 1; i < parts.size(); ++i) {
     const size_t equals = parts[i].find('=');
-    const std::string key = parts[i].substr(0, equals), value = equals == std::string::npos ? "" : parts[i].substr(equals + 1);
+    const std::string key = parts[i].substr(0, equals),
+                      value = equals == std::string::npos ? "" : parts[i].substr(equals + 1);
     std::vector<uint64_t> one;
-    if (key == "box" ? !integers(value, box) || box.size() != rank
-        : key == "swizzle" ? !integers(value, one) || one.size() != 1 || (one[0] != 0 && one[0] != 32 && one[0] != 64 && one[0] != 128)
+    if (key == "box"       ? !integers(value, box) || box.size() != rank
+        : key == "swizzle" ? !integers(value, one) || one.size() != 1 ||
+                                 (one[0] != 0 && one[0] != 32 && one[0] != 64 && one[0] != 128)
         : key == "fill"    ? value != "zero" && value != "nan"
                            : true)
-      return fail("map:{}: expected box=.. of rank {}, swizzle=0|32|64|128 or fill=zero|nan, found '{}'", text, rank, parts[i]);
+      return fail("map:{}: expected box=.. of rank {}, swizzle=0|32|64|128 or fill=zero|nan, found '{}'",
+                  text, rank, parts[i]);
     if (key == "swizzle")
       swizzle = one[0];
     nan |= value == "nan";
@@ -181,8 +192,9 @@ Result<> KernelArguments::addMap(const std::string &text) {
       steps[d] = stride;
   }
   const uint32_t swizzleCode = swizzle == 0 ? 0 : swizzle == 32 ? 1 : swizzle == 64 ? 2 : 3;
-  const Result<TensorMap> map = encodeTiled(static_cast<uint8_t>(type), static_cast<uint32_t>(rank), (*found)->address, sizes.data(), steps.data(),
-                                            boxes.data(), ones.data(), 0, swizzleCode, nan);
+  const Result<TensorMap> map =
+      encodeTiled(static_cast<uint8_t>(type), static_cast<uint32_t>(rank), (*found)->address, sizes.data(),
+                  steps.data(), boxes.data(), ones.data(), 0, swizzleCode, nan);
   if (!map)
     return fail("map:{}: {}", text, map.error().message);
   std::vector<uint8_t> bytes(128);
@@ -214,13 +226,15 @@ Result<> KernelArguments::add(const std::string &text) {
 
 Result<std::vector<uint8_t>> KernelArguments::parameters(const Program &program) const {
   if (values.size() != program.parameters.size())
-    return fail("kernel '{}' takes {} arguments, found {}", program.name, program.parameters.size(), values.size());
+    return fail("kernel '{}' takes {} arguments, found {}", program.name, program.parameters.size(),
+                values.size());
   std::vector<uint8_t> bytes(program.parameterBytes);
   for (size_t i = 0; i < values.size(); ++i) {
     if (values[i].second.size() != program.parameters[i].size)
-      return fail("kernel '{}': argument {} has {} bytes, found '{}' of {}", program.name, i, program.parameters[i].size, values[i].first,
-                  values[i].second.size());
-    std::memcpy(bytes.data() + program.parameters[i].offset, values[i].second.data(), values[i].second.size());
+      return fail("kernel '{}': argument {} has {} bytes, found '{}' of {}", program.name, i,
+                  program.parameters[i].size, values[i].first, values[i].second.size());
+    std::memcpy(bytes.data() + program.parameters[i].offset, values[i].second.data(),
+                values[i].second.size());
   }
   return bytes;
 }

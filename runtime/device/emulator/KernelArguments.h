@@ -16,8 +16,8 @@ public:
   explicit KernelArguments(GlobalMemory &memory) : memory(memory) {}
 
   /// One argument as written: in:a.npy, inout:a.npy, out:c.npy:f32[128,128], u32:512, f32:0.5, ptr:0, and
-  /// map:SOURCE:box=64,128[:swizzle=128][:fill=nan], where SOURCE is a.npy or out:c.npy:f32[..]; a file that an earlier
-  /// argument names is the same buffer.
+  /// map:SOURCE:box=64,128[:swizzle=128][:fill=nan], where SOURCE is a.npy or out:c.npy:f32[..]; a file that
+  /// an earlier argument names is the same buffer.
   Result<> add(const std::string &text);
   /// The bytes of all parameters as the kernel lays them out.
   Result<std::vector<uint8_t>> parameters(const Program &program) const;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Loops over the 32 lanes of a warp, written so that the compiler vectorises them. A destination may be one of the
-// sources: lanes do not depend on each other.
+// Loops over the 32 lanes of a warp, written so that the compiler vectorises them. A destination may be one
+// of the sources: lanes do not depend on each other.
 #ifndef SINTER_RUNTIME_DEVICE_EMULATOR_LANES_H
 #define SINTER_RUNTIME_DEVICE_EMULATOR_LANES_H
 
@@ -11,7 +11,8 @@
 
 #if defined(__clang__)
 #define SINTER_EACH_LANE                                                                                     \
-  _Pragma("clang loop vectorize(assume_safety) interleave(disable)") for (int lane = 0; lane < lanesOfWarp; ++lane)
+  _Pragma("clang loop vectorize(assume_safety) interleave(disable)") for (int lane = 0; lane < lanesOfWarp;  \
+                                                                          ++lane)
 #else
 #define SINTER_EACH_LANE _Pragma("GCC ivdep") for (int lane = 0; lane < lanesOfWarp; ++lane)
 #endif
@@ -32,7 +33,8 @@ template <bool masked, typename D, typename F> inline void writeLanes(Warp &warp
   }
 }
 
-template <bool masked, typename Op, typename D, typename A> void unaryLanes(Warp &warp, const Instruction &in) {
+template <bool masked, typename Op, typename D, typename A>
+void unaryLanes(Warp &warp, const Instruction &in) {
   const A *a = warp.reg<A>(in.a);
   writeLanes<masked, D>(warp, in.d, [=](int lane) { return D(Op{}(a[lane])); });
 }
@@ -57,7 +59,8 @@ template <typename D, typename A = D, typename Op> constexpr Handlers unary(Op) 
 template <typename D, typename A = D, typename B = A, typename Op> constexpr Handlers binary(Op) {
   return {&binaryLanes<false, Op, D, A, B>, &binaryLanes<true, Op, D, A, B>};
 }
-template <typename D, typename A = D, typename B = A, typename C = D, typename Op> constexpr Handlers ternary(Op) {
+template <typename D, typename A = D, typename B = A, typename C = D, typename Op>
+constexpr Handlers ternary(Op) {
   return {&ternaryLanes<false, Op, D, A, B, C>, &ternaryLanes<true, Op, D, A, B, C>};
 }
 

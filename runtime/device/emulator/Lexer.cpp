@@ -11,7 +11,9 @@ namespace sinter::emulator {
 
 namespace {
 
-bool startsName(char c) { return std::isalpha(static_cast<unsigned char>(c)) || c == '_' || c == '$' || c == '%'; }
+bool startsName(char c) {
+  return std::isalpha(static_cast<unsigned char>(c)) || c == '_' || c == '$' || c == '%';
+}
 bool continuesName(char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '$'; }
 
 class Lexer {
@@ -39,7 +41,8 @@ public:
         dotted(token);
       } else if (std::isdigit(static_cast<unsigned char>(c)) || c == '.') {
         if (!number(token))
-          return fail("line {}: expected a number, found '{}'", line, text.substr(token.text.data() - text.data(), 20));
+          return fail("line {}: expected a number, found '{}'", line,
+                      text.substr(token.text.data() - text.data(), 20));
       } else {
         token.kind = Token::punctuation;
         token.symbol = c;
@@ -123,9 +126,9 @@ private:
     }
     size_t stop = at;
     const bool hexadecimal = text[at] == '0' && (second == 'x' || second == 'X');
-    while (stop < text.size() &&
-           (std::isalnum(static_cast<unsigned char>(text[stop])) || text[stop] == '.' ||
-            (!hexadecimal && (text[stop] == '+' || text[stop] == '-') && (text[stop - 1] == 'e' || text[stop - 1] == 'E'))))
+    while (stop < text.size() && (std::isalnum(static_cast<unsigned char>(text[stop])) || text[stop] == '.' ||
+                                  (!hexadecimal && (text[stop] == '+' || text[stop] == '-') &&
+                                   (text[stop - 1] == 'e' || text[stop - 1] == 'E'))))
       ++stop;
     std::string digits(text.substr(at, stop - at));
     token.text = text.substr(at, stop - at);
@@ -138,7 +141,8 @@ private:
       if (digits.back() == 'U')
         digits.pop_back();
       const bool binary = digits.size() > 2 && digits[0] == '0' && (digits[1] == 'b' || digits[1] == 'B');
-      token.bits = binary ? std::strtoull(digits.c_str() + 2, &end, 2) : std::strtoull(digits.c_str(), &end, 0);
+      token.bits =
+          binary ? std::strtoull(digits.c_str() + 2, &end, 2) : std::strtoull(digits.c_str(), &end, 0);
     }
     at = stop;
     return !*end;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// ld, ldu, st (PTX ISA 9.7.9.8 to 9.7.9.12) with vectors and every cache and eviction hint, which have no meaning here.
+// ld, ldu, st (PTX ISA 9.7.9.8 to 9.7.9.12) with vectors and every cache and eviction hint, which have no
+// meaning here.
 #include "runtime/device/emulator/LoadStore.h"
 #include "runtime/device/emulator/Lanes.h"
 #include "runtime/device/emulator/Opcodes.h"
@@ -9,14 +10,25 @@
 namespace sinter::emulator {
 
 Space takeSpace(Translator &t, Space otherwise) {
-  switch (t.takeOneOf({"global", "shared", "shared::cta", "shared::cluster", "local", "const", "param", "param::entry", "param::func"})) {
-  case 0: return Space::global;
-  case 1: case 2: return Space::shared;
-  case 3: return Space::sharedCluster;
-  case 4: return Space::local;
-  case 5: return Space::constant;
-  case 6: case 7: case 8: return Space::param;
-  default: return otherwise;
+  switch (t.takeOneOf({"global", "shared", "shared::cta", "shared::cluster", "local", "const", "param",
+                       "param::entry", "param::func"})) {
+  case 0:
+    return Space::global;
+  case 1:
+  case 2:
+    return Space::shared;
+  case 3:
+    return Space::sharedCluster;
+  case 4:
+    return Space::local;
+  case 5:
+    return Space::constant;
+  case 6:
+  case 7:
+  case 8:
+    return Space::param;
+  default:
+    return otherwise;
   }
 }
 
@@ -32,16 +44,35 @@ void takeOrder(Translator &t, Access &access) {
 
 /// Hints for caches: accepted, without effect.
 void takeCacheHints(Translator &t) {
-  while (t.takeOneOf({"ca", "cg", "cs", "lu", "cv", "wb", "wt", "nc", "L1::evict_normal", "L1::evict_unchanged", "L1::evict_first",
-                      "L1::evict_last", "L1::no_allocate", "L2::cache_hint", "L2::64B", "L2::128B", "L2::256B",
-                      "L2::evict_first", "L2::evict_last", "L2::evict_normal", "unified"}) >= 0)
+  while (t.takeOneOf({"ca",
+                      "cg",
+                      "cs",
+                      "lu",
+                      "cv",
+                      "wb",
+                      "wt",
+                      "nc",
+                      "L1::evict_normal",
+                      "L1::evict_unchanged",
+                      "L1::evict_first",
+                      "L1::evict_last",
+                      "L1::no_allocate",
+                      "L2::cache_hint",
+                      "L2::64B",
+                      "L2::128B",
+                      "L2::256B",
+                      "L2::evict_first",
+                      "L2::evict_last",
+                      "L2::evict_normal",
+                      "unified"}) >= 0)
     continue;
 }
 
 namespace {
 
-/// The frequent case in a few vector instructions: all lanes inside of the block's own shared memory, or of the allocation that
-/// was accessed last; nothing to count, no races to look for. False: take the long way, which also finds what is wrong.
+/// The frequent case in a few vector instructions: all lanes inside of the block's own shared memory, or of
+/// the allocation that was accessed last; nothing to count, no races to look for. False: take the long way,
+/// which also finds what is wrong.
 bool inShared(Warp &warp, const Instruction &in, const Access &access, uint32_t (&offsets)[32]) {
   const Block &block = *warp.block;
   if (warp.active != allLanes || block.cluster->races || block.cluster->launch->options.counters)
@@ -56,8 +87,8 @@ bool inShared(Warp &warp, const Instruction &in, const Access &access, uint32_t 
     highest = offset > highest ? offset : highest;
     bits |= offset;
   }
-  return lowest >= Program::sharedReserved && highest < block.shared.size() && highest + access.bytes <= block.shared.size() &&
-         !(bits & (access.bytes - 1));
+  return lowest >= Program::sharedReserved && highest < block.shared.size() &&
+         highest + access.bytes <= block.shared.size() && !(bits & (access.bytes - 1));
 }
 bool inAllocation(Warp &warp, const Instruction &in, const Access &access, uint64_t (&addresses)[32]) {
   if (warp.active != allLanes || warp.block->cluster->launch->options.counters)
@@ -71,8 +102,8 @@ bool inAllocation(Warp &warp, const Instruction &in, const Access &access, uint6
     highest = address > highest ? address : highest;
     bits |= address;
   }
-  return lowest >= static_cast<int64_t>(warp.globalLow) && highest + access.bytes <= static_cast<int64_t>(warp.globalHigh) &&
-         !(bits & (access.bytes - 1));
+  return lowest >= static_cast<int64_t>(warp.globalLow) &&
+         highest + access.bytes <= static_cast<int64_t>(warp.globalHigh) && !(bits & (access.bytes - 1));
 }
 
 /// Calls copy(place of a lane, lane) for all lanes, if they are in the frequent case.
@@ -95,9 +126,21 @@ template <typename F> bool quickly(Warp &warp, const Instruction &in, const Acce
   return false;
 }
 
+/// A volatile, relaxed or acquiring load may be part of a loop that waits: after some of them, others run.
+void mayWait(Warp &warp) {
+  constexpr uint32_t patience = 64;
+  if (++warp.spins < patience)
+    return;
+  warp.spins = 0;
+  warp.yields = true;
+  warp.leave();
+}
+
 template <typename T> void loadLanes(Warp &warp, const Instruction &in) {
   const auto &access = *static_cast<const Access *>(in.detail);
   const uint32_t *slots = warp.program->lists.data() + in.list;
+  if (access.synchronizes)
+    mayWait(warp);
   const bool done = quickly(warp, in, access, [&](auto place) {
     for (uint32_t part = 0; part < in.count; ++part) {
       T *d = warp.reg<T>(slots[part]);
@@ -146,7 +189,8 @@ template <typename T> void storeLanes(Warp &warp, const Instruction &in) {
 
 /// A parameter of the kernel: all lanes read the same value.
 template <typename T> void loadParameter(Warp &warp, const Instruction &in) {
-  const auto *host = reinterpret_cast<const uint8_t *>(*warp.reg<uint64_t>(in.a) + static_cast<uint64_t>(in.offset));
+  const auto *host =
+      reinterpret_cast<const uint8_t *>(*warp.reg<uint64_t>(in.a) + static_cast<uint64_t>(in.offset));
   const uint32_t *slots = warp.program->lists.data() + in.list;
   for (uint32_t part = 0; part < in.count; ++part) {
     T value;
@@ -158,11 +202,15 @@ template <typename T> void loadParameter(Warp &warp, const Instruction &in) {
 InstructionClass classOf(Space space, bool load) {
   switch (space) {
   case Space::shared:
-  case Space::sharedCluster: return load ? InstructionClass::sharedLoad : InstructionClass::sharedStore;
-  case Space::local: return InstructionClass::localAccess;
+  case Space::sharedCluster:
+    return load ? InstructionClass::sharedLoad : InstructionClass::sharedStore;
+  case Space::local:
+    return InstructionClass::localAccess;
   case Space::param:
-  case Space::constant: return InstructionClass::constantLoad;
-  default: return load ? InstructionClass::globalLoad : InstructionClass::globalStore;
+  case Space::constant:
+    return InstructionClass::constantLoad;
+  default:
+    return load ? InstructionClass::globalLoad : InstructionClass::globalStore;
   }
 }
 
@@ -225,16 +273,21 @@ void createpolicy(Translator &t) {
   while (!t.modifiers().empty())
     t.take(std::string_view(t.modifiers().front()));
   const uint32_t d = t.target(0, Type::b64);
-  t.emit(+[](Warp &warp, const Instruction &in) { writeLanes<true, uint64_t>(warp, in.d, [](int) { return uint64_t(1); }); },
-         InstructionClass::other)
+  t.emit(
+       +[](Warp &warp, const Instruction &in) {
+         writeLanes<true, uint64_t>(warp, in.d, [](int) { return uint64_t(1); });
+       },
+       InstructionClass::other)
       .d = d;
 }
 
 } // namespace
 
 std::span<const Opcode> loadStoreOpcodes() {
-  static constexpr Opcode table[] = {
-      {"ld", loadOrStore<true>}, {"ldu", loadOrStore<true>}, {"st", loadOrStore<false>}, {"createpolicy", createpolicy}};
+  static constexpr Opcode table[] = {{"ld", loadOrStore<true>},
+                                     {"ldu", loadOrStore<true>},
+                                     {"st", loadOrStore<false>},
+                                     {"createpolicy", createpolicy}};
   return table;
 }
 

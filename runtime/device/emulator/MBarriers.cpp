@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// mbarrier (PTX ISA 9.7.13.15): phases, arrivals and transactions, also of other blocks of the cluster; st.async.
+// mbarrier (PTX ISA 9.7.13.15): phases, arrivals and transactions, also of other blocks of the cluster;
+// st.async.
 #include "runtime/device/emulator/AsyncQueue.h"
 #include "runtime/device/emulator/Barriers.h"
 #include "runtime/device/emulator/Lanes.h"
@@ -63,7 +64,8 @@ void acquireBarrier(Warp &warp, uint64_t address) {
 
 uint64_t MBarrier::encode() const {
   return mark << 62 | static_cast<uint64_t>(phase) << 61 | static_cast<uint64_t>(expected) << 41 |
-         field(static_cast<uint64_t>(pending), 0, countBits) << byteBits | field(static_cast<uint64_t>(transactions), 0, byteBits);
+         field(static_cast<uint64_t>(pending), 0, countBits) << byteBits |
+         field(static_cast<uint64_t>(transactions), 0, byteBits);
 }
 
 bool MBarrier::decode(uint64_t bits, MBarrier &barrier) {
@@ -77,8 +79,8 @@ bool MBarrier::decode(uint64_t bits, MBarrier &barrier) {
   return true;
 }
 
-bool mbarrierArrive(Warp &warp, const Instruction &in, uint64_t address, uint32_t count, int32_t expectBytes, bool drop,
-                    uint64_t *state) {
+bool mbarrierArrive(Warp &warp, const Instruction &in, uint64_t address, uint32_t count, int32_t expectBytes,
+                    bool drop, uint64_t *state) {
   MBarrier barrier;
   uint8_t *place = loadBarrier(warp, in, address, barrier);
   if (!place)
@@ -89,12 +91,14 @@ bool mbarrierArrive(Warp &warp, const Instruction &in, uint64_t address, uint32_
     races->release(warp, races->mbarrier(sharedAddress(address)));
   barrier.transactions += expectBytes;
   if (barrier.transactions > byteLimit) {
-    warp.fault(in, "mbarrier at {:#x}: expected at most {} bytes outstanding, found {}", sharedAddress(address), byteLimit, barrier.transactions);
+    warp.fault(in, "mbarrier at {:#x}: expected at most {} bytes outstanding, found {}",
+               sharedAddress(address), byteLimit, barrier.transactions);
     return false;
   }
   barrier.pending -= static_cast<int32_t>(count);
   if (barrier.pending < 0) {
-    warp.fault(in, "mbarrier at {:#x}: more arrivals than the {} its phase expects", sharedAddress(address), barrier.expected);
+    warp.fault(in, "mbarrier at {:#x}: more arrivals than the {} its phase expects", sharedAddress(address),
+               barrier.expected);
     return false;
   }
   if (drop)
@@ -110,7 +114,8 @@ bool mbarrierComplete(Warp &warp, const Instruction &in, uint64_t address, int64
     return false;
   const int64_t left = barrier.transactions - bytes;
   if (left < -byteLimit) {
-    warp.fault(in, "mbarrier at {:#x}: {} bytes completed that nobody expects", sharedAddress(address), -left);
+    warp.fault(in, "mbarrier at {:#x}: {} bytes completed that nobody expects", sharedAddress(address),
+               -left);
     return false;
   }
   barrier.transactions = static_cast<int32_t>(left);
@@ -127,7 +132,8 @@ struct BarrierInstruction {
 
 template <typename F> void eachAddress(Warp &warp, const Instruction &in, F body) {
   uint64_t addresses[32];
-  laneAddresses(warp, in.a, static_cast<const BarrierInstruction *>(in.detail)->addressBytes, in.offset, addresses);
+  laneAddresses(warp, in.a, static_cast<const BarrierInstruction *>(in.detail)->addressBytes, in.offset,
+                addresses);
   for (Mask rest = warp.active; rest && !warp.block->cluster->faulted; rest &= rest - 1)
     body(__builtin_ctz(rest), addresses[__builtin_ctz(rest)]);
 }
@@ -161,7 +167,9 @@ void arriveLanes(Warp &warp, const Instruction &in) {
   eachAddress(warp, in, [&](int lane, uint64_t address) {
     const uint32_t value = in.b ? warp.reg<uint32_t>(in.b)[lane] : 1;
     uint64_t state = 0;
-    if (mbarrierArrive(warp, in, address, how.expect ? 1 : value, how.expect ? static_cast<int32_t>(value) : 0, how.drop, &state) && in.d)
+    if (mbarrierArrive(warp, in, address, how.expect ? 1 : value,
+                       how.expect ? static_cast<int32_t>(value) : 0, how.drop, &state) &&
+        in.d)
       warp.reg<uint64_t>(in.d)[lane] = state;
   });
 }
@@ -177,8 +185,8 @@ void transactionLanes(Warp &warp, const Instruction &in) {
   });
 }
 
-/// test_wait and try_wait, of a state or a parity. A try_wait that finds its phase incomplete waits for it; it never times
-/// out. test_wait gives false, and lets others run.
+/// test_wait and try_wait, of a state or a parity. A try_wait that finds its phase incomplete waits for it;
+/// it never times out. test_wait gives false, and lets others run.
 void waitLanes(Warp &warp, const Instruction &in) {
   const auto &how = *static_cast<const BarrierInstruction *>(in.detail);
   Cluster &cluster = *warp.block->cluster;
@@ -221,7 +229,8 @@ void waitLanes(Warp &warp, const Instruction &in) {
     const int lane = __builtin_ctz(rest);
     Mask same = 0;
     for (Mask each = rest; each; each &= each - 1)
-      if (const int other = __builtin_ctz(each); addresses[other] == addresses[lane] && parities[other] == parities[lane])
+      if (const int other = __builtin_ctz(each);
+          addresses[other] == addresses[lane] && parities[other] == parities[lane])
         same |= 1u << other;
     Wait wait;
     wait.kind = Wait::mbarrier;
@@ -237,7 +246,8 @@ void waitLanes(Warp &warp, const Instruction &in) {
 }
 
 void mbarrier(Translator &t) {
-  const int kind = t.takeOneOf({"init", "inval", "arrive", "arrive_drop", "expect_tx", "complete_tx", "test_wait", "try_wait", "pending_count"});
+  const int kind = t.takeOneOf({"init", "inval", "arrive", "arrive_drop", "expect_tx", "complete_tx",
+                                "test_wait", "try_wait", "pending_count"});
   BarrierInstruction how;
   how.expect = (kind == 2 || kind == 3) && t.take("expect_tx");
   how.drop = kind == 3;
@@ -253,15 +263,20 @@ void mbarrier(Translator &t) {
     return t.fail("unknown operation on mbarriers");
   if (kind == 8) { // mbarrier.pending_count.b64 count, state
     const uint32_t a = t.source(1, Type::b64), d = t.target(0, Type::b32);
-    Instruction &in = t.emit(+[](Warp &warp, const Instruction &in) {
-      const uint64_t *a = warp.reg<uint64_t>(in.a);
-      writeLanes<true, uint32_t>(warp, in.d, [=](int lane) { return static_cast<uint32_t>(field(a[lane], byteBits, countBits)); });
-    }, InstructionClass::barrier);
+    Instruction &in = t.emit(
+        +[](Warp &warp, const Instruction &in) {
+          const uint64_t *a = warp.reg<uint64_t>(in.a);
+          writeLanes<true, uint32_t>(warp, in.d, [=](int lane) {
+            return static_cast<uint32_t>(field(a[lane], byteBits, countBits));
+          });
+        },
+        InstructionClass::barrier);
     in.a = a, in.d = d;
     return;
   }
   const bool hasResult = kind == 2 || kind == 3 || kind == 6 || kind == 7;
-  const Translator::Address address = t.address(t.operand(hasResult && t.operand(0).kind != Operand::address ? 1 : 0));
+  const Translator::Address address =
+      t.address(t.operand(hasResult && t.operand(0).kind != Operand::address ? 1 : 0));
   const size_t second = hasResult && t.operand(0).kind != Operand::address ? 2 : 1;
   how.addressBytes = address.bytes;
   uint32_t b = 0, d = 0;
@@ -271,7 +286,8 @@ void mbarrier(Translator &t) {
     d = kind >= 6 ? t.predicateTarget(t.operand(0)) : t.target(0, Type::b64);
   if (!b && (kind == 0 || kind >= 4 || how.expect))
     return t.fail("expected one more operand");
-  static constexpr Handler handlers[] = {&initLanes, &invalLanes, &arriveLanes, &arriveLanes, &transactionLanes, &transactionLanes, &waitLanes, &waitLanes};
+  static constexpr Handler handlers[] = {&initLanes,        &invalLanes,       &arriveLanes, &arriveLanes,
+                                         &transactionLanes, &transactionLanes, &waitLanes,   &waitLanes};
   Instruction &in = t.emit(handlers[kind], InstructionClass::barrier);
   in.a = address.slot, in.b = b, in.d = d;
   in.offset = address.offset;
@@ -295,7 +311,8 @@ void storeAsyncLanes(Warp &warp, const Instruction &in) {
     const unsigned bytes = how.bytes * how.parts;
     std::array<uint8_t, 32> data{};
     for (unsigned part = 0; part < how.parts; ++part)
-      std::memcpy(data.data() + part * how.bytes, warp.frame + slots[part] + how.bytes * static_cast<unsigned>(lane), how.bytes);
+      std::memcpy(data.data() + part * how.bytes,
+                  warp.frame + slots[part] + how.bytes * static_cast<unsigned>(lane), how.bytes);
     uint8_t *place = locateShared(warp, in, addresses[lane], bytes, bytes);
     if (!place)
       return;
@@ -304,12 +321,13 @@ void storeAsyncLanes(Warp &warp, const Instruction &in) {
     const uint32_t agent = races ? races->agentOf(barrier) : 0, time = races ? races->tick(agent) : 0;
     if (races)
       races->asyncAccess(warp, in, agent, time, addresses[lane], bytes, true, true);
-    warp.block->cluster->async->onBarrier(barrier, place, bytes, [&warp, &in, place, data, bytes, barrier, races, agent, time] {
-      std::memcpy(place, data.data(), bytes);
-      if (races)
-        races->completed(races->mbarrier(barrier), agent, time);
-      mbarrierComplete(warp, in, barrier, bytes);
-    });
+    warp.block->cluster->async->onBarrier(barrier, place, bytes,
+                                          [&warp, &in, place, data, bytes, barrier, races, agent, time] {
+                                            std::memcpy(place, data.data(), bytes);
+                                            if (races)
+                                              races->completed(races->mbarrier(barrier), agent, time);
+                                            mbarrierComplete(warp, in, barrier, bytes);
+                                          });
   });
 }
 
@@ -341,16 +359,20 @@ void storeAsync(Translator &t) {
 
 namespace {
 
-/// mapa d, a, b: the address a of this block in block b of the cluster. getctarank d, a: which block a belongs to.
+/// mapa d, a, b: the address a of this block in block b of the cluster. getctarank d, a: which block a
+/// belongs to.
 void mapa(Translator &t) {
   const Space space = takeSpace(t, Space::generic);
   const Type type = t.needType();
   const uint32_t a = t.source(1, type), b = t.source(2, Type::u32), d = t.target(0, type);
   (void)space;
   const auto move = [](auto x, uint32_t rank) {
-    return static_cast<decltype(x)>((x & ~(decltype(x)(0xff) << sharedRankShift)) | decltype(x)(rank) << sharedRankShift);
+    return static_cast<decltype(x)>((x & ~(decltype(x)(0xff) << sharedRankShift)) | decltype(x)(rank)
+                                                                                        << sharedRankShift);
   };
-  Instruction &in = t.emit(bytesOf(type) == 8 ? binary<uint64_t, uint64_t, uint32_t>(move) : binary<uint32_t, uint32_t, uint32_t>(move), InstructionClass::integer);
+  Instruction &in = t.emit(bytesOf(type) == 8 ? binary<uint64_t, uint64_t, uint32_t>(move)
+                                              : binary<uint32_t, uint32_t, uint32_t>(move),
+                           InstructionClass::integer);
   in.a = a, in.b = b, in.d = d;
 }
 void getctarank(Translator &t) {
@@ -358,7 +380,9 @@ void getctarank(Translator &t) {
   const Type type = t.needType();
   const uint32_t a = t.source(1, type), d = t.target(0, Type::u32);
   const auto rank = [](auto x) { return static_cast<uint32_t>(x >> sharedRankShift & 0xff); };
-  Instruction &in = t.emit(bytesOf(type) == 8 ? unary<uint32_t, uint64_t>(rank) : unary<uint32_t, uint32_t>(rank), InstructionClass::integer);
+  Instruction &in =
+      t.emit(bytesOf(type) == 8 ? unary<uint32_t, uint64_t>(rank) : unary<uint32_t, uint32_t>(rank),
+             InstructionClass::integer);
   in.a = a, in.d = d;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The emulated machine: an instruction as translated, a warp of 32 lanes with its registers, a block, a cluster of
-// blocks and a launch. A cluster is run by one CPU thread, which switches between its warps where they wait.
+// The emulated machine: an instruction as translated, a warp of 32 lanes with its registers, a block, a
+// cluster of blocks and a launch. A cluster is run by one CPU thread, which switches between its warps where
+// they wait.
 #ifndef SINTER_RUNTIME_DEVICE_EMULATOR_MACHINE_H
 #define SINTER_RUNTIME_DEVICE_EMULATOR_MACHINE_H
 
@@ -40,18 +41,19 @@ struct Handlers {
   Handler full, masked;
 };
 
-/// One translated instruction. Registers are byte offsets into the warp's frame; slot 0 takes what nobody reads.
+/// One translated instruction. Registers are byte offsets into the warp's frame; slot 0 takes what nobody
+/// reads.
 struct Instruction {
   Handler full = nullptr, masked = nullptr;
   uint32_t d = 0, a = 0, b = 0, c = 0;
-  int64_t offset = 0;              // of an address, or an immediate
-  uint32_t guard = 0;              // slot of the predicate, 0 without one
-  Mask guardFlip = 0;              // all ones for @!p
-  uint32_t list = 0, count = 0;    // further registers: Program::lists[list .. list + count)
-  uint32_t extra = 0;              // what the family of instructions likes
-  uint32_t line = 0;               // in the PTX text
+  int64_t offset = 0;           // of an address, or an immediate
+  uint32_t guard = 0;           // slot of the predicate, 0 without one
+  Mask guardFlip = 0;           // all ones for @!p
+  uint32_t list = 0, count = 0; // further registers: Program::lists[list .. list + count)
+  uint32_t extra = 0;           // what the family of instructions likes
+  uint32_t line = 0;            // in the PTX text
   InstructionClass kind = InstructionClass::other;
-  const void *detail = nullptr;    // of the family, owned by Program::details
+  const void *detail = nullptr; // of the family, owned by Program::details
 };
 
 /// What a group of lanes waits for.
@@ -81,19 +83,20 @@ struct Warp {
   uint64_t *executed = nullptr;
   Block *block = nullptr;
   const Program *program = nullptr;
-  uint32_t index = 0;                         // in the block
-  uint32_t entity = 0;                        // in the cluster: what the race checker calls it
-  uint64_t globalLow = 1, globalHigh = 0;     // the allocation of the last global access
-  std::vector<Group> groups;                  // all but the running one
-  bool yields = false;                        // spins: let others run first
-  bool rotate = false;                        // the last group ran long; another of this warp goes first
-  uint32_t clusterPhase = 0;                  // phase of the cluster barrier at this warp's arrival
+  uint32_t index = 0;                     // in the block
+  uint32_t entity = 0;                    // in the cluster: what the race checker calls it
+  uint64_t globalLow = 1, globalHigh = 0; // the allocation of the last global access
+  std::vector<Group> groups;              // all but the running one
+  uint32_t spins = 0; // loads that may wait for another thread, since this warp last let others run
+  bool yields = false;                    // spins: let others run first
+  bool rotate = false;                    // the last group ran long; another of this warp goes first
+  uint32_t clusterPhase = 0;              // phase of the cluster barrier at this warp's arrival
   Mask clusterArrived = 0;
-  uint32_t inFlightAccumulators = 0;          // registers that wgmma still writes: then every operand is checked
-  std::shared_ptr<struct InFlight> inFlight;  // its wgmma
-  uint32_t maxRegisters = 0;                  // of a thread, after setmaxnreg
-  std::vector<uint8_t> local;                 // lane l's local memory starts at l * Program::localBytes
-  std::array<uint8_t, 128> scratch{};         // where inactive lanes read and write
+  uint32_t inFlightAccumulators = 0; // registers that wgmma still writes: then every operand is checked
+  std::shared_ptr<struct InFlight> inFlight; // its wgmma
+  uint32_t maxRegisters = 0;                 // of a thread, after setmaxnreg
+  std::vector<uint8_t> local;                // lane l's local memory starts at l * Program::localBytes
+  std::array<uint8_t, 128> scratch{};        // where inactive lanes read and write
 
   template <typename T> T *reg(uint32_t slot) const { return reinterpret_cast<T *>(frame + slot); }
   Mask predicate(uint32_t slot) const { return *reg<Mask>(slot); }
@@ -102,7 +105,8 @@ struct Warp {
   /// Lets the running group wait; its pc is that of the next instruction, or of this one when `again`.
   void suspend(const Wait &wait, bool again);
   /// Stops the launch with a message about the instruction being executed.
-  template <typename... Args> void fault(const Instruction &at, fmt::format_string<Args...> text, Args &&...args) {
+  template <typename... Args>
+  void fault(const Instruction &at, fmt::format_string<Args...> text, Args &&...args) {
     report(at, fmt::format(text, std::forward<Args>(args)...));
   }
   void report(const Instruction &at, std::string text);
@@ -122,7 +126,7 @@ struct NamedBarrier {
 struct Block {
   Cluster *cluster = nullptr;
   std::array<uint32_t, 3> id{};
-  uint32_t rank = 0; // in the cluster
+  uint32_t rank = 0;           // in the cluster
   std::vector<uint8_t> shared; // from address 0; the first Program::sharedBase bytes are reserved
   std::vector<Warp> warps;
   std::array<NamedBarrier, 16> barriers;
@@ -143,7 +147,7 @@ struct Cluster {
   std::vector<uint8_t> frames;
   uint32_t clusterPhase = 0, runningWarps = 0;
   uint32_t clock = 0;
-  uint64_t progress = 0; // grows with everything that another warp could wait for
+  uint64_t progress = 0;              // grows with everything that another warp could wait for
   KernelCounters *counters = nullptr; // of the thread that runs it
   bool faulted = false;
   std::unique_ptr<AsyncQueue> async;
@@ -164,9 +168,9 @@ enum class Schedule : uint8_t { earliest, latest };
 
 struct ExecutionOptions {
   Schedule schedule = Schedule::earliest;
-  bool races = false;      // check the order of accesses to shared memory
-  bool counters = false;   // count sectors and bank conflicts, too
-  unsigned threads = 0;    // 0: one for each core
+  bool races = false;    // check the order of accesses to shared memory
+  bool counters = false; // count sectors and bank conflicts, too
+  unsigned threads = 0;  // 0: one for each core
 };
 
 /// What the checks found that does not stop a kernel, each once.
@@ -208,9 +212,9 @@ struct Launch {
   uint32_t warpsOfBlock() const { return (threadsOfBlock() + lanesOfWarp - 1) / lanesOfWarp; }
 };
 
-// Addresses. Global addresses are the host's own. A shared address holds the block's rank in its cluster from bit 24 on,
-// as hardware does, so that an address of one's own block means the same in shared::cluster. Generic addresses of
-// other spaces are marked by their top byte.
+// Addresses. Global addresses are the host's own. A shared address holds the block's rank in its cluster from
+// bit 24 on, as hardware does, so that an address of one's own block means the same in shared::cluster.
+// Generic addresses of other spaces are marked by their top byte.
 inline constexpr int sharedRankShift = 24;
 inline constexpr uint64_t genericShared = 0x01ull << 56, genericLocal = 0x02ull << 56;
 

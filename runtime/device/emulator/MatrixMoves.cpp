@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// ldmatrix, stmatrix, movmatrix (PTX ISA 9.7.14.5.15 to 9.7.14.5.17): 8x8 matrices of 16-bit elements. Lane 8 m + r holds the
-// address of row r of matrix m; in registers, lane l holds elements 2 (l % 4) and 2 (l % 4) + 1 of row l / 4.
+// ldmatrix, stmatrix, movmatrix (PTX ISA 9.7.14.5.15 to 9.7.14.5.17): 8x8 matrices of 16-bit elements. Lane 8
+// m + r holds the address of row r of matrix m; in registers, lane l holds elements 2 (l % 4) and 2 (l % 4) +
+// 1 of row l / 4.
 #include "runtime/device/emulator/Lanes.h"
 #include "runtime/device/emulator/LoadStore.h"
 #include "runtime/device/emulator/Opcodes.h"
@@ -38,7 +39,8 @@ void moveLanes(Warp &warp, const Instruction &in) {
         std::memcpy(matrix[row], rows[8 * m + static_cast<unsigned>(row)], 16);
     for (int lane = 0; lane < lanesOfWarp; ++lane)
       for (int e = 0; e < 2; ++e) {
-        const int row = how.transposed ? 2 * (lane % 4) + e : lane / 4, column = how.transposed ? lane / 4 : 2 * (lane % 4) + e;
+        const int row = how.transposed ? 2 * (lane % 4) + e : lane / 4,
+                  column = how.transposed ? lane / 4 : 2 * (lane % 4) + e;
         if (how.store)
           matrix[row][column] = static_cast<uint16_t>(reg[lane] >> 16 * e);
         else if (e == 0)
@@ -75,7 +77,8 @@ template <bool store> void matrixMove(Translator &t) {
     return t.fail("expected {} registers in braces", how.matrices);
   std::vector<uint32_t> slots;
   for (unsigned m = 0; m < how.matrices && !t.failed(); ++m)
-    slots.push_back(store ? t.source(isVector ? data.parts[m] : data, Type::b32) : t.target(isVector ? data.parts[m] : data, Type::b32));
+    slots.push_back(store ? t.source(isVector ? data.parts[m] : data, Type::b32)
+                          : t.target(isVector ? data.parts[m] : data, Type::b32));
   Instruction &in = t.emit(&moveLanes, InstructionClass::matrixMove);
   in.a = address.slot;
   in.offset = address.offset;
@@ -90,24 +93,28 @@ void movmatrix(Translator &t) {
       return t.fail("expected .sync.aligned.m8n8.trans.b16");
   t.needType();
   const uint32_t a = t.source(1, Type::b32), d = t.target(0, Type::b32);
-  Instruction &in = t.emit(+[](Warp &warp, const Instruction &in) {
-    if (!converged(warp, in, allLanes))
-      return;
-    uint16_t matrix[8][8];
-    const uint32_t *a = warp.reg<uint32_t>(in.a);
-    for (int lane = 0; lane < lanesOfWarp; ++lane)
-      for (int e = 0; e < 2; ++e)
-        matrix[lane / 4][2 * (lane % 4) + e] = static_cast<uint16_t>(a[lane] >> 16 * e);
-    for (int lane = 0; lane < lanesOfWarp; ++lane)
-      warp.reg<uint32_t>(in.d)[lane] = matrix[2 * (lane % 4)][lane / 4] | static_cast<uint32_t>(matrix[2 * (lane % 4) + 1][lane / 4]) << 16;
-  }, InstructionClass::matrixMove);
+  Instruction &in = t.emit(
+      +[](Warp &warp, const Instruction &in) {
+        if (!converged(warp, in, allLanes))
+          return;
+        uint16_t matrix[8][8];
+        const uint32_t *a = warp.reg<uint32_t>(in.a);
+        for (int lane = 0; lane < lanesOfWarp; ++lane)
+          for (int e = 0; e < 2; ++e)
+            matrix[lane / 4][2 * (lane % 4) + e] = static_cast<uint16_t>(a[lane] >> 16 * e);
+        for (int lane = 0; lane < lanesOfWarp; ++lane)
+          warp.reg<uint32_t>(in.d)[lane] = matrix[2 * (lane % 4)][lane / 4] |
+                                           static_cast<uint32_t>(matrix[2 * (lane % 4) + 1][lane / 4]) << 16;
+      },
+      InstructionClass::matrixMove);
   in.a = a, in.d = d;
 }
 
 } // namespace
 
 std::span<const Opcode> matrixMoveOpcodes() {
-  static constexpr Opcode table[] = {{"ldmatrix", matrixMove<false>}, {"stmatrix", matrixMove<true>}, {"movmatrix", movmatrix}};
+  static constexpr Opcode table[] = {
+      {"ldmatrix", matrixMove<false>}, {"stmatrix", matrixMove<true>}, {"movmatrix", movmatrix}};
   return table;
 }
 

@@ -96,14 +96,16 @@ std::string GlobalMemory::describe(uint64_t address) const {
     if (address < region.end)
       return fmt::format("byte {} of '{}' ({} bytes)", address - begin, region.name, region.end - begin);
     if (address - region.end < (1u << 20))
-      return fmt::format("{} bytes past the end of '{}' ({} bytes)", address - region.end, region.name, region.end - begin);
+      return fmt::format("{} bytes past the end of '{}' ({} bytes)", address - region.end, region.name,
+                         region.end - begin);
   }
   if (next != regions.end() && next->first - address < (1u << 20))
     return fmt::format("{} bytes before '{}'", next->first - address, next->second.name);
   return "in no allocation";
 }
 
-void laneAddresses(const Warp &warp, uint32_t slot, unsigned addressBytes, int64_t offset, uint64_t (&addresses)[32]) {
+void laneAddresses(const Warp &warp, uint32_t slot, unsigned addressBytes, int64_t offset,
+                   uint64_t (&addresses)[32]) {
   if (addressBytes == 8) {
     const uint64_t *base = warp.reg<uint64_t>(slot);
     SINTER_EACH_LANE addresses[lane] = base[lane] + static_cast<uint64_t>(offset);
@@ -128,7 +130,8 @@ std::string sharedPlace(const Warp &warp, uint64_t address) {
       return fmt::format("byte {} of '{}'", offset - begin, name);
   const uint64_t size = warp.block->shared.size();
   if (offset >= size)
-    return fmt::format("{} bytes past the end of shared memory ({} bytes)", offset - size, size - Program::sharedReserved);
+    return fmt::format("{} bytes past the end of shared memory ({} bytes)", offset - size,
+                       size - Program::sharedReserved);
   if (offset < Program::sharedReserved)
     return "below the start of shared memory";
   return fmt::format("byte {} of dynamic shared memory", offset - warp.program->dynamicSharedAt);
@@ -143,23 +146,26 @@ bool misaligned(Warp &warp, const Instruction &in, const Access &access, const u
   int lane = 0;
   while (!(warp.active >> lane & 1) || !(addresses[lane] & (access.bytes - 1)))
     ++lane;
-  warp.fault(in, "{} {} {} bytes at address {:#x}, which is misaligned: expected a multiple of {}", warp.describe(lane),
-             verb(access.kind), access.bytes, addresses[lane], access.bytes);
+  warp.fault(in, "{} {} {} bytes at address {:#x}, which is misaligned: expected a multiple of {}",
+             warp.describe(lane), verb(access.kind), access.bytes, addresses[lane], access.bytes);
   return true;
 }
 
-bool locateGlobalLanes(Warp &warp, const Instruction &in, const Access &access, const uint64_t (&addresses)[32],
-                       uint8_t *(&host)[32]) {
+bool locateGlobalLanes(Warp &warp, const Instruction &in, const Access &access,
+                       const uint64_t (&addresses)[32], uint8_t *(&host)[32]) {
   const uint64_t low = warp.globalLow, high = warp.globalHigh;
-  const Mask outside = warp.active & maskOf([&](int lane) { return addresses[lane] < low || addresses[lane] + access.bytes > high; });
+  const Mask outside = warp.active & maskOf([&](int lane) {
+                         return addresses[lane] < low || addresses[lane] + access.bytes > high;
+                       });
   for (Mask rest = outside; rest; rest &= rest - 1) {
     const int lane = __builtin_ctz(rest);
     if (addresses[lane] >= warp.globalLow && addresses[lane] + access.bytes <= warp.globalHigh)
       continue;
     GlobalMemory::Allocation found;
     if (!warp.block->cluster->launch->memory->find(addresses[lane], access.bytes, found)) {
-      warp.fault(in, "{} {} {} bytes of global memory at {:#x}: {}", warp.describe(lane), verb(access.kind), access.bytes,
-                 addresses[lane], warp.block->cluster->launch->memory->describe(addresses[lane]));
+      warp.fault(in, "{} {} {} bytes of global memory at {:#x}: {}", warp.describe(lane), verb(access.kind),
+                 access.bytes, addresses[lane],
+                 warp.block->cluster->launch->memory->describe(addresses[lane]));
       return false;
     }
     warp.globalLow = found.begin;
@@ -185,8 +191,8 @@ bool locateGlobalLanes(Warp &warp, const Instruction &in, const Access &access, 
   return true;
 }
 
-bool locateSharedLanes(Warp &warp, const Instruction &in, const Access &access, const uint64_t (&addresses)[32],
-                       uint8_t *(&host)[32]) {
+bool locateSharedLanes(Warp &warp, const Instruction &in, const Access &access,
+                       const uint64_t (&addresses)[32], uint8_t *(&host)[32]) {
   Block &block = *warp.block;
   const uint32_t own = sharedBase(block);
   const uint64_t size = block.shared.size();
@@ -204,12 +210,15 @@ bool locateSharedLanes(Warp &warp, const Instruction &in, const Access &access, 
     const uint64_t offset = addresses[lane] & ((1u << sharedRankShift) - 1);
     std::vector<Block> &blocks = block.cluster->blocks;
     if (rank >= blocks.size() || offset < Program::sharedReserved || offset + access.bytes > size) {
-      warp.fault(in, "{} {} {} bytes of shared memory at {:#x}: {}", warp.describe(lane), verb(access.kind), access.bytes,
-                 addresses[lane], rank >= blocks.size() ? "in no block of the cluster" : sharedPlace(warp, addresses[lane]));
+      warp.fault(in, "{} {} {} bytes of shared memory at {:#x}: {}", warp.describe(lane), verb(access.kind),
+                 access.bytes, addresses[lane],
+                 rank >= blocks.size() ? "in no block of the cluster" : sharedPlace(warp, addresses[lane]));
       return false;
     }
     if (access.space == Space::shared) {
-      warp.fault(in, "{} {} shared memory of block {} of its cluster; expected an address of its own block or .shared::cluster",
+      warp.fault(in,
+                 "{} {} shared memory of block {} of its cluster; expected an address of its own block or "
+                 ".shared::cluster",
                  warp.describe(lane), verb(access.kind), rank);
       return false;
     }
@@ -229,8 +238,8 @@ bool locateSharedLanes(Warp &warp, const Instruction &in, const Access &access, 
   return true;
 }
 
-bool locateLocalLanes(Warp &warp, const Instruction &in, const Access &access, const uint64_t (&addresses)[32],
-                      uint8_t *(&host)[32]) {
+bool locateLocalLanes(Warp &warp, const Instruction &in, const Access &access,
+                      const uint64_t (&addresses)[32], uint8_t *(&host)[32]) {
   const uint64_t size = warp.program->localBytes;
   for (int lane = 0; lane < lanesOfWarp; ++lane) {
     host[lane] = warp.scratch.data();
@@ -238,8 +247,8 @@ bool locateLocalLanes(Warp &warp, const Instruction &in, const Access &access, c
       continue;
     const uint64_t offset = addresses[lane] & 0xffffffff;
     if (offset + access.bytes > size) {
-      warp.fault(in, "{} {} {} bytes of local memory at {:#x} of {} bytes", warp.describe(lane), verb(access.kind),
-                 access.bytes, offset, size);
+      warp.fault(in, "{} {} {} bytes of local memory at {:#x} of {} bytes", warp.describe(lane),
+                 verb(access.kind), access.bytes, offset, size);
       return false;
     }
     host[lane] = warp.local.data() + static_cast<uint64_t>(lane) * size + offset;
@@ -255,17 +264,22 @@ bool locate(Warp &warp, const Instruction &in, const Access &access, uint8_t *(&
   return locate(warp, in, access, addresses, host);
 }
 
-bool locate(Warp &warp, const Instruction &in, const Access &access, const uint64_t (&addresses)[32], uint8_t *(&host)[32]) {
+bool locate(Warp &warp, const Instruction &in, const Access &access, const uint64_t (&addresses)[32],
+            uint8_t *(&host)[32]) {
   if (misaligned(warp, in, access, addresses))
     return false;
   switch (access.space) {
   case Space::global:
   case Space::constant:
-  case Space::param: return locateGlobalLanes(warp, in, access, addresses, host);
+  case Space::param:
+    return locateGlobalLanes(warp, in, access, addresses, host);
   case Space::shared:
-  case Space::sharedCluster: return locateSharedLanes(warp, in, access, addresses, host);
-  case Space::local: return locateLocalLanes(warp, in, access, addresses, host);
-  case Space::generic: break;
+  case Space::sharedCluster:
+    return locateSharedLanes(warp, in, access, addresses, host);
+  case Space::local:
+    return locateLocalLanes(warp, in, access, addresses, host);
+  case Space::generic:
+    break;
   }
   // Generic: by the top byte; lanes may point into different spaces.
   const Mask all = warp.active;
@@ -297,14 +311,18 @@ bool locate(Warp &warp, const Instruction &in, const Access &access, const uint6
   return good;
 }
 
-uint8_t *locateShared(Warp &warp, const Instruction &in, uint64_t address, uint64_t bytes, unsigned align, Block **owner) {
+uint8_t *locateShared(Warp &warp, const Instruction &in, uint64_t address, uint64_t bytes, unsigned align,
+                      Block **owner) {
   std::vector<Block> &blocks = warp.block->cluster->blocks;
-  const uint64_t rank = (address & 0xffffffff) >> sharedRankShift, offset = address & ((1u << sharedRankShift) - 1);
+  const uint64_t rank = (address & 0xffffffff) >> sharedRankShift,
+                 offset = address & ((1u << sharedRankShift) - 1);
   if (offset % align) {
-    warp.fault(in, "{}: shared address {:#x} is misaligned: expected a multiple of {}", warp.describe(), address & 0xffffffff, align);
+    warp.fault(in, "{}: shared address {:#x} is misaligned: expected a multiple of {}", warp.describe(),
+               address & 0xffffffff, align);
     return nullptr;
   }
-  if (rank >= blocks.size() || offset < Program::sharedReserved || offset + bytes > blocks[rank].shared.size()) {
+  if (rank >= blocks.size() || offset < Program::sharedReserved ||
+      offset + bytes > blocks[rank].shared.size()) {
     warp.fault(in, "{}: {} bytes of shared memory at {:#x}: {}", warp.describe(), bytes, address & 0xffffffff,
                rank >= blocks.size() ? "in no block of the cluster" : sharedPlace(warp, offset + bytes - 1));
     return nullptr;
@@ -318,7 +336,8 @@ uint8_t *locateGlobal(Warp &warp, const Instruction &in, uint64_t address, uint6
   GlobalMemory &memory = *warp.block->cluster->launch->memory;
   GlobalMemory::Allocation found;
   if (address % align) {
-    warp.fault(in, "{}: global address {:#x} is misaligned: expected a multiple of {}", warp.describe(), address, align);
+    warp.fault(in, "{}: global address {:#x} is misaligned: expected a multiple of {}", warp.describe(),
+               address, align);
     return nullptr;
   }
   if (!memory.find(address, bytes, found)) {

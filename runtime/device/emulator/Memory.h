@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Global memory as a table of allocations with names, and the way from a warp's addresses to the host's: every access is
-// checked for bounds and alignment, and counted and checked for races when that is asked for.
+// Global memory as a table of allocations with names, and the way from a warp's addresses to the host's:
+// every access is checked for bounds and alignment, and counted and checked for races when that is asked for.
 #ifndef SINTER_RUNTIME_DEVICE_EMULATOR_MEMORY_H
 #define SINTER_RUNTIME_DEVICE_EMULATOR_MEMORY_H
 
@@ -57,14 +57,17 @@ struct Access {
 };
 
 /// Addresses of all lanes: base register plus offset.
-void laneAddresses(const Warp &warp, uint32_t slot, unsigned addressBytes, int64_t offset, uint64_t (&addresses)[32]);
+void laneAddresses(const Warp &warp, uint32_t slot, unsigned addressBytes, int64_t offset,
+                   uint64_t (&addresses)[32]);
 
 /// Where the active lanes' bytes are; inactive lanes get the warp's scratch. False after a fault.
 bool locate(Warp &warp, const Instruction &in, const Access &access, uint8_t *(&host)[32]);
-bool locate(Warp &warp, const Instruction &in, const Access &access, const uint64_t (&addresses)[32], uint8_t *(&host)[32]);
+bool locate(Warp &warp, const Instruction &in, const Access &access, const uint64_t (&addresses)[32],
+            uint8_t *(&host)[32]);
 
 /// One address in shared memory of the cluster: for barriers and copies. Null after a fault.
-uint8_t *locateShared(Warp &warp, const Instruction &in, uint64_t address, uint64_t bytes, unsigned align, Block **owner = nullptr);
+uint8_t *locateShared(Warp &warp, const Instruction &in, uint64_t address, uint64_t bytes, unsigned align,
+                      Block **owner = nullptr);
 /// One range of global memory. Null after a fault.
 uint8_t *locateGlobal(Warp &warp, const Instruction &in, uint64_t address, uint64_t bytes, unsigned align);
 

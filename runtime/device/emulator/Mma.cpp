@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// mma.sync (PTX ISA 9.7.14.5): m16n8k... and m8n8k... of f16, bf16, tf32, e4m3, e5m2, 8- and 4-bit integers, and f64. Products
-// are exact; sums are in f32 (or int32, f64), in the order of k, which is one of the orders hardware may use.
+// mma.sync (PTX ISA 9.7.14.5): m16n8k... and m8n8k... of f16, bf16, tf32, e4m3, e5m2, 8- and 4-bit integers,
+// and f64. Products are exact; sums are in f32 (or int32, f64), in the order of k, which is one of the orders
+// hardware may use.
 #include "runtime/device/emulator/Fragments.h"
 #include "runtime/device/emulator/Lanes.h"
 #include "runtime/device/emulator/Opcodes.h"
@@ -33,7 +34,8 @@ template <typename T> void multiply(Warp &warp, const Instruction &in) {
     const uint32_t *reg = warp.reg<uint32_t>(slots[r]);
     for (int lane = 0; lane < lanesOfWarp; ++lane)
       for (int e = 0; e < elements; ++e)
-        a[lane / 4 + 8 * (r % rowBlocks)][lane % 4 * elements + e + block * (r / rowBlocks)] = element<T>(reg[lane], e, how.a);
+        a[lane / 4 + 8 * (r % rowBlocks)][lane % 4 * elements + e + block * (r / rowBlocks)] =
+            element<T>(reg[lane], e, how.a);
   }
   slots += how.registersA;
   for (int r = 0; r < how.registersB; ++r) {
@@ -54,7 +56,8 @@ template <typename T> void multiply(Warp &warp, const Instruction &in) {
   };
   eachResult(how.c, how.registersC, [&](int r, int lane, int e, int row, int column) {
     const uint32_t bits = warp.reg<uint32_t>(slots[r])[lane];
-    c[row][column] = how.c == Type::f16 ? static_cast<T>(halfToFloat(static_cast<uint16_t>(bits >> 16 * e))) : std::bit_cast<T>(bits);
+    c[row][column] = how.c == Type::f16 ? static_cast<T>(halfToFloat(static_cast<uint16_t>(bits >> 16 * e)))
+                                        : std::bit_cast<T>(bits);
   });
   slots += how.registersC;
   for (int row = 0; row < how.m; ++row)
@@ -63,7 +66,8 @@ template <typename T> void multiply(Warp &warp, const Instruction &in) {
         if constexpr (std::is_same_v<T, float>)
           c[row][column] = __builtin_fmaf(a[row][k], b[k][column], c[row][column]);
         else
-          c[row][column] = static_cast<int32_t>(static_cast<uint32_t>(c[row][column]) + static_cast<uint32_t>(a[row][k] * b[k][column]));
+          c[row][column] = static_cast<int32_t>(static_cast<uint32_t>(c[row][column]) +
+                                                static_cast<uint32_t>(a[row][k] * b[k][column]));
       }
   eachResult(how.d, how.registersD, [&](int r, int lane, int e, int row, int column) {
     uint32_t &bits = warp.reg<uint32_t>(slots[r])[lane];
@@ -101,7 +105,8 @@ void multiplyDouble(Warp &warp, const Instruction &in) {
 bool takeShape(Translator &t, Mma &mma) {
   for (const std::string_view each : t.modifiers()) {
     int m = 0, n = 0, k = 0, used = 0;
-    if (std::sscanf(std::string(each).c_str(), "m%dn%dk%d%n", &m, &n, &k, &used) == 3 && used == static_cast<int>(each.size())) {
+    if (std::sscanf(std::string(each).c_str(), "m%dn%dk%d%n", &m, &n, &k, &used) == 3 &&
+        used == static_cast<int>(each.size())) {
       mma.m = m, mma.n = n, mma.k = k;
       return t.take(std::string_view(each));
     }
@@ -139,7 +144,9 @@ void mma(Translator &t) {
   const bool integers = how.d == Type::s32;
   const bool same = elements == elementsOfRegister(how.b) && elements > 0;
   if (!same || (how.m != 16 && how.m != 8) || how.n != 8 || how.k > 64 || how.k % (4 * elements) ||
-      (integers ? how.c != Type::s32 || isFloat(how.a) : !isFloat(how.a) || (how.d != Type::f32 && how.d != Type::f16) || (how.c != Type::f32 && how.c != Type::f16)))
+      (integers ? how.c != Type::s32 || isFloat(how.a)
+                : !isFloat(how.a) || (how.d != Type::f32 && how.d != Type::f16) ||
+                      (how.c != Type::f32 && how.c != Type::f16)))
     return t.fail("this shape is not supported for these types");
   if (how.saturates)
     return t.fail(".satfinite is not supported");

@@ -18,10 +18,12 @@ Result<std::unique_ptr<LoadedModule>> LoadedModule::load(std::string_view text, 
       continue;
     }
     if (variable.isExtern)
-      return fail("line {}: variable '{}' is declared .extern and defined nowhere", variable.line, variable.name);
+      return fail("line {}: variable '{}' is declared .extern and defined nowhere", variable.line,
+                  variable.name);
     const uint64_t address = memory.allocate(variable.size, std::string(variable.name));
     if (!address)
-      return fail("line {}: no memory for variable '{}' of {} bytes", variable.line, variable.name, variable.size);
+      return fail("line {}: no memory for variable '{}' of {} bytes", variable.line, variable.name,
+                  variable.size);
     loaded->addresses.push_back(address);
     std::memcpy(reinterpret_cast<void *>(address), variable.initial.data(), variable.initial.size());
   }
@@ -29,8 +31,10 @@ Result<std::unique_ptr<LoadedModule>> LoadedModule::load(std::string_view text, 
     for (const Variable::Relocation &relocation : loaded->module.variables[i].relocations) {
       const auto found = loaded->module.variableNames.find(relocation.symbol);
       if (found == loaded->module.variableNames.end())
-        return fail("line {}: expected the name of a variable, found '{}'", loaded->module.variables[i].line, relocation.symbol);
-      const uint64_t value = loaded->addresses[static_cast<size_t>(found->second)] + static_cast<uint64_t>(relocation.addend);
+        return fail("line {}: expected the name of a variable, found '{}'", loaded->module.variables[i].line,
+                    relocation.symbol);
+      const uint64_t value =
+          loaded->addresses[static_cast<size_t>(found->second)] + static_cast<uint64_t>(relocation.addend);
       std::memcpy(reinterpret_cast<uint8_t *>(loaded->addresses[i]) + relocation.at, &value, 8);
     }
   return loaded;
@@ -52,8 +56,9 @@ Result<const Program *> LoadedModule::kernel(std::string_view name) {
     found = &function;
   }
   if (!found)
-    return name.empty() ? fail("the module has no kernel")
-                        : fail("expected one of the kernels {}, found '{}'", fmt::join(kernelNames(), ", "), name);
+    return name.empty()
+               ? fail("the module has no kernel")
+               : fail("expected one of the kernels {}, found '{}'", fmt::join(kernelNames(), ", "), name);
   std::unique_ptr<Program> &program = programs[std::string(found->name)];
   if (!program) {
     Result<std::unique_ptr<Program>> translated = translate(module, *found, addresses);
@@ -74,7 +79,8 @@ std::vector<std::string> LoadedModule::kernelNames() const {
 
 bool LoadedModule::variable(std::string_view name, uint64_t &address, uint64_t &bytes) const {
   const auto found = module.variableNames.find(name);
-  if (found == module.variableNames.end() || module.variables[static_cast<size_t>(found->second)].space == Space::shared)
+  if (found == module.variableNames.end() ||
+      module.variables[static_cast<size_t>(found->second)].space == Space::shared)
     return false;
   address = addresses[static_cast<size_t>(found->second)];
   bytes = module.variables[static_cast<size_t>(found->second)].size;

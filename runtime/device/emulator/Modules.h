@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A module that is loaded: its variables have places in global memory, its kernels are translated when first asked for.
+// A module that is loaded: its variables have places in global memory, its kernels are translated when first
+// asked for.
 #ifndef SINTER_RUNTIME_DEVICE_EMULATOR_MODULES_H
 #define SINTER_RUNTIME_DEVICE_EMULATOR_MODULES_H
 
@@ -15,7 +16,8 @@ public:
   static Result<std::unique_ptr<LoadedModule>> load(std::string_view text, GlobalMemory &memory);
   ~LoadedModule();
 
-  /// The kernel `name`, or the only one when the name is empty. Instructions that nobody knows are an error here.
+  /// The kernel `name`, or the only one when the name is empty. Instructions that nobody knows are an error
+  /// here.
   Result<const Program *> kernel(std::string_view name);
   std::vector<std::string> kernelNames() const;
   /// Address and size of a variable; false if there is none of that name.

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // mov with packing and unpacking, cvta, isspacep (PTX ISA 9.7.9.3 to 9.7.9.6, 9.7.9.20).
+#include "runtime/device/emulator/Moves.h"
 #include "runtime/device/emulator/Arithmetic.h"
 #include "runtime/device/emulator/Calls.h"
 #include "runtime/device/emulator/Lanes.h"
-#include "runtime/device/emulator/Moves.h"
 #include "runtime/device/emulator/Opcodes.h"
 
 #include <cstring>
@@ -13,10 +13,14 @@ namespace sinter::emulator {
 Handlers copyOf(unsigned bytes) {
   const auto same = [](auto a) { return a; };
   switch (bytes) {
-  case 1: return unary<uint8_t>(same);
-  case 2: return unary<uint16_t>(same);
-  case 4: return unary<uint32_t>(same);
-  default: return unary<uint64_t>(same);
+  case 1:
+    return unary<uint8_t>(same);
+  case 2:
+    return unary<uint16_t>(same);
+  case 4:
+    return unary<uint32_t>(same);
+  default:
+    return unary<uint64_t>(same);
   }
 }
 
@@ -34,7 +38,8 @@ void joinLanes(Warp &warp, const Instruction &in) {
   alignas(64) uint8_t joined[8 * lanesOfWarp];
   for (uint32_t part = 0; part < in.count; ++part)
     for (int lane = 0; lane < lanesOfWarp; ++lane)
-      std::memcpy(joined + (static_cast<uint32_t>(lane) * in.count + part) * bytes, warp.frame + parts[part] + lane * bytes, bytes);
+      std::memcpy(joined + (static_cast<uint32_t>(lane) * in.count + part) * bytes,
+                  warp.frame + parts[part] + lane * bytes, bytes);
   const unsigned whole = bytes * in.count;
   eachActive(warp, [&](int lane) { std::memcpy(d + lane * whole, joined + lane * whole, whole); });
 }
@@ -53,11 +58,13 @@ void splitLanes(Warp &warp, const Instruction &in) {
 /// The common case, two parts of 32 bits, in loops that vectorise.
 template <bool masked> void joinPair(Warp &warp, const Instruction &in) {
   const uint32_t *low = warp.reg<uint32_t>(in.a), *high = warp.reg<uint32_t>(in.b);
-  writeLanes<masked, uint64_t>(warp, in.d, [=](int lane) { return low[lane] | static_cast<uint64_t>(high[lane]) << 32; });
+  writeLanes<masked, uint64_t>(warp, in.d,
+                               [=](int lane) { return low[lane] | static_cast<uint64_t>(high[lane]) << 32; });
 }
 template <bool masked> void joinHalves(Warp &warp, const Instruction &in) {
   const uint16_t *low = warp.reg<uint16_t>(in.a), *high = warp.reg<uint16_t>(in.b);
-  writeLanes<masked, uint32_t>(warp, in.d, [=](int lane) { return low[lane] | static_cast<uint32_t>(high[lane]) << 16; });
+  writeLanes<masked, uint32_t>(warp, in.d,
+                               [=](int lane) { return low[lane] | static_cast<uint32_t>(high[lane]) << 16; });
 }
 
 void mov(Translator &t) {
@@ -65,8 +72,9 @@ void mov(Translator &t) {
   const Operand &to = t.operand(0), &from = t.operand(1);
   if (type == Type::pred) {
     const uint32_t a = t.predicate(from), d = t.predicateTarget(to);
-    Instruction &in = t.emit(+[](Warp &w, const Instruction &i) { writePredicate(w, i.d, w.predicate(i.a)); },
-                             InstructionClass::move);
+    Instruction &in = t.emit(
+        +[](Warp &w, const Instruction &i) { writePredicate(w, i.d, w.predicate(i.a)); },
+        InstructionClass::move);
     in.d = d, in.a = a;
     return;
   }
@@ -84,7 +92,8 @@ void mov(Translator &t) {
       slots.push_back(&vector == &from ? t.source(each, bitsOf(part)) : t.target(each, bitsOf(part)));
     if (&vector == &from && count == 2 && part >= 2) {
       const uint32_t d = t.target(to, type);
-      Instruction &in = t.emit(part == 4 ? Handlers{joinPair<false>, joinPair<true>} : Handlers{joinHalves<false>, joinHalves<true>},
+      Instruction &in = t.emit(part == 4 ? Handlers{joinPair<false>, joinPair<true>}
+                                         : Handlers{joinHalves<false>, joinHalves<true>},
                                InstructionClass::move);
       in.d = d, in.a = slots[0], in.b = slots[1];
       return;
@@ -105,7 +114,8 @@ void mov(Translator &t) {
 /// cvta.space: to a generic address; cvta.to.space: back. Global and constant addresses are generic ones.
 void cvta(Translator &t) {
   const bool back = t.take("to");
-  const int space = t.takeOneOf({"shared", "shared::cta", "shared::cluster", "local", "global", "const", "param", "param::entry"});
+  const int space = t.takeOneOf(
+      {"shared", "shared::cta", "shared::cluster", "local", "global", "const", "param", "param::entry"});
   const Type type = t.needType();
   if (space < 0 || type != Type::u64)
     return t.fail("expected a state space and type .u64");
@@ -123,17 +133,21 @@ void cvta(Translator &t) {
 }
 
 void isspacep(Translator &t) {
-  const int space = t.takeOneOf({"shared", "shared::cta", "shared::cluster", "local", "global", "const", "param"});
+  const int space =
+      t.takeOneOf({"shared", "shared::cta", "shared::cluster", "local", "global", "const", "param"});
   const uint32_t a = t.source(1, Type::u64), d = t.predicateTarget(t.operand(0));
-  Instruction &in = t.emit(+[](Warp &warp, const Instruction &in) {
-    const uint64_t *a = warp.reg<uint64_t>(in.a);
-    const uint64_t tag = static_cast<uint64_t>(in.offset);
-    const uint32_t rank = warp.block->rank;
-    const bool ownOnly = in.extra;
-    writePredicate(warp, in.d, maskOf([=](int lane) {
-      return (a[lane] >> 56 << 56) == tag && (!ownOnly || (a[lane] >> sharedRankShift & 0xff) == rank);
-    }));
-  }, InstructionClass::predicate);
+  Instruction &in = t.emit(
+      +[](Warp &warp, const Instruction &in) {
+        const uint64_t *a = warp.reg<uint64_t>(in.a);
+        const uint64_t tag = static_cast<uint64_t>(in.offset);
+        const uint32_t rank = warp.block->rank;
+        const bool ownOnly = in.extra;
+        writePredicate(warp, in.d, maskOf([=](int lane) {
+                         return (a[lane] >> 56 << 56) == tag &&
+                                (!ownOnly || (a[lane] >> sharedRankShift & 0xff) == rank);
+                       }));
+      },
+      InstructionClass::predicate);
   in.d = d, in.a = a;
   in.offset = static_cast<int64_t>(space < 0 ? 0 : space < 3 ? genericShared : space == 3 ? genericLocal : 0);
   in.extra = space == 0 || space == 1;

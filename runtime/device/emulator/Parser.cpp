@@ -32,7 +32,8 @@ bool Parser::acceptDotted(std::string_view name) {
 void Parser::failAt(const Token &token, std::string_view expected) {
   if (!error.empty())
     return;
-  const std::string_view found = token.kind == Token::end ? std::string_view("the end of the file") : token.text;
+  const std::string_view found =
+      token.kind == Token::end ? std::string_view("the end of the file") : token.text;
   error = fmt::format("line {}: expected {}, found '{}{}'", token.line, expected,
                       token.kind == Token::dotted ? "." : "", found);
 }
@@ -112,8 +113,8 @@ void Parser::directive() {
   }
   bool isExtern = false;
   Token token = first;
-  while (token.kind == Token::dotted && (token.text == "visible" || token.text == "weak" || token.text == "extern" ||
-                                         token.text == "common")) {
+  while (token.kind == Token::dotted && (token.text == "visible" || token.text == "weak" ||
+                                         token.text == "extern" || token.text == "common")) {
     isExtern |= token.text == "extern";
     token = next();
   }
@@ -150,8 +151,9 @@ Variable Parser::declarator(Space space, bool isExtern) {
       lanes = token.text == "v2" ? 2 : 4;
     } else if (const std::optional<Type> named = typeNamed(token.text)) {
       type = *named;
-    } else if (token.text != "ptr" && token.text != "global" && token.text != "shared" && token.text != "const" &&
-               token.text != "local" && token.text != "generic" && token.text != "noalias") {
+    } else if (token.text != "ptr" && token.text != "global" && token.text != "shared" &&
+               token.text != "const" && token.text != "local" && token.text != "generic" &&
+               token.text != "noalias") {
       failAt(token, "a type, .align or .ptr");
     }
   }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The parser's parts: Parser.cpp reads directives and declarations, StatementParser.cpp the bodies of functions.
+// The parser's parts: Parser.cpp reads directives and declarations, StatementParser.cpp the bodies of
+// functions.
 #ifndef SINTER_RUNTIME_DEVICE_EMULATOR_PARSER_H
 #define SINTER_RUNTIME_DEVICE_EMULATOR_PARSER_H
 
@@ -18,7 +19,7 @@ protected:
   /// A negative variable is the table of a .branchtargets.
   struct Scope {
     std::unordered_map<std::string_view, int32_t> registers, variables, ranges, labels;
-    std::unordered_map<std::string_view, std::vector<int32_t>> references;              // label operands' ids
+    std::unordered_map<std::string_view, std::vector<int32_t>> references; // label operands' ids
   };
 
   // Tokens. After the first error every read gives `end`, so that all loops stop.

@@ -19,7 +19,8 @@ void Clock::join(const Clock &other) {
 }
 
 RaceChecker::RaceChecker(Cluster &cluster, uint32_t blocks, uint32_t warpsOfBlock)
-    : cluster(cluster), warps(blocks * warpsOfBlock), warpsOfBlock(warpsOfBlock), clocks(warps), moreReaders(1) {
+    : cluster(cluster), warps(blocks * warpsOfBlock), warpsOfBlock(warpsOfBlock), clocks(warps),
+      moreReaders(1) {
   agentTimes.assign(warps * 4, 0);
   for (uint32_t w = 0; w < warps; ++w) {
     clocks[w].happened.assign(warps, 0);
@@ -38,7 +39,9 @@ RaceChecker::Cell *RaceChecker::cells(uint64_t address) {
 }
 
 std::string RaceChecker::nameOf(uint16_t entity) const {
-  const auto warp = [&](uint32_t index) { return fmt::format("warp {} of block {} in the cluster", index % warpsOfBlock, index / warpsOfBlock); };
+  const auto warp = [&](uint32_t index) {
+    return fmt::format("warp {} of block {} in the cluster", index % warpsOfBlock, index / warpsOfBlock);
+  };
   if (entity < warps)
     return warp(entity);
   if (entity < warps * 4) {
@@ -49,18 +52,19 @@ std::string RaceChecker::nameOf(uint16_t entity) const {
   return "a bulk copy";
 }
 
-void RaceChecker::report(Warp &warp, const Instruction &in, const char *what, const char *earlier, uint32_t line,
-                         uint16_t entity, uint64_t address) {
+void RaceChecker::report(Warp &warp, const Instruction &in, const char *what, const char *earlier,
+                         uint32_t line, uint16_t entity, uint64_t address) {
   if (!reported.emplace(in.line, line).second)
     return;
-  std::string text = fmt::format("line {}: {} {} shared memory at {:#x}", in.line, warp.describe(), what, address & 0xffffff);
+  std::string text = fmt::format("line {}: {} {} shared memory at {:#x}", in.line, warp.describe(), what,
+                                 address & 0xffffff);
   if (entity != nobody)
     text += fmt::format(", {} by {} in line {}", earlier, nameOf(entity), line);
   cluster.launch->hazards.add(std::move(text));
 }
 
-void RaceChecker::read(Warp &warp, const Instruction &in, Cell &cell, uint16_t entity, uint8_t lane, uint32_t time,
-                       uint64_t address, bool async) {
+void RaceChecker::read(Warp &warp, const Instruction &in, Cell &cell, uint16_t entity, uint8_t lane,
+                       uint32_t time, uint64_t address, bool async) {
   const Clock &clock = clocks[warp.entity];
   if (cell.writer == nobody) {
     report(warp, in, "reads uninitialised", "", 0, nobody, address);
@@ -74,9 +78,11 @@ void RaceChecker::read(Warp &warp, const Instruction &in, Cell &cell, uint16_t e
       report(warp, in, "without bar.warp.sync reads", "written", cell.writeLine, cell.writer, address);
   } else if (cell.writer != entity && cell.written && !ordered(clock.happened, cell.writer, cell.written)) {
     const bool pending = cell.writer >= warps;
-    report(warp, in, pending ? "without waiting for its copy reads" : "without synchronisation reads", "written", cell.writeLine, cell.writer, address);
+    report(warp, in, pending ? "without waiting for its copy reads" : "without synchronisation reads",
+           "written", cell.writeLine, cell.writer, address);
   } else if (async && cell.generic && cell.written && !ordered(clock.fenced, cell.writer, cell.written)) {
-    report(warp, in, "without fence.proxy.async after a thread's write lets the asynchronous proxy read", "written", cell.writeLine, cell.writer, address);
+    report(warp, in, "without fence.proxy.async after a thread's write lets the asynchronous proxy read",
+           "written", cell.writeLine, cell.writer, address);
   }
   if (cell.reader == entity) {
     cell.readerLane = cell.read == time && cell.readerLane != lane ? manyLanes : lane;
@@ -104,8 +110,8 @@ void RaceChecker::read(Warp &warp, const Instruction &in, Cell &cell, uint16_t e
   moreReaders[cell.readers].push_back({entity, time, in.line});
 }
 
-void RaceChecker::write(Warp &warp, const Instruction &in, Cell &cell, uint16_t entity, uint8_t lane, uint32_t time,
-                        uint64_t address, bool async) {
+void RaceChecker::write(Warp &warp, const Instruction &in, Cell &cell, uint16_t entity, uint8_t lane,
+                        uint32_t time, uint64_t address, bool async) {
   const Clock &clock = clocks[warp.entity];
   const auto unordered = [&](uint16_t other, uint8_t otherLane, uint32_t otherTime, uint32_t line) {
     if (other == nobody || !otherTime)
@@ -134,7 +140,8 @@ void RaceChecker::write(Warp &warp, const Instruction &in, Cell &cell, uint16_t 
   cell.generic = !async;
 }
 
-bool RaceChecker::lanes(Warp &warp, const Instruction &in, const Access &access, const uint64_t (&addresses)[32]) {
+bool RaceChecker::lanes(Warp &warp, const Instruction &in, const Access &access,
+                        const uint64_t (&addresses)[32]) {
   const uint32_t time = clocks[warp.entity].happened[warp.entity];
   for (Mask rest = warp.active; rest; rest &= rest - 1) {
     const int lane = __builtin_ctz(rest);
@@ -148,9 +155,11 @@ bool RaceChecker::lanes(Warp &warp, const Instruction &in, const Access &access,
         continue;
       }
       if (access.kind == AccessKind::load)
-        read(warp, in, cell[i], static_cast<uint16_t>(warp.entity), static_cast<uint8_t>(lane), time, addresses[lane] + i, false);
+        read(warp, in, cell[i], static_cast<uint16_t>(warp.entity), static_cast<uint8_t>(lane), time,
+             addresses[lane] + i, false);
       else
-        write(warp, in, cell[i], static_cast<uint16_t>(warp.entity), static_cast<uint8_t>(lane), time, addresses[lane] + i, false);
+        write(warp, in, cell[i], static_cast<uint16_t>(warp.entity), static_cast<uint8_t>(lane), time,
+              addresses[lane] + i, false);
     }
   }
   return true;
@@ -176,7 +185,8 @@ uint32_t RaceChecker::agentOf(const Warp &warp, Agent agent) const {
 }
 
 uint32_t RaceChecker::agentOf(uint64_t mbarrierAddress) {
-  const auto [entry, isNew] = mbarrierAgents.try_emplace(mbarrierAddress, static_cast<uint32_t>(agentTimes.size()));
+  const auto [entry, isNew] =
+      mbarrierAgents.try_emplace(mbarrierAddress, static_cast<uint32_t>(agentTimes.size()));
   if (isNew)
     agentTimes.push_back(0);
   return entry->second;
@@ -184,8 +194,8 @@ uint32_t RaceChecker::agentOf(uint64_t mbarrierAddress) {
 
 uint32_t RaceChecker::tick(uint32_t agent) { return ++agentTimes[agent]; }
 
-void RaceChecker::asyncAccess(Warp &issuer, const Instruction &in, uint32_t agent, uint32_t time, uint64_t address,
-                              uint64_t bytes, bool isWrite, bool async) {
+void RaceChecker::asyncAccess(Warp &issuer, const Instruction &in, uint32_t agent, uint32_t time,
+                              uint64_t address, uint64_t bytes, bool isWrite, bool async) {
   Cell *cell = cells(address);
   for (uint64_t i = 0; i < bytes; ++i) {
     if (isWrite)
@@ -203,6 +213,8 @@ void RaceChecker::completed(Clock &clock, uint32_t agent, uint32_t time) {
   }
 }
 
-void RaceChecker::completed(Warp &warp, uint32_t agent, uint32_t time) { completed(clocks[warp.entity], agent, time); }
+void RaceChecker::completed(Warp &warp, uint32_t agent, uint32_t time) {
+  completed(clocks[warp.entity], agent, time);
+}
 
 } // namespace sinter::emulator

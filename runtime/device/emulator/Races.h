@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Finds accesses to shared memory that nothing orders, from the semantics and not from the order that happened to run:
-// happens-before as vector clocks (as FastTrack keeps them), a clock for each warp and for each asynchronous agent (the
-// copies of a warp, its bulk stores, its wgmma, and what completes on an mbarrier).
+// Finds accesses to shared memory that nothing orders, from the semantics and not from the order that
+// happened to run: happens-before as vector clocks (as FastTrack keeps them), a clock for each warp and for
+// each asynchronous agent (the copies of a warp, its bulk stores, its wgmma, and what completes on an
+// mbarrier).
 #ifndef SINTER_RUNTIME_DEVICE_EMULATOR_RACES_H
 #define SINTER_RUNTIME_DEVICE_EMULATOR_RACES_H
 
@@ -13,8 +14,8 @@
 
 namespace sinter::emulator {
 
-/// What a warp hands to those that wait: what happened before, and the part of it that a proxy fence has made visible to
-/// the asynchronous proxy.
+/// What a warp hands to those that wait: what happened before, and the part of it that a proxy fence has made
+/// visible to the asynchronous proxy.
 struct Clock {
   std::vector<uint32_t> happened, fenced;
   void join(const Clock &other);
@@ -43,9 +44,10 @@ public:
   uint32_t agentOf(const Warp &warp, Agent agent) const;
   uint32_t agentOf(uint64_t mbarrierAddress);
   uint32_t tick(uint32_t agent);
-  /// `async`: by the asynchronous proxy (bulk copies, wgmma), which sees writes of threads only after a proxy fence.
-  void asyncAccess(Warp &issuer, const Instruction &in, uint32_t agent, uint32_t time, uint64_t address, uint64_t bytes,
-                   bool write, bool async);
+  /// `async`: by the asynchronous proxy (bulk copies, wgmma), which sees writes of threads only after a proxy
+  /// fence.
+  void asyncAccess(Warp &issuer, const Instruction &in, uint32_t agent, uint32_t time, uint64_t address,
+                   uint64_t bytes, bool write, bool async);
   void completed(Clock &clock, uint32_t agent, uint32_t time);
   void completed(Warp &warp, uint32_t agent, uint32_t time);
 
@@ -69,9 +71,12 @@ private:
   bool ordered(const std::vector<uint32_t> &clock, uint16_t entity, uint32_t time) const {
     return entity < clock.size() && clock[entity] >= time;
   }
-  void read(Warp &warp, const Instruction &in, Cell &cell, uint16_t entity, uint8_t lane, uint32_t time, uint64_t address, bool async);
-  void write(Warp &warp, const Instruction &in, Cell &cell, uint16_t entity, uint8_t lane, uint32_t time, uint64_t address, bool async);
-  void report(Warp &warp, const Instruction &in, const char *what, const char *earlier, uint32_t line, uint16_t entity, uint64_t address);
+  void read(Warp &warp, const Instruction &in, Cell &cell, uint16_t entity, uint8_t lane, uint32_t time,
+            uint64_t address, bool async);
+  void write(Warp &warp, const Instruction &in, Cell &cell, uint16_t entity, uint8_t lane, uint32_t time,
+             uint64_t address, bool async);
+  void report(Warp &warp, const Instruction &in, const char *what, const char *earlier, uint32_t line,
+              uint16_t entity, uint64_t address);
   std::string nameOf(uint16_t entity) const;
 
   Cluster &cluster;

@@ -120,7 +120,8 @@ struct Report {
   KernelCounters counters;
 };
 
-Result<Report> launchOnce(const Options &options, const Program &program, const std::vector<uint8_t> &parameters, GlobalMemory &memory, Schedule schedule) {
+Result<Report> launchOnce(const Options &options, const Program &program,
+                          const std::vector<uint8_t> &parameters, GlobalMemory &memory, Schedule schedule) {
   Launch launch;
   launch.program = &program;
   launch.grid = options.grid;
@@ -182,7 +183,8 @@ Result<RunPtxOutcome> run(const Options &options) {
       if (std::find(report->hazards.begin(), report->hazards.end(), each) == report->hazards.end())
         report->hazards.push_back(each);
     if (arguments.outputs() != first)
-      report->hazards.push_back("the results differ between the earliest and the latest completion of asynchronous work");
+      report->hazards.push_back(
+          "the results differ between the earliest and the latest completion of asynchronous work");
   }
   if (Result<> written = arguments.writeOutputs(); !written)
     return tl::unexpected<Error>(written.error());
@@ -201,7 +203,8 @@ Result<RunPtxOutcome> run(const Options &options) {
   if (options.races) {
     for (const std::string &each : report->hazards)
       outcome.text += fmt::format("{}: {}\n", options.file, each);
-    outcome.text += report->hazards.empty() ? "no hazards\n" : fmt::format("{} hazards\n", report->hazards.size());
+    outcome.text +=
+        report->hazards.empty() ? "no hazards\n" : fmt::format("{} hazards\n", report->hazards.size());
   }
   return outcome;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The command `sinter run-ptx`: launches one kernel of a PTX file in the emulator, with NumPy files as arguments.
+// The command `sinter run-ptx`: launches one kernel of a PTX file in the emulator, with NumPy files as
+// arguments.
 #ifndef SINTER_RUNTIME_DEVICE_EMULATOR_RUNPTX_H
 #define SINTER_RUNTIME_DEVICE_EMULATOR_RUNPTX_H
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Bodies of PTX functions: nested scopes, declarations of registers, labels, instructions and their operands (PTX ISA
-// chapters 4.3, 6 and 9.2).
+// Bodies of PTX functions: nested scopes, declarations of registers, labels, instructions and their operands
+// (PTX ISA chapters 4.3, 6 and 9.2).
 #include "runtime/device/emulator/Parser.h"
 
 namespace sinter::emulator {
@@ -170,13 +170,15 @@ Operand Parser::name(const Token &token) {
   const size_t digits = text.find_last_not_of("0123456789") + 1;
   const std::string_view base = text.substr(0, digits);
   for (auto scope = scopes.rbegin(); scope != scopes.rend(); ++scope) {
-    if (const auto found = scope->registers.find(text); found != scope->registers.end() && !scope->ranges.contains(text)) {
+    if (const auto found = scope->registers.find(text);
+        found != scope->registers.end() && !scope->ranges.contains(text)) {
       result.kind = Operand::reg;
       result.id = found->second;
       return result;
     }
     // %r17 of a declaration %r<100>; 9 digits at most, without leading zeros.
-    if (digits < text.size() && text.size() - digits < 10 && (text[digits] != '0' || text.size() - digits == 1)) {
+    if (digits < text.size() && text.size() - digits < 10 &&
+        (text[digits] != '0' || text.size() - digits == 1)) {
       if (const auto range = scope->ranges.find(base); range != scope->ranges.end()) {
         const int32_t index = std::stoi(std::string(text.substr(digits)));
         if (index < range->second) {
@@ -206,7 +208,8 @@ Operand Parser::name(const Token &token) {
     result.kind = Operand::special;
     if (peek().kind == Token::dotted) { // %tid.x: one name, as the two tokens touch in the source
       const Token &component = next();
-      result.name = {text.data(), static_cast<size_t>(component.text.data() + component.text.size() - text.data())};
+      result.name = {text.data(),
+                     static_cast<size_t>(component.text.data() + component.text.size() - text.data())};
     }
     return result;
   }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A PTX module as written, with every name resolved: registers, variables and labels are indices, so that inline
-// assembly which declares the same names again in a nested scope is no concern of anybody after the parser.
+// A PTX module as written, with every name resolved: registers, variables and labels are indices, so that
+// inline assembly which declares the same names again in a nested scope is no concern of anybody after the
+// parser.
 #ifndef SINTER_RUNTIME_DEVICE_EMULATOR_SYNTAX_H
 #define SINTER_RUNTIME_DEVICE_EMULATOR_SYNTAX_H
 

@@ -10,10 +10,12 @@ namespace sinter::emulator {
 namespace {
 
 // CUtensorMapDataType in the driver's order.
-constexpr Type elementTypes[] = {Type::u8,  Type::u16, Type::u32, Type::s32, Type::u64, Type::s64, Type::f16,
-                                 Type::f32, Type::f64, Type::bf16, Type::f32, Type::tf32, Type::tf32};
+constexpr Type elementTypes[] = {Type::u8,  Type::u16,  Type::u32, Type::s32, Type::u64,
+                                 Type::s64, Type::f16,  Type::f32, Type::f64, Type::bf16,
+                                 Type::f32, Type::tf32, Type::tf32};
 
-/// Calls row(shared offset, global address of the row's start or 0 outside, first coordinate) for each innermost row.
+/// Calls row(shared offset, global address of the row's start or 0 outside, first coordinate) for each
+/// innermost row.
 template <typename F> void eachRow(const TensorMap &map, const int32_t *coordinates, F row) {
   std::array<uint32_t, 5> index{};
   const uint64_t rowBytes = static_cast<uint64_t>(map.count(0)) * map.elementBytes();
@@ -22,7 +24,8 @@ template <typename F> void eachRow(const TensorMap &map, const int32_t *coordina
     uint64_t address = map.address;
     bool inside = true;
     for (int d = 1; d < map.rank; ++d) {
-      const int64_t at = static_cast<int64_t>(coordinates[d]) + static_cast<int64_t>(index[d]) * map.elementStrides[d];
+      const int64_t at =
+          static_cast<int64_t>(coordinates[d]) + static_cast<int64_t>(index[d]) * map.elementStrides[d];
       inside &= at >= 0 && static_cast<uint64_t>(at) < map.size(d);
       address += static_cast<uint64_t>(at) * map.strides[d - 1];
     }
@@ -38,7 +41,9 @@ template <typename F> void eachRow(const TensorMap &map, const int32_t *coordina
 
 } // namespace
 
-unsigned bytesOfTensorType(uint8_t dataType) { return dataType < std::size(elementTypes) ? bytesOf(elementTypes[dataType]) : 0; }
+unsigned bytesOfTensorType(uint8_t dataType) {
+  return dataType < std::size(elementTypes) ? bytesOf(elementTypes[dataType]) : 0;
+}
 
 unsigned TensorMap::elementBytes() const { return bytesOfTensorType(dataType); }
 Type TensorMap::elementType() const { return elementTypes[dataType]; }
@@ -50,12 +55,13 @@ uint64_t TensorMap::boxBytes() const {
   return bytes;
 }
 
-Result<TensorMap> encodeTiled(uint8_t dataType, uint32_t rank, uint64_t address, const uint64_t *sizes, const uint64_t *strides,
-                              const uint32_t *box, const uint32_t *elementStrides, uint32_t interleave, uint32_t swizzle,
-                              bool nanFill) {
+Result<TensorMap> encodeTiled(uint8_t dataType, uint32_t rank, uint64_t address, const uint64_t *sizes,
+                              const uint64_t *strides, const uint32_t *box, const uint32_t *elementStrides,
+                              uint32_t interleave, uint32_t swizzle, bool nanFill) {
   const unsigned bytes = bytesOfTensorType(dataType);
   if (!bytes)
-    return fail("tensor map: expected a data type from 0 to {}, found {}", std::size(elementTypes) - 1, dataType);
+    return fail("tensor map: expected a data type from 0 to {}, found {}", std::size(elementTypes) - 1,
+                dataType);
   if (rank < 1 || rank > 5)
     return fail("tensor map: expected a rank from 1 to 5, found {}", rank);
   if (interleave)
@@ -78,9 +84,12 @@ Result<TensorMap> encodeTiled(uint8_t dataType, uint32_t rank, uint64_t address,
     if (box[d] < 1 || box[d] > 256)
       return fail("tensor map: expected boxes from 1 to 256, found {} in dimension {}", box[d], d);
     if (elementStrides[d] < 1 || elementStrides[d] > 8)
-      return fail("tensor map: expected element strides from 1 to 8, found {} in dimension {}", elementStrides[d], d);
+      return fail("tensor map: expected element strides from 1 to 8, found {} in dimension {}",
+                  elementStrides[d], d);
     if (d > 0 && (strides[d - 1] % 16 || strides[d - 1] >= 1ull << 40))
-      return fail("tensor map: expected strides below 2^40 that are multiples of 16, found {} in dimension {}", strides[d - 1], d);
+      return fail(
+          "tensor map: expected strides below 2^40 that are multiples of 16, found {} in dimension {}",
+          strides[d - 1], d);
     map.sizes[d] = static_cast<uint32_t>(sizes[d] - 1);
     map.box[d] = static_cast<uint16_t>(box[d]);
     map.elementStrides[d] = static_cast<uint8_t>(elementStrides[d]);
@@ -92,7 +101,8 @@ Result<TensorMap> encodeTiled(uint8_t dataType, uint32_t rank, uint64_t address,
   if (inner % 16)
     return fail("tensor map: expected an innermost box of a multiple of 16 bytes, found {}", inner);
   if (inner > spans[swizzle])
-    return fail("tensor map: expected an innermost box of at most {} bytes for this swizzle, found {}", spans[swizzle], inner);
+    return fail("tensor map: expected an innermost box of at most {} bytes for this swizzle, found {}",
+                spans[swizzle], inner);
   return map;
 }
 
@@ -106,13 +116,17 @@ void loadBox(const TensorMap &map, const int32_t *coordinates, uint8_t *shared, 
     if (address) {
       const int64_t first = coordinates[0], size = static_cast<int64_t>(map.size(0)), count = map.count(0);
       if (dense) {
-        const int64_t begin = std::clamp<int64_t>(-first, 0, count), end = std::clamp<int64_t>(size - first, 0, count);
+        const int64_t begin = std::clamp<int64_t>(-first, 0, count),
+                      end = std::clamp<int64_t>(size - first, 0, count);
         if (begin < end)
-          std::memcpy(row.data() + begin * bytes, reinterpret_cast<const uint8_t *>(address) + (first + begin) * bytes, static_cast<size_t>(end - begin) * bytes);
+          std::memcpy(row.data() + begin * bytes,
+                      reinterpret_cast<const uint8_t *>(address) + (first + begin) * bytes,
+                      static_cast<size_t>(end - begin) * bytes);
       } else {
         for (int64_t i = 0; i < count; ++i)
           if (const int64_t x = first + i * map.elementStrides[0]; x >= 0 && x < size)
-            std::memcpy(row.data() + i * bytes, reinterpret_cast<const uint8_t *>(address) + x * bytes, bytes);
+            std::memcpy(row.data() + i * bytes, reinterpret_cast<const uint8_t *>(address) + x * bytes,
+                        bytes);
       }
     }
     for (uint64_t chunk = 0; chunk < rowBytes; chunk += 16)
@@ -120,7 +134,8 @@ void loadBox(const TensorMap &map, const int32_t *coordinates, uint8_t *shared, 
   });
 }
 
-void storeBox(const TensorMap &map, const int32_t *coordinates, const uint8_t *shared, uint64_t at, const AtomicOperation *reduce) {
+void storeBox(const TensorMap &map, const int32_t *coordinates, const uint8_t *shared, uint64_t at,
+              const AtomicOperation *reduce) {
   const unsigned bytes = map.elementBytes();
   const uint64_t rowBytes = static_cast<uint64_t>(map.count(0)) * bytes;
   std::vector<uint8_t> row(rowBytes);
@@ -130,7 +145,8 @@ void storeBox(const TensorMap &map, const int32_t *coordinates, const uint8_t *s
     for (uint64_t chunk = 0; chunk < rowBytes; chunk += 16)
       std::memcpy(row.data() + chunk, shared + (swizzled(at + offset + chunk, map.swizzle) - at), 16);
     for (uint32_t i = 0; i < map.count(0); ++i) {
-      const int64_t x = static_cast<int64_t>(coordinates[0]) + static_cast<int64_t>(i) * map.elementStrides[0];
+      const int64_t x =
+          static_cast<int64_t>(coordinates[0]) + static_cast<int64_t>(i) * map.elementStrides[0];
       if (x < 0 || static_cast<uint64_t>(x) >= map.size(0))
         continue;
       auto *place = reinterpret_cast<uint8_t *>(address) + x * bytes;

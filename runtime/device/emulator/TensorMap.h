@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tensor maps (PTX ISA 5.5): what cuTensorMapEncodeTiled describes, in an encoding of the emulator's own (the object is
-// opaque), and the copies of boxes between global and shared memory with swizzling.
+// Tensor maps (PTX ISA 5.5): what cuTensorMapEncodeTiled describes, in an encoding of the emulator's own (the
+// object is opaque), and the copies of boxes between global and shared memory with swizzling.
 #ifndef SINTER_RUNTIME_DEVICE_EMULATOR_TENSORMAP_H
 #define SINTER_RUNTIME_DEVICE_EMULATOR_TENSORMAP_H
 
@@ -34,7 +34,9 @@ struct TensorMap {
   unsigned elementBytes() const;
   Type elementType() const;
   /// Elements of the box along a dimension: the box over the stride, rounded up.
-  uint32_t count(int dimension) const { return (box[dimension] + elementStrides[dimension] - 1u) / elementStrides[dimension]; }
+  uint32_t count(int dimension) const {
+    return (box[dimension] + elementStrides[dimension] - 1u) / elementStrides[dimension];
+  }
   uint64_t boxBytes() const;
 };
 static_assert(sizeof(TensorMap) <= 128);
@@ -42,27 +44,34 @@ static_assert(sizeof(TensorMap) <= 128);
 /// Element size of a CUtensorMapDataType; 0 if there is none such.
 unsigned bytesOfTensorType(uint8_t dataType);
 
-/// Builds a map, or says what the driver would refuse: ranks, alignments, sizes of boxes (CUDA driver API, cuTensorMapEncodeTiled).
-Result<TensorMap> encodeTiled(uint8_t dataType, uint32_t rank, uint64_t address, const uint64_t *sizes, const uint64_t *strides,
-                              const uint32_t *box, const uint32_t *elementStrides, uint32_t interleave, uint32_t swizzle,
-                              bool nanFill);
+/// Builds a map, or says what the driver would refuse: ranks, alignments, sizes of boxes (CUDA driver API,
+/// cuTensorMapEncodeTiled).
+Result<TensorMap> encodeTiled(uint8_t dataType, uint32_t rank, uint64_t address, const uint64_t *sizes,
+                              const uint64_t *strides, const uint32_t *box, const uint32_t *elementStrides,
+                              uint32_t interleave, uint32_t swizzle, bool nanFill);
 
-/// Where a 16-byte chunk of a box goes: XORs address bits as PTX ISA 5.5.6 draws it (128-byte swizzle: bits 4 to 6 with 7
-/// to 9; 64: bits 4, 5 with 7, 8; 32: bit 4 with 7).
+/// Where a 16-byte chunk of a box goes: XORs address bits as PTX ISA 5.5.6 draws it (128-byte swizzle: bits 4
+/// to 6 with 7 to 9; 64: bits 4, 5 with 7, 8; 32: bit 4 with 7).
 constexpr uint64_t swizzled(uint64_t address, Swizzle swizzle) {
   switch (swizzle) {
-  case Swizzle::none: return address;
-  case Swizzle::bytes32: return address ^ (address >> 3 & 0x10);
-  case Swizzle::bytes64: return address ^ (address >> 3 & 0x30);
-  case Swizzle::bytes128: return address ^ (address >> 3 & 0x70);
+  case Swizzle::none:
+    return address;
+  case Swizzle::bytes32:
+    return address ^ (address >> 3 & 0x10);
+  case Swizzle::bytes64:
+    return address ^ (address >> 3 & 0x30);
+  case Swizzle::bytes128:
+    return address ^ (address >> 3 & 0x70);
   }
   return address;
 }
 
-/// Reads the box at `coordinates` into `shared`, which lies at shared address `at`; outside of the tensor: zeros or NaN.
+/// Reads the box at `coordinates` into `shared`, which lies at shared address `at`; outside of the tensor:
+/// zeros or NaN.
 void loadBox(const TensorMap &map, const int32_t *coordinates, uint8_t *shared, uint64_t at);
 /// Writes the box, or reduces it into the tensor; what lies outside of the tensor is left out.
-void storeBox(const TensorMap &map, const int32_t *coordinates, const uint8_t *shared, uint64_t at, const AtomicOperation *reduce);
+void storeBox(const TensorMap &map, const int32_t *coordinates, const uint8_t *shared, uint64_t at,
+              const AtomicOperation *reduce);
 
 } // namespace sinter::emulator
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// From syntax to a program: lays out parameters, variables and registers, inlines calls, resolves branches. What single
-// instructions mean is in the families' files (Opcodes.h).
+// From syntax to a program: lays out parameters, variables and registers, inlines calls, resolves branches.
+// What single instructions mean is in the families' files (Opcodes.h).
 #include "runtime/device/emulator/Translator.h"
 #include "runtime/device/emulator/Calls.h"
 #include "runtime/device/emulator/Lanes.h"
@@ -195,12 +195,18 @@ Type Translator::needType() {
 
 Rounding Translator::rounding(Rounding otherwise) {
   switch (takeOneOf({"rn", "rz", "rm", "rp", "rna"})) {
-  case 0: return Rounding::nearest;
-  case 1: return Rounding::zero;
-  case 2: return Rounding::down;
-  case 3: return Rounding::up;
-  case 4: return Rounding::away;
-  default: return otherwise;
+  case 0:
+    return Rounding::nearest;
+  case 1:
+    return Rounding::zero;
+  case 2:
+    return Rounding::down;
+  case 3:
+    return Rounding::up;
+  case 4:
+    return Rounding::away;
+  default:
+    return otherwise;
   }
 }
 
@@ -302,7 +308,9 @@ uint32_t Translator::source(const Operand &operand, Type type) {
     if (bytes == 8)
       return constant(std::bit_cast<uint64_t>(value), 8);
     if (bytes == 4)
-      return constant(operand.kind == Operand::single ? operand.bits : std::bit_cast<uint32_t>(static_cast<float>(value)), 4);
+      return constant(operand.kind == Operand::single ? operand.bits
+                                                      : std::bit_cast<uint32_t>(static_cast<float>(value)),
+                      4);
     break;
   }
   case Operand::special: {
@@ -368,8 +376,9 @@ uint32_t Translator::predicate(const Operand &operand) {
   const uint32_t slot = registerSlot(operand.id);
   if (!operand.negated)
     return slot;
-  Instruction &in = emit(+[](Warp &warp, const Instruction &in) { writePredicate(warp, in.d, ~warp.predicate(in.a)); },
-                         InstructionClass::predicate);
+  Instruction &in = emit(
+      +[](Warp &warp, const Instruction &in) { writePredicate(warp, in.d, ~warp.predicate(in.a)); },
+      InstructionClass::predicate);
   in.a = slot;
   return program->code.back().d = temporary(0);
 }
@@ -411,7 +420,8 @@ void Translator::placeVariable(Instance &in, int32_t index) {
     sharedEnd = roundUp(sharedEnd, variable.align);
     place.value = sharedEnd;
     sharedEnd += variable.size;
-    program->sharedNames.push_back({std::string(variable.name), static_cast<uint32_t>(place.value), static_cast<uint32_t>(sharedEnd)});
+    program->sharedNames.push_back(
+        {std::string(variable.name), static_cast<uint32_t>(place.value), static_cast<uint32_t>(sharedEnd)});
     return;
   case Space::param: // of a call: memory of the thread
   case Space::local: {
@@ -445,7 +455,8 @@ Translator::Instance::Place Translator::placeOf(const Operand &operand) {
     sharedEnd = roundUp(sharedEnd, variable.align);
     entry->second = sharedEnd;
     sharedEnd += variable.size;
-    program->sharedNames.push_back({std::string(variable.name), static_cast<uint32_t>(entry->second), static_cast<uint32_t>(sharedEnd)});
+    program->sharedNames.push_back(
+        {std::string(variable.name), static_cast<uint32_t>(entry->second), static_cast<uint32_t>(sharedEnd)});
   }
   return {Space::shared, entry->second, true, false, false};
 }
@@ -455,7 +466,7 @@ uint32_t Translator::placeSlot(const Instance::Place &place, int64_t offset, uns
   if (place.space != Space::shared && !place.kernelParameter)
     return constant(value, bytes);
   using Slot = Program::AddressSlot;
-  const Slot::Kind kind = place.kernelParameter  ? Slot::parameter
+  const Slot::Kind kind = place.kernelParameter ? Slot::parameter
                           : place.dynamicShared ? Slot::dynamicShared
                                                 : Slot::shared;
   const uint64_t key = value << 8 | static_cast<uint64_t>(kind) << 4 | bytes;
@@ -494,98 +505,6 @@ Translator::Address Translator::address(const Operand &operand) {
   }
   fail("expected an address, found '{}'", base.name);
   return result;
-}
-
-// --- control flow ---
-
-void Translator::branch(const Operand &label, bool uniform) {
-  if (label.kind != Operand::label)
-    return fail("expected a label, found '{}'", label.name);
-  emit(branchHandler(), InstructionClass::control);
-  fixups.push_back({static_cast<uint32_t>(program->code.size() - 1), instance, instance->function->targets[label.id], -1});
-}
-
-void Translator::branchTable(const Operand &index, const Operand &table) {
-  if (table.kind != Operand::table)
-    return fail("expected the label of a .branchtargets, found '{}'", table.name);
-  const uint32_t slot = source(index, Type::u32);
-  const std::vector<int32_t> &labels = instance->function->tables[table.id];
-  Instruction &in = emit(branchTableHandler(), InstructionClass::control);
-  in.a = slot;
-  list(in, std::vector<uint32_t>(labels.size()));
-  for (size_t i = 0; i < labels.size(); ++i)
-    fixups.push_back({0, instance, instance->function->targets[labels[i]], static_cast<int32_t>(in.list + i)});
-}
-
-void Translator::leaveFunction() {
-  if (!isInlined()) {
-    emit(exitHandler(), InstructionClass::control);
-    return;
-  }
-  emit(branchHandler(), InstructionClass::control);
-  instance->returns.emplace_back(static_cast<uint32_t>(program->code.size() - 1), 0);
-}
-
-void Translator::call() {
-  // call (results), name, (arguments) -- results and arguments may each be missing.
-  take("uni");
-  const std::vector<Operand> &operands = statement->operands;
-  size_t at = 0;
-  const Operand *results = at < operands.size() && operands[at].kind == Operand::vector ? &operands[at++] : nullptr;
-  if (at >= operands.size() || operands[at].kind != Operand::function)
-    return fail("expected the name of a function (calls through registers are not supported)");
-  const Function &callee = module.functions[operands[at++].id];
-  const Operand *arguments = at < operands.size() && operands[at].kind == Operand::vector ? &operands[at] : nullptr;
-  const auto matches = [](const Operand *list, size_t count) { return (list ? list->parts.size() : 0) == count; };
-  if (!matches(results, callee.results.size()) || !matches(arguments, callee.parameters.size()))
-    return fail("expected {} results and {} parameters for '{}'", callee.results.size(), callee.parameters.size(), callee.name);
-  std::vector<Instance::Place> places[2];
-  for (const auto *operandList : {results, arguments})
-    for (size_t i = 0; operandList && i < operandList->parts.size(); ++i) {
-      const Operand &part = operandList->parts[i];
-      if (part.kind != Operand::variable)
-        return fail("expected .param variables in the lists of a call, found '{}'", part.name);
-      places[operandList == arguments].push_back(placeOf(part));
-    }
-  if (!callee.hasBody) {
-    std::vector<uint64_t> offsets;
-    for (const auto &place : places[1])
-      offsets.push_back(place.value);
-    const Handler handler = externalFunction(callee.name);
-    if (!handler)
-      return fail("calls '{}', which the module only declares", callee.name);
-    Instruction &in = emit(handler, InstructionClass::control);
-    in.offset = places[0].empty() ? -1 : static_cast<int64_t>(places[0][0].value);
-    in.detail = keep(std::move(offsets));
-    return;
-  }
-  for (Instance *outer = instance; outer; outer = outer->caller)
-    if (outer->function == &callee)
-      return fail("calls '{}' recursively, which is not supported", callee.name);
-  uint32_t skip = 0;
-  const bool guarded = statement->guard >= 0;
-  if (guarded) { // lanes whose guard fails go around the body
-    Instruction &in = emit(branchHandler(), InstructionClass::control);
-    in.guardFlip = ~in.guardFlip;
-    skip = static_cast<uint32_t>(program->code.size() - 1);
-  }
-  auto next = std::make_unique<Instance>();
-  next->function = &callee;
-  next->caller = instance;
-  next->places.resize(callee.variables.size());
-  for (size_t i = 0; i < places[0].size(); ++i)
-    next->places[callee.results[i]] = places[0][i];
-  for (size_t i = 0; i < places[1].size(); ++i)
-    next->places[callee.parameters[i]] = places[1][i];
-  instances.push_back(std::move(next));
-  const Statement *here = statement;
-  Instance &inlined = *instances.back();
-  std::vector<std::string_view> outerLeft = std::move(left);
-  function(inlined);
-  left = std::move(outerLeft);
-  statement = here;
-  if (guarded)
-    program->code[skip].extra = static_cast<uint32_t>(program->code.size());
 }
 
 Result<std::unique_ptr<Program>> translate(const Module &module, const Function &entry,

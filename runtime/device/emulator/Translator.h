@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the families of instructions see while a statement is translated: its modifiers and operands, and ways to turn
-// operands into slots of the warp's frame.
+// What the families of instructions see while a statement is translated: its modifiers and operands, and ways
+// to turn operands into slots of the warp's frame.
 #ifndef SINTER_RUNTIME_DEVICE_EMULATOR_TRANSLATOR_H
 #define SINTER_RUNTIME_DEVICE_EMULATOR_TRANSLATOR_H
 
-#include "runtime/device/emulator/Program.h"
 #include "runtime/device/emulator/Floats.h"
+#include "runtime/device/emulator/Program.h"
 #include <initializer_list>
 #include <span>
 #include <unordered_map>
@@ -40,10 +40,12 @@ public:
 
   size_t operandCount() const { return statement->operands.size(); }
   const Operand &operand(size_t index);
-  /// A slot that holds the operand as `type`; registers of other widths are converted first, as PTX ISA 9.4.1 allows.
+  /// A slot that holds the operand as `type`; registers of other widths are converted first, as PTX ISA 9.4.1
+  /// allows.
   uint32_t source(const Operand &operand, Type type);
   uint32_t source(size_t index, Type type) { return source(operand(index), type); }
-  /// A slot for a result of `type`; what is wider than the type is extended after the statement's instruction.
+  /// A slot for a result of `type`; what is wider than the type is extended after the statement's
+  /// instruction.
   uint32_t target(const Operand &operand, Type type);
   uint32_t target(size_t index, Type type) { return target(operand(index), type); }
   /// A slot of 32 bits, one a lane; 0 and 1 and negation are allowed.
@@ -60,8 +62,8 @@ public:
   bool immediate(const Operand &operand, uint64_t &value) const;
   Type registerType(const Operand &operand) const;
 
-  /// The base of an address operand in `in.a` (64 bits a lane unless `in.extra` is 4), the rest in `in.offset`; true
-  /// when the base is the kernel's parameters.
+  /// The base of an address operand in `in.a` (64 bits a lane unless `in.extra` is 4), the rest in
+  /// `in.offset`; true when the base is the kernel's parameters.
   struct Address {
     uint32_t slot = 0;
     unsigned bytes = 8;
@@ -100,10 +102,14 @@ private:
   struct Instance {
     const Function *function;
     Instance *caller = nullptr;
-    std::vector<uint32_t> slots;               // of registers; 0: none yet
-    struct Place { Space space; uint64_t value; bool known, kernelParameter, dynamicShared; };
-    std::vector<Place> places;                 // of variables
-    std::vector<int32_t> starts;               // statement -> first instruction
+    std::vector<uint32_t> slots; // of registers; 0: none yet
+    struct Place {
+      Space space;
+      uint64_t value;
+      bool known, kernelParameter, dynamicShared;
+    };
+    std::vector<Place> places;                         // of variables
+    std::vector<int32_t> starts;                       // statement -> first instruction
     std::vector<std::pair<uint32_t, int32_t>> returns; // instructions that jump to the end
   };
 
@@ -126,13 +132,22 @@ private:
   Instance *instance = nullptr;
   const Statement *statement = nullptr;
   std::vector<std::string_view> left;
-  struct Extension { uint32_t from, to; Type type; unsigned toBytes; };
+  struct Extension {
+    uint32_t from, to;
+    Type type;
+    unsigned toBytes;
+  };
   std::vector<Extension> extensions;
   std::unordered_map<uint64_t, uint32_t> constants[9]; // by bytes of a lane
   std::unordered_map<uint32_t, uint32_t> specialSlots;
   std::unordered_map<uint64_t, uint32_t> addressSlots;
   std::vector<std::pair<uint32_t, std::vector<uint8_t>>> images; // slot, bytes
-  struct Fixup { uint32_t instruction; Instance *instance; int32_t statement; int32_t tableEntry; };
+  struct Fixup {
+    uint32_t instruction;
+    Instance *instance;
+    int32_t statement;
+    int32_t tableEntry;
+  };
   std::vector<Fixup> fixups;
   std::vector<std::unique_ptr<Instance>> instances;
   uint32_t frameEnd = 0, predicateNext = 0, predicateEnd = 0;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Exchange between the lanes of a warp (PTX ISA 9.7.9.6, 9.7.13.7 to 9.7.13.14): shfl, vote, match, redux, activemask, elect.
-// Lanes that the member mask names and that are elsewhere are waited for.
+// Exchange between the lanes of a warp (PTX ISA 9.7.9.6, 9.7.13.7 to 9.7.13.14): shfl, vote, match, redux,
+// activemask, elect. Lanes that the member mask names and that are elsewhere are waited for.
 #include "runtime/device/emulator/Warps.h"
 #include "runtime/device/emulator/Lanes.h"
 #include "runtime/device/emulator/Opcodes.h"
@@ -43,10 +43,22 @@ template <int mode> void shuffleLanes(Warp &warp, const Instruction &in) {
     uint32_t from = 0;
     bool good = false;
     switch (mode) {
-    case 0: from = lane - by; good = static_cast<int32_t>(from) >= static_cast<int32_t>(highest); break; // up
-    case 1: from = lane + by; good = from <= highest; break;                                             // down
-    case 2: from = lane ^ by; good = from <= highest; break;                                             // bfly
-    case 3: from = lowest | (by & ~segment); good = from <= highest; break;                              // idx
+    case 0:
+      from = lane - by;
+      good = static_cast<int32_t>(from) >= static_cast<int32_t>(highest);
+      break; // up
+    case 1:
+      from = lane + by;
+      good = from <= highest;
+      break; // down
+    case 2:
+      from = lane ^ by;
+      good = from <= highest;
+      break; // bfly
+    case 3:
+      from = lowest | (by & ~segment);
+      good = from <= highest;
+      break; // idx
     }
     if (!good)
       from = lane;
@@ -63,9 +75,11 @@ void shfl(Translator &t) {
     return t.fail("expected .sync");
   const int mode = t.takeOneOf({"up", "down", "bfly", "idx"});
   t.needType();
-  const uint32_t a = t.source(1, Type::b32), b = t.source(2, Type::b32), c = t.source(3, Type::b32), m = t.source(4, Type::b32);
+  const uint32_t a = t.source(1, Type::b32), b = t.source(2, Type::b32), c = t.source(3, Type::b32),
+                 m = t.source(4, Type::b32);
   const uint32_t d = t.target(0, Type::b32), p = t.pairTarget(t.operand(0));
-  static constexpr Handler handlers[] = {&shuffleLanes<0>, &shuffleLanes<1>, &shuffleLanes<2>, &shuffleLanes<3>};
+  static constexpr Handler handlers[] = {&shuffleLanes<0>, &shuffleLanes<1>, &shuffleLanes<2>,
+                                         &shuffleLanes<3>};
   if (mode < 0)
     return t.fail("expected .up, .down, .bfly or .idx");
   Instruction &in = t.emit(handlers[mode], InstructionClass::warp);
@@ -121,9 +135,11 @@ void match(Translator &t) {
   t.take("sync");
   const bool all = t.takeOneOf({"any", "all"}) == 1;
   const Type type = t.needType();
-  const uint32_t a = t.source(1, type), m = t.source(2, Type::b32), d = t.target(0, Type::b32), p = t.pairTarget(t.operand(0));
-  const Handler handler = bytesOf(type) == 8 ? (all ? &matchLanes<uint64_t, true> : &matchLanes<uint64_t, false>)
-                                             : (all ? &matchLanes<uint32_t, true> : &matchLanes<uint32_t, false>);
+  const uint32_t a = t.source(1, type), m = t.source(2, Type::b32), d = t.target(0, Type::b32),
+                 p = t.pairTarget(t.operand(0));
+  const Handler handler = bytesOf(type) == 8
+                              ? (all ? &matchLanes<uint64_t, true> : &matchLanes<uint64_t, false>)
+                              : (all ? &matchLanes<uint32_t, true> : &matchLanes<uint32_t, false>);
   Instruction &in = t.emit(handler, InstructionClass::warp);
   in.a = a, in.b = m, in.d = d;
   in.offset = p;
@@ -151,7 +167,9 @@ void redux(Translator &t) {
   Handler handler = nullptr;
   const bool isSignedType = type == Type::s32;
   switch (operation) {
-  case 0: handler = reduction<uint32_t>([](uint32_t a, uint32_t b) { return a + b; }); break;
+  case 0:
+    handler = reduction<uint32_t>([](uint32_t a, uint32_t b) { return a + b; });
+    break;
   case 1:
     handler = isSignedType ? reduction<int32_t>([](int32_t a, int32_t b) { return std::min(a, b); })
                            : reduction<uint32_t>([](uint32_t a, uint32_t b) { return std::min(a, b); });
@@ -160,10 +178,17 @@ void redux(Translator &t) {
     handler = isSignedType ? reduction<int32_t>([](int32_t a, int32_t b) { return std::max(a, b); })
                            : reduction<uint32_t>([](uint32_t a, uint32_t b) { return std::max(a, b); });
     break;
-  case 3: handler = reduction<uint32_t>([](uint32_t a, uint32_t b) { return a & b; }); break;
-  case 4: handler = reduction<uint32_t>([](uint32_t a, uint32_t b) { return a | b; }); break;
-  case 5: handler = reduction<uint32_t>([](uint32_t a, uint32_t b) { return a ^ b; }); break;
-  default: break;
+  case 3:
+    handler = reduction<uint32_t>([](uint32_t a, uint32_t b) { return a & b; });
+    break;
+  case 4:
+    handler = reduction<uint32_t>([](uint32_t a, uint32_t b) { return a | b; });
+    break;
+  case 5:
+    handler = reduction<uint32_t>([](uint32_t a, uint32_t b) { return a ^ b; });
+    break;
+  default:
+    break;
   }
   if (!handler || magnitude || nan || isFloat(type))
     return t.fail("this reduction is not supported");
@@ -175,10 +200,12 @@ void redux(Translator &t) {
 void activemask(Translator &t) {
   t.needType();
   const uint32_t d = t.target(0, Type::b32);
-  t.emit(+[](Warp &warp, const Instruction &in) {
-    const Mask mask = warp.active;
-    writeLanes<true, uint32_t>(warp, in.d, [=](int) { return mask; });
-  }, InstructionClass::warp)
+  t.emit(
+       +[](Warp &warp, const Instruction &in) {
+         const Mask mask = warp.active;
+         writeLanes<true, uint32_t>(warp, in.d, [=](int) { return mask; });
+       },
+       InstructionClass::warp)
       .d = d;
 }
 
@@ -186,14 +213,17 @@ void activemask(Translator &t) {
 void elect(Translator &t) {
   t.take("sync");
   const uint32_t m = t.source(1, Type::b32), d = t.target(0, Type::b32), p = t.pairTarget(t.operand(0));
-  Instruction &in = t.emit(+[](Warp &warp, const Instruction &in) {
-    Mask mask = 0;
-    if (!members(warp, in, in.b, mask))
-      return;
-    const auto leader = static_cast<uint32_t>(__builtin_ctz(warp.active & mask ? warp.active & mask : warp.active));
-    writeLanes<true, uint32_t>(warp, in.d, [=](int) { return leader; });
-    writePredicate(warp, static_cast<uint32_t>(in.offset), 1u << leader);
-  }, InstructionClass::warp);
+  Instruction &in = t.emit(
+      +[](Warp &warp, const Instruction &in) {
+        Mask mask = 0;
+        if (!members(warp, in, in.b, mask))
+          return;
+        const auto leader =
+            static_cast<uint32_t>(__builtin_ctz(warp.active & mask ? warp.active & mask : warp.active));
+        writeLanes<true, uint32_t>(warp, in.d, [=](int) { return leader; });
+        writePredicate(warp, static_cast<uint32_t>(in.offset), 1u << leader);
+      },
+      InstructionClass::warp);
   in.b = m, in.d = d;
   in.offset = p;
 }
@@ -201,8 +231,9 @@ void elect(Translator &t) {
 } // namespace
 
 std::span<const Opcode> warpOpcodes() {
-  static constexpr Opcode table[] = {{"shfl", shfl},   {"vote", vote},   {"match", match},
-                                     {"redux", redux}, {"activemask", activemask}, {"elect", elect}};
+  static constexpr Opcode table[] = {
+      {"shfl", shfl},  {"vote", vote}, {"match", match}, {"redux", redux}, {"activemask", activemask},
+      {"elect", elect}};
   return table;
 }
 

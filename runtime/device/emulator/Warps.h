@@ -7,8 +7,8 @@
 
 namespace sinter::emulator {
 
-/// Whether all living lanes of `needed` are active. If not, the active ones wait here for the others (the instruction is
-/// executed again when they have come), and the caller returns at once.
+/// Whether all living lanes of `needed` are active. If not, the active ones wait here for the others (the
+/// instruction is executed again when they have come), and the caller returns at once.
 bool converged(Warp &warp, const Instruction &in, Mask needed);
 
 } // namespace sinter::emulator

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// wgmma (PTX ISA 9.7.15): 64xN products of a warpgroup, A from shared memory or registers, B from shared memory; setmaxnreg.
-// Each warp computes its 16 rows alone: nothing of the result depends on the other three.
+// wgmma (PTX ISA 9.7.15): 64xN products of a warpgroup, A from shared memory or registers, B from shared
+// memory; setmaxnreg. Each warp computes its 16 rows alone: nothing of the result depends on the other three.
 #include "runtime/device/emulator/Wgmma.h"
 #include "runtime/device/emulator/Fragments.h"
 #include "runtime/device/emulator/InFlight.h"
@@ -25,8 +25,8 @@ struct WarpgroupMma {
   uint32_t scaleD = 0; // slot of a predicate
 };
 
-/// A matrix descriptor (PTX ISA 9.7.15.5.1.2.2): start address, leading and stride byte offsets in units of 16 bytes, and the
-/// swizzle in bits 62 and 63.
+/// A matrix descriptor (PTX ISA 9.7.15.5.1.2.2): start address, leading and stride byte offsets in units of
+/// 16 bytes, and the swizzle in bits 62 and 63.
 struct Descriptor {
   uint32_t start, leading, stride;
   Swizzle swizzle;
@@ -39,13 +39,15 @@ Descriptor decode(uint64_t bits) {
 }
 
 /// Where the 16 bytes around element (row, k) of an operand lie, row counting along M or N.
-/// K-major (9.7.15.5.1.2.1.1): 8 rows of one swizzle span are a block; blocks along M or N are `stride` apart. Without
-/// swizzle a block is 8 rows of 16 bytes, and blocks along K are `leading` apart.
-/// MN-major (the operand is transposed): the span runs along M or N, 8 spans of consecutive k are a block; blocks along K
-/// are `stride` apart and along M or N `leading` (without swizzle the other way round).
+/// K-major (9.7.15.5.1.2.1.1): 8 rows of one swizzle span are a block; blocks along M or N are `stride`
+/// apart. Without swizzle a block is 8 rows of 16 bytes, and blocks along K are `leading` apart. MN-major
+/// (the operand is transposed): the span runs along M or N, 8 spans of consecutive k are a block; blocks
+/// along K are `stride` apart and along M or N `leading` (without swizzle the other way round).
 uint32_t addressOf(const Descriptor &descriptor, bool transposed, int row, int k, int bytes) {
-  const uint32_t span = descriptor.swizzle == Swizzle::none ? 16 : 16u << static_cast<int>(descriptor.swizzle);
-  const auto along = static_cast<uint32_t>((transposed ? row : k) * bytes), across = static_cast<uint32_t>(transposed ? k : row);
+  const uint32_t span =
+      descriptor.swizzle == Swizzle::none ? 16 : 16u << static_cast<int>(descriptor.swizzle);
+  const auto along = static_cast<uint32_t>((transposed ? row : k) * bytes),
+             across = static_cast<uint32_t>(transposed ? k : row);
   uint32_t address = descriptor.start + across % 8 * span;
   if (!transposed) {
     address += across / 8 * descriptor.stride;
@@ -66,7 +68,9 @@ struct Source {
 };
 
 /// Element (row, k) of an operand in shared memory; false if that lies outside of it.
-template <typename T> bool elementAt(const Source &source, const Descriptor &descriptor, bool transposed, Type type, int row, int k, T &value) {
+template <typename T>
+bool elementAt(const Source &source, const Descriptor &descriptor, bool transposed, Type type, int row, int k,
+               T &value) {
   const int bytes = 4 / elementsOfRegister(type);
   const uint32_t address = addressOf(descriptor, transposed, row, k, bytes);
   const std::vector<uint8_t> &shared = source.warp->block->shared;
@@ -78,7 +82,8 @@ template <typename T> bool elementAt(const Source &source, const Descriptor &des
   return true;
 }
 
-/// The accumulators of this warp: rows 16 w to 16 w + 15 in the layout of Fragments.h, repeated every 8 columns.
+/// The accumulators of this warp: rows 16 w to 16 w + 15 in the layout of Fragments.h, repeated every 8
+/// columns.
 template <typename T> void multiply(const Source &source, bool scale, PendingMma::Values &values) {
   const WarpgroupMma &how = *source.how;
   Warp &warp = *source.warp;
@@ -95,7 +100,8 @@ template <typename T> void multiply(const Source &source, bool scale, PendingMma
     for (int r = 0; r < 4; ++r)
       for (int lane = 0; lane < lanesOfWarp; ++lane)
         for (int e = 0; e < elements; ++e)
-          a[lane / 4 + 8 * (r % 2)][lane % 4 * elements + e + 4 * elements * (r / 2)] = element<T>(warp.reg<uint32_t>(slots[r])[lane], e, how.a);
+          a[lane / 4 + 8 * (r % 2)][lane % 4 * elements + e + 4 * elements * (r / 2)] =
+              element<T>(warp.reg<uint32_t>(slots[r])[lane], e, how.a);
   } else {
     for (int row = 0; row < 16; ++row)
       for (int k = 0; k < how.k; ++k)
@@ -103,9 +109,11 @@ template <typename T> void multiply(const Source &source, bool scale, PendingMma
   }
   for (int k = 0; k < how.k; ++k)
     for (int n = 0; n < how.n; ++n)
-      inside &= elementAt(source, source.b, how.transposeB, how.b, n, k, b[static_cast<size_t>(k * how.n + n)]);
+      inside &=
+          elementAt(source, source.b, how.transposeB, how.b, n, k, b[static_cast<size_t>(k * how.n + n)]);
   if (!inside)
-    return warp.fault(*source.in, "{}: a matrix descriptor reaches past the end of shared memory", warp.describe());
+    return warp.fault(*source.in, "{}: a matrix descriptor reaches past the end of shared memory",
+                      warp.describe());
   const bool negate = how.negateA != how.negateB;
   const bool halves = how.d == Type::f16;
   const auto eachResult = [&](auto body) {
@@ -113,12 +121,14 @@ template <typename T> void multiply(const Source &source, bool scale, PendingMma
       for (int i = 0; i < 4; ++i)
         for (int lane = 0; lane < lanesOfWarp; ++lane) {
           const size_t index = static_cast<size_t>(halves ? n / 4 + i / 2 : n / 2 + i);
-          body(values[index][static_cast<size_t>(lane)], i % 2, c[static_cast<size_t>((lane / 4 + 8 * (i / 2)) * how.n + n + 2 * (lane % 4) + i % 2)]);
+          body(values[index][static_cast<size_t>(lane)], i % 2,
+               c[static_cast<size_t>((lane / 4 + 8 * (i / 2)) * how.n + n + 2 * (lane % 4) + i % 2)]);
         }
   };
   if (scale)
     eachResult([&](uint32_t &bits, int e, T &value) {
-      value = halves ? static_cast<T>(halfToFloat(static_cast<uint16_t>(bits >> 16 * e))) : std::bit_cast<T>(bits);
+      value = halves ? static_cast<T>(halfToFloat(static_cast<uint16_t>(bits >> 16 * e)))
+                     : std::bit_cast<T>(bits);
     });
   for (int row = 0; row < 16; ++row)
     for (int k = 0; k < how.k; ++k) {
@@ -129,7 +139,8 @@ template <typename T> void multiply(const Source &source, bool scale, PendingMma
         if constexpr (std::is_same_v<T, float>)
           sum[n] = __builtin_fmaf(factor, right[n], sum[n]);
         else
-          sum[n] = static_cast<int32_t>(static_cast<uint32_t>(sum[n]) + static_cast<uint32_t>(factor * right[n]));
+          sum[n] =
+              static_cast<int32_t>(static_cast<uint32_t>(sum[n]) + static_cast<uint32_t>(factor * right[n]));
       }
     }
   eachResult([&](uint32_t &bits, int e, T &value) {
@@ -172,12 +183,13 @@ void mmaLanes(Warp &warp, const Instruction &in) {
     source.a = decode(warp.reg<uint64_t>(in.a)[0]);
   const bool scale = warp.predicate(how.scaleD) & 1;
   const bool real = how.d != Type::s32;
-  startMma(warp, in, warp.program->lists.data() + in.list, how.registersD, [source, scale, real](PendingMma::Values &values) {
-    if (real)
-      multiply<float>(source, scale, values);
-    else
-      multiply<int32_t>(source, scale, values);
-  });
+  startMma(warp, in, warp.program->lists.data() + in.list, how.registersD,
+           [source, scale, real](PendingMma::Values &values) {
+             if (real)
+               multiply<float>(source, scale, values);
+             else
+               multiply<int32_t>(source, scale, values);
+           });
   if (warp.block->cluster->races)
     noteReads(warp, in, source, warp.inFlight->pending.back()->time);
   if (KernelCounters *counters = warp.block->cluster->counters)
@@ -197,7 +209,8 @@ void waitLanes(Warp &warp, const Instruction &in) {
 bool takeShape(Translator &t, WarpgroupMma &how) {
   for (const std::string_view each : t.modifiers()) {
     int n = 0, k = 0, used = 0;
-    if (std::sscanf(std::string(each).c_str(), "m64n%dk%d%n", &n, &k, &used) == 2 && used == static_cast<int>(each.size())) {
+    if (std::sscanf(std::string(each).c_str(), "m64n%dk%d%n", &n, &k, &used) == 2 &&
+        used == static_cast<int>(each.size())) {
       how.n = n, how.k = k;
       return t.take(std::string_view(each));
     }
@@ -217,7 +230,8 @@ void mmaAsync(Translator &t) {
   how.d = t.needType(), how.a = t.needType(), how.b = t.needType();
   const bool integers = how.d == Type::s32;
   const int elements = elementsOfRegister(how.a);
-  if (!elements || elements == 8 || elements != elementsOfRegister(how.b) || how.k != 8 * elements || how.n < 8 || how.n > 256 || how.n % 8 ||
+  if (!elements || elements == 8 || elements != elementsOfRegister(how.b) || how.k != 8 * elements ||
+      how.n < 8 || how.n > 256 || how.n % 8 ||
       (integers ? isFloat(how.a) : !isFloat(how.a) || (how.d != Type::f32 && how.d != Type::f16)))
     return t.fail("this shape is not supported for these types");
   how.registersD = static_cast<uint32_t>(how.n / 2 / (how.d == Type::f16 ? 2 : 1));
@@ -256,9 +270,14 @@ void wgmma(Translator &t) {
   t.take("sync");
   t.take("aligned");
   switch (kind) {
-  case 0: return mmaAsync(t);
-  case 1: t.emit(&fenceLanes, InstructionClass::barrier); return;
-  case 2: t.emit(&commitLanes, InstructionClass::barrier); return;
+  case 0:
+    return mmaAsync(t);
+  case 1:
+    t.emit(&fenceLanes, InstructionClass::barrier);
+    return;
+  case 2:
+    t.emit(&commitLanes, InstructionClass::barrier);
+    return;
   case 3: {
     uint64_t pending = 0;
     if (!t.immediate(t.operand(0), pending))
@@ -266,11 +285,13 @@ void wgmma(Translator &t) {
     t.emit(&waitLanes, InstructionClass::barrier).offset = static_cast<int64_t>(pending);
     return;
   }
-  default: return t.fail("expected .mma_async, .fence, .commit_group or .wait_group");
+  default:
+    return t.fail("expected .mma_async, .fence, .commit_group or .wait_group");
   }
 }
 
-/// setmaxnreg.inc, .dec (PTX ISA 9.7.17.5): only accounts. More than the 64 Ki registers of a multiprocessor would hang.
+/// setmaxnreg.inc, .dec (PTX ISA 9.7.17.5): only accounts. More than the 64 Ki registers of a multiprocessor
+/// would hang.
 void setMaxRegisters(Warp &warp, const Instruction &in) {
   if (!converged(warp, in, allLanes))
     return;

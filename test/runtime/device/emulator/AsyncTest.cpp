@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// cp.async, bulk and tensor copies, mbarriers and clusters, under both schedules; and that what lacks a wait, a fence or a
-// barrier is found.
+// cp.async, bulk and tensor copies, mbarriers and clusters, under both schedules; and that what lacks a wait,
+// a fence or a barrier is found.
 #include "test/runtime/device/emulator/PtxRunner.h"
 
 #include <numeric>
@@ -41,7 +41,8 @@ std::string copyThroughShared(const std::string &wait) {
     mov.u32 %r1, tile; shl.b32 %r2, %r50, 2; add.u32 %r1, %r1, %r2;
     cp.async.ca.shared.global [%r1], [%d1], 4;
     cp.async.commit_group;
-    )" + wait + R"(
+    )" + wait +
+         R"(
     xor.b32 %r2, %r2, 124; mov.u32 %r3, tile; add.u32 %r3, %r3, %r2; ld.shared.u32 %r4, [%r3];
     st.global.u32 [%d2], %r4;)";
 }
@@ -78,7 +79,8 @@ TEST_P(EmulatorAsync, SmallSourcesAreFilledWithZeros) {
     mov.u32 %r9, %tid.x; setp.ne.u32 %p1, %r9, 0; @%p1 ret;
     ld.param.u64 %d1, [p0]; ld.param.u64 %d2, [p1]; mov.u32 %r1, tile; mov.u32 %r2, 6;
     cp.async.cg.shared.global.L2::128B [%r1], [%d1], 16, %r2; cp.async.wait_all;
-    ld.shared.v4.u32 {%r3, %r4, %r5, %r6}, [%r1]; st.global.v4.u32 [%d2], {%r3, %r4, %r5, %r6};)"), "");
+    ld.shared.v4.u32 {%r3, %r4, %r5, %r6}, [%r1]; st.global.v4.u32 [%d2], {%r3, %r4, %r5, %r6};)"),
+            "");
   EXPECT_EQ(runner.read<uint32_t>(out, 4), (std::vector<uint32_t>{0x01010101, 0x0101, 0, 0}));
 }
 
@@ -102,7 +104,8 @@ TEST_P(EmulatorAsync, ABulkCopyCompletesOnItsMbarrier) {
     @%p1 cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%r2], [%d3], 256, [%r1];
     wait: mbarrier.try_wait.parity.shared.b64 %p2, [%r1], 0; @!%p2 bra wait;
     shl.b32 %r4, %r3, 2; add.u32 %r4, %r2, %r4; ld.shared.u32 %r5, [%r4]; ld.shared.u32 %r6, [%r4+128];
-    st.global.u32 [%d2], %r5; st.global.u32 [%d2+128], %r6;)"), "");
+    st.global.u32 [%d2], %r5; st.global.u32 [%d2+128], %r6;)"),
+            "");
   EXPECT_TRUE(runner.hazards.empty()) << listed(runner);
   EXPECT_EQ(runner.read<uint32_t>(out, 64), counting(64, 7));
 }
@@ -115,21 +118,24 @@ TEST_P(EmulatorAsync, DataReadBeforeItsMbarrierIsFound) {
     ld.param.u64 %d3, [p0];
     @%p1 mbarrier.arrive.expect_tx.shared.b64 _, [%r1], 256;
     @%p1 cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%r2], [%d3], 256, [%r1];
-    ld.shared.u32 %r5, [%r2];)"), "");
+    ld.shared.u32 %r5, [%r2];)"),
+            "");
   EXPECT_TRUE(reports(runner, "without waiting for its copy reads shared memory")) << listed(runner);
 }
 
 TEST_P(EmulatorAsync, ABulkStoreNeedsAProxyFence) {
   for (const bool fenced : {true, false}) {
     PtxRunner runner;
-  prepare(runner);
+    prepare(runner);
     const uint64_t out = runner.buffer(std::vector<uint32_t>(32));
     ASSERT_EQ(runner.runBody(std::string(barrierStart) + R"(
       ld.param.u64 %d3, [p0]; shl.b32 %r4, %r3, 2; add.u32 %r4, %r2, %r4; st.shared.u32 [%r4], %r3;
-      )" + (fenced ? "fence.proxy.async.shared::cta;" : "") + R"(
+      )" + (fenced ? "fence.proxy.async.shared::cta;" : "") +
+                             R"(
       bar.sync 0;
       @%p1 cp.async.bulk.global.shared::cta.bulk_group [%d3], [%r2], 128;
-      @%p1 cp.async.bulk.commit_group; @%p1 cp.async.bulk.wait_group 0;)"), "");
+      @%p1 cp.async.bulk.commit_group; @%p1 cp.async.bulk.wait_group 0;)"),
+              "");
     EXPECT_EQ(reports(runner, "without fence.proxy.async"), !fenced) << listed(runner);
     EXPECT_EQ(runner.read<uint32_t>(out, 32), counting(32));
   }
@@ -145,7 +151,8 @@ TEST_P(EmulatorAsync, OverwritingTheSourceOfAStoreIsFound) {
     @%p1 cp.async.bulk.global.shared::cta.bulk_group [%d3], [%r2], 128;
     @%p1 cp.async.bulk.commit_group;
     bar.sync 0; st.shared.u32 [%r4], 9;
-    @%p1 cp.async.bulk.wait_group 0;)"), "");
+    @%p1 cp.async.bulk.wait_group 0;)"),
+            "");
   EXPECT_TRUE(reports(runner, "without synchronisation overwrites shared memory")) << listed(runner);
   if (GetParam() == Schedule::latest)
     EXPECT_EQ(runner.read<uint32_t>(out, 1)[0], 9u);
@@ -156,7 +163,7 @@ TEST_P(EmulatorAsync, TensorBoxesAreSwizzledAndClippedAtTheEdge) {
   for (const uint32_t swizzle : {0u, 1u, 2u, 3u}) {
     const uint32_t width = swizzle == 0 ? 64 : 8u << swizzle, rows = 8, columns = 100;
     PtxRunner runner;
-  prepare(runner);
+    prepare(runner);
     std::vector<uint16_t> tensor(columns * 20);
     std::iota(tensor.begin(), tensor.end(), uint16_t(1));
     const uint64_t data = runner.memory.allocate(tensor.size() * 2 + 160, "tensor");
@@ -170,16 +177,28 @@ TEST_P(EmulatorAsync, TensorBoxesAreSwizzledAndClippedAtTheEdge) {
     runner.map(*map);
     const uint64_t out = runner.buffer(std::vector<uint16_t>(width * rows));
     const std::string bytes = std::to_string(width * rows * 2);
-    ASSERT_EQ(runner.run(".version 8.7\n.target sm_90a\n.address_size 64\n.visible .entry k(.param .align 64 .b8 map[128], .param .u64 out) {\n"
-                         ".reg .pred %p<9>; .reg .b32 %r<20>; .reg .b64 %d<9>; .shared .align 1024 .b8 tile[1024]; .shared .align 8 .b8 bar[8];\n"
-                         "mov.u32 %r1, bar; mov.u32 %r2, tile; mov.u32 %r3, %tid.x; setp.eq.u32 %p1, %r3, 0; mov.b64 %d1, map; cvta.param.u64 %d1, %d1;\n"
-                         "@%p1 mbarrier.init.shared.b64 [%r1], 1; bar.sync 0; mov.u32 %r5, 70; mov.u32 %r6, -3;\n"
-                         "@%p1 mbarrier.arrive.expect_tx.shared.b64 _, [%r1], " + bytes + ";\n"
-                         "@%p1 cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes [%r2], [%d1, {%r5, %r6}], [%r1];\n"
-                         "wait: mbarrier.try_wait.parity.shared::cta.b64 %p2, [%r1], 0; @!%p2 bra wait;\n"
-                         "ld.param.u64 %d2, [out]; shl.b32 %r7, %r3, 2; cvt.u64.u32 %d3, %r7; add.s64 %d2, %d2, %d3; add.u32 %r2, %r2, %r7;\n"
-                         "loop: ld.shared.u32 %r8, [%r2]; st.global.u32 [%d2], %r8; add.u32 %r2, %r2, 128; add.s64 %d2, %d2, 128; add.u32 %r7, %r7, 128;\n"
-                         "setp.lt.u32 %p3, %r7, " + bytes + "; @%p3 bra loop; ret; }"), "") << swizzle;
+    ASSERT_EQ(
+        runner.run(".version 8.7\n.target sm_90a\n.address_size 64\n.visible .entry k(.param .align 64 .b8 "
+                   "map[128], .param .u64 out) {\n"
+                   ".reg .pred %p<9>; .reg .b32 %r<20>; .reg .b64 %d<9>; .shared .align 1024 .b8 tile[1024]; "
+                   ".shared .align 8 .b8 bar[8];\n"
+                   "mov.u32 %r1, bar; mov.u32 %r2, tile; mov.u32 %r3, %tid.x; setp.eq.u32 %p1, %r3, 0; "
+                   "mov.b64 %d1, map; cvta.param.u64 %d1, %d1;\n"
+                   "@%p1 mbarrier.init.shared.b64 [%r1], 1; bar.sync 0; mov.u32 %r5, 70; mov.u32 %r6, -3;\n"
+                   "@%p1 mbarrier.arrive.expect_tx.shared.b64 _, [%r1], " +
+                   bytes +
+                   ";\n"
+                   "@%p1 cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes "
+                   "[%r2], [%d1, {%r5, %r6}], [%r1];\n"
+                   "wait: mbarrier.try_wait.parity.shared::cta.b64 %p2, [%r1], 0; @!%p2 bra wait;\n"
+                   "ld.param.u64 %d2, [out]; shl.b32 %r7, %r3, 2; cvt.u64.u32 %d3, %r7; add.s64 %d2, %d2, "
+                   "%d3; add.u32 %r2, %r2, %r7;\n"
+                   "loop: ld.shared.u32 %r8, [%r2]; st.global.u32 [%d2], %r8; add.u32 %r2, %r2, 128; add.s64 "
+                   "%d2, %d2, 128; add.u32 %r7, %r7, 128;\n"
+                   "setp.lt.u32 %p3, %r7, " +
+                   bytes + "; @%p3 bra loop; ret; }"),
+        "")
+        << swizzle;
     EXPECT_TRUE(runner.hazards.empty()) << listed(runner);
     const auto found = runner.read<uint16_t>(out, width * rows);
     for (uint32_t y = 0; y < rows; ++y)
@@ -187,9 +206,13 @@ TEST_P(EmulatorAsync, TensorBoxesAreSwizzledAndClippedAtTheEdge) {
         // PTX ISA 5.5.6: in units of 16 bytes, the chunk of a row is XORed with the row's number.
         const uint32_t byte = (y * width + x) * 2, chunk = byte / 16;
         const uint32_t line = byte / 128; // of the 128 bytes that all banks hold
-        const uint32_t place = chunk ^ (swizzle == 3 ? line % 8 : swizzle == 2 ? line % 4 : swizzle == 1 ? line % 2 : 0);
+        const uint32_t place = chunk ^ (swizzle == 3   ? line % 8
+                                        : swizzle == 2 ? line % 4
+                                        : swizzle == 1 ? line % 2
+                                                       : 0);
         const int sourceX = 70 + static_cast<int>(x), sourceY = -3 + static_cast<int>(y);
-        const uint16_t expected = sourceX < 100 && sourceY >= 0 ? tensor[static_cast<size_t>(sourceY * 100 + sourceX)] : 0;
+        const uint16_t expected =
+            sourceX < 100 && sourceY >= 0 ? tensor[static_cast<size_t>(sourceY * 100 + sourceX)] : 0;
         ASSERT_EQ(found[place * 8 + x % 8], expected) << "swizzle " << swizzle << " x " << x << " y " << y;
       }
   }
@@ -213,7 +236,8 @@ TEST_P(EmulatorAsync, BlocksOfAClusterSignalAndReadEachOther) {
     wait: mbarrier.try_wait.parity.acquire.cluster.shared::cta.b64 %p2, [%r1], 0; @!%p2 bra wait;
     add.u32 %r9, %r2, %r8; ld.shared.u32 %r12, [%r9];
     ld.param.u64 %d1, [p0]; mad.lo.u32 %r13, %r10, 32, %r3; mul.wide.u32 %d2, %r13, 4; add.s64 %d1, %d1, %d2; st.global.u32 [%d1], %r12;
-    barrier.cluster.arrive.aligned; barrier.cluster.wait.aligned;)"), "");
+    barrier.cluster.arrive.aligned; barrier.cluster.wait.aligned;)"),
+            "");
   EXPECT_TRUE(runner.hazards.empty()) << listed(runner);
   const auto found = runner.read<uint32_t>(out, 128);
   for (uint32_t i = 0; i < 128; ++i)
@@ -233,7 +257,8 @@ TEST_P(EmulatorAsync, MulticastReachesEveryBlockOfItsMask) {
     @%p3 cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes.multicast::cluster [%r2], [%d1], 128, [%r1], %h1;
     wait: mbarrier.try_wait.parity.shared.b64 %p2, [%r1], 0; @!%p2 bra wait;
     shl.b32 %r5, %r3, 2; add.u32 %r6, %r2, %r5; ld.shared.u32 %r7, [%r6];
-    ld.param.u64 %d2, [p1]; mad.lo.u32 %r8, %r4, 32, %r3; mul.wide.u32 %d3, %r8, 4; add.s64 %d2, %d2, %d3; st.global.u32 [%d2], %r7;)"), "");
+    ld.param.u64 %d2, [p1]; mad.lo.u32 %r8, %r4, 32, %r3; mul.wide.u32 %d3, %r8, 4; add.s64 %d2, %d2, %d3; st.global.u32 [%d2], %r7;)"),
+            "");
   EXPECT_TRUE(runner.hazards.empty()) << listed(runner);
   for (uint32_t i = 0; i < 64; ++i)
     EXPECT_EQ(runner.read<uint32_t>(out, 64)[i], 3 + i % 32);
@@ -241,7 +266,9 @@ TEST_P(EmulatorAsync, MulticastReachesEveryBlockOfItsMask) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Schedules, EmulatorAsync, testing::Values(Schedule::earliest, Schedule::latest),
-                         [](const auto &info) { return info.param == Schedule::latest ? "latest" : "earliest"; });
+                         [](const auto &info) {
+                           return info.param == Schedule::latest ? "latest" : "earliest";
+                         });
 
 TEST(EmulatorRaces, AMissingBarrierIsARace) {
   for (const bool barrier : {true, false}) {
@@ -251,9 +278,14 @@ TEST(EmulatorRaces, AMissingBarrierIsARace) {
     ASSERT_EQ(runner.runBody(std::string(R"(
       .shared .align 4 .b8 s[256];
       mov.u32 %r1, %tid.x; mov.u32 %r2, s; shl.b32 %r3, %r1, 2; add.u32 %r4, %r2, %r3; st.shared.u32 [%r4], %r1;
-      )") + (barrier ? "bar.sync 0;" : "") + R"(
-      xor.b32 %r3, %r3, 128; add.u32 %r4, %r2, %r3; ld.shared.u32 %r5, [%r4];)"), "");
-    EXPECT_EQ(reports(runner, "without synchronisation reads shared memory") || reports(runner, "reads uninitialised"), !barrier) << listed(runner);
+      )") + (barrier ? "bar.sync 0;" : "") +
+                             R"(
+      xor.b32 %r3, %r3, 128; add.u32 %r4, %r2, %r3; ld.shared.u32 %r5, [%r4];)"),
+              "");
+    EXPECT_EQ(reports(runner, "without synchronisation reads shared memory") ||
+                  reports(runner, "reads uninitialised"),
+              !barrier)
+        << listed(runner);
   }
 }
 
@@ -264,8 +296,10 @@ TEST(EmulatorRaces, LanesOfAWarpNeedBarWarpSync) {
     ASSERT_EQ(runner.runBody(std::string(R"(
       .shared .align 4 .b8 s[128];
       mov.u32 %r1, %tid.x; mov.u32 %r2, s; shl.b32 %r3, %r1, 2; add.u32 %r4, %r2, %r3; st.shared.u32 [%r4], %r1;
-      )") + (barrier ? "bar.warp.sync -1;" : "") + R"(
-      xor.b32 %r3, %r3, 4; add.u32 %r4, %r2, %r3; ld.shared.u32 %r5, [%r4];)"), "");
+      )") + (barrier ? "bar.warp.sync -1;" : "") +
+                             R"(
+      xor.b32 %r3, %r3, 4; add.u32 %r4, %r2, %r3; ld.shared.u32 %r5, [%r4];)"),
+              "");
     EXPECT_EQ(reports(runner, "without bar.warp.sync reads shared memory"), !barrier) << listed(runner);
   }
 }
@@ -279,7 +313,8 @@ TEST(EmulatorRaces, ReusingABufferTooEarlyIsARace) {
     mov.u32 %r1, %tid.x; mov.u32 %r2, s; shl.b32 %r3, %r1, 2; add.u32 %r4, %r2, %r3; st.shared.u32 [%r4], %r1;
     bar.sync 0;
     xor.b32 %r5, %r3, 128; add.u32 %r5, %r2, %r5; ld.shared.u32 %r6, [%r5];
-    st.shared.u32 [%r4], %r6;)"), "");
+    st.shared.u32 [%r4], %r6;)"),
+            "");
   EXPECT_TRUE(reports(runner, "without synchronisation overwrites shared memory")) << listed(runner);
 }
 
@@ -287,7 +322,8 @@ TEST(EmulatorRaces, UninitialisedSharedMemoryIsFound) {
   PtxRunner runner;
   runner.options.races = true;
   ASSERT_EQ(runner.runBody(".shared .align 4 .b8 s[128]; ld.shared.u32 %r1, [s+4];"), "");
-  EXPECT_TRUE(reports(runner, "line 13: block (0,0,0), warp 0 reads uninitialised shared memory at 0x404")) << listed(runner);
+  EXPECT_TRUE(reports(runner, "line 13: block (0,0,0), warp 0 reads uninitialised shared memory at 0x404"))
+      << listed(runner);
 }
 
 TEST(EmulatorTensorMap, WhatTheDriverRefusesIsRefused) {
@@ -298,9 +334,12 @@ TEST(EmulatorTensorMap, WhatTheDriverRefusesIsRefused) {
     return map ? std::string() : map.error().message;
   };
   EXPECT_EQ(refused(4096, 128, 64, 3), "");
-  EXPECT_EQ(refused(4104, 128, 64, 3), "tensor map: expected a global address that is a multiple of 16, found 0x1008");
-  EXPECT_EQ(refused(4096, 120, 64, 3), "tensor map: expected strides below 2^40 that are multiples of 16, found 120 in dimension 1");
-  EXPECT_EQ(refused(4096, 128, 128, 3), "tensor map: expected an innermost box of at most 128 bytes for this swizzle, found 256");
+  EXPECT_EQ(refused(4104, 128, 64, 3),
+            "tensor map: expected a global address that is a multiple of 16, found 0x1008");
+  EXPECT_EQ(refused(4096, 120, 64, 3),
+            "tensor map: expected strides below 2^40 that are multiples of 16, found 120 in dimension 1");
+  EXPECT_EQ(refused(4096, 128, 128, 3),
+            "tensor map: expected an innermost box of at most 128 bytes for this swizzle, found 256");
   EXPECT_EQ(refused(4096, 128, 300, 0), "tensor map: expected boxes from 1 to 256, found 300 in dimension 0");
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// PTX that no part of this project wrote: nvcc's for test/cuda/*.cu and LLVM's for IR below, compiled here and compared with
-// the same in C++. Skipped, with the reason, where a compiler is missing.
+// PTX that no part of this project wrote: nvcc's for test/cuda/*.cu and LLVM's for IR below, compiled here
+// and compared with the same in C++. Skipped, with the reason, where a compiler is missing.
 #include "runtime/device/emulator/Floats.h"
 #include "test/runtime/device/emulator/PtxRunner.h"
 
@@ -37,12 +37,14 @@ std::string ofCuda(const std::string &name, const std::string &architecture, std
     reason = "nvcc is not installed";
     return "";
   }
-  return compiled(compiler + " -ptx -O3 -arch=" + architecture + " " SINTER_SOURCE_DIR "/test/cuda/" + name + ".cu -o " + testing::TempDir() + name + architecture + ".ptx",
+  return compiled(compiler + " -ptx -O3 -arch=" + architecture + " " SINTER_SOURCE_DIR "/test/cuda/" + name +
+                      ".cu -o " + testing::TempDir() + name + architecture + ".ptx",
                   testing::TempDir() + name + architecture + ".ptx", reason);
 }
 
 /// Only one entry of the module is called.
-std::string runEntry(PtxRunner &runner, const std::string &text, const std::string &entry, const std::vector<uint8_t> &parameters) {
+std::string runEntry(PtxRunner &runner, const std::string &text, const std::string &entry,
+                     const std::vector<uint8_t> &parameters) {
   auto module = LoadedModule::load(text, runner.memory);
   if (!module)
     return module.error().message;
@@ -88,12 +90,16 @@ TEST_P(EmulatorCompilers, NvccsSaxpyWithDivisionsAndCalls) {
   PtxRunner runner;
   const int n = 1000;
   const auto x = randoms(n), y = randoms(n);
-  const uint64_t px = runner.buffer(x, "x"), py = runner.buffer(y, "y"), out = runner.buffer(std::vector<float>(n), "out");
+  const uint64_t px = runner.buffer(x, "x"), py = runner.buffer(y, "y"),
+                 out = runner.buffer(std::vector<float>(n), "out");
   runner.grid = {8, 1, 1}, runner.block = {128, 1, 1};
-  ASSERT_EQ(runEntry(runner, text, "saxpy", Parameters().add(px).add(py).add(out).add(1.5f).add(n).bytes), "");
+  ASSERT_EQ(runEntry(runner, text, "saxpy", Parameters().add(px).add(py).add(out).add(1.5f).add(n).bytes),
+            "");
   const auto found = runner.read<float>(out, n);
   for (int i = 0; i < n; ++i)
-    ASSERT_NEAR(found[i], 1.5f * std::pow(x[i], float(i % 4)) + y[i] + float(x[i] / 3.0 + i / 7 + i % 5), 1e-4) << i;
+    ASSERT_NEAR(found[i], 1.5f * std::pow(x[i], float(i % 4)) + y[i] + float(x[i] / 3.0 + i / 7 + i % 5),
+                1e-4)
+        << i;
 }
 
 TEST_P(EmulatorCompilers, NvccsReductionAndSoftmax) {
@@ -128,7 +134,8 @@ TEST_P(EmulatorCompilers, NvccsReductionAndSoftmax) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Architectures, EmulatorCompilers, testing::Values("sm_80", "sm_90a"), [](const auto &info) { return std::string(info.param); });
+INSTANTIATE_TEST_SUITE_P(Architectures, EmulatorCompilers, testing::Values("sm_80", "sm_90a"),
+                         [](const auto &info) { return std::string(info.param); });
 
 TEST(EmulatorCompilersLlvm, ALoopOverVectorsOfHalves) {
   if (std::system("command -v llc-22 >/dev/null 2>&1") != 0)
@@ -161,7 +168,8 @@ done:
 }
 )";
   std::string reason;
-  const std::string text = compiled("llc-22 -march=nvptx64 -mcpu=sm_90a -O3 " + path + ".ll -o " + path + ".ptx", path + ".ptx", reason);
+  const std::string text = compiled(
+      "llc-22 -march=nvptx64 -mcpu=sm_90a -O3 " + path + ".ll -o " + path + ".ptx", path + ".ptx", reason);
   ASSERT_NE(text, "") << reason;
   PtxRunner runner;
   std::vector<uint16_t> x(8 * 100);

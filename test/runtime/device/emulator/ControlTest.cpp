@@ -22,7 +22,8 @@ TEST(EmulatorControl, LanesLeaveALoopOneByOne) {
     add.u32 %r2, %r2, 10; bra next;
     even: add.u32 %r2, %r2, %r1;
     next: add.u32 %r1, %r1, 1; bra loop;
-    done: st.global.u32 [%d1], %r2;)"), "");
+    done: st.global.u32 [%d1], %r2;)"),
+            "");
   const auto found = runner.read<uint32_t>(out, 100);
   for (uint32_t i = 0; i < 100; ++i) {
     uint32_t sum = 0;
@@ -42,7 +43,8 @@ TEST(EmulatorControl, BranchesThroughATable) {
     zero: mov.u32 %r2, 100; bra done;
     one: mov.u32 %r2, 200; bra done;
     two: mov.u32 %r2, 300;
-    done: bar.warp.sync -1; st.global.u32 [%d1], %r2;)"), "");
+    done: bar.warp.sync -1; st.global.u32 [%d1], %r2;)"),
+            "");
   const auto found = runner.read<uint32_t>(out, 32);
   for (uint32_t i = 0; i < 32; ++i)
     EXPECT_EQ(found[i], 100 * (i % 3 + 1));
@@ -59,7 +61,8 @@ TEST(EmulatorControl, ShufflesVotesAndReductions) {
     setp.lt.u32 %p2, %r50, 5; vote.sync.ballot.b32 %r1, %p2, -1; st.global.u32 [%d1+512], %r1;
     redux.sync.add.s32 %r1, %r50, -1; st.global.u32 [%d1+640], %r1;
     shr.u32 %r2, %r50, 4; match.any.sync.b32 %r1, %r2, -1; st.global.u32 [%d1+768], %r1;
-    elect.sync _|%p3, -1; selp.u32 %r1, 1, 0, %p3; st.global.u32 [%d1+896], %r1;)"), "");
+    elect.sync _|%p3, -1; selp.u32 %r1, 1, 0, %p3; st.global.u32 [%d1+896], %r1;)"),
+            "");
   const auto found = runner.read<uint32_t>(out, 256);
   for (uint32_t i = 0; i < 32; ++i) {
     EXPECT_EQ(found[i], i ^ 1);
@@ -92,7 +95,8 @@ TEST(EmulatorControl, ABlockSumsThroughSharedMemory) {
     setp.ne.u32 %p3, %r1, 0; @%p3 bra done;
     ld.shared.u32 %r9, [sums]; ld.param.u64 %d1, [p0]; mov.u32 %r10, %ctaid.x; mul.wide.u32 %d2, %r10, 4; add.s64 %d1, %d1, %d2;
     st.global.u32 [%d1], %r9;
-    done:)"), "");
+    done:)"),
+            "");
   for (const uint32_t sum : runner.read<uint32_t>(out, 3))
     EXPECT_EQ(sum, 127u * 64);
 }
@@ -108,7 +112,8 @@ TEST(EmulatorControl, NamedBarriersPassDataFromProducersToConsumers) {
     setp.lt.u32 %p1, %r1, 32; @%p1 bra consume;
     st.shared.u32 [%r3], %r1; bar.arrive 1, 64; ret;
     consume: bar.sync 1, 64; ld.shared.u32 %r4, [%r3];
-    ld.param.u64 %d1, [p0]; cvt.u64.u32 %d2, %r2; add.s64 %d1, %d1, %d2; st.global.u32 [%d1], %r4;)"), "");
+    ld.param.u64 %d1, [p0]; cvt.u64.u32 %d2, %r2; add.s64 %d1, %d1, %d2; st.global.u32 [%d1], %r4;)"),
+            "");
   EXPECT_TRUE(runner.hazards.empty()) << runner.hazards.front();
   for (uint32_t i = 0; i < 32; ++i)
     EXPECT_EQ(runner.read<uint32_t>(out, 32)[i], i + 32);
@@ -123,7 +128,8 @@ TEST(EmulatorControl, ABarrierReducesPredicates) {
     bar.red.popc.u32 %r1, 0, %p1;
     bar.red.or.pred %p2, 0, %p1; bar.red.and.pred %p3, 0, !%p1;
     selp.u32 %r2, 1000, 0, %p2; add.u32 %r1, %r1, %r2; selp.u32 %r2, 5000, 0, %p3; add.u32 %r1, %r1, %r2;
-    st.global.u32 [%d1], %r1;)"), "");
+    st.global.u32 [%d1], %r1;)"),
+            "");
   for (const uint32_t each : runner.read<uint32_t>(out, 96))
     EXPECT_EQ(each, 1040u);
 }
@@ -136,7 +142,9 @@ TEST(EmulatorControl, DeadlocksAreExplained) {
     bar.sync 1, 64; ret;
     other: bar.sync 2, 64;)");
   EXPECT_TRUE(contains(error, "kernel 'k': deadlock: every warp waits")) << error;
-  EXPECT_TRUE(contains(error, "block (0,0,0), warp 0, lanes 0xffffffff, line 16: waits at barrier 2, where 32 of 64 threads have arrived")) << error;
+  EXPECT_TRUE(contains(error, "block (0,0,0), warp 0, lanes 0xffffffff, line 16: waits at barrier 2, where "
+                              "32 of 64 threads have arrived"))
+      << error;
   EXPECT_TRUE(contains(error, "warp 1")) << error;
 }
 
@@ -149,7 +157,9 @@ TEST(EmulatorControl, AnMbarrierThatNobodyCompletesIsADeadlock) {
     bar.sync 0;
     @!%p1 mbarrier.arrive.expect_tx.shared.b64 _, [%r1], 64;
     wait: mbarrier.try_wait.parity.shared.b64 %p2, [%r1], 0; @!%p2 bra wait;)");
-  EXPECT_TRUE(contains(error, "the phase of parity 0 of the mbarrier at 0x400: 1 of 2 arrivals and 64 bytes are missing")) << error;
+  EXPECT_TRUE(contains(
+      error, "the phase of parity 0 of the mbarrier at 0x400: 1 of 2 arrivals and 64 bytes are missing"))
+      << error;
 }
 
 TEST(EmulatorControl, BlocksThatWaitForEachOtherBothRun) {
@@ -162,7 +172,8 @@ TEST(EmulatorControl, BlocksThatWaitForEachOtherBothRun) {
       ld.param.u64 %d1, [p0]; mov.u32 %r1, %tid.x; setp.ne.u32 %p1, %r1, 0; @%p1 bra done;
       atom.add.release.gpu.global.u32 %r2, [%d1], 1;
       spin: ld.acquire.gpu.global.u32 %r3, [%d1]; setp.lt.u32 %p2, %r3, 4; @%p2 bra spin;
-      done:)"), "");
+      done:)"),
+              "");
     EXPECT_EQ(runner.read<uint32_t>(count, 1)[0], 4u);
   }
 }
@@ -182,7 +193,8 @@ TEST(EmulatorControl, AtomicsOfAllKinds) {
     atom.global.inc.u32 %r2, [%d1+12], 9;
     red.global.or.b32 [%d1+16], %r1;
     red.global.add.f32 [%d2], 0f3F000000;
-    mov.b32 %r3, 0x3f803f80; red.global.add.noftz.bf16x2 [%d2+4], %r3;)"), "");
+    mov.b32 %r3, 0x3f803f80; red.global.add.noftz.bf16x2 [%d2+4], %r3;)"),
+            "");
   const auto found = runner.read<uint32_t>(ints, 6);
   EXPECT_EQ(found[0], 2u * 63 * 32);
   EXPECT_EQ(found[1], 0u);
@@ -198,7 +210,8 @@ TEST(EmulatorControl, LaunchesThatCannotRunSayWhy) {
   runner.block = {2048, 1, 1};
   EXPECT_EQ(runner.runBody(""), "block (2048,1,1): expected 1 to 1024 threads along axis 0");
   runner.block = {64, 1, 1};
-  EXPECT_EQ(runner.runBody("", ".reqntid 128, 1, 1"), "kernel 'k' requires blocks of (128,1,1) threads, found (64,1,1)");
+  EXPECT_EQ(runner.runBody("", ".reqntid 128, 1, 1"),
+            "kernel 'k' requires blocks of (128,1,1) threads, found (64,1,1)");
   runner.grid = {3, 1, 1}, runner.cluster = {2, 1, 1};
   EXPECT_EQ(runner.runBody(""), "grid (3,1,1): expected a multiple of the cluster (2,1,1)");
   runner.grid = {2, 1, 1}, runner.shared = 1 << 20;
@@ -208,12 +221,16 @@ TEST(EmulatorControl, LaunchesThatCannotRunSayWhy) {
 TEST(EmulatorControl, MemoryFaultsNameTheThreadAndTheAllocation) {
   PtxRunner runner;
   runner.buffer(std::vector<uint32_t>(16), "weights");
+  EXPECT_TRUE(
+      contains(runner.runBody(threadPointers(1) + "ld.global.u32 %r1, [%d1];"),
+               "kernel 'k', line 18: block (0,0,0), thread (16,0,0) reads 4 bytes of global memory at 0x"));
   EXPECT_TRUE(contains(runner.runBody(threadPointers(1) + "ld.global.u32 %r1, [%d1];"),
-                       "kernel 'k', line 18: block (0,0,0), thread (16,0,0) reads 4 bytes of global memory at 0x"));
-  EXPECT_TRUE(contains(runner.runBody(threadPointers(1) + "ld.global.u32 %r1, [%d1];"), "0 bytes past the end of 'weights' (64 bytes)"));
-  EXPECT_TRUE(contains(runner.runBody("ld.param.u64 %d1, [p0]; ld.global.u32 %r1, [%d1+2];"), "which is misaligned: expected a multiple of 4"));
+                       "0 bytes past the end of 'weights' (64 bytes)"));
+  EXPECT_TRUE(contains(runner.runBody("ld.param.u64 %d1, [p0]; ld.global.u32 %r1, [%d1+2];"),
+                       "which is misaligned: expected a multiple of 4"));
   EXPECT_TRUE(contains(runner.runBody("mov.u64 %d1, 0; st.global.u32 [%d1], 1;"), "a null pointer"));
-  EXPECT_TRUE(contains(runner.runBody(".shared .b32 x; mov.u32 %r1, x; st.shared.u32 [%r1+4], 1;"), "4 bytes of shared memory at 0x404: 0 bytes past the end of shared memory (4 bytes)"));
+  EXPECT_TRUE(contains(runner.runBody(".shared .b32 x; mov.u32 %r1, x; st.shared.u32 [%r1+4], 1;"),
+                       "4 bytes of shared memory at 0x404: 0 bytes past the end of shared memory (4 bytes)"));
   EXPECT_TRUE(contains(runner.runBody("trap;"), "line 13: the kernel executed trap"));
 }
 
@@ -226,7 +243,8 @@ TEST(EmulatorControl, CountersAreExact) {
     mul.wide.u32 %d2, %r50, 124; add.s64 %d2, %d1, %d2; ld.global.u32 %r2, [%d2];
     mov.u32 %r3, s; shl.b32 %r4, %r50, 2; add.u32 %r5, %r3, %r4; st.shared.u32 [%r5], %r1;
     shl.b32 %r4, %r50, 7; add.u32 %r5, %r3, %r4; st.shared.u32 [%r5], %r1;
-    st.global.u32 [%d1], %r2;)"), "");
+    st.global.u32 [%d1], %r2;)"),
+            "");
   const KernelCounters &c = runner.counters;
   EXPECT_EQ(c.globalLoadRequests, 2u);
   EXPECT_EQ(c.globalLoadSectors, 4u + 32u);

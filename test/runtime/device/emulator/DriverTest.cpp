@@ -36,13 +36,16 @@ protected:
   }
   void *function(const std::string &text, const char *name) {
     void *module = nullptr, *result = nullptr;
-    EXPECT_EQ((call<int(void **, const void *)>("cuModuleLoadData", &module, text.c_str())), 0) << errorText(218);
-    EXPECT_EQ((call<int(void **, void *, const char *)>("cuModuleGetFunction", &result, module, name)), 0) << errorText(218);
+    EXPECT_EQ((call<int(void **, const void *)>("cuModuleLoadData", &module, text.c_str())), 0)
+        << errorText(218);
+    EXPECT_EQ((call<int(void **, void *, const char *)>("cuModuleGetFunction", &result, module, name)), 0)
+        << errorText(218);
     return result;
   }
   int launch(void *kernel, unsigned blocks, unsigned threads, void *stream, void **parameters) {
-    return call<int(void *, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, void *, void **, void **)>(
-        "cuLaunchKernel", kernel, blocks, 1u, 1u, threads, 1u, 1u, 0u, stream, parameters, static_cast<void **>(nullptr));
+    return call<int(void *, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, void *,
+                    void **, void **)>("cuLaunchKernel", kernel, blocks, 1u, 1u, threads, 1u, 1u, 0u, stream,
+                                       parameters, static_cast<void **>(nullptr));
   }
 
   void *library = nullptr;
@@ -62,11 +65,14 @@ ld.global.u32 %r6, [%d1]; add.u32 %r6, %r6, 1; st.global.u32 [%d1], %r6; ret; }
 TEST_F(EmulatorDriver, CopiesLaunchesAndCopiesBack) {
   std::vector<uint32_t> values(1000, 41);
   uint64_t address = allocate(4000);
-  ASSERT_EQ((call<int(uint64_t, const void *, size_t)>("cuMemcpyHtoD_v2", address, values.data(), size_t(4000))), 0);
+  ASSERT_EQ(
+      (call<int(uint64_t, const void *, size_t)>("cuMemcpyHtoD_v2", address, values.data(), size_t(4000))),
+      0);
   uint32_t n = 1000;
   void *parameters[] = {&address, &n};
   ASSERT_EQ(launch(function(addOne, "addOne"), 8, 128, nullptr, parameters), 0) << errorText(719);
-  ASSERT_EQ((call<int(void *, uint64_t, size_t)>("cuMemcpyDtoH_v2", values.data(), address, size_t(4000))), 0);
+  ASSERT_EQ((call<int(void *, uint64_t, size_t)>("cuMemcpyDtoH_v2", values.data(), address, size_t(4000))),
+            0);
   EXPECT_EQ(values, std::vector<uint32_t>(1000, 42));
   EXPECT_EQ(call<int(uint64_t)>("cuMemFree_v2", address), 0);
 }
@@ -74,13 +80,16 @@ TEST_F(EmulatorDriver, CopiesLaunchesAndCopiesBack) {
 TEST_F(EmulatorDriver, AGraphReplaysWhatAStreamCaptured) {
   uint64_t address = allocate(400);
   uint32_t n = 100;
-  void *parameters[] = {&address, &n}, *kernel = function(addOne, "addOne"), *stream = nullptr, *graph = nullptr, *executable = nullptr;
+  void *parameters[] = {&address, &n}, *kernel = function(addOne, "addOne"), *stream = nullptr,
+       *graph = nullptr, *executable = nullptr;
   ASSERT_EQ((call<int(void **, unsigned)>("cuStreamCreate", &stream, 1u)), 0);
   ASSERT_EQ((call<int(void *, int)>("cuStreamBeginCapture_v2", stream, 0)), 0);
   ASSERT_EQ(launch(kernel, 1, 128, stream, parameters), 0);
   ASSERT_EQ(launch(kernel, 1, 128, stream, parameters), 0);
   ASSERT_EQ((call<int(void *, void **)>("cuStreamEndCapture", stream, &graph)), 0);
-  ASSERT_EQ((call<int(void **, void *, unsigned long long)>("cuGraphInstantiateWithFlags", &executable, graph, 0ull)), 0);
+  ASSERT_EQ((call<int(void **, void *, unsigned long long)>("cuGraphInstantiateWithFlags", &executable, graph,
+                                                            0ull)),
+            0);
   for (int i = 0; i < 3; ++i)
     ASSERT_EQ((call<int(void *, void *)>("cuGraphLaunch", executable, stream)), 0);
   std::vector<uint32_t> values(100);
@@ -93,14 +102,19 @@ TEST_F(EmulatorDriver, ErrorsHaveNamesAndSayWhatHappened) {
   uint32_t n = 100;
   void *parameters[] = {&address, &n};
   ASSERT_EQ(launch(function(addOne, "addOne"), 1, 128, nullptr, parameters), 719);
-  EXPECT_NE(errorText(719).find("line 9: block (0,0,0), thread (16,0,0) reads 4 bytes of global memory"), std::string::npos) << errorText(719);
+  EXPECT_NE(errorText(719).find("line 9: block (0,0,0), thread (16,0,0) reads 4 bytes of global memory"),
+            std::string::npos)
+      << errorText(719);
   const char *name = nullptr;
   ASSERT_EQ((call<int(int, const char **)>("cuGetErrorName", 719, &name)), 0);
   EXPECT_STREQ(name, "CUDA_ERROR_LAUNCH_FAILED");
   void *module = nullptr;
   EXPECT_EQ((call<int(void **, const void *)>("cuModuleLoadData", &module, "nonsense")), 218);
   EXPECT_NE(errorText(218).find("expected a directive"), std::string::npos);
-  EXPECT_EQ((call<int(void **, const void *)>("cuModuleLoadData", &module, "\x7f" "ELF")), 200);
+  EXPECT_EQ((call<int(void **, const void *)>("cuModuleLoadData", &module,
+                                              "\x7f"
+                                              "ELF")),
+            200);
   EXPECT_EQ((call<int(uint64_t, const void *, size_t)>("cuMemcpyHtoD_v2", address, "x", size_t(65))), 1);
   EXPECT_EQ(call<int(uint64_t)>("cuMemFree_v2", address + 4), 1);
   uint64_t large = 0;
@@ -115,7 +129,9 @@ TEST_F(EmulatorDriver, ThePropertiesOfAHopper) {
   EXPECT_EQ(value, 232448);
   void *found = nullptr;
   int status = 0;
-  EXPECT_EQ((call<int(const char *, void **, int, uint64_t, int *)>("cuGetProcAddress_v2", "cuInit", &found, 12000, uint64_t(0), &status)), 0);
+  EXPECT_EQ((call<int(const char *, void **, int, uint64_t, int *)>("cuGetProcAddress_v2", "cuInit", &found,
+                                                                    12000, uint64_t(0), &status)),
+            0);
 }
 
 } // namespace

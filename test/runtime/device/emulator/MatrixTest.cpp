@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// ldmatrix, stmatrix, mma.sync and wgmma against plain products. The layouts are written down here once more, from the PTX ISA:
-// fragments from 9.7.14.5 and 9.7.15.5.2, canonical layouts of shared memory from 9.7.15.5.1.
+// ldmatrix, stmatrix, mma.sync and wgmma against plain products. The layouts are written down here once more,
+// from the PTX ISA: fragments from 9.7.14.5 and 9.7.15.5.2, canonical layouts of shared memory
+// from 9.7.15.5.1.
 #include "runtime/device/emulator/Floats.h"
 #include "test/runtime/device/emulator/PtxRunner.h"
 
@@ -39,24 +40,33 @@ std::string registers(const char *prefix, int count, int from = 0) {
 }
 
 void checkMma(const ElementKind &type, int m, int k, bool halfResult = false) {
-  const int per = 4 / type.bytes, registersB = k / (4 * per), registersA = registersB * m / 8, results = m * 8 / 32 / (halfResult ? 2 : 1);
-  const std::vector<int> a = smallNumbers(static_cast<size_t>(m * k), 1), b = smallNumbers(static_cast<size_t>(k * 8), 2), c = smallNumbers(static_cast<size_t>(m * 8), 3);
+  const int per = 4 / type.bytes, registersB = k / (4 * per), registersA = registersB * m / 8,
+            results = m * 8 / 32 / (halfResult ? 2 : 1);
+  const std::vector<int> a = smallNumbers(static_cast<size_t>(m * k), 1),
+                         b = smallNumbers(static_cast<size_t>(k * 8), 2),
+                         c = smallNumbers(static_cast<size_t>(m * 8), 3);
   std::vector<uint32_t> fragments(static_cast<size_t>(32 * (registersA + registersB + results)));
-  const auto pack = [&](int at, int lane, int e, int bits, uint32_t value) { fragments[static_cast<size_t>(at * 32 + lane)] |= value << e * bits; };
+  const auto pack = [&](int at, int lane, int e, int bits, uint32_t value) {
+    fragments[static_cast<size_t>(at * 32 + lane)] |= value << e * bits;
+  };
   for (int lane = 0; lane < 32; ++lane) {
     const int g = lane / 4, t = lane % 4;
     for (int r = 0; r < registersA; ++r)
       for (int e = 0; e < per; ++e)
-        pack(r, lane, e, 8 * type.bytes, type.encode(a[static_cast<size_t>((g + (m == 16 ? 8 * (r % 2) : 0)) * k + t * per + e + 4 * per * (m == 16 ? r / 2 : r))]));
+        pack(r, lane, e, 8 * type.bytes,
+             type.encode(a[static_cast<size_t>((g + (m == 16 ? 8 * (r % 2) : 0)) * k + t * per + e +
+                                               4 * per * (m == 16 ? r / 2 : r))]));
     for (int r = 0; r < registersB; ++r)
       for (int e = 0; e < per; ++e)
-        pack(registersA + r, lane, e, 8 * type.bytes, type.encode(b[static_cast<size_t>((t * per + e + 4 * per * r) * 8 + g)]));
+        pack(registersA + r, lane, e, 8 * type.bytes,
+             type.encode(b[static_cast<size_t>((t * per + e + 4 * per * r) * 8 + g)]));
     for (int i = 0; i < m * 8 / 32; ++i) {
       const int value = c[static_cast<size_t>((g + 8 * (i / 2)) * 8 + 2 * t + i % 2)];
       if (halfResult)
         pack(registersA + registersB + i / 2, lane, i % 2, 16, floatToHalf(value));
       else
-        pack(registersA + registersB + i, lane, 0, 32, type.integer ? uint32_t(value) : std::bit_cast<uint32_t>(float(value)));
+        pack(registersA + registersB + i, lane, 0, 32,
+             type.integer ? uint32_t(value) : std::bit_cast<uint32_t>(float(value)));
     }
   }
   PtxRunner runner;
@@ -66,9 +76,12 @@ void checkMma(const ElementKind &type, int m, int k, bool halfResult = false) {
   for (int r = 0; r < registersA + registersB + results; ++r)
     body += "ld.global.b32 %r" + std::to_string(r) + ", [%d1+" + std::to_string(128 * r) + "];\n";
   const std::string accumulator = halfResult ? "f16" : type.integer ? "s32" : "f32";
-  const std::string instruction = "mma.sync.aligned.m" + std::to_string(m) + "n8k" + std::to_string(k) + ".row.col." + accumulator + "." + type.name + "." + type.name + "." + accumulator;
-  body += instruction + " " + registers("%r", results, 40) + ", " + registers("%r", registersA) + ", " + registers("%r", registersB, registersA) + ", " +
-          registers("%r", results, registersA + registersB) + ";\n";
+  const std::string instruction = "mma.sync.aligned.m" + std::to_string(m) + "n8k" + std::to_string(k) +
+                                  ".row.col." + accumulator + "." + type.name + "." + type.name + "." +
+                                  accumulator;
+  body += instruction + " " + registers("%r", results, 40) + ", " + registers("%r", registersA) + ", " +
+          registers("%r", registersB, registersA) + ", " + registers("%r", results, registersA + registersB) +
+          ";\n";
   for (int r = 0; r < results; ++r)
     body += "st.global.b32 [%d2+" + std::to_string(128 * r) + "], %r" + std::to_string(40 + r) + ";\n";
   ASSERT_EQ(runner.runBody(body), "") << instruction;
@@ -80,7 +93,9 @@ void checkMma(const ElementKind &type, int m, int k, bool halfResult = false) {
       for (int x = 0; x < k; ++x)
         sum += a[static_cast<size_t>(row * k + x)] * b[static_cast<size_t>(x * 8 + column)];
       const uint32_t bits = found[static_cast<size_t>((halfResult ? i / 2 : i) * 32 + lane)];
-      const float value = halfResult ? halfToFloat(uint16_t(bits >> 16 * (i % 2))) : type.integer ? float(int32_t(bits)) : std::bit_cast<float>(bits);
+      const float value = halfResult     ? halfToFloat(uint16_t(bits >> 16 * (i % 2)))
+                          : type.integer ? float(int32_t(bits))
+                                         : std::bit_cast<float>(bits);
       ASSERT_EQ(value, float(sum)) << instruction << " row " << row << " column " << column;
     }
   EXPECT_EQ(runner.counters.tensorFlops, 2u * static_cast<unsigned>(m * 8 * k));
@@ -108,21 +123,28 @@ TEST(EmulatorMatrix, LdmatrixAndStmatrixRearrangeRows) {
     for (size_t i = 0; i < in.size(); ++i)
       in[i] = static_cast<uint16_t>(i);
     runner.buffer(in);
-    const uint64_t out = runner.buffer(std::vector<uint32_t>(128)), back = runner.buffer(std::vector<uint16_t>(256));
+    const uint64_t out = runner.buffer(std::vector<uint32_t>(128)),
+                   back = runner.buffer(std::vector<uint16_t>(256));
     ASSERT_EQ(runner.runBody(threadPointers(2, 16) + R"(
       .shared .align 16 .b8 s[1024];
       mov.u32 %r1, s; shl.b32 %r2, %r50, 4; add.u32 %r1, %r1, %r2;
       ld.global.v4.b32 {%r3, %r4, %r5, %r6}, [%d1]; st.shared.v4.b32 [%r1], {%r3, %r4, %r5, %r6}; bar.warp.sync -1;
-      ldmatrix.sync.aligned.m8n8.x4)" + std::string(transposed ? ".trans" : "") + R"(.shared.b16 {%r7, %r8, %r9, %r10}, [%r1];
+      ldmatrix.sync.aligned.m8n8.x4)" +
+                             std::string(transposed ? ".trans" : "") +
+                             R"(.shared.b16 {%r7, %r8, %r9, %r10}, [%r1];
       st.global.v4.b32 [%d2], {%r7, %r8, %r9, %r10};
-      stmatrix.sync.aligned.)" + (transposed ? "m8n8.x4.trans" : "x4.m8n8") + R"(.shared.b16 [%r1+512], {%r7, %r8, %r9, %r10}; bar.warp.sync -1;
-      ld.shared.v4.b32 {%r3, %r4, %r5, %r6}, [%r1+512]; ld.param.u64 %d3, [p2]; add.s64 %d3, %d3, %d50; st.global.v4.b32 [%d3], {%r3, %r4, %r5, %r6};)"), "");
+      stmatrix.sync.aligned.)" +
+                             (transposed ? "m8n8.x4.trans" : "x4.m8n8") +
+                             R"(.shared.b16 [%r1+512], {%r7, %r8, %r9, %r10}; bar.warp.sync -1;
+      ld.shared.v4.b32 {%r3, %r4, %r5, %r6}, [%r1+512]; ld.param.u64 %d3, [p2]; add.s64 %d3, %d3, %d50; st.global.v4.b32 [%d3], {%r3, %r4, %r5, %r6};)"),
+              "");
     EXPECT_TRUE(runner.hazards.empty()) << runner.hazards.front();
     const auto found = runner.read<uint32_t>(out, 128);
     for (uint32_t lane = 0; lane < 32; ++lane)
       for (uint32_t matrix = 0; matrix < 4; ++matrix)
         for (uint32_t e = 0; e < 2; ++e) {
-          const uint32_t row = transposed ? 2 * (lane % 4) + e : lane / 4, column = transposed ? lane / 4 : 2 * (lane % 4) + e;
+          const uint32_t row = transposed ? 2 * (lane % 4) + e : lane / 4,
+                         column = transposed ? lane / 4 : 2 * (lane % 4) + e;
           EXPECT_EQ(found[lane * 4 + matrix] >> 16 * e & 0xffff, matrix * 64 + row * 8 + column);
         }
     EXPECT_EQ(runner.read<uint16_t>(back, 256), in); // stmatrix undoes ldmatrix
@@ -136,8 +158,10 @@ struct WgmmaCase {
   bool transposeA = false, transposeB = false, registersA = false;
 };
 
-/// Where element (row, k) of an operand of `rows` rows lies, in the canonical layout with blocks packed one after the other.
-uint32_t placeOf(const WgmmaCase &test, bool transposed, int rows, int row, int k, uint32_t &leading, uint32_t &stride) {
+/// Where element (row, k) of an operand of `rows` rows lies, in the canonical layout with blocks packed one
+/// after the other.
+uint32_t placeOf(const WgmmaCase &test, bool transposed, int rows, int row, int k, uint32_t &leading,
+                 uint32_t &stride) {
   const int bytes = test.type.bytes, span = test.swizzle == 0 ? 16 : 256 >> test.swizzle;
   const int along = (transposed ? row : k) * bytes, across = transposed ? k : row;
   const int kBytes = 32, alongBytes = transposed ? rows * bytes : kBytes;
@@ -148,7 +172,8 @@ uint32_t placeOf(const WgmmaCase &test, bool transposed, int rows, int row, int 
     const int blocksAlong = alongBytes / 16;
     const uint32_t alongStep = 128, acrossStep = static_cast<uint32_t>(128 * blocksAlong);
     leading = transposed ? acrossStep : alongStep, stride = transposed ? alongStep : acrossStep;
-    offset = static_cast<uint32_t>(along / 16) * alongStep + static_cast<uint32_t>(across / 8) * acrossStep + static_cast<uint32_t>(line * 16);
+    offset = static_cast<uint32_t>(along / 16) * alongStep + static_cast<uint32_t>(across / 8) * acrossStep +
+             static_cast<uint32_t>(line * 16);
     return offset + static_cast<uint32_t>(along % 16);
   }
   // Eight lines of a span each; chunks of a line are permuted by the line of 128 bytes they are in.
@@ -162,18 +187,22 @@ uint32_t placeOf(const WgmmaCase &test, bool transposed, int rows, int row, int 
   const int acrossBlocks = transposed ? 32 / bytes / 8 : rows / 8;
   stride = static_cast<uint32_t>(8 * span);
   leading = static_cast<uint32_t>(8 * span * acrossBlocks);
-  offset = static_cast<uint32_t>(across / 8) * stride + static_cast<uint32_t>(along / span) * leading + static_cast<uint32_t>(line * span + chunk * 16);
+  offset = static_cast<uint32_t>(across / 8) * stride + static_cast<uint32_t>(along / span) * leading +
+           static_cast<uint32_t>(line * span + chunk * 16);
   return offset + static_cast<uint32_t>(along % 16);
 }
 
 void checkWgmma(const WgmmaCase &test, Schedule schedule, bool waits = true) {
   const int k = 32 / test.type.bytes, n = test.n;
-  const std::vector<int> a = smallNumbers(static_cast<size_t>(64 * k), 5), b = smallNumbers(static_cast<size_t>(n * k), 6);
+  const std::vector<int> a = smallNumbers(static_cast<size_t>(64 * k), 5),
+                         b = smallNumbers(static_cast<size_t>(n * k), 6);
   std::vector<uint8_t> image(49152);
   uint32_t leading[2] = {}, stride[2] = {};
   constexpr uint32_t startB = 16384;
   const auto place = [&](bool isB, int row, int x, int value) {
-    const uint32_t at = placeOf(test, isB ? test.transposeB : test.transposeA, isB ? n : 64, row, x, leading[isB], stride[isB]) + (isB ? startB : 0);
+    const uint32_t at = placeOf(test, isB ? test.transposeB : test.transposeA, isB ? n : 64, row, x,
+                                leading[isB], stride[isB]) +
+                        (isB ? startB : 0);
     const uint32_t bits = test.type.encode(value);
     std::memcpy(image.data() + at, &bits, static_cast<size_t>(test.type.bytes));
   };
@@ -184,7 +213,9 @@ void checkWgmma(const WgmmaCase &test, Schedule schedule, bool waits = true) {
       place(true, row, x, b[static_cast<size_t>(row * k + x)]);
   }
   const auto descriptor = [&](int which) {
-    return static_cast<uint64_t>(leading[which] >> 4 & 0x3fff) << 16 | static_cast<uint64_t>(stride[which] >> 4 & 0x3fff) << 32 | static_cast<uint64_t>(test.swizzle) << 62;
+    return static_cast<uint64_t>(leading[which] >> 4 & 0x3fff) << 16 |
+           static_cast<uint64_t>(stride[which] >> 4 & 0x3fff) << 32 |
+           static_cast<uint64_t>(test.swizzle) << 62;
   };
   PtxRunner runner;
   runner.block = {128, 1, 1};
@@ -198,7 +229,10 @@ void checkWgmma(const WgmmaCase &test, Schedule schedule, bool waits = true) {
   for (int thread = 0; thread < 128; ++thread)
     for (int r = 0; r < 4; ++r)
       for (int e = 0; e < per; ++e) // 9.7.15.5.2: as A of mma.m16n8k16, 16 rows a warp
-        fragments[static_cast<size_t>(thread * 4 + r)] |= test.type.encode(a[static_cast<size_t>((thread / 32 * 16 + thread % 32 / 4 + 8 * (r % 2)) * k + thread % 4 * per + e + 4 * per * (r / 2))]) << e * 8 * test.type.bytes;
+        fragments[static_cast<size_t>(thread * 4 + r)] |=
+            test.type.encode(a[static_cast<size_t>((thread / 32 * 16 + thread % 32 / 4 + 8 * (r % 2)) * k +
+                                                   thread % 4 * per + e + 4 * per * (r / 2))])
+            << e * 8 * test.type.bytes;
   runner.buffer(fragments);
   runner.arguments.push_back(descriptor(0));
   runner.arguments.push_back(descriptor(1));
@@ -212,20 +246,34 @@ void checkWgmma(const WgmmaCase &test, Schedule schedule, bool waits = true) {
     ld.param.u64 %d4, [p3]; ld.param.u64 %d5, [p4];
     shr.u32 %r9, %r1, 4; cvt.u64.u32 %d6, %r9; add.s64 %d4, %d4, %d6; add.s64 %d5, %d5, %d6; add.s64 %d5, %d5, 1024; // 16 KiB further
     )";
-  const std::string accumulators = registers("%acc", results), shape = "wgmma.mma_async.sync.aligned.m64n" + std::to_string(n) + "k" + std::to_string(k) + (test.type.integer ? ".s32." : ".f32.") + test.type.name + "." + test.type.name;
-  const std::string flags = test.type.integer ? "" : std::string(", 1, 1") + (test.type.bytes == 2 ? (test.registersA ? "" : test.transposeA ? ", 1" : ", 0") + std::string(test.transposeB ? ", 1" : ", 0") : "");
+  const std::string accumulators = registers("%acc", results),
+                    shape = "wgmma.mma_async.sync.aligned.m64n" + std::to_string(n) + "k" +
+                            std::to_string(k) + (test.type.integer ? ".s32." : ".f32.") + test.type.name +
+                            "." + test.type.name;
+  const std::string flags =
+      test.type.integer
+          ? ""
+          : std::string(", 1, 1") + (test.type.bytes == 2 ? (test.registersA   ? ""
+                                                             : test.transposeA ? ", 1"
+                                                                               : ", 0") +
+                                                                std::string(test.transposeB ? ", 1" : ", 0")
+                                                          : "");
   const std::string operandA = test.registersA ? "{%r5, %r6, %r7, %r8}" : "%d4";
   // The first product starts from nothing, the second is added to it: twice the product.
-  body += "wgmma.fence.sync.aligned;\n" + shape + " " + accumulators + ", " + operandA + ", %d5, 0" + flags + ";\n";
-  body += "setp.eq.u32 %p2, %r1, %r1;\n" + shape + " " + accumulators + ", " + operandA + ", %d5, %p2" + flags + ";\n";
-  body += "wgmma.commit_group.sync.aligned;\n" + std::string(waits ? "wgmma.wait_group.sync.aligned 0;\n" : "");
+  body += "wgmma.fence.sync.aligned;\n" + shape + " " + accumulators + ", " + operandA + ", %d5, 0" + flags +
+          ";\n";
+  body += "setp.eq.u32 %p2, %r1, %r1;\n" + shape + " " + accumulators + ", " + operandA + ", %d5, %p2" +
+          flags + ";\n";
+  body +=
+      "wgmma.commit_group.sync.aligned;\n" + std::string(waits ? "wgmma.wait_group.sync.aligned 0;\n" : "");
   body += "ld.param.u64 %d7, [p1]; mul.wide.u32 %d8, %r50, 4; add.s64 %d7, %d7, %d8;\n";
   for (int r = 0; r < results; ++r)
     body += "st.global.b32 [%d7+" + std::to_string(512 * r) + "], %acc" + std::to_string(r) + ";\n";
   ASSERT_EQ(runner.runBody(body), "") << shape;
   if (!waits) {
     ASSERT_FALSE(runner.hazards.empty());
-    EXPECT_NE(runner.hazards.front().find("before wgmma.wait_group"), std::string::npos) << runner.hazards.front();
+    EXPECT_NE(runner.hazards.front().find("before wgmma.wait_group"), std::string::npos)
+        << runner.hazards.front();
     if (schedule == Schedule::latest)
       EXPECT_EQ(runner.read<uint32_t>(out, 1)[0], 0xffffffffu);
     return;
@@ -234,13 +282,15 @@ void checkWgmma(const WgmmaCase &test, Schedule schedule, bool waits = true) {
   const auto found = runner.read<uint32_t>(out, static_cast<size_t>(128 * results));
   for (int thread = 0; thread < 128; ++thread)
     for (int r = 0; r < results; ++r) {
-      const int row = thread / 32 * 16 + 8 * (r % 4 / 2) + thread % 32 / 4, column = 8 * (r / 4) + 2 * (thread % 4) + r % 2;
+      const int row = thread / 32 * 16 + 8 * (r % 4 / 2) + thread % 32 / 4,
+                column = 8 * (r / 4) + 2 * (thread % 4) + r % 2;
       int sum = 0;
       for (int x = 0; x < k; ++x)
         sum += 2 * a[static_cast<size_t>(row * k + x)] * b[static_cast<size_t>(column * k + x)];
       const uint32_t bits = found[static_cast<size_t>(r * 128 + thread)];
       ASSERT_EQ(test.type.integer ? float(int32_t(bits)) : std::bit_cast<float>(bits), float(sum))
-          << shape << " swizzle " << test.swizzle << " transposed " << test.transposeA << test.transposeB << " row " << row << " column " << column;
+          << shape << " swizzle " << test.swizzle << " transposed " << test.transposeA << test.transposeB
+          << " row " << row << " column " << column;
     }
   EXPECT_EQ(runner.counters.tensorFlops, 4ull * 64 * static_cast<unsigned>(n * k));
 }
@@ -276,8 +326,13 @@ TEST(EmulatorMatrix, AccumulatorsReadBeforeTheWaitAreFound) {
 TEST(EmulatorMatrix, MoreRegistersThanThereAreIsAnError) {
   PtxRunner runner;
   runner.block = {384, 1, 1};
-  EXPECT_EQ(runner.runBody("setmaxnreg.dec.sync.aligned.u32 40;\nsetmaxnreg.inc.sync.aligned.u32 232;").find("kernel 'k', line 14: the warps of the block ask for"), 0u);
-  EXPECT_EQ(runner.runBody("mov.u32 %r1, %tid.x; setp.lt.u32 %p1, %r1, 128; @%p1 bra low;\nsetmaxnreg.inc.sync.aligned.u32 232; ret; low: setmaxnreg.dec.sync.aligned.u32 40;"), "");
+  EXPECT_EQ(runner.runBody("setmaxnreg.dec.sync.aligned.u32 40;\nsetmaxnreg.inc.sync.aligned.u32 232;")
+                .find("kernel 'k', line 14: the warps of the block ask for"),
+            0u);
+  EXPECT_EQ(runner.runBody(
+                "mov.u32 %r1, %tid.x; setp.lt.u32 %p1, %r1, 128; @%p1 bra "
+                "low;\nsetmaxnreg.inc.sync.aligned.u32 232; ret; low: setmaxnreg.dec.sync.aligned.u32 40;"),
+            "");
 }
 
 } // namespace

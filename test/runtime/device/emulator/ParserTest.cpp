@@ -14,7 +14,8 @@ TEST(EmulatorParser, InlineAssemblyDeclaresTheSameNamesAgain) {
     loop: add.u32 %r1, %r1, t; setp.lt.u32 p, %r1, 9; @p bra loop; }
     { .reg .b32 t; .reg .pred p; mov.u32 t, 5;
     loop: add.u32 %r1, %r1, t; setp.lt.u32 p, %r1, 20; @p bra.uni loop; }
-    st.global.u32 [%d1], %r1;)"), "");
+    st.global.u32 [%d1], %r1;)"),
+            "");
   EXPECT_EQ(runner.read<uint32_t>(out, 1)[0], 24u);
 }
 
@@ -26,7 +27,9 @@ TEST(EmulatorParser, AddressesTakeNegativeOffsetsAndSymbols) {
     ld.const.u32 %r3, [table + 8];
     add.u32 %r2, %r2, %r3;
     add.s64 %d1, %d1, 16;
-    st.global.u32 [%d1+-16], %r2;)", "", ".const .align 4 .u32 table[3] = {1, 0x20, -2};"), "");
+    st.global.u32 [%d1+-16], %r2;)",
+                           "", ".const .align 4 .u32 table[3] = {1, 0x20, -2};"),
+            "");
   EXPECT_EQ(runner.read<uint32_t>(out, 1)[0], 30u);
 }
 
@@ -39,14 +42,17 @@ TEST(EmulatorParser, HexFloatsAndNegativeNumbersAsMasks) {
     mov.f32 %f1, 0f3FC00000; cvt.f32.f64 %f2, 0d4008000000000000;
     mov.b32 %r1, -1; and.b32 %r1, %r1, -8; cvt.rn.f32.s32 %f3, %r1;
     fma.rn.f32 %f1, %f1, %f2, %f3;
-    st.global.f32 [%d1], %f1;)"), "");
+    st.global.f32 [%d1], %f1;)"),
+            "");
   EXPECT_EQ(runner.read<float>(out, 1)[0], 1.5f * 3 - 8);
 }
 
 TEST(EmulatorParser, CallsByParamAreInlined) {
   PtxRunner runner;
   const uint64_t out = runner.buffer(std::vector<uint32_t>(32));
-  ASSERT_EQ(runner.runBody(threadPointers(1) + R"(
+  ASSERT_EQ(
+      runner.runBody(
+          threadPointers(1) + R"(
     mov.u32 %r1, %tid.x;
     setp.lt.u32 %p1, %r1, 10;
     mov.u32 %r2, 0;
@@ -56,9 +62,12 @@ TEST(EmulatorParser, CallsByParamAreInlined) {
       call.uni (retval0), twice, (param0);
       ld.param.b32 %r2, [retval0+0]; }
     $small:
-    st.global.u32 [%d1], %r2;)", "",
-      ".func (.param .b32 out) twice(.param .b32 in) { .reg .b32 a; .reg .pred p; ld.param.b32 a, [in]; setp.eq.u32 p, a, 20; @p bra even;\n"
-      "add.u32 a, a, a; st.param.b32 [out], a; ret; even: mov.u32 a, 7; st.param.b32 [out], a; ret; }"), "");
+    st.global.u32 [%d1], %r2;)",
+          "",
+          ".func (.param .b32 out) twice(.param .b32 in) { .reg .b32 a; .reg .pred p; ld.param.b32 a, [in]; "
+          "setp.eq.u32 p, a, 20; @p bra even;\n"
+          "add.u32 a, a, a; st.param.b32 [out], a; ret; even: mov.u32 a, 7; st.param.b32 [out], a; ret; }"),
+      "");
   const auto values = runner.read<uint32_t>(out, 32);
   for (uint32_t i = 0; i < 32; ++i)
     EXPECT_EQ(values[i], i < 10 ? 0 : i == 20 ? 7 : 2 * i) << i;
@@ -66,20 +75,28 @@ TEST(EmulatorParser, CallsByParamAreInlined) {
 
 TEST(EmulatorParser, ErrorsNameTheLine) {
   PtxRunner runner;
-  EXPECT_EQ(runner.run("hello"), "line 1: expected a directive such as .version, .global or .entry, found 'hello'");
+  EXPECT_EQ(runner.run("hello"),
+            "line 1: expected a directive such as .version, .global or .entry, found 'hello'");
   EXPECT_EQ(runner.run(""), "expected PTX text (a .version directive), found none");
-  EXPECT_EQ(runner.run(kernelText("frobnicate.b32 %r1, %r2;", 0)), "line 13: 'frobnicate.b32': unknown instruction");
-  EXPECT_EQ(runner.run(kernelText("add.fancy.s32 %r1, %r2, %r3;", 0)), "line 13: 'add.fancy.s32': unknown modifier .fancy");
+  EXPECT_EQ(runner.run(kernelText("frobnicate.b32 %r1, %r2;", 0)),
+            "line 13: 'frobnicate.b32': unknown instruction");
+  EXPECT_EQ(runner.run(kernelText("add.fancy.s32 %r1, %r2, %r3;", 0)),
+            "line 13: 'add.fancy.s32': unknown modifier .fancy");
   EXPECT_EQ(runner.run(kernelText("add.s32 %r1, %r2, %d3;\nadd.s64 %d1, %r1, 1;", 0)),
             "line 14: 'add.s64': expected a register of 8 bytes, found %r1 of 4");
-  EXPECT_EQ(runner.run(kernelText("bra nowhere;", 0)), "function 'k': expected a register, variable, function or label, found 'nowhere'");
-  EXPECT_EQ(runner.run(kernelText("mov.u32 %r1, %nosuch;", 0)), "line 13: 'mov.u32': unknown special register %nosuch");
-  EXPECT_EQ(runner.run(".version 8.0\n.target sm_80\n.address_size 64\n.visible .entry k() { ret;"), "line 4: expected '}', found 'the end of the file'");
-  EXPECT_EQ(runner.run(".version 8.0\n/* open"), "line 2: expected the end of a comment, found the end of the file");
+  EXPECT_EQ(runner.run(kernelText("bra nowhere;", 0)),
+            "function 'k': expected a register, variable, function or label, found 'nowhere'");
+  EXPECT_EQ(runner.run(kernelText("mov.u32 %r1, %nosuch;", 0)),
+            "line 13: 'mov.u32': unknown special register %nosuch");
+  EXPECT_EQ(runner.run(".version 8.0\n.target sm_80\n.address_size 64\n.visible .entry k() { ret;"),
+            "line 4: expected '}', found 'the end of the file'");
+  EXPECT_EQ(runner.run(".version 8.0\n/* open"),
+            "line 2: expected the end of a comment, found the end of the file");
 }
 
 TEST(EmulatorParser, AnyPrefixOfAModuleIsAnErrorAndNotACrash) {
-  const std::string text = kernelText("{ .reg .b32 t; mov.b32 t, 1; }\n@%p1 ld.global.v4.f32 {%f1, %f2, %f3, %f4}, [%d1+-16];", 1);
+  const std::string text =
+      kernelText("{ .reg .b32 t; mov.b32 t, 1; }\n@%p1 ld.global.v4.f32 {%f1, %f2, %f3, %f4}, [%d1+-16];", 1);
   for (size_t length = 0; length + 2 < text.size(); ++length)
     EXPECT_NE(PtxRunner().run(text.substr(0, length)), "") << length;
 }

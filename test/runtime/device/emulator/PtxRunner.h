@@ -11,14 +11,18 @@
 
 namespace sinter::emulator {
 
-/// `body` as the kernel `k` with a 64-bit pointer parameter for each buffer (p0, p1, ...), and many registers.
-inline std::string kernelText(const std::string &body, int pointers, const std::string &attributes = "", const std::string &before = "") {
+/// `body` as the kernel `k` with a 64-bit pointer parameter for each buffer (p0, p1, ...), and many
+/// registers.
+inline std::string kernelText(const std::string &body, int pointers, const std::string &attributes = "",
+                              const std::string &before = "") {
   std::string parameters;
   for (int i = 0; i < pointers; ++i)
     parameters += (i ? ", .param .u64 p" : ".param .u64 p") + std::to_string(i);
-  return ".version 8.7\n.target sm_90a\n.address_size 64\n" + before + "\n.visible .entry k(" + parameters + ") " + attributes +
-         "\n{\n.reg .pred %p<20>;\n.reg .b16 %h<20>;\n.reg .b32 %r<60>;\n.reg .b64 %d<60>;\n.reg .f32 %f<80>;\n.reg .f64 %g<20>;\n" + body +
-         "\nret;\n}\n";
+  return ".version 8.7\n.target sm_90a\n.address_size 64\n" + before + "\n.visible .entry k(" + parameters +
+         ") " + attributes +
+         "\n{\n.reg .pred %p<20>;\n.reg .b16 %h<20>;\n.reg .b32 %r<60>;\n.reg .b64 %d<60>;\n.reg .f32 "
+         "%f<80>;\n.reg .f64 %g<20>;\n" +
+         body + "\nret;\n}\n";
 }
 
 class PtxRunner {
@@ -72,7 +76,8 @@ public:
     return "";
   }
   /// The body of a kernel over the buffers made so far.
-  std::string runBody(const std::string &body, const std::string &attributes = "", const std::string &before = "") {
+  std::string runBody(const std::string &body, const std::string &attributes = "",
+                      const std::string &before = "") {
     return run(kernelText(body, static_cast<int>(arguments.size()), attributes, before));
   }
 
@@ -85,7 +90,8 @@ inline std::string threadPointers(int count, int bytes = 4) {
   std::string text = "mov.u32 %r50, %tid.x;\nmul.wide.u32 %d50, %r50, " + std::to_string(bytes) + ";\n";
   for (int i = 0; i < count; ++i) {
     const std::string reg = "%d" + std::to_string(i + 1);
-    text += "ld.param.u64 " + reg + ", [p" + std::to_string(i) + "];\ncvta.to.global.u64 " + reg + ", " + reg + ";\nadd.s64 " + reg + ", " + reg + ", %d50;\n";
+    text += "ld.param.u64 " + reg + ", [p" + std::to_string(i) + "];\ncvta.to.global.u64 " + reg + ", " +
+            reg + ";\nadd.s64 " + reg + ", " + reg + ", %d50;\n";
   }
   return text;
 }

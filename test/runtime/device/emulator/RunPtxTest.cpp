@@ -38,8 +38,9 @@ protected:
 };
 
 TEST_F(EmulatorRunPtx, ReadsAndWritesNumpyFiles) {
-  const RunPtxOutcome outcome = run({folder + "scale.ptx", "--grid", "1", "--block=64,1,1", "--arg", "in:" + folder + "a.npy", "--arg",
-                                     "out:" + folder + "c.npy:f32[4,10]", "--arg", "f32:0.5", "--arg", "u32:40", "--races", "--counters"});
+  const RunPtxOutcome outcome = run({folder + "scale.ptx", "--grid", "1", "--block=64,1,1", "--arg",
+                                     "in:" + folder + "a.npy", "--arg", "out:" + folder + "c.npy:f32[4,10]",
+                                     "--arg", "f32:0.5", "--arg", "u32:40", "--races", "--counters"});
   EXPECT_EQ(outcome.code, 0) << outcome.error;
   EXPECT_NE(outcome.text.find("no hazards"), std::string::npos) << outcome.text;
   EXPECT_NE(outcome.text.find("global_load_sectors"), std::string::npos) << outcome.text;
@@ -54,10 +55,13 @@ TEST_F(EmulatorRunPtx, ReadsAndWritesNumpyFiles) {
 }
 
 TEST_F(EmulatorRunPtx, PrintsJson) {
-  const RunPtxOutcome outcome = run({folder + "scale.ptx", "--entry", "scale", "--grid", "1", "--block", "64", "--arg", "in:" + folder + "a.npy", "--arg",
-                                     "out:" + folder + "d.npy:f32[40]", "--arg", "f32:2", "--arg", "u32:40", "--json"});
+  const RunPtxOutcome outcome =
+      run({folder + "scale.ptx", "--entry", "scale", "--grid", "1", "--block", "64", "--arg",
+           "in:" + folder + "a.npy", "--arg", "out:" + folder + "d.npy:f32[40]", "--arg", "f32:2", "--arg",
+           "u32:40", "--json"});
   EXPECT_EQ(outcome.code, 0) << outcome.error;
-  EXPECT_EQ(outcome.text.find(R"({"counters":{"kernel":"scale","instructions":{"integer":)"), 0u) << outcome.text;
+  EXPECT_EQ(outcome.text.find(R"({"counters":{"kernel":"scale","instructions":{"integer":)"), 0u)
+      << outcome.text;
 }
 
 TEST_F(EmulatorRunPtx, BadArgumentsSayWhatWasExpected) {
@@ -74,10 +78,14 @@ TEST_F(EmulatorRunPtx, BadArgumentsSayWhatWasExpected) {
   EXPECT_EQ(error({"--grid", "1,x"}, 2), "sinter run-ptx: --grid: expected X, X,Y or X,Y,Z, found '1,x'\n");
   EXPECT_EQ(error({"--arg", "u32:5"}, 1), "error: kernel 'scale' takes 4 arguments, found 1\n");
   EXPECT_EQ(error({"--arg", "u8:500"}, 1), "error: u8:500: expected a number from 0 to 255\n");
-  EXPECT_EQ(error({"--arg", "what"}, 1), "error: argument 'what': expected in:, out:, inout:, map:, ptr: or a type such as u32:\n");
-  EXPECT_EQ(error({"--arg", in, "--arg", in, "--arg", "u64:1", "--arg", "u32:40"}, 1), "error: kernel 'scale': argument 2 has 4 bytes, found 'u64:1' of 8\n");
-  EXPECT_EQ(error({"--arg", "in:" + folder + "scale.ptx"}, 1), "error: " + folder + "scale.ptx: expected a .npy file, found something else\n");
-  EXPECT_EQ(error({"--entry", "other"}, 1), "error: " + file + ": expected one of the kernels scale, found 'other'\n");
+  EXPECT_EQ(error({"--arg", "what"}, 1),
+            "error: argument 'what': expected in:, out:, inout:, map:, ptr: or a type such as u32:\n");
+  EXPECT_EQ(error({"--arg", in, "--arg", in, "--arg", "u64:1", "--arg", "u32:40"}, 1),
+            "error: kernel 'scale': argument 2 has 4 bytes, found 'u64:1' of 8\n");
+  EXPECT_EQ(error({"--arg", "in:" + folder + "scale.ptx"}, 1),
+            "error: " + folder + "scale.ptx: expected a .npy file, found something else\n");
+  EXPECT_EQ(error({"--entry", "other"}, 1),
+            "error: " + file + ": expected one of the kernels scale, found 'other'\n");
   EXPECT_EQ(error({"--arg", "map:" + folder + "a.npy:box=4"}, 1).find("error: map:"), 0u);
 }
 
