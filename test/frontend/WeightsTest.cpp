@@ -201,7 +201,7 @@ TEST(Weights, RefuseBlocksWhoseScalesAreNotFinite) {
       std::vector<float> numbers(length);
       format->dequantize(row, numbers.data());
       bool finite = std::ranges::all_of(numbers, [](float x) { return std::isfinite(x); });
-      EXPECT_EQ(findNonFinite(*format, row), finite ? -1 : format->blockLength) << format->name << " " << place;
+      EXPECT_EQ(findNonFinite(*format, row), finite ? -1 : int64_t(format->blockLength)) << format->name << " " << place;
       found += !finite;
     }
     EXPECT_GE(found, 1) << format->name;
