@@ -100,7 +100,9 @@ void HeaderWriter::comment(const KernelFunction &function) {
     kernel::Grid grid = kernel::FuncOp(launch.kernel).getAnchor().getGrid();
     std::string tiles = std::to_string(grid.columns);
     StringRef rows = grid.domain == kernel::Domain::Selected ? "selected" : "rows";
-    if (grid.rowsPerTile)
+    if (grid.rowsPerTile == 1)
+      tiles += (" * " + rows).str();
+    else if (grid.rowsPerTile)
       tiles += llvm::formatv(" * ceil({0} / {1})", rows, grid.rowsPerTile).str();
     if (grid.keysPerTile)
       tiles += llvm::formatv(" * ceil(keys / {0})", grid.keysPerTile).str();

@@ -19,6 +19,8 @@ static LogicalResult compileFile(const std::string &program, const std::string &
   DialectRegistry registry;
   registerKernelFileDialects(registry);
   MLIRContext context(registry);
+  context.loadAllAvailableDialects();
+  context.printOpOnDiagnostic(false); // the place in the file says it
   FailureOr<KernelFile> file = readKernelFile(context, path);
   if (failed(file))
     return failure();
