@@ -37,7 +37,7 @@ public:
       } else if (startsName(c)) {
         token.kind = Token::identifier;
         token.text = name(at);
-      } else if (c == '.' && at + 1 < text.size() && startsName(text[at + 1])) {
+      } else if (c == '.' && at + 1 < text.size() && (startsName(text[at + 1]) || startsRank(at + 1))) {
         dotted(token);
       } else if (std::isdigit(static_cast<unsigned char>(c)) || c == '.') {
         if (!number(token))
@@ -75,6 +75,12 @@ private:
       }
     }
     return true;
+  }
+
+  /// .1d to .5d are modifiers, not numbers.
+  bool startsRank(size_t start) const {
+    return start + 1 < text.size() && text[start] >= '1' && text[start] <= '5' && text[start + 1] == 'd' &&
+           (start + 2 == text.size() || !continuesName(text[start + 2]));
   }
 
   std::string_view name(size_t start) {
