@@ -260,15 +260,13 @@ template <typename T> T field(T a, uint32_t start, uint32_t length) {
   constexpr uint32_t width = sizeof(T) * 8;
   start &= 0xff;
   length &= 0xff;
-  bool sign = false;
-  if (std::is_signed_v<T> && length)
-    sign = a >> (start + length - 1 < width - 1 ? start + length - 1 : width - 1) & 1;
-  T result = 0;
-  for (uint32_t i = 0; i < width; ++i) {
-    const bool bit = i < length && start + i < width ? a >> (start + i) & 1 : sign;
-    result |= T(bit) << i;
-  }
-  return result;
+  const T beyond = std::is_signed_v<T> ? T(a >> (width - 1)) : T(0);
+  const T shifted = start >= width ? beyond : T(a >> start);
+  if (length >= width)
+    return shifted;
+  if (!length)
+    return 0;
+  return T(T(std::make_unsigned_t<T>(shifted) << (width - length)) >> (width - length));
 }
 template <typename T> Handlers extract() {
   return ternary<T, T, uint32_t, uint32_t>([](T a, uint32_t b, uint32_t c) { return field(a, b, c); });

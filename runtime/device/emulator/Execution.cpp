@@ -249,7 +249,7 @@ Cluster::Cluster(Launch &launch, uint32_t index, std::vector<uint64_t> &executed
       for (const Program::AddressSlot &slot : program.addresses) {
         uint64_t value = slot.value;
         if (slot.kind == Program::AddressSlot::parameter)
-          value += reinterpret_cast<uint64_t>(launch.parameters.data());
+          value += reinterpret_cast<uint64_t>(launch.parameterMemory);
         else
           value += sharedBase(block) +
                    (slot.kind == Program::AddressSlot::dynamicShared ? program.dynamicSharedAt : 0);
@@ -351,7 +351,15 @@ Result<KernelCounters> execute(Launch &launch) {
   unsigned threads =
       launch.options.threads ? launch.options.threads : std::max(1u, std::thread::hardware_concurrency());
   threads = static_cast<unsigned>(std::min<uint64_t>(threads, clusters));
-  const auto parameters = reinterpret_cast<uint64_t>(launch.parameters.data());
+  // Kernels may take the address of a parameter; a tensor map among them has to lie at a multiple of 64.
+  struct alignas(128) Line {
+    uint8_t bytes[128];
+  };
+  std::vector<Line> lines(launch.parameters.size() / sizeof(Line) + 1);
+  launch.parameterMemory = reinterpret_cast<const uint8_t *>(lines.data());
+  if (!launch.parameters.empty())
+    std::memcpy(lines.data(), launch.parameters.data(), launch.parameters.size());
+  const auto parameters = reinterpret_cast<uint64_t>(launch.parameterMemory);
   launch.memory->map(parameters, launch.parameters.size() + 1, "the kernel's parameters");
   KernelCounters total;
   total.executed.resize(launch.program->code.size());

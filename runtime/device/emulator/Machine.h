@@ -202,7 +202,8 @@ struct Launch {
   const Program *program = nullptr;
   std::array<uint32_t, 3> grid{1, 1, 1}, block{1, 1, 1}, cluster{1, 1, 1};
   uint64_t dynamicShared = 0;
-  std::vector<uint8_t> parameters; // at its own address, which kernels may take
+  std::vector<uint8_t> parameters;
+  const uint8_t *parameterMemory = nullptr; // a copy of them, aligned for tensor maps, while the launch runs
   GlobalMemory *memory = nullptr;
   ExecutionOptions options;
   std::atomic<bool> stopped{false};
