@@ -5,6 +5,7 @@
 #include "frontend/Architecture.h"
 #include "frontend/tokenizer/FolderTokenizer.h"
 #include "frontend/tokenizer/GgufTokenizer.h"
+#include "runtime/chat/Template.h"
 #include "runtime/files/Json.h"
 #include "runtime/files/JsonWriter.h"
 #include "runtime/files/MappedFile.h"
@@ -43,22 +44,38 @@ Result<TokenizerSpec> readTokenizer(const Model &model) {
   return spec;
 }
 
-Result<std::string> readChatTemplate(const Model &model) {
-  if (model.gguf)
-    return model.gguf->getOr<std::string>("tokenizer.chat_template", "");
+/// The text, and where it stands.
+static Result<std::pair<std::string, std::string>> findChatTemplate(const Model &model) {
+  using Found = std::pair<std::string, std::string>;
+  if (model.gguf) {
+    Result<std::string> text = model.gguf->getOr<std::string>("tokenizer.chat_template", "");
+    return text ? Result<Found>(Found(*text, model.path + ": tokenizer.chat_template")) : tl::unexpected(text.error());
+  }
   if (std::optional<std::string> path = fileOf(model, "chat_template.jinja")) {
     Result<MappedFile> file = MappedFile::open(*path);
     if (!file)
       return tl::unexpected(file.error());
-    return std::string(reinterpret_cast<const char *>(file->bytes().data()), file->bytes().size());
+    return Found(std::string(reinterpret_cast<const char *>(file->bytes().data()), file->bytes().size()), *path);
   }
   std::optional<std::string> config = fileOf(model, "tokenizer_config.json");
   if (!config)
-    return "";
+    return Found();
   Result<Json> json = Json::read(*config);
   if (!json)
     return tl::unexpected(json.error());
-  return templateOfConfig(json->root()["chat_template"]);
+  Result<std::string> text = templateOfConfig(json->root()["chat_template"]);
+  return text ? Result<Found>(Found(*text, *config + ": chat_template")) : tl::unexpected(text.error());
+}
+
+Result<std::string> readChatTemplate(const Model &model) {
+  Result<std::pair<std::string, std::string>> found = findChatTemplate(model);
+  if (!found)
+    return tl::unexpected(found.error());
+  const auto &[text, place] = *found;
+  // Here, and not when somebody chats, is where a construct that is not supported is named.
+  if (Result<chat::Template> parsed = chat::Template::parse(text); !parsed)
+    return fail("{}: expected a template that can be rendered, found: {}", place, parsed.error().message);
+  return text;
 }
 
 std::string makeMetadata(const Model &model, const TokenizerSpec &tokenizer, const std::string &chatTemplate,

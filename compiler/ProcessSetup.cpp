@@ -13,6 +13,7 @@
 #include <exception>
 #include <new>
 #include <string_view>
+#include <sys/mman.h>
 #include <unistd.h>
 
 namespace sinter {
@@ -21,20 +22,32 @@ namespace {
 constexpr std::array ends = {SIGHUP, SIGINT, SIGTERM, SIGPIPE, SIGQUIT, SIGABRT, SIGBUS, SIGSEGV, SIGILL, SIGFPE};
 std::array<struct sigaction, ends.size()> before;
 
-void onSignal(int number) {
-  removeTemporaryFiles();
-  for (size_t i = 0; i < ends.size(); ++i)
-    if (ends[i] == number)
-      sigaction(number, &before[i], nullptr);
-  raise(number); // waits until this handler has returned
-}
-
 [[noreturn]] void stop(std::string_view message) {
   removeTemporaryFiles();
   for (std::string_view part : {std::string_view("error: "), message, std::string_view("\n")})
     if (write(STDERR_FILENO, part.data(), part.size()) < 0)
       break;
   _exit(1);
+}
+
+/// Whether the system gives no more memory: not all of LLVM and libc asks before it uses what it was given.
+bool isOutOfMemory() {
+  constexpr size_t size = 16 << 20;
+  void *more = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (more == MAP_FAILED)
+    return true;
+  munmap(more, size);
+  return false;
+}
+
+void onSignal(int number) {
+  removeTemporaryFiles();
+  if ((number == SIGSEGV || number == SIGABRT) && isOutOfMemory())
+    stop("expected more memory, the system gave none");
+  for (size_t i = 0; i < ends.size(); ++i)
+    if (ends[i] == number)
+      sigaction(number, &before[i], nullptr);
+  raise(number); // waits until this handler has returned
 }
 
 } // namespace

@@ -4,8 +4,11 @@
 #include "frontend/WantedFormat.h"
 
 #include <array>
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <unistd.h>
 
 namespace sinter {
 namespace {
@@ -77,6 +80,8 @@ Result<Model> openModel(const std::string &path, std::string_view weights) {
   if (!fs::exists(path, code))
     return fail("{}: expected a Hugging Face folder, a GGUF file or a config.json, found nothing there",
                 path);
+  if (access(path.c_str(), R_OK) != 0)
+    return fail("{}: cannot read: {}", path, std::strerror(errno));
   Result<> opened;
   if (fs::is_directory(path, code)) {
     opened = openFolder(model);

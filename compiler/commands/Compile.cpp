@@ -65,6 +65,8 @@ int compileCommand(const Invocation &invocation) {
   if (flags.library && flags.emit.getNumOccurrences())
     return report(2, "expected --lib or --emit, found both");
   options.stage = flags.library ? Stage::Library : *stage;
+  if (options.stage >= Stage::Objects && options.output == "-")
+    return report(1, "-o -: expected the path of a file or folder for what programs are made of, found standard output");
   options.weights = flags.weights;
   options.weightsFile = flags.weightsFile;
   if (flags.target == "cpu:native") {

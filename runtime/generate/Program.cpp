@@ -34,6 +34,9 @@ Result<void> checkOptions(const Setting &setting) {
   if (model.context > 0 && options.context > model.context)
     return fail("-c: expected at most {} tokens, the model's context, found {}", model.context,
                 options.context);
+  if (!options.weightsFile.empty() && model.weights.data)
+    return fail("--weights-file: expected a model whose weights lie outside, found one that contains them; {} is not read",
+                options.weightsFile);
   if (options.promptTokens)
     for (size_t i = 0; i < options.promptTokens->size(); ++i)
       if ((*options.promptTokens)[i] >= model.vocabulary)
@@ -101,7 +104,10 @@ int runProgram(const sinter_model &model, CodecOpener openCodec, int argc, const
   if (options->command == Command::Help || options->command == Command::Version) {
     out.write(options->command == Command::Help ? options->helpText
                                                 : fmt::format("{} (sinter {})\n", name, SINTER_VERSION));
-    return out.status() ? 0 : 1;
+    const Result<void> written = out.status();
+    if (!written)
+      remark("error: {}\n", written.error().message);
+    return written ? 0 : 1;
   }
   const Setting setting{model, *metadata, *options, openCodec};
   if (Result<void> checked = checkOptions(setting); !checked) {
