@@ -12,7 +12,8 @@
 namespace sinter::data {
 namespace {
 
-/// C4 drops lines with "javascript" and lines of policies. The Chinese ones are the same kind of line.
+/// C4 drops lines with "javascript" and lines of policies. The Chinese ones are
+/// the same kind of line.
 const WordList &boilerplate() {
   static const WordList list({"javascript", "terms of use", "privacy policy", "cookie policy", "uses cookies",
                               "use of cookies", "use cookies",
@@ -92,7 +93,10 @@ void BatchCleaner::take(CleanBatch &out, uint32_t input, uint64_t number, std::s
     tally.add("dropped empty");
     return;
   }
-  const Measures &measures = measurer.measure(text);
+  const auto depth = options.filters && !known ? Measurer::Depth::All
+                     : options.near            ? Measurer::Depth::Units
+                                               : Measurer::Depth::Bytes;
+  const Measures &measures = measurer.measure(text, depth);
   std::string_view language = detectLanguage(text);
   if (!known) {
     auto drop = [&](std::string_view why) {

@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <string>
+#include <unordered_map>
 
 namespace sinter::data {
 namespace {
@@ -45,6 +47,19 @@ constexpr Latin latin[] = {
     {"tr", {"ve", "bir", "bu", "i\xC3\xA7in", "ile", "olarak", "da", "de", "olan", "daha"}},
 };
 
+/// The languages that have a word among their most frequent ones, a bit each.
+uint32_t languagesOf(std::string_view word) {
+  static const auto table = [] {
+    std::unordered_map<std::string_view, uint32_t> words;
+    for (size_t l = 0; l < std::size(latin); ++l)
+      for (std::string_view other : latin[l].words)
+        words[other] |= 1u << l;
+    return words;
+  }();
+  auto at = table.find(word);
+  return at == table.end() ? 0 : at->second;
+}
+
 std::string_view latinLanguage(std::string_view text) {
   std::array<uint32_t, std::size(latin)> hits{};
   uint32_t words = 0;
@@ -61,9 +76,8 @@ std::string_view latinLanguage(std::string_view text) {
       continue;
     ++words;
     if (word.size() <= 7)
-      for (size_t l = 0; l < hits.size(); ++l)
-        for (std::string_view other : latin[l].words)
-          hits[l] += word == other;
+      for (uint32_t languages = languagesOf(word); languages; languages &= languages - 1)
+        ++hits[static_cast<size_t>(std::countr_zero(languages))];
     word.clear();
   }
   auto best = std::ranges::max_element(hits);
@@ -75,7 +89,7 @@ std::string_view latinLanguage(std::string_view text) {
 } // namespace
 
 std::string_view detectLanguage(std::string_view text) {
-  constexpr size_t sample = 4096;
+  constexpr size_t sample = 2048;
   if (text.size() > sample) {
     size_t cut = sample;
     while (unicode::isContinuation(text[cut]))

@@ -44,10 +44,11 @@ int stopCharacter(uint32_t c) {
   return -1;
 }
 
+/// Without ASCII white space.
 uint64_t countCharacters(std::string_view text) {
   uint64_t count = 0;
   for (char c : text)
-    count += !isContinuation(c);
+    count += !isContinuation(c) && !isAsciiSpace(c);
   return count;
 }
 
@@ -291,11 +292,17 @@ void Measurer::measureGrams() {
   }
 }
 
-const Measures &Measurer::measure(std::string_view text) {
+const Measures &Measurer::measure(std::string_view text, Depth depth) {
   result = {};
-  findUnits(text);
-  measureLines(text);
-  measureGrams();
+  hashes.clear();
+  if (depth == Depth::Bytes)
+    result.characters = countCharacters(text);
+  else
+    findUnits(text);
+  if (depth == Depth::All) {
+    measureLines(text);
+    measureGrams();
+  }
   std::array<std::array<uint32_t, 256>, 4>
       counts{}; // four, so that equal neighbours do not wait for each other
   for (size_t i = 0; i < text.size(); ++i)

@@ -10,8 +10,9 @@
 
 namespace sinter::data {
 
-/// Shares are of 1. "Units" are words between white space, or for text that is mostly Chinese or Japanese
-/// single characters of those scripts and words of others.
+/// Shares are of 1. "Units" are words between white space, or for text that is
+/// mostly Chinese or Japanese single characters of those scripts and words of
+/// others.
 struct Measures {
   uint64_t characters = 0; // code points without white space
   uint64_t units = 0;
@@ -29,8 +30,9 @@ struct Measures {
   double shortLines = 0;      // under 30 characters; Chinese: 15
   double duplicateLines = 0, duplicateLineCharacters = 0;
   double duplicateParagraphs = 0, duplicateParagraphCharacters = 0;
-  /// Share of characters in the most frequent n-gram that occurs twice or more, for n = 2, 3, 4; and in
-  /// n-grams seen before, for n = 5 ... 10. Chinese: of twice as many characters.
+  /// Share of characters in the most frequent n-gram that occurs twice or more,
+  /// for n = 2, 3, 4; and in n-grams seen before, for n = 5 ... 10. Chinese: of
+  /// twice as many characters.
   std::array<double, 3> topGram{};
   std::array<double, 6> duplicateGrams{};
   double entropy = 0; // bits a byte of the distribution of bytes
@@ -38,15 +40,20 @@ struct Measures {
 
 class Measurer {
 public:
+  /// How much of Measures is wanted: `characters` and `entropy`; what units
+  /// say, too; all.
+  enum class Depth { Bytes, Units, All };
+
   /// Measures clean text.
-  const Measures &measure(std::string_view text);
+  const Measures &measure(std::string_view text, Depth depth = Depth::All);
   /// Only finds the units.
   void measureUnits(std::string_view text) {
     result = {};
     findUnits(text);
   }
-  /// Hashes of the units of the text measured last, ASCII letters in lower case and punctuation at the ends
-  /// of words left out: what near-duplicates are compared by.
+  /// Hashes of the units of the text measured last, ASCII letters in lower case
+  /// and punctuation at the ends of words left out: what near-duplicates are
+  /// compared by.
   const std::vector<uint64_t> &units() const { return hashes; }
 
 private:
