@@ -16,11 +16,12 @@ Result<> linkExecutable(const LinkTree &tree, llvm::ArrayRef<ObjectFile> objects
   Result<ObjectFiles> files = ObjectFiles::write(objects);
   if (!files)
     return tl::unexpected(files.error());
-  Result<> linked = linkWithWeights(*file, weights, [&](uint64_t address) {
+  const std::string code = files->scratch("linked");
+  Result<> linked = linkWithWeights(*file, code, weights, [&](uint64_t address) {
     std::vector<std::string> arguments = {"-static", "--gc-sections", "--icf=all", "-O2", "--build-id=none",
                                           "-z", "norelro", "-z", "stack-size=8388608", "-s",
                                           "--defsym=sinter_weights=" + std::to_string(address), "-o",
-                                          file->temporaryPath(), tree.path("crt1.o"), tree.path("crti.o"),
+                                          code, tree.path("crt1.o"), tree.path("crti.o"),
                                           tree.path("crtbeginT.o")};
     arguments.insert(arguments.end(), files->paths().begin(), files->paths().end());
     arguments.push_back("--start-group");

@@ -20,11 +20,12 @@ Result<> linkShared(const LinkTree &tree, const ObjectFiles &objects, llvm::Arra
   if (code)
     return fail("{}: {}", script, code.message());
   std::vector<std::string> inputs = runtimeInputs(tree, objects.paths(), functions);
-  return linkWithWeights(file, weights, [&](uint64_t distance) {
+  const std::string linked = objects.scratch("linked");
+  return linkWithWeights(file, linked, weights, [&](uint64_t distance) {
     std::vector<std::string> arguments = {"-shared", "-soname", soname, "--version-script=" + script, "-Bsymbolic",
                                           "--no-undefined", "--eh-frame-hdr", "--build-id=fast", "-z", "relro", "-z", "now", "-s",
                                           "--defsym=sinter_weights=__ehdr_start+" + std::to_string(distance),
-                                          "-o", file.temporaryPath(), tree.path("crti.o"), tree.path("crtbeginS.o")};
+                                          "-o", linked, tree.path("crti.o"), tree.path("crtbeginS.o")};
     arguments.insert(arguments.end(), inputs.begin(), inputs.end());
     arguments.push_back("--as-needed");
     for (const char *name : {"libgcc_eh.a", "libc.so.6", "libm.so.6", "libc_nonshared.a", "ld-linux-x86-64.so.2",

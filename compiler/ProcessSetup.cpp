@@ -44,6 +44,8 @@ void onSignal(int number) {
   removeTemporaryFiles();
   if ((number == SIGSEGV || number == SIGABRT) && isOutOfMemory())
     stop("expected more memory, the system gave none");
+  if (number == SIGBUS) // pages of a mapped file that are not there
+    stop("expected room for temporary files, and files that nobody makes shorter, found a page of a file that is not there");
   for (size_t i = 0; i < ends.size(); ++i)
     if (ends[i] == number)
       sigaction(number, &before[i], nullptr);

@@ -59,24 +59,30 @@ Result<> writeImage(const AtomicFile &file, uint64_t offset, const WeightImage &
   return sparse ? writeImage(*sparse, offset, weights) : tl::unexpected(sparse.error());
 }
 
-Result<> linkWithWeights(const AtomicFile &file, const WeightImage &weights,
+Result<> linkWithWeights(const AtomicFile &file, const std::string &linked, const WeightImage &weights,
                          llvm::function_ref<Result<>(uint64_t address)> link) {
   // The address follows from the size of the code, which does not depend on it: linked again when the guess was wrong.
-  for (uint64_t guess = 0;;) {
-    if (Result<> linked = link(addressFor(guess)); !linked || weights.size == 0)
-      return linked;
-    Result<SparseFile> linked = SparseFile::open(file.temporaryPath(), file.target());
-    Result<uint64_t> size = linked ? linked->size() : tl::unexpected(linked.error());
-    if (!size)
-      return tl::unexpected(size.error());
-    uint64_t offset = (*size + page - 1) / page * page;
-    if (addressFor(guess) != addressFor(offset)) {
-      guess = offset;
+  uint64_t offset = 0;
+  for (uint64_t guess = 0;; guess = offset) {
+    if (Result<> done = link(addressFor(guess)); !done)
+      return done;
+    Result<MappedFile> code = MappedFile::open(linked);
+    if (!code)
+      return tl::unexpected(code.error());
+    std::span<const std::byte> bytes = code->bytes();
+    offset = (bytes.size() + page - 1) / page * page;
+    if (weights.size && addressFor(guess) != addressFor(offset))
       continue;
-    }
-    if (Result<> added = addSegment(*linked, offset, weights.size, file.target()); !added)
-      return added;
-    return writeImage(*linked, offset, weights);
+    // Copied, since lld maps what it writes: a full disk would be a signal there, and is an error here.
+    Result<SparseFile> output = SparseFile::open(file.temporaryPath(), file.target());
+    if (!output)
+      return tl::unexpected(output.error());
+    Result<> written = output->resize(bytes.size());
+    if (written)
+      written = output->writeAt(0, bytes);
+    if (written && weights.size)
+      written = addSegment(*output, offset, weights.size, file.target());
+    return written && weights.size ? writeImage(*output, offset, weights) : written;
   }
 }
 

@@ -30,9 +30,9 @@ struct WeightImage {
   std::function<Result<>(const ImageSink &)> write;
 };
 
-/// Makes an ELF file with a segment of weights. `link` writes the temporary file of `file`, with `sinter_weights` at the
-/// address it is given (of a shared library: behind its base). Zeros of the image are holes of the file.
-Result<> linkWithWeights(const AtomicFile &file, const WeightImage &weights,
+/// Makes an ELF file with a segment of weights. `link` writes the file `linked`, with `sinter_weights` at the address it
+/// is given (of a shared library: behind its base). Zeros of the image are holes of the file.
+Result<> linkWithWeights(const AtomicFile &file, const std::string &linked, const WeightImage &weights,
                          llvm::function_ref<Result<>(uint64_t address)> link);
 
 /// The image as a file of its own (SINTER_WEIGHTS_MAGIC of runtime/abi.h), not yet committed, and the hash of its
