@@ -89,7 +89,7 @@ std::string_view latinLanguage(std::string_view text) {
 } // namespace
 
 std::string_view detectLanguage(std::string_view text) {
-  constexpr size_t sample = 2048;
+  constexpr size_t sample = 1024;
   if (text.size() > sample) {
     size_t cut = sample;
     while (unicode::isContinuation(text[cut]))

@@ -255,16 +255,16 @@ void Measurer::measureGrams() {
     for (size_t i = 0; i < places; ++i)
       candidates += repeated[i];
     table.clear(candidates);
+    times.assign(count, nullptr);
     for (size_t i = 0; i < places; ++i)
       if (repeated[i])
-        ++table[grams[i]];
+        ++*(times[i] = &table[grams[i]]);
     uint64_t most = 1, characters = 0;
     for (size_t i = 0; i < count; ++i) {
-      uint32_t times = i < places && repeated[i] ? table[grams[i]] : 0;
-      repeated[i] = times > 1;
-      if (times > most) {
-        most = times;
-        characters = times * lengthAt(i);
+      repeated[i] = times[i] && *times[i] > 1;
+      if (repeated[i] && *times[i] > most) {
+        most = *times[i];
+        characters = most * lengthAt(i);
       }
     }
     return characters;
@@ -276,7 +276,7 @@ void Measurer::measureGrams() {
   for (size_t n = 5; n <= 10; ++n) {
     extend(n * scale);
     countAll();
-    if (std::ranges::find(repeated, true) == repeated.end())
+    if (std::ranges::find(repeated, 1) == repeated.end())
       break;
     table.clear(count);
     uint64_t characters = 0;

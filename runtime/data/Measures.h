@@ -81,7 +81,8 @@ private:
   std::vector<uint64_t> hashes;
   std::vector<uint32_t> lengths; // characters of each unit
   std::vector<uint64_t> grams;
-  std::vector<bool> repeated;
+  std::vector<char> repeated;
+  std::vector<uint32_t *> times; // each gram's place in `table`
   Table table;
 };
 

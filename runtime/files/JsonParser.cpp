@@ -160,6 +160,14 @@ private:
       ++at;
     char *out = at;
     while (*at != '"') {
+      char *run = at;
+      while (!specialInString[static_cast<unsigned char>(*at)])
+        ++at;
+      if (at != run) {
+        std::memmove(out, run, static_cast<size_t>(at - run));
+        out += at - run;
+        continue;
+      }
       unsigned char c = static_cast<unsigned char>(*at);
       if (at == end)
         return unexpected("the closing quote of a string");

@@ -3,6 +3,7 @@
 #include "runtime/files/JsonWriter.h"
 #include "runtime/files/Utf8.h"
 
+#include <array>
 #include <charconv>
 #include <cmath>
 
@@ -20,6 +21,14 @@ template <typename T> std::string shortest(T number) {
   return text;
 }
 
+/// ASCII that needs no escape in a string.
+constexpr auto isPlain = [] {
+  std::array<bool, 256> plain{};
+  for (size_t c = 0x20; c < 0x7F; ++c)
+    plain[c] = c != '"' && c != '\\';
+  return plain;
+}();
+
 } // namespace
 
 void appendJsonString(std::string &out, std::string_view text) {
@@ -27,6 +36,14 @@ void appendJsonString(std::string &out, std::string_view text) {
   out += '"';
   size_t at = 0;
   while (at < text.size()) {
+    size_t run = at; // most of a text is written as it is
+    while (run < text.size() && isPlain[static_cast<unsigned char>(text[run])])
+      ++run;
+    if (run > at) {
+      out.append(text, at, run - at);
+      at = run;
+      continue;
+    }
     unsigned char c = static_cast<unsigned char>(text[at]);
     if (c >= 0x80) {
       size_t length = utf8Length(text.substr(at));
@@ -52,13 +69,9 @@ void appendJsonString(std::string &out, std::string_view text) {
       out += "\\t";
       break;
     default:
-      if (c < 0x20 || c == 0x7F) {
-        out += "\\u00";
-        out += hex[c >> 4];
-        out += hex[c & 15];
-      } else {
-        out += static_cast<char>(c);
-      }
+      out += "\\u00";
+      out += hex[c >> 4];
+      out += hex[c & 15];
     }
   }
   out += '"';
