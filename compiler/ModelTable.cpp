@@ -140,7 +140,9 @@ void TableBuilder::build() {
        i64(programs.size()), array(layerConstants), i64(layerConstants.size()), i64(partialBytes), i64(partialKeys),
        structure({weights, i64(input.weights.size)}), i64(input.weights.hash),
        structure({bytes(input.tokenizer, 64), i64(input.tokenizer.size())}),
-       structure({bytes(metadata, 1), i64(metadata.size())})});
+       structure({bytes(metadata, 1), i64(metadata.size())}),
+       // No code for GPUs: images, programs, partial results.
+       null, i64(0), null, i64(0), i64(0), i64(0)});
   new llvm::GlobalVariable(module, model->getType(), true, llvm::GlobalValue::ExternalLinkage, model, "sinter_model");
 }
 

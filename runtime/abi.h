@@ -118,16 +118,72 @@ struct sinter_program {
   struct sinter_entry decode;
 };
 
-struct sinter_cache_layer {
-  int32_t kv_heads;
-  int32_t key_dim;   /* of one head */
-  int32_t value_dim; /* of one head */
-  int32_t window;    /* 0: all earlier tokens; else this many, itself included */
+/* How code for GPUs is stored. */
+enum sinter_gpu_code {
+  SINTER_GPU_PTX = 0,  /* text, with a zero byte behind it (not counted); newer devices compile it, too */
+  SINTER_GPU_CUBIN = 1 /* machine code of exactly this architecture */
 };
 
 struct sinter_blob {
   const void *data;
   uint64_t size;
+};
+
+/* All GPU kernels of a model in one module for one architecture. Names of functions are those of
+ * sinter_gpu_launch.function. */
+struct sinter_gpu_image {
+  uint32_t architecture; /* 80: any device from compute capability 8.0 on; 90: sm_90a, 9.0 alone */
+  uint32_t code;         /* enum sinter_gpu_code */
+  struct sinter_blob blob;
+};
+
+/* A kernel on the GPU:
+ *   .visible .entry FUNCTION(.param .u64 step, .param .u64 buffer0, .param .u64 buffer1, ...)
+ * `step` is the device address of a `struct sinter_step` in device memory, whose pointers are device
+ * addresses, too: arguments stay the same from step to step, so that a step can be a graph. Buffers are
+ * resolved as on the CPU; a device has its own weight image (the same bytes), arena, cache and partial results.
+ *
+ * Blocks share the tiles: block b runs tiles b, b + gridDim.x, ...; tiles are numbered as in sinter_grid (their
+ * number is read from the step). Any number of blocks from 1 on gives the same results; useful are at most
+ * as many as there are tiles, and blocks_per_sm for each multiprocessor. gridDim is a multiple of `cluster`. */
+struct sinter_gpu_launch {
+  const char *name;     /* of the kernel, for reports */
+  const char *function; /* in the images */
+  struct sinter_grid grid;
+  const struct sinter_buffer *buffers;
+  uint64_t buffer_count;
+  uint32_t threads;       /* a block; blockDim is (threads, 1, 1) */
+  uint32_t shared_bytes;  /* dynamic shared memory a block; over 48 KiB needs the function's attribute set */
+  uint32_t cluster;       /* blocks a cluster, 1: none */
+  uint32_t blocks_per_sm; /* that the registers and shared memory of the kernel are planned for */
+  uint64_t weight_bytes;  /* as in sinter_launch */
+  uint64_t row_flops;     /* as in sinter_launch */
+};
+
+/* As sinter_entry; there is no scratch. */
+struct sinter_gpu_entry {
+  const char *name; /* "prefill" or "decode" */
+  const struct sinter_gpu_launch *launches;
+  uint64_t launch_count;
+  uint64_t head_begin;
+  int64_t max_rows;
+  int64_t max_selected;
+  uint64_t arena_bytes;
+};
+
+/* The entries compiled for one architecture and type of cache element. */
+struct sinter_gpu_program {
+  uint32_t architecture; /* of the image that has the functions */
+  uint32_t cache_dtype;  /* enum sinter_dtype */
+  struct sinter_gpu_entry prefill;
+  struct sinter_gpu_entry decode;
+};
+
+struct sinter_cache_layer {
+  int32_t kv_heads;
+  int32_t key_dim;   /* of one head */
+  int32_t value_dim; /* of one head */
+  int32_t window;    /* 0: all earlier tokens; else this many, itself included */
 };
 
 /* The weight image as a file of its own: this header, zeros up to SINTER_WEIGHTS_OFFSET, the image. */
@@ -155,6 +211,14 @@ struct sinter_model {
   uint64_t weights_hash;      /* of the image's index or contents; checked when it is a file of its own */
   struct sinter_blob tokenizer; /* runtime/tokenizer reads it */
   struct sinter_blob metadata;  /* JSON, docs/metadata.md: end tokens, sampling defaults, chat template, ... */
+
+  /* What --target=cuda adds; null and 0 without it. */
+  const struct sinter_gpu_image *gpu_images;
+  uint64_t gpu_image_count;
+  const struct sinter_gpu_program *gpu_programs;
+  uint64_t gpu_program_count;
+  uint64_t gpu_partial_bytes; /* as partial_bytes and partial_keys, of the GPU's launches */
+  int64_t gpu_partial_keys;
 };
 
 #ifdef __cplusplus

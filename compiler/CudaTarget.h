@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// Kernels to PTX: one module an architecture, by LLVM's NVPTX back end. No CUDA toolkit is needed.
+#ifndef SINTER_COMPILER_CUDATARGET_H
+#define SINTER_COMPILER_CUDATARGET_H
+
+#include "mlir/IR/BuiltinOps.h"
+#include "passes/lowering/gpu/Target.h"
+
+#include <map>
+#include <string>
+
+namespace sinter {
+
+struct CudaOptions {
+  gpu::Architecture architecture = gpu::Architecture::Sm80;
+  /// 0: as many as the machine has cores.
+  unsigned threads = 0;
+};
+
+/// What a launch of a kernel needs besides its grid; the fields of struct sinter_gpu_launch.
+struct CudaKernel {
+  std::string function; // in the module
+  uint32_t threads = 0, sharedBytes = 0, cluster = 1, blocksPerSm = 1;
+};
+
+struct CudaKernels {
+  std::string ptx; // one module with all kernels
+  /// By the name of the kernel.func.
+  std::map<std::string, CudaKernel> kernels;
+};
+
+/// Compiles each kernel.func of `module`. Failures are reported as diagnostics on `module`.
+llvm::FailureOr<CudaKernels> compileCudaKernels(mlir::ModuleOp module, const CudaOptions &options);
+
+/// The stages in text: MLIR's llvm and nvvm dialects, LLVM IR (optimised); PTX is CudaKernels::ptx.
+enum class CudaStage { Target, Llvm };
+llvm::FailureOr<std::string> printCudaKernels(mlir::ModuleOp module, gpu::Architecture architecture, CudaStage stage);
+
+} // namespace sinter
+
+#endif // SINTER_COMPILER_CUDATARGET_H
