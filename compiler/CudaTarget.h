@@ -3,6 +3,7 @@
 #ifndef SINTER_COMPILER_CUDATARGET_H
 #define SINTER_COMPILER_CUDATARGET_H
 
+#include "dialects/kernel/Kernel.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "passes/lowering/gpu/Target.h"
 
@@ -15,11 +16,14 @@ struct CudaOptions {
   gpu::Architecture architecture = gpu::Architecture::Sm80;
   /// 0: as many as the machine has cores.
   unsigned threads = 0;
+  /// Kernels get schedules for GPUs first; else they have them.
+  bool chooseSchedules = true;
 };
 
-/// What a launch of a kernel needs besides its grid; the fields of struct sinter_gpu_launch.
+/// What a launch of a kernel needs; the fields of struct sinter_gpu_launch.
 struct CudaKernel {
   std::string function; // in the module
+  kernel::Grid grid;    // not that of the CPU's kernel: schedules differ
   uint32_t threads = 0, sharedBytes = 0, cluster = 1, blocksPerSm = 1;
 };
 

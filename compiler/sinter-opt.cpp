@@ -4,6 +4,7 @@
 #include "dialects/lm/LmDialect.h"
 #include "passes/Passes.h"
 #include "passes/lowering/CpuPipeline.h"
+#include "passes/lowering/GpuPipeline.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
@@ -13,6 +14,7 @@
 int main(int argc, char **argv) {
   mlir::DialectRegistry registry;
   sinter::registerCpuLowering(registry);
+  sinter::registerGpuLowering(registry);
   registry.insert<mlir::func::FuncDialect, sinter::lm::LmDialect, sinter::kernel::KernelDialect>();
   sinter::registerSinterPasses();
   mlir::registerTransformsPasses();
@@ -25,5 +27,8 @@ int main(int argc, char **argv) {
   mlir::PassPipelineRegistration<mlir::EmptyPipelineOptions> amx(
       "cpu-amx", "kernels to the llvm dialect, for AMX",
       [](mlir::OpPassManager &passes) { sinter::buildCpuLowering(passes, sinter::cpu::Isa::Amx); });
+  mlir::PassPipelineRegistration<mlir::EmptyPipelineOptions> sm80(
+      "gpu-sm80", "kernels to the llvm and nvvm dialects, for sm_80",
+      [](mlir::OpPassManager &passes) { sinter::buildGpuLowering(passes, sinter::gpu::Architecture::Sm80); });
   return mlir::asMainReturnCode(mlir::MlirOptMain(argc, argv, "Sinter's passes\n", registry));
 }

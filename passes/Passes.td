@@ -73,6 +73,11 @@ def LmToKernelPass : Pass<"lm-to-kernel", "::mlir::ModuleOp"> {
 
 def ChooseSchedulesPass : Pass<"kernel-choose-schedules", "::mlir::ModuleOp"> {
   let summary = "Cuts matmuls into tiles: whole rows of the step in decode, blocks of rows in prefill";
+  let description = [{
+    For a CPU, kernels that have a schedule keep it. For a GPU, matmuls and the attention of prefill get another in its
+    place; what has no rows_per_tile stays so.
+  }];
+  let options = [Option<"gpu", "gpu", "bool", "false", "For GPUs: tiles of one block of threads">];
 }
 
 def PlanMemoryPass : Pass<"kernel-plan-memory", "::sinter::kernel::EntryOp"> {
@@ -91,6 +96,18 @@ def EmitCpuPass : Pass<"kernel-emit-cpu", "::mlir::ModuleOp"> {
   let dependentDialects = ["::mlir::LLVM::LLVMDialect", "::mlir::arith::ArithDialect", "::mlir::math::MathDialect",
                            "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect", "::mlir::amx::AMXDialect"];
   let options = [Option<"isa", "isa", "std::string", "\"avx2\"", "avx2, avx512 or amx">];
+}
+
+def EmitGpuPass : Pass<"kernel-emit-gpu", "::mlir::ModuleOp"> {
+  let summary = "Turns each kernel.func into a GPU kernel for an architecture";
+  let description = [{
+    After it the module holds llvm, nvvm, scf, arith, math and vector. kernel.entry is dropped: the tables of
+    launches are made from the module before this pass. The attributes kernel.threads, kernel.shared_bytes and
+    kernel.blocks_per_sm of a function say how to launch it.
+  }];
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect", "::mlir::NVVM::NVVMDialect", "::mlir::arith::ArithDialect",
+                           "::mlir::math::MathDialect", "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"];
+  let options = [Option<"architecture", "architecture", "std::string", "\"sm_80\"", "sm_80 or sm_90a">];
 }
 
 def LowerMathPass : Pass<"lower-math"> {

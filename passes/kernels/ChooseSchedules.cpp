@@ -7,7 +7,7 @@
 //   kernel.matmul ... schedule <rows_per_tile = 96, columns_per_tile = 64> ranges {...} (prefill only)
 //
 // A decode step takes all its rows in one tile: rows_per_tile stays 0. Tiles hold whole groups of every range
-// and whole panels of weights, so that nothing is computed twice.
+// and whole panels of weights, so that nothing is computed twice. With gpu=true a tile is what a block of threads does.
 #include "dialects/kernel/WeightLayout.h"
 #include "passes/Passes.h"
 
@@ -24,6 +24,8 @@ namespace {
 /// Tiles of more columns than this are not worth whole groups.
 constexpr int64_t widestTile = 512;
 constexpr int64_t prefillColumns = 64, prefillRows = 96;
+/// Of GPUs. Decode: so many tiles that every multiprocessor of a large one has two. Attention: rows that share keys.
+constexpr int64_t gpuPrefillRows = 64, gpuDecodeTiles = 264, gpuAttentionRows = 16;
 
 /// The least width that every range's groups and the panels divide.
 int64_t wholeGroups(kernel::MatmulOp op) {
@@ -48,7 +50,16 @@ kernel::ScheduleAttr choose(kernel::MatmulOp op, bool decode) {
                                    /*tileColumns=*/0, /*streams=*/0, /*prefetch=*/0, /*keyBlock=*/0);
 }
 
+kernel::ScheduleAttr chooseForGpu(kernel::MatmulOp op, bool decode) {
+  int64_t whole = wholeGroups(op), most = std::max<int64_t>(1, prefillColumns / whole);
+  int64_t times = decode ? std::clamp<int64_t>(op.getOutputs() / whole / gpuDecodeTiles, 1, most) : most;
+  return kernel::ScheduleAttr::get(op.getContext(), decode ? 0 : gpuPrefillRows, whole * times, /*keysPerTile=*/0,
+                                   /*tileRows=*/0, /*tileColumns=*/0, /*streams=*/0, /*prefetch=*/0, /*keyBlock=*/0);
+}
+
 struct ChooseSchedulesPass : impl::ChooseSchedulesPassBase<ChooseSchedulesPass> {
+  using ChooseSchedulesPassBase::ChooseSchedulesPassBase;
+
   void runOnOperation() override {
     SymbolTable symbols(getOperation());
     llvm::SmallPtrSet<Operation *, 16> decode;
@@ -56,10 +67,21 @@ struct ChooseSchedulesPass : impl::ChooseSchedulesPassBase<ChooseSchedulesPass> 
       if (entry.getSymName().starts_with("decode"))
         for (auto launch : entry.getOps<kernel::LaunchOp>())
           decode.insert(symbols.lookup(launch.getCallee()));
-    for (auto function : getOperation().getOps<kernel::FuncOp>())
-      if (auto matmul = dyn_cast<kernel::MatmulOp>(function.getAnchor().getOperation()))
-        if (!matmul.getScheduleAttr())
-          matmul.setScheduleAttr(choose(matmul, decode.contains(function)));
+    for (auto function : getOperation().getOps<kernel::FuncOp>()) {
+      Operation *anchor = function.getAnchor();
+      if (auto attention = dyn_cast<kernel::AttentionOp>(anchor); attention && gpu)
+        if (attention.getForm() == kernel::Form::Prefill)
+          attention.setScheduleAttr(kernel::ScheduleAttr::get(&getContext(), gpuAttentionRows, 0, 0, 0, 0, 0, 0, 0));
+      auto matmul = dyn_cast<kernel::MatmulOp>(anchor);
+      if (!matmul)
+        continue;
+      kernel::ScheduleAttr schedule = matmul.getScheduleAttr();
+      bool isDecode = schedule ? !schedule.getRowsPerTile() : decode.contains(function);
+      if (gpu)
+        matmul.setScheduleAttr(chooseForGpu(matmul, isDecode));
+      else if (!schedule)
+        matmul.setScheduleAttr(choose(matmul, isDecode));
+    }
   }
 };
 

@@ -7,11 +7,11 @@
 namespace sinter::test {
 namespace {
 
-class DecodeMatmul : public testing::TestWithParam<cpu::Isa> {
+class DecodeMatmul : public testing::TestWithParam<Machine> {
 protected:
   void SetUp() override {
     if (!canRun(GetParam()))
-      GTEST_SKIP() << "this machine does not run " << cpu::nameOf(GetParam()).str();
+      GTEST_SKIP() << "this machine does not run " << GetParam().name();
   }
   void check(const MatmulCase &c, int64_t pieces = 1) {
     KernelRunner runner(c.text(), GetParam());
@@ -101,8 +101,8 @@ TEST_P(DecodeMatmul, GivesARowTheSameBitsWhateverTheOtherRows) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(, DecodeMatmul, testing::Values(cpu::Isa::Avx2, cpu::Isa::Avx512, cpu::Isa::Amx),
-                         [](const auto &info) { return cpu::nameOf(info.param).str(); });
+INSTANTIATE_TEST_SUITE_P(, DecodeMatmul, testing::Values(cpu::Isa::Avx2, cpu::Isa::Avx512, cpu::Isa::Amx, gpu::Architecture::Sm80, gpu::Architecture::Sm90),
+                         [](const auto &info) { return info.param.name(); });
 
 } // namespace
 } // namespace sinter::test

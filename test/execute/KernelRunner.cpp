@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// compileKernels, then ORC.
+// compileKernels, then ORC; for GPUs see GpuKernels.cpp.
 #include "test/execute/KernelRunner.h"
 
 #include "compiler/CpuTarget.h"
 #include "dialects/kernel/Kernel.h"
 #include "passes/lowering/CpuPipeline.h"
+#include "passes/lowering/GpuPipeline.h"
+#include "test/execute/GpuKernels.h"
 
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Parser/Parser.h"
@@ -23,13 +25,22 @@ constexpr char guardFill = 0x5a;
 AlignedBytes::AlignedBytes(size_t size, unsigned char fill) : bytes(size), storage(size + guardBytes + 64) {
   std::memset(data(), fill, size);
   std::memset(data() + size, guardFill, guardBytes);
+  addHostRange(data(), size);
+}
+AlignedBytes::AlignedBytes(AlignedBytes &&other) noexcept : bytes(other.bytes), storage(std::move(other.storage)) {}
+AlignedBytes::~AlignedBytes() {
+  if (!storage.empty())
+    removeHostRange(data());
 }
 
 bool AlignedBytes::isIntact() {
   return std::all_of(data() + bytes, data() + bytes + guardBytes, [](char c) { return c == guardFill; });
 }
 
-bool canRun(cpu::Isa isa) {
+bool canRun(Machine machine) {
+  if (machine.isGpu())
+    return true;
+  cpu::Isa isa = machine.isa;
   __builtin_cpu_init();
   if (isa == cpu::Isa::Avx2)
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
@@ -51,18 +62,26 @@ struct KernelRunner::Jit {
   std::map<std::string, uint64_t> scratchBytes;
 };
 
-KernelRunner::KernelRunner(const std::string &text, cpu::Isa isa) : isa(isa) {
+KernelRunner::KernelRunner(const std::string &text, Machine machine) : isa(machine.isa) {
   mlir::DialectRegistry registry;
   registerCpuLowering(registry);
+  registerGpuLowering(registry);
   mlir::MLIRContext context(registry);
   auto module = parse(text, context);
   if (!module)
     return;
-  auto kernels = compileKernels(*module, {.isas = {isa}, .threads = 1});
-  if (failed(kernels)) {
+  if (machine.isGpu())
+    gpu = GpuKernels::compile(*module, *machine.architecture);
+  else
+    compileForCpu(*module);
+  if (!*this)
     ADD_FAILURE() << "expected kernels that compile, found\n" << text;
+}
+
+void KernelRunner::compileForCpu(mlir::ModuleOp module) {
+  auto kernels = compileKernels(module, {.isas = {isa}, .threads = 1});
+  if (failed(kernels))
     return;
-  }
   auto check = [](llvm::Error error) {
     if (error)
       ADD_FAILURE() << llvm::toString(std::move(error));
@@ -101,6 +120,8 @@ uint64_t KernelRunner::scratchBytes(const std::string &kernel) const { return ji
 
 void KernelRunner::run(const std::string &kernel, const std::vector<void *> &buffers, const sinter_step &step,
                        int64_t begin, int64_t end) const {
+  if (gpu)
+    return begin ? void() : gpu->run(kernel, buffers, step);
   AlignedBytes scratch(scratchBytes(kernel), 0xff);
   sinter_call call{buffers.data(), &step, scratch.data()};
   if (sinter_kernel function = find(kernel))

@@ -1,24 +1,48 @@
 // SPDX-License-Identifier: Apache-2.0
-// Compiles kernels in text for one instruction set and loads them into this process.
+// Compiles kernels in text for one machine and runs them: in this process, or on the emulated GPU.
 #ifndef SINTER_TEST_EXECUTE_KERNELRUNNER_H
 #define SINTER_TEST_EXECUTE_KERNELRUNNER_H
 
 #include "passes/lowering/cpu/Emitter.h"
+#include "passes/lowering/gpu/Target.h"
 #include "runtime/abi.h"
 
+#include "mlir/IR/BuiltinOps.h"
+
 #include <memory>
+#include <optional>
+#include <ostream>
 #include <string>
 #include <vector>
 
 namespace sinter::test {
 
-/// Whether this machine runs code for an instruction set (by its feature bits).
-bool canRun(cpu::Isa isa);
+/// What kernels are compiled for: an instruction set of CPUs or an architecture of GPUs.
+class Machine {
+public:
+  Machine(cpu::Isa isa) : isa(isa) {}
+  Machine(gpu::Architecture architecture) : architecture(architecture) {}
+
+  bool isGpu() const { return architecture.has_value(); }
+  /// "avx2", "sm_90a".
+  std::string name() const { return (isGpu() ? gpu::nameOf(*architecture) : cpu::nameOf(isa)).str(); }
+
+  cpu::Isa isa = cpu::Isa::Avx2;
+  std::optional<gpu::Architecture> architecture;
+};
+
+/// For messages of GoogleTest.
+inline void PrintTo(const Machine &machine, std::ostream *stream) { *stream << machine.name(); }
+
+/// Whether code for a machine runs here: instruction sets by their feature bits, GPUs always, as they are emulated.
+bool canRun(Machine machine);
 
 /// Memory aligned to 64 bytes, followed by bytes that `isIntact` watches.
 class AlignedBytes {
 public:
   explicit AlignedBytes(size_t size, unsigned char fill = 0);
+  AlignedBytes(AlignedBytes &&other) noexcept;
+  ~AlignedBytes();
   char *data() {
     return reinterpret_cast<char *>((reinterpret_cast<uintptr_t>(storage.data()) + 63) / 64 * 64);
   }
@@ -36,20 +60,23 @@ class KernelRunner {
 public:
   /// `text`: kernel.func operations. A failure is a GoogleTest failure with the diagnostics, and leaves the
   /// runner empty.
-  KernelRunner(const std::string &text, cpu::Isa isa);
+  KernelRunner(const std::string &text, Machine machine);
   ~KernelRunner();
 
-  explicit operator bool() const { return jit != nullptr; }
-  /// Null if there is none.
+  explicit operator bool() const { return jit || gpu; }
+  /// Of a CPU. Null if there is none.
   sinter_kernel find(const std::string &kernel) const;
   uint64_t scratchBytes(const std::string &kernel) const;
-  /// Runs tiles begin to end - 1 with fresh scratch, which holds NaN.
+  /// Runs tiles begin to end - 1 with fresh scratch, which holds NaN. A launch on a GPU is always whole: the call
+  /// with the first tile runs it, by a few blocks that share the tiles, with all of the emulator's checks.
   void run(const std::string &kernel, const std::vector<void *> &buffers, const sinter_step &step,
            int64_t begin, int64_t end) const;
 
 private:
   struct Jit;
+  void compileForCpu(mlir::ModuleOp module);
   std::unique_ptr<Jit> jit;
+  std::unique_ptr<class GpuKernels> gpu;
   cpu::Isa isa;
 };
 

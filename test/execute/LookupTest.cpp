@@ -20,10 +20,10 @@ TEST(Lookup, GivesRowsOfEveryFormat) {
                     "%v = kernel.lookup %w[%t] : !kernel.weight<37x512, {0}>, vector<512xf32>\n"
                     "kernel.store %v, %y[%row] : vector<512xf32>, !kernel.rows<512xf32>\n}}\n}}\n",
                     format);
-    for (cpu::Isa isa : {cpu::Isa::Avx2, cpu::Isa::Avx512}) {
-      if (!canRun(isa))
+    for (Machine machine : {Machine(cpu::Isa::Avx2), Machine(cpu::Isa::Avx512), Machine(gpu::Architecture::Sm80)}) {
+      if (!canRun(machine))
         continue;
-      KernelRunner runner(text, isa);
+      KernelRunner runner(text, machine);
       ASSERT_TRUE(runner);
       std::vector<int32_t> tokens = {0, 15, 16, 36, 7};
       AlignedBytes result(tokens.size() * 512 * 4, 0xff);

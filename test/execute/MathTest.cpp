@@ -9,11 +9,11 @@
 namespace sinter::test {
 namespace {
 
-class Math : public testing::TestWithParam<cpu::Isa> {
+class Math : public testing::TestWithParam<Machine> {
 protected:
   void SetUp() override {
     if (!canRun(GetParam()))
-      GTEST_SKIP() << "this machine does not run " << cpu::nameOf(GetParam()).str();
+      GTEST_SKIP() << "this machine does not run " << GetParam().name();
   }
 
   static constexpr int64_t width = 1027; // not a multiple of any chunk
@@ -120,8 +120,8 @@ TEST_P(Math, SinAndCosAreWithinOneUlpUpToAMillion) {
   EXPECT_EQ(y[2], 0);
 }
 
-INSTANTIATE_TEST_SUITE_P(Isas, Math, testing::Values(cpu::Isa::Avx2, cpu::Isa::Avx512),
-                         [](const auto &info) { return cpu::nameOf(info.param).str(); });
+INSTANTIATE_TEST_SUITE_P(Isas, Math, testing::Values(cpu::Isa::Avx2, cpu::Isa::Avx512, gpu::Architecture::Sm80),
+                         [](const auto &info) { return info.param.name(); });
 
 } // namespace
 } // namespace sinter::test

@@ -12,11 +12,11 @@ const std::vector<std::string> simpleFormats = {"q8_0", "q4_0", "q4_1", "q5_0", 
 const std::vector<std::string> superFormats = {"q2_k", "q3_k", "q4_k", "q5_k", "q6_k"};
 const std::vector<std::string> floatFormats = {"f32", "f16", "bf16"};
 
-class PrefillMatmul : public testing::TestWithParam<cpu::Isa> {
+class PrefillMatmul : public testing::TestWithParam<Machine> {
 protected:
   void SetUp() override {
     if (!canRun(GetParam()))
-      GTEST_SKIP() << "this machine does not run " << cpu::nameOf(GetParam()).str();
+      GTEST_SKIP() << "this machine does not run " << GetParam().name();
   }
   static MatmulCase tiled(MatmulCase c, int64_t rowsPerTile, int64_t columnsPerTile) {
     c.rowsPerTile = rowsPerTile;
@@ -33,7 +33,9 @@ protected:
       return;
     for (int64_t n : rows) {
       c.rows = n;
-      MatmulData(c, 1).check(runner, std::min(pieces, c.tiles()));
+      // Tensor cores take bf16 with bf16: the left side is rounded, by 2^-9 at most.
+      bool rounds = GetParam().isGpu() && c.format == "bf16" && c.left == LeftKind::F32;
+      MatmulData(c, 1).check(runner, std::min(pieces, c.tiles()), rounds ? 2.1e-3 : 2e-6);
     }
   }
 };
@@ -85,6 +87,8 @@ TEST_P(PrefillMatmul, TakesOtherRegisterTiles) {
 }
 
 TEST_P(PrefillMatmul, GivesARowTheSameBitsAsDecode) {
+  if (GetParam().isGpu())
+    GTEST_SKIP() << "on GPUs prefill adds in another order than decode";
   for (const char *format : {"f32", "f16", "bf16", "q8_0", "q4_1", "q5_1", "q6_k"}) {
     MatmulCase many = tiled({.format = format, .rows = 29, .outputs = 80, .inputs = 256}, 16, 48);
     MatmulCase one{.format = format, .outputs = 80, .inputs = 256};
@@ -101,8 +105,8 @@ TEST_P(PrefillMatmul, GivesARowTheSameBitsAsDecode) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(, PrefillMatmul, testing::Values(cpu::Isa::Avx2, cpu::Isa::Avx512, cpu::Isa::Amx),
-                         [](const auto &info) { return cpu::nameOf(info.param).str(); });
+INSTANTIATE_TEST_SUITE_P(, PrefillMatmul, testing::Values(cpu::Isa::Avx2, cpu::Isa::Avx512, cpu::Isa::Amx, gpu::Architecture::Sm80, gpu::Architecture::Sm90),
+                         [](const auto &info) { return info.param.name(); });
 
 } // namespace
 } // namespace sinter::test

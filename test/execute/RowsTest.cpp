@@ -10,11 +10,11 @@
 namespace sinter::test {
 namespace {
 
-class Rows : public testing::TestWithParam<cpu::Isa> {
+class Rows : public testing::TestWithParam<Machine> {
 protected:
   void SetUp() override {
     if (!canRun(GetParam()))
-      GTEST_SKIP() << "this machine does not run " << cpu::nameOf(GetParam()).str();
+      GTEST_SKIP() << "this machine does not run " << GetParam().name();
   }
 };
 
@@ -343,8 +343,8 @@ kernel.func @select(%x: !kernel.rows<20xf32>, %inv: !kernel.table<1x20xf32>, %ou
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(Isas, Rows, testing::Values(cpu::Isa::Avx2, cpu::Isa::Avx512),
-                         [](const auto &info) { return cpu::nameOf(info.param).str(); });
+INSTANTIATE_TEST_SUITE_P(Isas, Rows, testing::Values(cpu::Isa::Avx2, cpu::Isa::Avx512, gpu::Architecture::Sm80, gpu::Architecture::Sm90),
+                         [](const auto &info) { return info.param.name(); });
 
 } // namespace
 } // namespace sinter::test

@@ -48,7 +48,7 @@ Value Emitter::select(Value condition, Value x, Value y) {
   return b.createOrFold<arith::SelectOp>(loc, condition, x, y);
 }
 Value Emitter::alignDown(Value value, int64_t unit) {
-  return b.createOrFold<arith::AndIOp>(loc, value, constant(-unit));
+  return b.createOrFold<arith::AndIOp>(loc, value, constantI(value.getType(), -unit));
 }
 Value Emitter::toI32(Value value) { return arith::TruncIOp::create(b, loc, i32(), value); }
 Value Emitter::toFloat(Value value) { return arith::SIToFPOp::create(b, loc, f32(), value); }
@@ -126,7 +126,7 @@ Value Emitter::exp2Negative(Value x) {
 //--- memory -------------------------------------------------------------------------------------------------
 
 Value Emitter::at(Value pointer, Value index, Type element) {
-  return LLVM::GEPOp::create(b, loc, ptr(), element, pointer, ArrayRef<LLVM::GEPArg>{index},
+  return LLVM::GEPOp::create(b, loc, pointer.getType(), element, pointer, ArrayRef<LLVM::GEPArg>{index},
                              LLVM::GEPNoWrapFlags::inbounds);
 }
 Value Emitter::at(Value pointer, int64_t index, Type element) {
@@ -134,7 +134,7 @@ Value Emitter::at(Value pointer, int64_t index, Type element) {
     return pointer;
   if (index != static_cast<int32_t>(index))
     return at(pointer, constant(index), element);
-  return LLVM::GEPOp::create(b, loc, ptr(), element, pointer,
+  return LLVM::GEPOp::create(b, loc, pointer.getType(), element, pointer,
                              ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(index)}, LLVM::GEPNoWrapFlags::inbounds);
 }
 static unsigned alignmentOf(Type type) {
@@ -183,14 +183,14 @@ void Emitter::prefetch(Value pointer) {
 //--- control flow -------------------------------------------------------------------------------------------
 
 void Emitter::loop(Value begin, Value end, int64_t step, Body body) {
-  auto loop = scf::ForOp::create(b, loc, begin, end, constant(step));
+  auto loop = scf::ForOp::create(b, loc, begin, end, constantI(begin.getType(), step));
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(loop.getBody());
   body(loop.getInductionVar());
 }
 
 SmallVector<Value> Emitter::loop(Value begin, Value end, int64_t step, ValueRange carried, CarriedBody body) {
-  auto loop = scf::ForOp::create(b, loc, begin, end, constant(step), carried);
+  auto loop = scf::ForOp::create(b, loc, begin, end, constantI(begin.getType(), step), carried);
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(loop.getBody());
   SmallVector<Value> next = body(loop.getInductionVar(), loop.getRegionIterArgs());

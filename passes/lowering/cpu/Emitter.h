@@ -47,19 +47,19 @@ public:
   mlir::VectorType vec(int64_t n, mlir::Type element) { return mlir::VectorType::get({n}, element); }
   mlir::VectorType vec(int64_t n) { return vec(n, f32()); }
 
-  //--- integers (i64): folded when constant; no overflow is assumed
+  //--- integers (constants i64, or of the type of the other operand): folded when constant; no overflow is assumed
   mlir::Value constant(int64_t value);
   mlir::Value add(mlir::Value a, mlir::Value b);
-  mlir::Value add(mlir::Value a, int64_t b) { return b ? add(a, constant(b)) : a; }
+  mlir::Value add(mlir::Value a, int64_t b) { return b ? add(a, constantI(a.getType(), b)) : a; }
   mlir::Value sub(mlir::Value a, mlir::Value b);
-  mlir::Value sub(mlir::Value a, int64_t b) { return b ? sub(a, constant(b)) : a; }
+  mlir::Value sub(mlir::Value a, int64_t b) { return b ? sub(a, constantI(a.getType(), b)) : a; }
   mlir::Value mul(mlir::Value a, mlir::Value b);
-  mlir::Value mul(mlir::Value a, int64_t b) { return b == 1 ? a : mul(a, constant(b)); }
+  mlir::Value mul(mlir::Value a, int64_t b) { return b == 1 ? a : mul(a, constantI(a.getType(), b)); }
   /// Quotient and remainder of numbers >= 0; rounded up.
   mlir::Value div(mlir::Value a, mlir::Value b);
-  mlir::Value div(mlir::Value a, int64_t b) { return b == 1 ? a : div(a, constant(b)); }
+  mlir::Value div(mlir::Value a, int64_t b) { return b == 1 ? a : div(a, constantI(a.getType(), b)); }
   mlir::Value rem(mlir::Value a, mlir::Value b);
-  mlir::Value rem(mlir::Value a, int64_t b) { return rem(a, constant(b)); }
+  mlir::Value rem(mlir::Value a, int64_t b) { return rem(a, constantI(a.getType(), b)); }
   mlir::Value ceilDiv(mlir::Value a, int64_t b) { return div(add(a, b - 1), b); }
   mlir::Value min(mlir::Value a, mlir::Value b);
   mlir::Value max(mlir::Value a, mlir::Value b);

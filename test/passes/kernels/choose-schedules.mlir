@@ -1,8 +1,10 @@
 // A matmul of a decode step takes all rows in one tile; one of a prompt is cut into rows too. Tiles hold whole groups.
 // RUN: sinter-opt %s --kernel-choose-schedules | FileCheck %s
+// RUN: sinter-opt %s --kernel-choose-schedules | sinter-opt --kernel-choose-schedules=gpu=true | FileCheck %s --check-prefix=GPU
 
 // CHECK-LABEL: kernel.func @few
 // CHECK: schedule <columns_per_tile = 48>
+// GPU: schedule <columns_per_tile = 48>
 kernel.func @few(%x: !kernel.rows<32xf32>, %w: !kernel.weight<96x32, f32>, %y: !kernel.rows<96xf32>) {
   kernel.matmul left(%x : !kernel.rows<32xf32>) weights(%w : !kernel.weight<96x32, f32>) over(rows) ranges {
     kernel.range 0 to 96 group 24 {
@@ -12,7 +14,8 @@ kernel.func @few(%x: !kernel.rows<32xf32>, %w: !kernel.weight<96x32, f32>, %y: !
   }
 }
 // CHECK-LABEL: kernel.func @many
-// CHECK: schedule <rows_per_tile = {{[1-9][0-9]*}}, columns_per_tile = 64>
+// CHECK: schedule <rows_per_tile = 96, columns_per_tile = 64>
+// GPU: schedule <rows_per_tile = 64, columns_per_tile = 64>
 kernel.func @many(%x: !kernel.rows<32xf32>, %w: !kernel.weight<96x32, f32>, %y: !kernel.rows<96xf32>) {
   kernel.matmul left(%x : !kernel.rows<32xf32>) weights(%w : !kernel.weight<96x32, f32>) over(rows) ranges {
     kernel.range 0 to 96 group 16 {

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+// Kernels to PTX text: the passes of one architecture, then LLVM's NVPTX back end.
+#include "compiler/CudaTarget.h"
+
+#include "dialects/kernel/Kernel.h"
+#include "passes/Passes.h"
+#include "passes/lowering/GpuPipeline.h"
+#include "passes/lowering/gpu/Frame.h"
+#include "runtime/abi.h"
+
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Dialect/NVVM/NVVMToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Export.h"
+#include "llvm/IR/LegacyPassManager.h"
+#include "llvm/IR/Module.h"
+#include "llvm/MC/TargetRegistry.h"
+#include "llvm/Passes/PassBuilder.h"
+#include "llvm/Support/TargetSelect.h"
+#include "llvm/Target/TargetMachine.h"
+#include "llvm/TargetParser/Triple.h"
+
+#include <mutex>
+
+using namespace mlir;
+
+namespace sinter {
+
+// The emitters address the struct of the contract by these numbers.
+static_assert(offsetof(sinter_step, rows) == gpu::abi::stepRows);
+static_assert(offsetof(sinter_step, selected) == gpu::abi::stepSelected);
+static_assert(offsetof(sinter_step, tokens) == gpu::abi::stepTokens);
+static_assert(offsetof(sinter_step, positions) == gpu::abi::stepPositions);
+static_assert(offsetof(sinter_step, slots) == gpu::abi::stepSlots);
+static_assert(offsetof(sinter_step, select) == gpu::abi::stepSelect);
+static_assert(offsetof(sinter_step, keys) == gpu::abi::stepKeys);
+static_assert(offsetof(sinter_step, cache_tokens) == gpu::abi::stepCacheTokens);
+static_assert(offsetof(sinter_step, cache_slot_bytes) == gpu::abi::stepCacheSlotBytes);
+
+namespace {
+
+/// The lowest version of PTX that has what the emitters use: older drivers take it.
+llvm::StringRef ptxVersion(gpu::Architecture architecture) {
+  return architecture == gpu::Architecture::Sm80 ? "+ptx70" : "+ptx80";
+}
+
+std::unique_ptr<llvm::TargetMachine> createMachine(gpu::Architecture architecture) {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    LLVMInitializeNVPTXTargetInfo();
+    LLVMInitializeNVPTXTarget();
+    LLVMInitializeNVPTXTargetMC();
+    LLVMInitializeNVPTXAsmPrinter();
+  });
+  std::string error;
+  llvm::Triple triple("nvptx64-nvidia-cuda");
+  const llvm::Target *target = llvm::TargetRegistry::lookupTarget(triple, error);
+  assert(target && "LLVM has the target NVPTX");
+  llvm::TargetOptions options;
+  // What shall be one operation is written as fma.
+  options.AllowFPOpFusion = llvm::FPOpFusion::Standard;
+  return std::unique_ptr<llvm::TargetMachine>(
+      target->createTargetMachine(triple, gpu::nameOf(architecture), ptxVersion(architecture), options,
+                                  llvm::Reloc::PIC_, std::nullopt, llvm::CodeGenOptLevel::Aggressive));
+}
+
+LogicalResult lower(ModuleOp module, gpu::Architecture architecture) {
+  DialectRegistry registry;
+  registerGpuLowering(registry);
+  registerBuiltinDialectTranslation(registry);
+  registerLLVMDialectTranslation(registry);
+  registerNVVMDialectTranslation(registry);
+  module.getContext()->appendDialectRegistry(registry);
+  module.getContext()->loadAllAvailableDialects();
+  PassManager passes(module.getContext());
+  buildGpuLowering(passes, architecture);
+  return passes.run(module);
+}
+
+std::unique_ptr<llvm::Module> translate(ModuleOp module, llvm::LLVMContext &context, llvm::TargetMachine &machine) {
+  std::unique_ptr<llvm::Module> result = translateModuleToLLVMIR(module, context, "kernels");
+  if (!result)
+    return nullptr;
+  result->setTargetTriple(machine.getTargetTriple());
+  result->setDataLayout(machine.createDataLayout());
+  for (llvm::Function &function : *result)
+    if (!function.isDeclaration())
+      function.addFnAttr(llvm::Attribute::NoUnwind);
+  llvm::PipelineTuningOptions tuning;
+  tuning.LoopUnrolling = false; // the emitters unroll
+  tuning.LoopInterleaving = false;
+  tuning.LoopVectorization = false;
+  tuning.SLPVectorization = false;
+  llvm::LoopAnalysisManager loops;
+  llvm::FunctionAnalysisManager functions;
+  llvm::CGSCCAnalysisManager components;
+  llvm::ModuleAnalysisManager modules;
+  llvm::PassBuilder builder(&machine, tuning);
+  builder.registerModuleAnalyses(modules);
+  builder.registerCGSCCAnalyses(components);
+  builder.registerFunctionAnalyses(functions);
+  builder.registerLoopAnalyses(loops);
+  builder.crossRegisterProxies(loops, functions, components, modules);
+  builder.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O3).run(*result, modules);
+  return result;
+}
+
+/// PTX knows letters, digits, _ and $ in names.
+std::string ptxName(llvm::StringRef name) {
+  std::string result = name.str();
+  for (char &c : result)
+    if (!llvm::isAlnum(c) && c != '_')
+      c = '_';
+  return result;
+}
+
+/// A copy of the module's kernels, with names of PTX and, if asked for, schedules for GPUs.
+OwningOpRef<ModuleOp> copyKernels(ModuleOp module, bool chooseSchedules) {
+  OwningOpRef<ModuleOp> copy(ModuleOp::create(module.getLoc()));
+  for (auto kernel : module.getOps<kernel::FuncOp>()) {
+    auto clone = cast<kernel::FuncOp>(kernel->clone());
+    clone.setName(ptxName(kernel.getName()));
+    copy->push_back(clone);
+  }
+  if (chooseSchedules) {
+    PassManager passes(module.getContext());
+    passes.addPass(createChooseSchedulesPass({/*gpu=*/true}));
+    [[maybe_unused]] LogicalResult chosen = passes.run(*copy);
+    assert(succeeded(chosen) && "every kernel has a schedule for GPUs");
+  }
+  return copy;
+}
+
+} // namespace
+
+FailureOr<CudaKernels> compileCudaKernels(ModuleOp module, const CudaOptions &options) {
+  auto fail = [&]() -> FailureOr<CudaKernels> {
+    return module.emitError() << "expected kernels that compile for " << gpu::nameOf(options.architecture), failure();
+  };
+  OwningOpRef<ModuleOp> copy = copyKernels(module, options.chooseSchedules);
+  CudaKernels result;
+  for (auto kernel : module.getOps<kernel::FuncOp>())
+    result.kernels[kernel.getName().str()].grid =
+        copy->lookupSymbol<kernel::FuncOp>(ptxName(kernel.getName())).getAnchor().getGrid();
+  if (failed(lower(*copy, options.architecture)))
+    return fail();
+  for (auto kernel : module.getOps<kernel::FuncOp>()) {
+    auto function = copy->lookupSymbol<LLVM::LLVMFuncOp>(ptxName(kernel.getName()));
+    auto number = [&](StringRef name) {
+      return static_cast<uint32_t>(function->getAttrOfType<IntegerAttr>(name).getInt());
+    };
+    CudaKernel &facts = result.kernels[kernel.getName().str()];
+    facts.function = function.getName().str();
+    facts.threads = number("kernel.threads");
+    facts.sharedBytes = number("kernel.shared_bytes");
+    facts.blocksPerSm = std::max(number("kernel.blocks_per_sm"), 1u);
+  }
+  llvm::LLVMContext context;
+  std::unique_ptr<llvm::TargetMachine> machine = createMachine(options.architecture);
+  std::unique_ptr<llvm::Module> translated = translate(*copy, context, *machine);
+  if (!translated)
+    return fail();
+  llvm::SmallVector<char, 0> bytes;
+  llvm::raw_svector_ostream stream(bytes);
+  llvm::legacy::PassManager passes;
+  [[maybe_unused]] bool cannot =
+      machine->addPassesToEmitFile(passes, stream, nullptr, llvm::CodeGenFileType::AssemblyFile);
+  assert(!cannot && "the target NVPTX writes text");
+  passes.run(*translated);
+  result.ptx.assign(bytes.begin(), bytes.end());
+  return result;
+}
+
+FailureOr<std::string> printCudaKernels(ModuleOp module, gpu::Architecture architecture, CudaStage stage) {
+  OwningOpRef<ModuleOp> copy = copyKernels(module, /*chooseSchedules=*/true);
+  if (failed(lower(*copy, architecture)))
+    return module.emitError() << "expected kernels that compile for " << gpu::nameOf(architecture), failure();
+  std::string text;
+  llvm::raw_string_ostream stream(text);
+  if (stage == CudaStage::Target) {
+    stream << *copy;
+    return text;
+  }
+  llvm::LLVMContext context;
+  std::unique_ptr<llvm::TargetMachine> machine = createMachine(architecture);
+  std::unique_ptr<llvm::Module> translated = translate(*copy, context, *machine);
+  if (!translated)
+    return failure();
+  stream << *translated;
+  return text;
+}
+
+} // namespace sinter

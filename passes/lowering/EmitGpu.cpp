@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+// Turns each kernel.func into a GPU kernel as runtime/abi.h says:
+//
+//   kernel.func @norm(%x: !kernel.rows<576xf32>) { ... }
+//   ->
+//   llvm.func @norm(%step: !llvm.ptr<1>, %x: !llvm.ptr<1>) attributes {nvvm.kernel, nvvm.reqntid = [128], ...}
+//
+// What a launch of it needs is left as attributes: kernel.threads, kernel.shared_bytes, kernel.blocks_per_sm.
+#include "passes/Passes.h"
+#include "passes/lowering/gpu/Emitters.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+namespace sinter {
+#define GEN_PASS_DEF_EMITGPUPASS
+#include "passes/Passes.h.inc"
+} // namespace sinter
+
+using namespace mlir;
+using namespace sinter::gpu;
+
+namespace {
+
+constexpr StringRef sharedName = "shared_memory";
+
+LogicalResult emitAnchor(Frame &frame, Operation *anchor) {
+  return llvm::TypeSwitch<Operation *, LogicalResult>(anchor)
+      .Case([&](sinter::kernel::RowsOp op) { return emitRows(frame, op); })
+      .Case([&](sinter::kernel::RouteOp op) { return emitRoute(frame, op); })
+      .Case([&](sinter::kernel::DispatchOp op) { return emitDispatch(frame, op); })
+      .Case([&](sinter::kernel::MatmulOp op) { return emitMatmul(frame, op); })
+      .Case([&](sinter::kernel::AttentionOp op) {
+        return op.getForm() == sinter::kernel::Form::Decode ? emitDecodeAttention(frame, op)
+                                                            : emitPrefillAttention(frame, op);
+      })
+      .Default([](Operation *op) { return op->emitOpError() << "expected an anchor that has an emitter for GPUs"; });
+}
+
+LogicalResult emitKernel(sinter::kernel::FuncOp kernel, Architecture architecture) {
+  OpBuilder builder(kernel);
+  Location loc = kernel.getLoc();
+  Emitter e(builder, loc, architecture);
+  SmallVector<Type> inputs(kernel.getNumArguments() + 1, e.globalPtr());
+  auto type = LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(builder.getContext()), inputs);
+  // The names of kernels are symbols of one module: the function takes the place of its kernel.func.
+  auto function = LLVM::LLVMFuncOp::create(builder, loc, (kernel.getName() + ".entry").str(), type);
+  function->setAttr(NVVM::NVVMDialect::getKernelFuncAttrName(), builder.getUnitAttr());
+  for (unsigned i = 0; i < inputs.size(); ++i)
+    function.setArgAttr(i, LLVM::LLVMDialect::getNoAliasAttrName(), builder.getUnitAttr());
+
+  Block *body = function.addEntryBlock(builder);
+  builder.setInsertionPointToStart(body);
+  Value shared = LLVM::AddressOfOp::create(builder, loc, e.sharedPtr(), sharedName);
+  Frame frame{.e = e, .step = body->getArgument(0), .shared = shared, .buffers = {}, .thread = e.thread()};
+  for (auto [i, argument] : llvm::enumerate(kernel.getArguments()))
+    frame.buffers.map(argument, body->getArgument(1 + i));
+  if (failed(emitAnchor(frame, kernel.getAnchor())))
+    return failure();
+  builder.setInsertionPointToEnd(body);
+  LLVM::ReturnOp::create(builder, loc, ValueRange{});
+  if (frame.sharedBytes > maxSharedBytes && architecture == Architecture::Sm80)
+    return kernel.emitOpError() << "expected a schedule that takes at most " << maxSharedBytes
+                                << " bytes of shared memory, found " << frame.sharedBytes;
+
+  function->setAttr("nvvm.reqntid", builder.getDenseI32ArrayAttr({static_cast<int32_t>(frame.threads)}));
+  if (frame.blocksPerSm)
+    function->setAttr("nvvm.minctasm", builder.getI32IntegerAttr(frame.blocksPerSm));
+  function->setAttr("kernel.threads", builder.getI64IntegerAttr(frame.threads));
+  function->setAttr("kernel.shared_bytes", builder.getI64IntegerAttr(frame.sharedBytes));
+  function->setAttr("kernel.blocks_per_sm", builder.getI64IntegerAttr(frame.blocksPerSm));
+  std::string name = kernel.getName().str();
+  kernel.erase();
+  function.setName(name);
+  return success();
+}
+
+struct EmitGpuPass : sinter::impl::EmitGpuPassBase<EmitGpuPass> {
+  using EmitGpuPassBase::EmitGpuPassBase;
+
+  void runOnOperation() override {
+    std::optional<Architecture> named = architectureNamed(architecture);
+    if (!named) {
+      getOperation().emitError() << "expected sm_80 or sm_90a as architecture, found " << architecture;
+      return signalPassFailure();
+    }
+    for (auto entry : llvm::make_early_inc_range(getOperation().getOps<sinter::kernel::EntryOp>()))
+      entry.erase();
+    OpBuilder builder = OpBuilder::atBlockBegin(getOperation().getBody());
+    auto bytes = LLVM::LLVMArrayType::get(builder.getI8Type(), 0);
+    Emitter e(builder, getOperation().getLoc(), *named);
+    auto space = cast<LLVM::LLVMPointerType>(e.sharedPtr()).getAddressSpace();
+    LLVM::GlobalOp::create(builder, getOperation().getLoc(), bytes, /*isConstant=*/false, LLVM::Linkage::External,
+                           sharedName, Attribute(), /*alignment=*/1024, space);
+    for (auto kernel : llvm::make_early_inc_range(getOperation().getOps<sinter::kernel::FuncOp>()))
+      if (failed(emitKernel(kernel, *named)))
+        return signalPassFailure();
+  }
+};
+
+} // namespace

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the forms of attention share: sizes, scores and masks. Scores are exponents of 2:
+// log2(e) * (cap(scale * q.k) - slope * (position - t)).
+#ifndef SINTER_PASSES_LOWERING_GPU_ATTENTION_H
+#define SINTER_PASSES_LOWERING_GPU_ATTENTION_H
+
+#include "passes/lowering/gpu/Frame.h"
+
+namespace sinter::gpu {
+
+/// A score that stands for "not visible": far below every score, and 2^(x - maximum) of it is 0 or harmless.
+inline constexpr double invisible = -1.0e30;
+
+struct AttentionShape {
+  explicit AttentionShape(kernel::AttentionOp op);
+
+  mutable kernel::AttentionOp op; // operations have no const accessors
+  int64_t heads, keyHeads, group; // group: query heads that share a key head
+  int64_t keySize, valueSize;     // of one head
+  int64_t window;
+  mlir::Type element; // of the cache
+
+  /// Query elements times this make the products that finishScore takes.
+  double queryFactor() const;
+  bool hasSlopes() const { return op.getSlopes() != nullptr; }
+  /// Product of a query and a key -> score. `distance`: t - position (i32), `head` (i32).
+  mlir::Value finishScore(Frame &frame, mlir::Value product, mlir::Value head, mlir::Value distance) const;
+  /// Copies heads first to first + count - 1 of a row's query to shared memory, times queryFactor(). All threads of the
+  /// block share the work.
+  void copyQuery(Frame &frame, mlir::Value row, mlir::Value first, int64_t count, mlir::Value destination) const;
+  /// Where the keys and values of a head (i32) of the slot of `row` begin.
+  mlir::Value keysOf(Frame &frame, mlir::Value row, mlir::Value head) const;
+  mlir::Value valuesOf(Frame &frame, mlir::Value row, mlir::Value head) const;
+  /// Element 0 of the key of a token: element d lies d * 16 further.
+  mlir::Value keyAt(Frame &frame, mlir::Value keys, mlir::Value token) const;
+  mlir::Value valueAt(Frame &frame, mlir::Value values, mlir::Value token, mlir::Value column) const;
+  /// First key that a row at `position` sees.
+  mlir::Value firstKey(Emitter &e, mlir::Value position) const;
+};
+
+} // namespace sinter::gpu
+
+#endif // SINTER_PASSES_LOWERING_GPU_ATTENTION_H

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// Short names for code that runs in a thread of a GPU: what the CPU's emitter has, with i32 as integer, pointers
+// that know their memory, barriers and shuffles.
+#ifndef SINTER_PASSES_LOWERING_GPU_EMITTER_H
+#define SINTER_PASSES_LOWERING_GPU_EMITTER_H
+
+#include "passes/lowering/cpu/Emitter.h"
+#include "passes/lowering/gpu/Target.h"
+
+namespace sinter::gpu {
+
+class Emitter : public cpu::Emitter {
+public:
+  Emitter(mlir::OpBuilder &builder, mlir::Location loc, Architecture architecture)
+      : cpu::Emitter(builder, loc, {}), architecture(architecture) {}
+
+  const Architecture architecture;
+
+  //--- memories: pointers of PTX's state spaces
+  mlir::Type globalPtr();
+  mlir::Type sharedPtr();
+  bool isShared(mlir::Value pointer);
+
+  //--- integers: i32 unless said
+  mlir::Value constant(int64_t value) { return constantI(i32(), value); }
+  mlir::Value wide(int64_t value) { return constantI(i64(), value); }
+  /// Sign-extended to i64.
+  mlir::Value extend(mlir::Value value);
+  mlir::Value fromIndex(mlir::Value value);
+  mlir::Value bitAnd(mlir::Value a, int64_t b);
+  mlir::Value bitOr(mlir::Value a, mlir::Value b);
+  mlir::Value bitXor(mlir::Value a, mlir::Value b);
+  mlir::Value shiftLeft(mlir::Value a, int64_t bits);
+  mlir::Value shiftRight(mlir::Value a, mlir::Value bits); // zeros come in
+  mlir::Value shiftRight(mlir::Value a, int64_t bits) { return bits ? shiftRight(a, constantI(a.getType(), bits)) : a; }
+  mlir::Value both(mlir::Value a, mlir::Value b); // of i1; either may be null
+
+  //--- floating point
+  /// Rounded by the instruction that sm_80 has for every type.
+  mlir::Value narrow(mlir::Value value, mlir::Type element);
+  void storeNarrow(mlir::Value value, mlir::Type element, mlir::Value pointer) { storeAligned(narrow(value, element), pointer); }
+  /// 2^x by the special function unit: relative error below 2^-22, denormals become 0.
+  mlir::Value exp2(mlir::Value scalar);
+
+  //--- memory, aligned to the size of the whole vector: one instruction up to 16 bytes
+  mlir::Value loadAligned(mlir::Type type, mlir::Value pointer);
+  void storeAligned(mlir::Value value, mlir::Value pointer);
+  /// n elements of f32, f16 or bf16 as a vector of f32.
+  mlir::Value loadWide(mlir::Type element, int64_t n, mlir::Value pointer);
+  mlir::Value loadWide(mlir::Type element, mlir::Value pointer) { return cpu::Emitter::loadWide(element, pointer); }
+  /// Element i of a vector.
+  mlir::Value extract(mlir::Value vector, int64_t i);
+  mlir::Value pack(llvm::ArrayRef<mlir::Value> elements);
+  mlir::Value bitcast(mlir::Type type, mlir::Value value);
+
+  //--- threads
+  mlir::Value thread(); // in the block
+  mlir::Value block();  // in the grid
+  mlir::Value blocks(); // in the grid
+  /// All threads of the block wait, and see each other's writes.
+  void barrier();
+  /// The same for a warp.
+  void warpBarrier();
+  /// The value (i32 or f32) of the lane whose number differs by `mask`.
+  mlir::Value shuffleXor(mlir::Value value, int64_t mask);
+  /// The value of a lane (i32) of the warp.
+  mlir::Value shuffleFrom(mlir::Value value, mlir::Value lane);
+  /// d + the sum of 4 products of bytes; the first operand signed if said, the second always.
+  mlir::Value dot4(mlir::Value a, bool isSigned, mlir::Value b, mlir::Value d);
+
+  /// A loop over i32 whose step is known when it runs.
+  void loopBy(mlir::Value begin, mlir::Value end, mlir::Value step, Body body);
+};
+
+} // namespace sinter::gpu
+
+#endif // SINTER_PASSES_LOWERING_GPU_EMITTER_H

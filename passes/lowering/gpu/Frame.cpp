@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// Addresses of rows, fields of the step, and the loop over a block's tiles.
+#include "passes/lowering/gpu/Frame.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+
+using namespace mlir;
+
+namespace sinter::gpu {
+
+Value Frame::allocate(int64_t bytes) {
+  Value address = e.atByte(shared, sharedBytes);
+  sharedBytes += llvm::alignTo(bytes, 128);
+  return address;
+}
+
+Value Frame::wideStepField(int64_t offset) { return e.load(e.i64(), e.atByte(step, offset)); }
+Value Frame::stepField(int64_t offset) { return e.load(e.i32(), e.atByte(step, offset)); } // little-endian, < 2^31
+
+Value Frame::stepEntry(int64_t offset, Value row) {
+  Value array = e.load(e.globalPtr(), e.atByte(step, offset));
+  return e.load(e.i32(), e.at(array, row, e.i32()));
+}
+
+Value Frame::domainRows(kernel::Domain domain) {
+  return stepField(domain == kernel::Domain::Rows ? abi::stepRows : abi::stepSelected);
+}
+
+Value Frame::farAt(Value base, Value index, int64_t bytes) { return e.atByte(base, e.mul(e.extend(index), bytes)); }
+
+Value Frame::rowOf(Value argument, Value row) {
+  int64_t bytes = 0;
+  if (auto rows = dyn_cast<kernel::RowsType>(argument.getType()))
+    bytes = rows.getRowBytes();
+  else
+    bytes = cast<kernel::TableType>(argument.getType()).getRowBytes();
+  return farAt(buffer(argument), row, bytes);
+}
+
+Value Frame::slotOf(Value cacheArgument, Value row) {
+  Value slot = e.extend(stepEntry(abi::stepSlots, row));
+  return e.atByte(buffer(cacheArgument), e.mul(slot, wideStepField(abi::stepCacheSlotBytes)));
+}
+
+void Frame::share(Value count, llvm::function_ref<void(Value)> body) { e.loop(thread, count, threads, body); }
+
+void forEachTile(Frame &frame, const kernel::Grid &grid, llvm::function_ref<void(Value, Value, Value, Value)> body) {
+  Emitter &e = frame.e;
+  Value rows = frame.domainRows(grid.domain);
+  Value rowTiles = grid.rowsPerTile ? e.ceilDiv(rows, grid.rowsPerTile) : e.constant(1);
+  Value keyTiles = grid.keysPerTile ? e.ceilDiv(frame.stepField(abi::stepKeys), grid.keysPerTile) : e.constant(1);
+  Value tiles = e.mul(e.mul(e.constant(grid.columns), rowTiles), keyTiles);
+  e.loopBy(e.block(), tiles, e.blocks(), [&](Value tile) {
+    Value keyTile = e.constant(0), rest = tile;
+    if (grid.keysPerTile) {
+      keyTile = e.rem(tile, keyTiles);
+      rest = e.div(tile, keyTiles);
+    }
+    if (grid.rowsPerTile) {
+      Value first = e.mul(e.rem(rest, rowTiles), grid.rowsPerTile);
+      body(e.div(rest, rowTiles), first, e.min(e.add(first, grid.rowsPerTile), rows), keyTile);
+    } else {
+      body(rest, e.constant(0), rows, keyTile);
+    }
+    e.barrier();
+  });
+}
+
+} // namespace sinter::gpu

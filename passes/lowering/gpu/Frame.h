@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the emitter of one kernel works in: the body of the function, which a block of threads runs for its tiles.
+#ifndef SINTER_PASSES_LOWERING_GPU_FRAME_H
+#define SINTER_PASSES_LOWERING_GPU_FRAME_H
+
+#include "dialects/kernel/Kernel.h"
+#include "mlir/IR/IRMapping.h"
+#include "passes/lowering/gpu/Emitter.h"
+
+namespace sinter::gpu {
+
+/// Offsets in struct sinter_step; compiler/CudaTarget.cpp checks them against runtime/abi.h.
+namespace abi {
+inline constexpr int64_t stepRows = 0, stepSelected = 8, stepTokens = 16, stepPositions = 24, stepSlots = 32,
+                         stepSelect = 40, stepKeys = 56, stepCacheTokens = 64, stepCacheSlotBytes = 72;
+} // namespace abi
+
+/// Shared memory of a block that every device from 8.0 on has (8.6 and 8.9 the least).
+inline constexpr int64_t maxSharedBytes = 99 * 1024;
+
+struct Frame {
+  Emitter &e;
+  mlir::Value step;        // const sinter_step *, in global memory
+  mlir::Value shared;      // the block's shared memory, 128-byte aligned
+  mlir::IRMapping buffers; // arguments of the kernel.func -> pointers to global memory
+  mlir::Value thread;      // number of the thread in the block (i32)
+  int64_t threads = 128;   // of the block; emitters set it before they use `thread`
+  int64_t sharedBytes = 0;
+  int64_t blocksPerSm = 0; // planned; 0: as many as fit
+
+  int64_t warps() const { return threads / warpSize; }
+  mlir::Value warp() { return e.div(thread, warpSize); }
+  mlir::Value lane() { return e.rem(thread, warpSize); }
+
+  /// The address of an argument of the kernel.func.
+  mlir::Value buffer(mlir::Value argument) { return buffers.lookup(argument); }
+  /// Reserves bytes of shared memory, 128-byte aligned, for the whole function.
+  mlir::Value allocate(int64_t bytes);
+  /// A number of the step as i32, by its offset: stepField(abi::stepRows).
+  mlir::Value stepField(int64_t offset);
+  /// The same as i64.
+  mlir::Value wideStepField(int64_t offset);
+  /// An entry of one of the step's arrays of numbers, as i32: stepEntry(abi::stepPositions, row).
+  mlir::Value stepEntry(int64_t offset, mlir::Value row);
+  /// Rows of the domain: step.rows or step.selected.
+  mlir::Value domainRows(kernel::Domain domain);
+  /// base + index * bytes, in 64 bits.
+  mlir::Value farAt(mlir::Value base, mlir::Value index, int64_t bytes);
+  /// Address of a row of activations or of a table.
+  mlir::Value rowOf(mlir::Value argument, mlir::Value row);
+  /// Address of the step's row in a cache buffer's slot, where the heads of a layer begin.
+  mlir::Value slotOf(mlir::Value cacheArgument, mlir::Value row);
+
+  /// Calls `body` with a number (i32) from 0 to count - 1 for each thread's share of `count` items.
+  void share(mlir::Value count, llvm::function_ref<void(mlir::Value)> body);
+};
+
+/// Runs `body` for each tile of the block: its column, its first row and the row after its last, its key tile
+/// (all i32; without rows_per_tile: all rows; without keys_per_tile: 0). Between two tiles the block waits.
+void forEachTile(Frame &frame, const kernel::Grid &grid,
+                 llvm::function_ref<void(mlir::Value column, mlir::Value rowBegin, mlir::Value rowEnd,
+                                         mlir::Value keyTile)>
+                     body);
+
+} // namespace sinter::gpu
+
+#endif // SINTER_PASSES_LOWERING_GPU_FRAME_H

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the emitters of kernel.matmul share: the operation with its layouts, its tiles, and its epilogues.
+//
+// A tile's columns are done in chunks: accumulators of a chunk go to shared memory, then its epilogues run.
+#ifndef SINTER_PASSES_LOWERING_GPU_MATMUL_H
+#define SINTER_PASSES_LOWERING_GPU_MATMUL_H
+
+#include "dialects/kernel/WeightLayout.h"
+#include "passes/lowering/gpu/Frame.h"
+
+namespace sinter::gpu {
+
+struct Matmul {
+  Matmul(Frame &frame, kernel::MatmulOp op, int64_t widestChunk);
+
+  Frame &frame;
+  Emitter &e;
+  mutable kernel::MatmulOp op; // operations have no const accessors
+  int64_t inputs, outputs;
+  llvm::SmallVector<kernel::WeightLayout> layouts; // of each weight
+  llvm::SmallVector<mlir::Value> weights;          // their addresses
+  int64_t columnsPerTile, columnsPerChunk;
+  int64_t maxGroup = 1;
+  /// Whether a group may begin in one chunk and end in the next.
+  bool straddles = false;
+  /// Column of the weights that is column 0 of the expert at hand; null without experts.
+  mlir::Value expertColumn;
+  /// Whether this is the first chunk of the block's first tile (i1).
+  mlir::Value isFirstChunk;
+
+  /// Panels that a chunk touches, at most.
+  int64_t panelsPerChunk() const;
+  /// Columns of accumulators of a chunk: whole panels.
+  int64_t accumulatorColumns() const { return panelsPerChunk() * kernel::panelRows; }
+
+  /// Runs `body` for each chunk of columns and the rows of its tile. Rows of experts: those of one expert.
+  using ChunkBody = llvm::function_ref<void(mlir::Value begin, mlir::Value end, mlir::Value rowBegin, mlir::Value rowEnd)>;
+  void forEachChunk(ChunkBody body);
+  /// Panels that hold columns begin to end - 1 and the rest of the last group that begins there.
+  mlir::Value firstPanel(mlir::Value begin);
+  mlir::Value panelEnd(mlir::Value end);
+  mlir::Value panel(int64_t weight, mlir::Value index);
+};
+
+/// f32 accumulators in shared memory: (weight, row, column), column 0 being the first of panel `panel`.
+struct Accumulators {
+  mlir::Value address;
+  int64_t rowStride = 0, weightStride = 0; // elements
+  mlir::Value at(Emitter &e, int64_t weight, mlir::Value row, mlir::Value column) const;
+};
+
+/// Runs the epilogues of the groups that begin in columns begin to end - 1, for `rows` rows from `firstRow` on. The
+/// block has waited for the accumulators.
+mlir::LogicalResult emitEpilogues(Matmul &m, const Accumulators &accumulators, mlir::Value panel, mlir::Value begin,
+                                  mlir::Value end, mlir::Value firstRow, mlir::Value rows);
+
+/// Few rows at a time, every weight read once for them; any left side.
+mlir::LogicalResult emitStreamedMatmul(Frame &frame, kernel::MatmulOp op);
+
+} // namespace sinter::gpu
+
+#endif // SINTER_PASSES_LOWERING_GPU_MATMUL_H

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// The left side of a matmul in shared memory: some rows as f32, and as 8-bit blocks with what their integers add up to.
+#ifndef SINTER_PASSES_LOWERING_GPU_MATMULLEFT_H
+#define SINTER_PASSES_LOWERING_GPU_MATMULLEFT_H
+
+#include "passes/lowering/gpu/Matmul.h"
+#include "passes/lowering/gpu/Team.h"
+
+namespace sinter::gpu {
+
+class LeftSide {
+public:
+  /// For up to `most` rows (4, 2 or 1), or fewer where these do not fit.
+  LeftSide(Matmul &m, int64_t most);
+
+  /// Rows that fit.
+  int64_t rows() const { return capacity; }
+  /// Makes rows first to first + count - 1 of the left side ready. The whole block comes here, and has waited after.
+  mlir::LogicalResult prepare(mlir::Value first, mlir::Value count);
+
+  /// f32 of a row (i32), with zeros up to paddedInputs.
+  mlir::Value floats(mlir::Value row) { return m.e.atByte(floatRows, m.e.mul(row, floatBytes)); }
+  /// The row's integers; its scales, one a block.
+  mlir::Value integers(mlir::Value row) { return m.e.atByte(quantRows, m.e.mul(row, quantBytes)); }
+  mlir::Value scales(mlir::Value row) { return m.e.atByte(integers(row), m.inputs); }
+  /// i32 sums of the integers of each sub-block of 32 or 16.
+  mlir::Value sums(mlir::Value row, int64_t subBlock);
+
+  int64_t paddedInputs() const { return llvm::alignTo(m.inputs, 32); }
+  int64_t rowBytes() const;
+
+private:
+  struct SumPlane {
+    int64_t subBlock;
+    mlir::Value address; // (rows, inputs / subBlock)
+  };
+  mlir::LogicalResult prepareRow(mlir::Value first, mlir::Value row);
+  /// Calls `body` with columns that are `n` apart, all threads together: where not inside, the last ones again.
+  void forColumns(int64_t n, llvm::function_ref<void(mlir::Value column, mlir::Value inside)> body);
+  void copyRow(mlir::Value row, mlir::Value absolute);
+  void addSums(const SumPlane &plane, mlir::Value count);
+
+  Matmul &m;
+  Emitter &e;
+  Team team;
+  bool needsFloats = false, needsIntegers = false;
+  int64_t capacity, floatBytes = 0, quantBytes = 0;
+  kernel::RowsType floatType, quantType;
+  mlir::Value floatRows, quantRows;
+  llvm::SmallVector<SumPlane> planes;
+};
+
+} // namespace sinter::gpu
+
+#endif // SINTER_PASSES_LOWERING_GPU_MATMULLEFT_H

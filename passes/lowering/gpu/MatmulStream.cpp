@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: Apache-2.0
+// kernel.matmul for few rows: bound by reading every weight once.
+//
+// A warp takes a panel of 16 rows of the weight, or a slice of its blocks. Each lane reads 16 bytes at a time: a word of
+// 4 rows, where 4 neighbouring lanes have the 16 rows of a block and 8 such quartets 8 blocks. Integers are multiplied
+// with the left side's by dp4a and never leave their registers:
+//   floats     acc = fma(left[k], weight[k], acc)
+//   quantised  by sub-block: the exact integer dot product s; acc = fma(s, scale * leftScale, acc), then for formats
+//              with minima acc = fma(minimum, leftScale * sum of the left integers, acc)
+// Lanes and slices add up at the end. Each row's numbers come from the same operations whatever the other rows.
+#include "passes/lowering/gpu/MatmulLeft.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+
+using namespace mlir;
+
+namespace sinter::gpu {
+namespace {
+
+constexpr int64_t widestChunk = 128, mostRows = 4;
+
+class StreamedMatmul {
+public:
+  StreamedMatmul(Frame &frame, kernel::MatmulOp op) : frame(frame), e(frame.e), m(frame, op, widestChunk) {}
+
+  LogicalResult run();
+
+private:
+  LogicalResult emitRows(Value begin, Value end, Value first, Value count);
+  /// All panels of the warp, `rows` rows from `row` (of the prepared ones) on.
+  void emitPanels(int64_t weight, Value row, int64_t rows);
+  /// Sums of a panel: (row, weight row of the lane).
+  SmallVector<Value> floatSums(const kernel::WeightLayout &layout, Value panel, Value row, int64_t rows);
+  SmallVector<Value> blockSums(const kernel::WeightLayout &layout, Value panel, Value row, int64_t rows);
+  SmallVector<Value> addBlock(const kernel::WeightLayout &layout, Value panel, Value index, Value row, int64_t rows,
+                              ValueRange sums);
+  /// Weight rows of a lane: as many as 16 bytes hold (of bf16 pairs of columns).
+  int64_t laneRows(const kernel::WeightLayout &layout) const {
+    return layout.format == kernel::WeightFormat::F16 ? 8 : 4;
+  }
+
+  Frame &frame;
+  Emitter &e;
+  Matmul m;
+  std::optional<LeftSide> left;
+  int64_t slices = 1;
+  Value slice, panelBegin, panelEnd;
+  Accumulators accumulators; // of slice 0
+  int64_t sliceStride = 0;
+};
+
+LogicalResult StreamedMatmul::run() {
+  frame.threads = 128;
+  left.emplace(m, mostRows);
+  // Warps share panels first, then the blocks of a panel.
+  while (slices * 2 * m.panelsPerChunk() <= frame.warps())
+    slices *= 2;
+  int64_t stride = m.accumulatorColumns(), rows = left->rows();
+  sliceStride = m.weights.size() * rows * stride;
+  accumulators = {frame.allocate(slices * sliceStride * 4), stride, rows * stride};
+  if (frame.sharedBytes > maxSharedBytes)
+    return m.op.emitOpError() << "expected a left side that fits " << maxSharedBytes
+                              << " bytes of shared memory, found " << m.inputs << " inputs";
+  slice = e.rem(frame.warp(), slices);
+  LogicalResult result = success();
+  m.forEachChunk([&](Value begin, Value end, Value rowBegin, Value rowEnd) {
+    e.loop(rowBegin, rowEnd, left->rows(), [&](Value first) {
+      Value count = e.min(e.sub(rowEnd, first), e.constant(left->rows()));
+      if (failed(emitRows(begin, end, first, count)))
+        result = failure();
+    });
+  });
+  return result;
+}
+
+LogicalResult StreamedMatmul::emitRows(Value begin, Value end, Value first, Value count) {
+  LogicalResult result = success();
+  auto prepare = [&] { result = left->prepare(first, count); };
+  if (m.op.getExperts() || m.op.getGrid().rowsPerTile) {
+    prepare();
+  } else {
+    // Where all rows fit, the block's first tile makes them ready for all its tiles.
+    Value isLong = e.less(e.constant(left->rows()), m.frame.domainRows(m.op.getDomain()));
+    e.ifThen(arith::OrIOp::create(e.b, e.loc, isLong, m.isFirstChunk), prepare);
+  }
+  if (failed(result))
+    return failure();
+  panelBegin = m.firstPanel(begin);
+  panelEnd = m.panelEnd(end);
+  for (int64_t weight = 0; weight < static_cast<int64_t>(m.weights.size()); ++weight) {
+    Value isFull = e.equal(count, e.constant(left->rows()));
+    if (left->rows() > 1)
+      e.ifThen(isFull, [&] { emitPanels(weight, e.constant(0), left->rows()); });
+    Value single = left->rows() > 1 ? e.select(isFull, e.constant(0), count) : count;
+    e.loop(e.constant(0), single, 1, [&](Value row) { emitPanels(weight, row, 1); });
+  }
+  e.barrier();
+  if (slices > 1) {
+    for (size_t weight = 0; weight < m.weights.size(); ++weight)
+      frame.share(e.mul(count, accumulators.rowStride), [&](Value i) {
+        Value place = accumulators.at(e, weight, e.constant(0), i), sum = e.load(e.f32(), place);
+        for (int64_t s = 1; s < slices; ++s)
+          sum = e.addF(sum, e.load(e.f32(), e.at(place, s * sliceStride, e.f32())));
+        e.store(sum, place);
+      });
+    e.barrier();
+  }
+  result = emitEpilogues(m, accumulators, panelBegin, begin, end, first, count);
+  e.barrier();
+  return result;
+}
+
+void StreamedMatmul::emitPanels(int64_t weight, Value row, int64_t rows) {
+  const kernel::WeightLayout &layout = m.layouts[weight];
+  int64_t n = laneRows(layout), lanes = kernel::panelRows / n;
+  e.loop(e.add(panelBegin, e.div(frame.warp(), slices)), panelEnd, frame.warps() / slices, [&](Value index) {
+    Value panel = m.panel(weight, index);
+    SmallVector<Value> sums = layout.isFloat() ? floatSums(layout, panel, row, rows) : blockSums(layout, panel, row, rows);
+    for (Value &sum : sums)
+      for (int64_t mask = warpSize / 2; mask >= lanes; mask /= 2)
+        sum = e.addF(sum, e.shuffleXor(sum, mask));
+    e.ifThen(e.less(frame.lane(), e.constant(lanes)), [&] {
+      Value column = e.add(e.mul(e.sub(index, panelBegin), kernel::panelRows), e.mul(frame.lane(), n));
+      Value address = accumulators.at(e, weight, row, column);
+      address = e.at(address, e.mul(slice, sliceStride), e.f32());
+      for (int64_t r = 0; r < rows; ++r)
+        for (int64_t i = 0; i < n; i += 4)
+          e.storeAligned(e.pack(ArrayRef(sums).slice(r * n + i, 4)),
+                         e.at(address, r * accumulators.rowStride + i, e.f32()));
+    });
+  });
+}
+
+/// Lines of 16 rows: one column, of bf16 a pair.
+SmallVector<Value> StreamedMatmul::floatSums(const kernel::WeightLayout &layout, Value panel, Value row, int64_t rows) {
+  bool pairs = layout.format == kernel::WeightFormat::BF16;
+  int64_t n = laneRows(layout), lanes = kernel::panelRows / n, units = warpSize / lanes;
+  int64_t depth = pairs ? 2 : 1, lines = layout.paddedColumns() / depth;
+  Type element = layout.format == kernel::WeightFormat::F32 ? e.f32() : pairs ? e.bf16() : e.f16();
+  int64_t lineBytes = kernel::panelRows * depth * layout.elementBytes;
+  Value mine = e.atByte(panel, e.mul(e.rem(frame.lane(), lanes), 16));
+  Value begin = e.add(e.mul(slice, units), e.div(frame.lane(), lanes));
+  int64_t step = units * slices;
+  SmallVector<Value> address; // of the left rows
+  for (int64_t r = 0; r < rows; ++r)
+    address.push_back(left->floats(e.add(row, r)));
+
+  auto turn = [&](int64_t unroll) {
+    return [&, unroll](Value line, ValueRange carried) {
+      SmallVector<Value> sums(carried), numbers;
+      for (int64_t u = 0; u < unroll; ++u) // all loads first: many in flight
+        numbers.push_back(e.loadWide(element, n * depth, e.atByte(mine, e.mul(e.add(line, u * step), lineBytes))));
+      for (int64_t u = 0; u < unroll; ++u)
+        for (int64_t r = 0; r < rows; ++r) {
+          Value x = e.at(address[r], e.mul(e.add(line, u * step), depth), e.f32());
+          Value values = e.loadWide(e.f32(), depth, x);
+          for (int64_t i = 0; i < n; ++i)
+            for (int64_t d = 0; d < depth; ++d)
+              sums[r * n + i] = e.fma(e.extract(values, d), e.extract(numbers[u], i * depth + d), sums[r * n + i]);
+        }
+      return sums;
+    };
+  };
+  SmallVector<Value> sums(rows * n, e.constantF(e.f32(), 0));
+  constexpr int64_t unroll = 4;
+  // Whole turns for every lane, then one line at a time.
+  int64_t whole = lines / (unroll * step) * unroll * step;
+  if (whole)
+    sums = e.loop(begin, e.constant(whole), unroll * step, sums, turn(unroll));
+  if (whole < lines)
+    sums = e.loop(e.add(begin, whole), e.constant(lines), step, sums, turn(1));
+  return sums;
+}
+
+SmallVector<Value> StreamedMatmul::blockSums(const kernel::WeightLayout &layout, Value panel, Value row, int64_t rows) {
+  int64_t units = warpSize / 4;
+  SmallVector<Value> sums(rows * 4, e.constantF(e.f32(), 0));
+  Value begin = e.add(e.mul(slice, units), e.div(frame.lane(), 4));
+  return e.loop(begin, e.constant(layout.blocks()), units * slices, sums, [&](Value index, ValueRange carried) {
+    return addBlock(layout, panel, index, row, rows, carried);
+  });
+}
+
+SmallVector<Value> StreamedMatmul::addBlock(const kernel::WeightLayout &layout, Value panel, Value index, Value row,
+                                            int64_t rows, ValueRange carried) {
+  const kernel::BlockTraits &traits = layout.block;
+  int64_t perSuper = traits.superBlock / kernel::weightBlock, subBlocks = traits.subBlocks();
+  Value group = e.rem(frame.lane(), 4), super = e.div(index, perSuper);
+  Value header = e.atByte(panel, e.mul(super, layout.superBytes()));
+  Value block = e.atByte(header, e.add(e.mul(e.rem(index, perSuper), layout.blockBytes()), layout.headerBytes()));
+  Type four = e.vec(4, e.i32());
+  // All loads first.
+  SmallVector<Value> words;
+  for (int64_t w = 0; w < layout.lowWords() + layout.highWords(); ++w)
+    words.push_back(e.loadAligned(four, e.at(e.atByte(block, layout.scaleBytes() + 64 * w), group, four)));
+  auto headerNumbers = [&](int64_t offset) {
+    return e.loadWide(e.f16(), 4, e.at(e.atByte(header, offset), e.mul(group, 4), e.f16()));
+  };
+  /// Bytes of 4 rows, as f32.
+  auto subNumbers = [&](int64_t line, int64_t shift, int64_t mask) -> Value {
+    Value bytes = e.loadAligned(e.vec(4, e.i8()), e.atByte(e.atByte(block, line * kernel::panelRows), e.mul(group, 4)));
+    if (!mask)
+      return arith::SIToFPOp::create(e.b, e.loc, e.vec(4), bytes);
+    Value wide = arith::ExtUIOp::create(e.b, e.loc, four, bytes);
+    wide = arith::ShRUIOp::create(e.b, e.loc, wide, e.constantI(four, shift));
+    wide = arith::AndIOp::create(e.b, e.loc, wide, e.constantI(four, mask));
+    return arith::SIToFPOp::create(e.b, e.loc, e.vec(4), wide);
+  };
+  Value scales = headerNumbers(0), minima = traits.minima ? headerNumbers(2 * kernel::panelRows) : Value();
+  SmallVector<Value> subScales(subBlocks, scales), subMinima(subBlocks, minima);
+  if (traits.hasSubScales())
+    for (int64_t sub = 0; sub < subBlocks; ++sub) {
+      subScales[sub] = e.mulF(scales, subNumbers(sub, 0, traits.packedScales ? 0x0f : 0));
+      if (!traits.minima)
+        continue;
+      Value factor = traits.packedScales ? subNumbers(sub, 4, 0x0f) : subNumbers(subBlocks + sub, 0, 0);
+      subMinima[sub] = e.subF(e.zeros(4), e.mulF(minima, factor));
+    }
+
+  /// Columns 4q to 4q + 3 of weight row i of the lane.
+  auto quad = [&](int64_t q, int64_t i) {
+    auto field = [&](Value word, int64_t right, int64_t bits) {
+      return e.bitAnd(e.shiftRight(word, right), ((1 << bits) - 1) * 0x01010101);
+    };
+    auto word = [&](int64_t w) { return e.extract(words[w], i); };
+    Value value = traits.lowBits == 8   ? word(q)
+                  : traits.lowBits == 4 ? field(word(q % 4), q / 4 * 4, 4)
+                                        : field(word(q / 4), q % 4 * 2, 2);
+    if (!traits.highBits)
+      return value;
+    bool single = traits.highBits == 1;
+    Value high = field(word(layout.lowWords() + (single ? 0 : q / 4)), single ? q : q % 4 * 2, traits.highBits);
+    return e.bitOr(value, e.shiftLeft(high, traits.lowBits));
+  };
+
+  SmallVector<Value> sums(carried);
+  SmallVector<std::array<Value, 8>> integers;
+  SmallVector<Value> leftScales;
+  for (int64_t r = 0; r < rows; ++r) {
+    Value line = e.atByte(left->integers(e.add(row, r)), e.mul(index, kernel::weightBlock));
+    std::array<Value, 8> &quads = integers.emplace_back();
+    for (int64_t half = 0; half < 2; ++half) {
+      Value loaded = e.loadAligned(four, e.atByte(line, half * 16));
+      for (int64_t q = 0; q < 4; ++q)
+        quads[half * 4 + q] = e.extract(loaded, q);
+    }
+    leftScales.push_back(e.load(e.f32(), e.at(left->scales(e.add(row, r)), index, e.f32())));
+  }
+  int64_t quadsPerSub = 8 / subBlocks;
+  bool hasSums = traits.zero || traits.minima;
+  for (int64_t sub = 0; sub < subBlocks; ++sub) {
+    SmallVector<Value> leftSums;
+    for (int64_t r = 0; r < rows && hasSums; ++r) {
+      Value place = e.at(left->sums(e.add(row, r), traits.subBlock), e.add(e.mul(index, subBlocks), sub), e.i32());
+      leftSums.push_back(e.load(e.i32(), place));
+    }
+    for (int64_t i = 0; i < 4; ++i) {
+      SmallVector<Value> weights;
+      for (int64_t q = 0; q < quadsPerSub; ++q)
+        weights.push_back(quad(sub * quadsPerSub + q, i));
+      for (int64_t r = 0; r < rows; ++r) {
+        Value dot = traits.zero ? e.mul(leftSums[r], -traits.zero) : e.constant(0);
+        for (int64_t q = 0; q < quadsPerSub; ++q)
+          dot = e.dot4(weights[q], traits.isSigned, integers[r][sub * quadsPerSub + q], dot);
+        Value &sum = sums[r * 4 + i];
+        sum = e.fma(e.toFloat(dot), e.mulF(e.extract(subScales[sub], i), leftScales[r]), sum);
+        if (traits.minima)
+          sum = e.fma(e.extract(subMinima[sub], i), e.mulF(leftScales[r], e.toFloat(leftSums[r])), sum);
+      }
+    }
+  }
+  return sums;
+}
+
+} // namespace
+
+LogicalResult emitStreamedMatmul(Frame &frame, kernel::MatmulOp op) { return StreamedMatmul(frame, op).run(); }
+
+} // namespace sinter::gpu

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+// The form of kernel.matmul for many rows on tensor cores.
+#ifndef SINTER_PASSES_LOWERING_GPU_MATMULTENSOR_H
+#define SINTER_PASSES_LOWERING_GPU_MATMULTENSOR_H
+
+#include "passes/lowering/gpu/Matmul.h"
+
+namespace sinter::gpu {
+
+/// Whether it has rows_per_tile, a left side in memory, and a kind of numbers that mma multiplies: q8 rows with quantised
+/// weights, f32 rows (rounded to bf16) with bf16 weights.
+bool fitsTensorCores(kernel::MatmulOp op);
+mlir::LogicalResult emitTensorMatmul(Frame &frame, kernel::MatmulOp op);
+
+} // namespace sinter::gpu
+
+#endif // SINTER_PASSES_LOWERING_GPU_MATMULTENSOR_H

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// Intrinsics of LLVM for mma, ldmatrix and cp.async.
+#include "passes/lowering/gpu/Mma.h"
+
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+
+using namespace mlir;
+
+namespace sinter::gpu {
+
+static Four call(Emitter &e, StringRef name, Type element, ValueRange operands) {
+  auto type = LLVM::LLVMStructType::getLiteral(e.b.getContext(), SmallVector<Type>(4, element));
+  Value all = e.intrinsic(name, type, operands);
+  Four result;
+  for (int64_t i = 0; i < 4; ++i)
+    result[i] = LLVM::ExtractValueOp::create(e.b, e.loc, all, i);
+  return result;
+}
+
+Four loadMatrices(Emitter &e, Value address) {
+  return call(e, "llvm.nvvm.ldmatrix.sync.aligned.m8n8.x4.b16.p3", e.i32(), address);
+}
+
+Four mmaInt8(Emitter &e, Four a, Two b, bool rightIsSigned, Four c) {
+  return call(e, rightIsSigned ? "llvm.nvvm.mma.m16n8k32.row.col.s8" : "llvm.nvvm.mma.m16n8k32.row.col.s8.u8", e.i32(),
+              {a[0], a[1], a[2], a[3], b[0], b[1], c[0], c[1], c[2], c[3]});
+}
+
+Four mmaInt8Short(Emitter &e, Two a, Value b, bool rightIsSigned, Four c) {
+  return call(e, rightIsSigned ? "llvm.nvvm.mma.m16n8k16.row.col.s8" : "llvm.nvvm.mma.m16n8k16.row.col.s8.u8", e.i32(),
+              {a[0], a[1], b, c[0], c[1], c[2], c[3]});
+}
+
+Four mmaBf16(Emitter &e, Four a, Two b, Four c) {
+  return call(e, "llvm.nvvm.mma.m16n8k16.row.col.bf16", e.f32(),
+              {a[0], a[1], a[2], a[3], b[0], b[1], c[0], c[1], c[2], c[3]});
+}
+
+void copyAsync(Emitter &e, Value to, Value from, int64_t bytes) {
+  auto cache = bytes == 16 ? NVVM::LoadCacheModifierKind::CG : NVVM::LoadCacheModifierKind::CA;
+  NVVM::CpAsyncOp::create(e.b, e.loc, to, from, static_cast<int32_t>(bytes), cache, Value());
+}
+void asyncCommit(Emitter &e) { NVVM::CpAsyncCommitGroupOp::create(e.b, e.loc); }
+void asyncWait(Emitter &e, int64_t groups) { NVVM::CpAsyncWaitGroupOp::create(e.b, e.loc, static_cast<int32_t>(groups)); }
+
+} // namespace sinter::gpu

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tensor cores of sm_80 and asynchronous copies, with operands as the PTX ISA lays them out (9.7.14.5).
+// Lane l of a warp: group g = l / 4, in the group t = l % 4. Of the result it has rows g and g + 8, columns 2t and 2t + 1.
+#ifndef SINTER_PASSES_LOWERING_GPU_MMA_H
+#define SINTER_PASSES_LOWERING_GPU_MMA_H
+
+#include "passes/lowering/gpu/Emitter.h"
+
+#include <array>
+
+namespace sinter::gpu {
+
+using Four = std::array<mlir::Value, 4>;
+using Two = std::array<mlir::Value, 2>;
+
+/// ldmatrix.x4: four matrices of 8 rows of 16 bytes; lane l gives the address of row l % 8 of matrix l / 8, and gets
+/// word t of row g of each.
+Four loadMatrices(Emitter &e, mlir::Value address);
+
+/// m16n8k32 of 8-bit integers, the left ones signed, into i32.
+Four mmaInt8(Emitter &e, Four left, Two right, bool rightIsSigned, Four sums);
+/// m16n8k16 of 8-bit integers.
+Four mmaInt8Short(Emitter &e, Two left, mlir::Value right, bool rightIsSigned, Four sums);
+/// m16n8k16 of bf16 pairs in i32, into f32.
+Four mmaBf16(Emitter &e, Four left, Two right, Four sums);
+
+/// Copies 4 or 16 bytes from global to shared memory, past the registers.
+void copyAsync(Emitter &e, mlir::Value to, mlir::Value from, int64_t bytes);
+/// Ends a group of copies.
+void asyncCommit(Emitter &e);
+/// Until at most `groups` of the thread's latest groups are under way.
+void asyncWait(Emitter &e, int64_t groups);
+
+} // namespace sinter::gpu
+
+#endif // SINTER_PASSES_LOWERING_GPU_MMA_H

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// kernel.rows: a block a row, or a part of a warp a group of columns.
+#include "passes/lowering/gpu/Emitters.h"
+#include "passes/lowering/gpu/RegionPlan.h"
+
+#include <numeric>
+
+using namespace mlir;
+
+namespace sinter::gpu {
+
+/// As many threads as the longest vector gives work for, by powers of 2.
+static int64_t threadsOf(Region &region) {
+  RegionPlan plan(region, {1});
+  int64_t longest = 1, threads = warpSize;
+  for (Operation &op : region.front())
+    for (Value operand : op.getOperands())
+      if (isVector(operand))
+        longest = std::max(longest, lengthOf(operand));
+  while (threads < 512 && threads * plan.elements < longest)
+    threads *= 2;
+  return threads;
+}
+
+LogicalResult emitRows(Frame &frame, kernel::RowsOp op) {
+  Emitter &e = frame.e;
+  LogicalResult result = success();
+  if (!op.getColumns()) {
+    frame.threads = threadsOf(op.getBody());
+    Team team = Team::ofBlock(frame);
+    forEachTile(frame, op.getGrid(), [&](Value, Value rowBegin, Value rowEnd, Value) {
+      e.loop(rowBegin, rowEnd, 1, [&](Value row) {
+        if (failed(emitRegion(frame, op.getBody(), {row}, {1}, team, Value())))
+          result = failure();
+        e.barrier(); // the next row's kept vectors take the place of this one's
+      });
+    });
+    return result;
+  }
+  int64_t columns = *op.getColumns(), group = *op.getGroup();
+  kernel::ScheduleAttr schedule = op.getScheduleAttr();
+  int64_t perTile = schedule && schedule.getColumnsPerTile() ? schedule.getColumnsPerTile() : columns;
+  int64_t multiples[] = {1, group};
+  Team team = Team::ofWarp(frame, teamSizeOf(op.getBody(), multiples));
+  forEachTile(frame, op.getGrid(), [&](Value columnTile, Value rowBegin, Value rowEnd, Value) {
+    // Groups that begin in the tile, for all its rows.
+    Value begin = e.ceilDiv(e.mul(columnTile, perTile), group);
+    Value end = e.min(e.ceilDiv(e.mul(e.add(columnTile, 1), perTile), group), e.constant(columns / group));
+    Value width = e.sub(end, begin), count = e.mul(width, e.sub(rowEnd, rowBegin));
+    // All teams of a warp go round together: the last ones without anything to store.
+    e.loop(e.constant(0), count, team.count, [&](Value first) {
+      Value item = e.add(first, team.index), active = e.less(item, count);
+      item = e.min(item, e.sub(count, 1));
+      Value row = e.add(rowBegin, e.div(item, width));
+      Value column = e.mul(e.add(begin, e.rem(item, width)), group);
+      if (failed(emitRegion(frame, op.getBody(), {row, column}, multiples, team, active)))
+        result = failure();
+    });
+  });
+  return result;
+}
+
+} // namespace sinter::gpu

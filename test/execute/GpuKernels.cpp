@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+// compileCudaKernels, then the emulator.
+#include "test/execute/GpuKernels.h"
+
+#include "compiler/CudaTarget.h"
+#include "runtime/device/emulator/Execution.h"
+#include "runtime/device/emulator/Modules.h"
+
+#include <cstring>
+#include <gtest/gtest.h>
+#include <malloc.h>
+#include <map>
+
+namespace sinter::test {
+namespace {
+
+using namespace sinter::emulator;
+
+std::map<const void *, size_t> &hostRanges() {
+  static std::map<const void *, size_t> ranges;
+  return ranges;
+}
+
+class EmulatedKernels : public GpuKernels {
+public:
+  explicit EmulatedKernels(CudaKernels compiled) : kernels(std::move(compiled)) {}
+
+  bool load() {
+    auto loaded = LoadedModule::load(kernels.ptx, memory);
+    if (!loaded) {
+      ADD_FAILURE() << loaded.error().message << "\n" << kernels.ptx;
+      return false;
+    }
+    module = std::move(*loaded);
+    return true;
+  }
+
+  void run(const std::string &kernel, const std::vector<void *> &buffers, const sinter_step &step) override {
+    const CudaKernel &facts = kernels.kernels.at(kernel);
+    auto program = module->kernel(facts.function);
+    if (!program) {
+      ADD_FAILURE() << program.error().message << "\n" << kernels.ptx;
+      return;
+    }
+    map(&step, sizeof step, "step");
+    for (const int32_t *array : {step.tokens, step.positions, step.slots, step.select})
+      if (array)
+        map(array, malloc_usable_size(const_cast<int32_t *>(array)), "array of the step");
+    std::vector<uint64_t> arguments = {reinterpret_cast<uint64_t>(&step)};
+    for (void *buffer : buffers) {
+      auto range = hostRanges().find(buffer);
+      if (buffer)
+        map(buffer, range != hostRanges().end() ? range->second : malloc_usable_size(buffer),
+            "buffer " + std::to_string(arguments.size() - 1));
+      arguments.push_back(reinterpret_cast<uint64_t>(buffer));
+    }
+    Launch launch;
+    launch.program = *program;
+    launch.grid = {3, 1, 1};
+    launch.block = {facts.threads, 1, 1};
+    launch.dynamicShared = facts.sharedBytes;
+    launch.memory = &memory;
+    launch.options = {Schedule::latest, /*races=*/true, /*counters=*/false, /*threads=*/1};
+    launch.parameters.resize(arguments.size() * 8);
+    std::memcpy(launch.parameters.data(), arguments.data(), launch.parameters.size());
+    auto done = execute(launch);
+    if (!done)
+      ADD_FAILURE() << done.error().message;
+    for (const std::string &hazard : launch.hazards.take())
+      ADD_FAILURE() << kernel << ": " << hazard;
+    for (uint64_t address : mapped)
+      memory.unmap(address);
+    mapped.clear();
+  }
+
+private:
+  void map(const void *address, uint64_t bytes, std::string name) {
+    auto number = reinterpret_cast<uint64_t>(address);
+    if (std::find(mapped.begin(), mapped.end(), number) != mapped.end())
+      return;
+    memory.map(number, bytes, std::move(name));
+    mapped.push_back(number);
+  }
+
+  CudaKernels kernels;
+  GlobalMemory memory;
+  std::unique_ptr<LoadedModule> module;
+  std::vector<uint64_t> mapped;
+};
+
+} // namespace
+
+void addHostRange(const void *address, size_t bytes) { hostRanges()[address] = bytes; }
+void removeHostRange(const void *address) { hostRanges().erase(address); }
+
+std::unique_ptr<GpuKernels> GpuKernels::compile(mlir::ModuleOp module, gpu::Architecture architecture) {
+  auto kernels = compileCudaKernels(module, {architecture, /*threads=*/1, /*chooseSchedules=*/false});
+  if (failed(kernels))
+    return nullptr;
+  auto made = std::make_unique<EmulatedKernels>(std::move(*kernels));
+  if (!made->load())
+    return nullptr;
+  return made;
+}
+
+} // namespace sinter::test
