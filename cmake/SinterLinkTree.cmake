@@ -51,4 +51,8 @@ add_custom_command(
   COMMAND ${LLVM_TOOLS_BINARY_DIR}/llvm-ar -M < ${CMAKE_BINARY_DIR}/lib/link-tree.mri
   DEPENDS ${parts} ${CMAKE_BINARY_DIR}/lib/link-tree.mri
   VERBATIM)
-add_custom_target(sinter_link_tree ALL DEPENDS ${archive})
+# For what is linked against a glibc that is older than the unwinder (runtime/FindObject.cpp).
+set(find_object ${SINTER_LINK_TREE}/libsinter_find_object.a)
+add_custom_command(OUTPUT ${find_object}
+  COMMAND ${CMAKE_COMMAND} -E copy $<TARGET_FILE:sinter_find_object> ${find_object} DEPENDS sinter_find_object VERBATIM)
+add_custom_target(sinter_link_tree ALL DEPENDS ${archive} ${find_object})

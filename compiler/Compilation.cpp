@@ -123,7 +123,7 @@ Result<std::vector<ObjectFile>> Compilation::makeObjects() {
   Result<std::string> chatTemplate = readChatTemplate(*model);
   if (!chatTemplate)
     return tl::unexpected(chatTemplate.error());
-  table.metadata = makeMetadata(*model, *tokenizer, *chatTemplate, weightsPath);
+  table.metadata = makeMetadata(*model, *tokenizer, *chatTemplate, weightsPath, /*emulatorFolder=*/"");
 
   llvm::LLVMContext llvmContext;
   std::vector<ObjectFile> objects = std::move(kernels->objects);
@@ -189,7 +189,7 @@ bool Compilation::writeProduct() {
   WeightImage inside = weightsFile ? WeightImage() : weightImage();
   Result<> written = options.stage == Stage::Library
                          ? writeLibrary(*tree, *objects, inside, model->config.name, options.output)
-                         : linkExecutable(*tree, *objects, inside, options.output);
+                         : linkExecutable(*tree, *objects, inside, Linkage::Static, options.output);
   if (written && weightsFile)
     written = weightsFile->commit();
   if (!written)

@@ -28,7 +28,7 @@ Result<> linkShared(const LinkTree &tree, const ObjectFiles &objects, llvm::Arra
                                           "-o", linked, tree.path("crti.o"), tree.path("crtbeginS.o")};
     arguments.insert(arguments.end(), inputs.begin(), inputs.end());
     arguments.push_back("--as-needed");
-    for (const char *name : {"libgcc_eh.a", "libc.so.6", "libm.so.6", "libc_nonshared.a", "ld-linux-x86-64.so.2",
+    for (const char *name : {"libsinter_find_object.a", "libgcc_eh.a", "libc.so.6", "libm.so.6", "libc_nonshared.a", "ld-linux-x86-64.so.2",
                              "crtendS.o", "crtn.o"})
       arguments.push_back(tree.path(name));
     return runLinker(arguments, file.target());
@@ -43,7 +43,7 @@ std::string headerText(const std::string &api, const std::string &name, std::str
                      " *   cc main.c -L DIR -l{1} -Wl,-rpath,DIR -o main    with lib{1}.so, found in DIR when it runs\n"
                      " *\n"
                      " * lib{1}.so can also be opened with dlopen (several models: RTLD_LOCAL, each with a handle of its\n"
-                     " * own). Both need x86-64 with AVX2, glibc 2.35 or newer, and nothing else; of a program they see\n"
+                     " * own). Both need x86-64 with AVX2, glibc 2.34 or newer, and nothing else; of a program they see\n"
                      " * libc, libm and the unwinder only, and define no names but those below. */\n",
                      model, name) +
          api;

@@ -9,6 +9,7 @@
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/SmallString.h"
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,9 @@ struct LinkTree {
 
   /// The tree beside the running program; an error names the folder that should be there.
   static Result<LinkTree> find(const std::string &argv0);
+
+  /// The folder of shared libraries, ../lib seen from the folder of `sinter`.
+  std::string libraries() const { return std::filesystem::path(folder).parent_path().parent_path(); }
 
   std::string path(llvm::StringRef name) const { return folder + "/" + name.str(); }
 };

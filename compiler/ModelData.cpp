@@ -79,7 +79,7 @@ Result<std::string> readChatTemplate(const Model &model) {
 }
 
 std::string makeMetadata(const Model &model, const TokenizerSpec &tokenizer, const std::string &chatTemplate,
-                         const std::string &weightsFile) {
+                         const std::string &weightsFile, const std::string &emulatorFolder) {
   const ModelConfig &config = model.config;
   JsonWriter json;
   json.beginObject().key("name").value(config.name).key("architecture").value(config.architecture->name);
@@ -118,6 +118,8 @@ std::string makeMetadata(const Model &model, const TokenizerSpec &tokenizer, con
   json.endObject();
   if (!weightsFile.empty())
     json.key("weights_file").value(weightsFile);
+  if (!emulatorFolder.empty())
+    json.key("emulator_folder").value(emulatorFolder);
   if (!chatTemplate.empty())
     json.key("chat_template").value(chatTemplate);
   json.key("special_tokens").beginObject();

@@ -17,9 +17,9 @@ Result<TokenizerSpec> readTokenizer(const Model &model);
 Result<std::string> readChatTemplate(const Model &model);
 
 /// docs/metadata.md.
-/// `weightsFile` is empty where the weights are part of the product.
+/// `weightsFile` is empty where the weights are part of the product, `emulatorFolder` where there is no code for GPUs.
 std::string makeMetadata(const Model &model, const TokenizerSpec &tokenizer, const std::string &chatTemplate,
-                         const std::string &weightsFile);
+                         const std::string &weightsFile, const std::string &emulatorFolder);
 
 } // namespace sinter
 

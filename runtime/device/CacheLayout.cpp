@@ -31,16 +31,20 @@ CacheLayout::CacheLayout(const sinter_model &model, uint64_t elementBytes, int64
   slotBytes = roundUp(at, 4096);
 }
 
-void CacheLayout::copyPrefix(const std::byte *from, std::byte *to, int64_t count) const {
+void CacheLayout::visitPrefix(int64_t count, const std::function<void(uint64_t, uint64_t)> &visit) const {
   assert(count >= 0 && count <= tokens && "prefix longer than the cache");
   const uint64_t panels = (uint64_t(count) + SINTER_CACHE_PANEL - 1) / SINTER_CACHE_PANEL;
   for (const Layer &layer : layers)
     for (int32_t head = 0; head < layer.heads; ++head) {
       const uint64_t keys = layer.keys + uint64_t(head) * layer.headKeys;
       const uint64_t values = layer.values + uint64_t(head) * layer.headValues;
-      std::memcpy(to + keys, from + keys, panels * layer.panelBytes);
-      std::memcpy(to + values, from + values, uint64_t(count) * layer.rowBytes);
+      visit(keys, panels * layer.panelBytes);
+      visit(values, uint64_t(count) * layer.rowBytes);
     }
+}
+
+void CacheLayout::copyPrefix(const std::byte *from, std::byte *to, int64_t count) const {
+  visitPrefix(count, [&](uint64_t offset, uint64_t bytes) { std::memcpy(to + offset, from + offset, bytes); });
 }
 
 uint64_t dtypeBytes(uint32_t dtype) { return dtype == SINTER_F32 ? 4 : 2; }

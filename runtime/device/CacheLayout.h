@@ -4,7 +4,9 @@
 #define SINTER_RUNTIME_DEVICE_CACHELAYOUT_H
 
 #include "runtime/abi.h"
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 namespace sinter::device {
@@ -25,6 +27,9 @@ struct CacheLayout {
 
   /// The layout for `capacity` tokens a slot, elements of `elementBytes`.
   CacheLayout(const sinter_model &model, uint64_t elementBytes, int64_t capacity);
+
+  /// Calls `visit` with the place in a slot and the bytes of each run of memory that the first `count` tokens take.
+  void visitPrefix(int64_t count, const std::function<void(uint64_t offset, uint64_t bytes)> &visit) const;
 
   /// Copies the first `count` tokens of the slot at `from` to the slot at `to`.
   void copyPrefix(const std::byte *from, std::byte *to, int64_t count) const;

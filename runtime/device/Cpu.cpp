@@ -8,6 +8,7 @@
 #include "runtime/device/Memory.h"
 #include "runtime/device/ThreadTeam.h"
 #include "runtime/device/Tiles.h"
+#include "runtime/device/WeightsMapping.h"
 #include <algorithm>
 #include <cassert>
 #include <chrono>
@@ -90,13 +91,14 @@ public:
   /// Takes the memory and resolves all buffers.
   Result<void> prepare(const std::byte *weights, int isa);
 
-  void run(const Rows &rows, std::span<const int32_t> select) override;
-  void runHead(std::span<const int32_t> select) override;
+  Result<void> run(const Rows &rows, std::span<const int32_t> select) override;
+  Result<void> runHead(std::span<const int32_t> select) override;
   const float *logits() const override { return reinterpret_cast<const float *>(logitsMemory.data()); }
-  void copyPrefix(int32_t from, int32_t to, int64_t tokens) override {
+  Result<void> copyPrefix(int32_t from, int32_t to, int64_t tokens) override {
     assert(from < slotCount && to < slotCount && "slot out of range");
     layout.copyPrefix(cache.data() + uint64_t(from) * layout.slotBytes,
                       cache.data() + uint64_t(to) * layout.slotBytes, tokens);
+    return {};
   }
   void setLaunchTimes(EntryKind kind, LaunchTimes *times) override;
   int64_t maxRows(EntryKind kind) const override { return entryOf(kind).max_rows; }
@@ -211,7 +213,7 @@ void CpuSession::setSelect(std::span<const int32_t> select) {
   step.select = selected.data();
 }
 
-void CpuSession::run(const Rows &rows, std::span<const int32_t> select) {
+Result<void> CpuSession::run(const Rows &rows, std::span<const int32_t> select) {
   current = rows.entry == EntryKind::Prefill ? &prefill : &decode;
   assert(int64_t(rows.tokens.size()) <= current->entry->max_rows &&
          "more rows than the entry was planned for");
@@ -224,12 +226,14 @@ void CpuSession::run(const Rows &rows, std::span<const int32_t> select) {
   assert(step.keys <= layout.tokens && "position beyond the cache");
   setSelect(select);
   runLaunches(0, select.empty() ? current->entry->head_begin : current->entry->launch_count);
+  return {};
 }
 
-void CpuSession::runHead(std::span<const int32_t> select) {
+Result<void> CpuSession::runHead(std::span<const int32_t> select) {
   assert(current && "runHead before run");
   setSelect(select);
   runLaunches(current->entry->head_begin, current->entry->launch_count);
+  return {};
 }
 
 void CpuSession::setLaunchTimes(EntryKind kind, LaunchTimes *times) {
@@ -275,21 +279,21 @@ void CpuSession::walk(void *self, int thread) {
 
 class CpuDevice final : public Device {
 public:
-  CpuDevice(const sinter_model &model, int isa, std::unique_ptr<ThreadTeam> team, Mapping file)
-      : Device(model), isa(isa), team(std::move(team)), weightsFile(std::move(file)) {
-    weights = model.weights.data ? static_cast<const std::byte *>(model.weights.data) : weightsFile.data();
-  }
+  CpuDevice(const sinter_model &model, int isa, std::unique_ptr<ThreadTeam> team, WeightsMapping weights)
+      : Device(model), isa(isa), team(std::move(team)), weights(std::move(weights)) {}
 
   Result<std::unique_ptr<Session>> openSession(const SessionOptions &options) override;
   Limits measureLimits() override;
-  int threads() const override { return team->threads(); }
+  const char *backend() const override { return "cpu"; }
   const char *isaName() const override { return device::isaName(isa); }
+  std::string name() const override { return {}; }
+  int threads() const override { return team->threads(); }
+  MemorySize memory() const override { return {availableMemory(), totalMemory()}; }
 
 private:
   const int isa;
   std::unique_ptr<ThreadTeam> team;
-  Mapping weightsFile;
-  const std::byte *weights;
+  WeightsMapping weights;
 };
 
 Result<std::unique_ptr<Session>> CpuDevice::openSession(const SessionOptions &options) {
@@ -303,7 +307,7 @@ Result<std::unique_ptr<Session>> CpuDevice::openSession(const SessionOptions &op
   }
   assert(options.capacity > 0 && options.slots > 0);
   auto session = std::make_unique<CpuSession>(model(), *program, *team, options.capacity, options.slots);
-  if (Result<void> ready = session->prepare(weights, isa); !ready)
+  if (Result<void> ready = session->prepare(weights.data, isa); !ready)
     return tl::unexpected(ready.error());
   return session;
 }
@@ -321,7 +325,7 @@ Limits CpuDevice::measureLimits() {
   };
   const size_t least = size_t(64) << 20;
   Mapping own;
-  Work work{team.get(), weights, model().weights.size, isa, 2'000'000, {}, {}, {}};
+  Work work{team.get(), weights.data, model().weights.size, isa, 2'000'000, {}, {}, {}};
   if (work.bytes < least) {
     if (Result<Mapping> memory = Mapping::anonymous(least, true, "bandwidth measurement")) {
       own = std::move(*memory);
@@ -362,26 +366,6 @@ Limits CpuDevice::measureLimits() {
   return limits;
 }
 
-Result<Mapping> openWeights(const sinter_model &model, const std::string &path) {
-  if (path.empty())
-    return fail("the weights lie outside of this program: give their file with --weights-file");
-  Result<Mapping> page = Mapping::file(path, 0, sizeof(sinter_weights_header));
-  if (!page)
-    return page;
-  sinter_weights_header header;
-  std::memcpy(&header, page->data(), sizeof header);
-  if (std::memcmp(header.magic, SINTER_WEIGHTS_MAGIC, sizeof header.magic) != 0)
-    return fail("{}: expected a file of weights ('{}' at byte 0), found other bytes", path,
-                SINTER_WEIGHTS_MAGIC);
-  if (header.image_bytes != model.weights.size)
-    return fail("{}: expected {} bytes of weights (byte offset 8), found {}", path, model.weights.size,
-                header.image_bytes);
-  if (header.hash != model.weights_hash)
-    return fail("{}: expected the weights of hash {:016x} (byte offset 16), found {:016x}: another model's",
-                path, model.weights_hash, header.hash);
-  return Mapping::file(path, SINTER_WEIGHTS_OFFSET, model.weights.size);
-}
-
 } // namespace
 
 Result<std::unique_ptr<Device>> openCpu(const sinter_model &model, const DeviceOptions &options) {
@@ -391,18 +375,14 @@ Result<std::unique_ptr<Device>> openCpu(const sinter_model &model, const DeviceO
   Result<int> isa = chooseIsa(model);
   if (!isa)
     return tl::unexpected(isa.error());
-  Mapping file;
-  if (!model.weights.data && model.weights.size) {
-    Result<Mapping> mapped = openWeights(model, options.weightsPath);
-    if (!mapped)
-      return tl::unexpected(mapped.error());
-    file = std::move(*mapped);
-  }
+  Result<WeightsMapping> weights = WeightsMapping::open(model, options.weightsPath);
+  if (!weights)
+    return tl::unexpected(weights.error());
   Result<std::unique_ptr<ThreadTeam>> team =
       ThreadTeam::start(options.threads > 0 ? options.threads : usableCores());
   if (!team)
     return tl::unexpected(team.error());
-  return std::make_unique<CpuDevice>(model, *isa, std::move(*team), std::move(file));
+  return std::make_unique<CpuDevice>(model, *isa, std::move(*team), std::move(*weights));
 }
 
 } // namespace sinter::device

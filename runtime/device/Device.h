@@ -44,17 +44,18 @@ public:
   virtual ~Session() = default;
 
   /// Runs the layers for `rows` (at most maxRows), then computes the logits of the rows in `select`
-  /// (increasing, at most maxSelected; may be empty). The tokens' keys and values are in the cache after it.
-  virtual void run(const Rows &rows, std::span<const int32_t> select) = 0;
+  /// (increasing, at most maxSelected; may be empty). The tokens' keys and values are in the cache after it. Fails
+  /// when the device fails, and then every time.
+  [[nodiscard]] virtual Result<void> run(const Rows &rows, std::span<const int32_t> select) = 0;
 
   /// Computes the logits of other rows of the latest run.
-  virtual void runHead(std::span<const int32_t> select) = 0;
+  [[nodiscard]] virtual Result<void> runHead(std::span<const int32_t> select) = 0;
 
-  /// Logits of the latest run or runHead: (selected, vocabulary).
+  /// Logits of the latest run or runHead, in the host's memory: (selected, vocabulary).
   virtual const float *logits() const = 0;
 
   /// Copies the cache of the first `tokens` positions of one slot to another.
-  virtual void copyPrefix(int32_t from, int32_t to, int64_t tokens) = 0;
+  [[nodiscard]] virtual Result<void> copyPrefix(int32_t from, int32_t to, int64_t tokens) = 0;
 
   /// From now on adds the times of the launches of `entry` to `times`, which lives until it is replaced; null
   /// (as at the beginning): takes none.
@@ -67,16 +68,23 @@ public:
   virtual sinter_dtype cacheDtype() const = 0;
 };
 
-/// What the machine could do at best, measured by small loops on the device's own threads.
+/// What the machine could do at best: of a processor measured by small loops on the device's own threads, of a GPU
+/// computed from its clocks.
 struct Limits {
   double readBytesPerSecond; ///< reading the weights from beginning to end
   double flopsPerSecond;     ///< multiply-adds on registers, two operations each
   const char *flopsKind;     ///< which instruction that was
 };
 
+struct MemorySize {
+  uint64_t available, total; ///< bytes
+};
+
 struct DeviceOptions {
   int threads = 0;         ///< 0: one a physical core that this process may use
   std::string weightsPath; ///< the image's file when the model does not contain it
+  bool emulated = false;      ///< the emulated GPU instead of a real one
+  std::string emulatorFolder = {}; ///< where it is looked for last
 };
 
 class Device {
@@ -84,8 +92,11 @@ public:
   virtual ~Device() = default;
   virtual Result<std::unique_ptr<Session>> openSession(const SessionOptions &options) = 0;
   virtual Limits measureLimits() = 0;
-  virtual int threads() const = 0;
-  virtual const char *isaName() const = 0; ///< "avx2", "avx512", "amx"
+  virtual const char *backend() const = 0; ///< "cpu", "cuda", "emulator"
+  virtual const char *isaName() const = 0; ///< "avx2", "avx512", "amx"; "sm_90a"
+  virtual std::string name() const = 0;    ///< of a GPU its product name, else empty
+  virtual int threads() const = 0;         ///< of a GPU its multiprocessors
+  virtual MemorySize memory() const = 0;   ///< that sessions come from
   const sinter_model &model() const { return *description; }
 
 protected:
@@ -100,12 +111,25 @@ private:
 /// be started. The environment variable SINTER_ISA=avx2|avx512|amx chooses the instruction set instead.
 Result<std::unique_ptr<Device>> openCpu(const sinter_model &model, const DeviceOptions &options);
 
+/// Opens `model` on a GPU: the first that the driver gives (CUDA_VISIBLE_DEVICES chooses), or the emulated one. Fails
+/// when the model has no code for GPUs, when there is no driver, no GPU, an older driver or an older GPU than the code
+/// needs, and when the weights do not fit.
+using CudaOpener = Result<std::unique_ptr<Device>> (*)(const sinter_model &model, const DeviceOptions &options);
+
 /// The program whose cache has elements of type `dtype` (empty: the first one), or null.
 const sinter_program *findProgram(const sinter_model &model, std::optional<sinter_dtype> dtype);
 
 /// "f32", "f16" or "bf16".
 const char *dtypeName(uint32_t dtype);
 
+} // namespace sinter::device
+
+/// There only in programs that are linked with it: static ones cannot open a driver, and leave it out. `cudaOpener()` of
+/// them is null.
+extern "C" const sinter::device::CudaOpener sinter_cuda_opener __attribute__((weak));
+
+namespace sinter::device {
+inline CudaOpener cudaOpener() { return &sinter_cuda_opener ? sinter_cuda_opener : nullptr; }
 } // namespace sinter::device
 
 #endif // SINTER_RUNTIME_DEVICE_DEVICE_H

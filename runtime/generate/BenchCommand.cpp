@@ -22,7 +22,7 @@ struct Test {
   int64_t steps = 0; ///< of the entry
   double bytes = 0;  ///< of weights read
   double flops = 0;
-  std::vector<double> seconds;
+  std::vector<double> seconds = {};
 
   double mean() const {
     double sum = 0;
@@ -54,14 +54,20 @@ std::vector<int32_t> someTokens(int64_t count, int64_t vocabulary) {
   return tokens;
 }
 
-void runPrefill(Engine &engine, const std::vector<int32_t> &tokens) { engine.prefill(0, tokens, 0); }
+Result<void> runPrefill(Engine &engine, const std::vector<int32_t> &tokens) {
+  return engine.prefill(0, tokens, 0).map([](std::span<const float>) {});
+}
 
-void runDecode(Engine &engine, const std::vector<int32_t> &tokens) {
+Result<void> runDecode(Engine &engine, const std::vector<int32_t> &tokens) {
   const int32_t slot = 0;
   for (size_t i = 0; i < tokens.size(); ++i) {
     const int32_t position = int32_t(i);
-    engine.decode({&tokens[i], 1}, {&position, 1}, {&slot, 1}, [](size_t, std::span<const float>) {});
+    const Result<void> done =
+        engine.decode({&tokens[i], 1}, {&position, 1}, {&slot, 1}, [](size_t, std::span<const float>) {});
+    if (!done)
+      return done;
   }
+  return {};
 }
 
 std::string row(const Setting &setting, const device::Device &device, const Test &test,
@@ -77,10 +83,10 @@ std::string row(const Setting &setting, const device::Device &device, const Test
         test.name, test.mean(), test.deviation(), test.seconds.size(), device.threads(), device.isaName(),
         bandwidth, limits.readBytesPerSecond / 1e9, peak, limits.flopsPerSecond / 1e9, limits.flopsKind);
   return fmt::format(
-      "| {:<30} | {:>9.2f} MiB | {:>9.2f} M | CPU {:<6} | {:>7} | {:>7} | {:>9.2f} ± {:<6.2f} | {:>8.1f}% "
+      "| {:<30} | {:>9.2f} MiB | {:>9.2f} M | {:<10} | {:>7} | {:>7} | {:>9.2f} ± {:<6.2f} | {:>8.1f}% "
       "| {:>5.1f}% |\n",
       setting.model.name ? setting.model.name : "", double(setting.model.weights.size) / 0x1p20,
-      double(setting.metadata.parameters) / 1e6, device.isaName(), device.threads(), test.name, test.mean(),
+      double(setting.metadata.parameters) / 1e6, fmt::format("{} {}", device.backend(), device.isaName()), device.threads(), test.name, test.mean(),
       test.deviation(), bandwidth * 100, peak * 100);
 }
 
@@ -113,20 +119,22 @@ Result<void> runBench(const Setting &setting) {
       "------------------: | --------: | -----: |\n";
   bool hasHeader = false;
   const std::atomic<bool> &interrupt = watchInterrupt();
-  const auto measure = [&](Test test, void (*run)(Engine &, const std::vector<int32_t> &)) {
+  const auto measure = [&](Test test, Result<void> (*run)(Engine &, const std::vector<int32_t> &)) -> Result<void> {
     const std::vector<int32_t> tokens = someTokens(test.tokens, setting.model.vocabulary);
-    run(engine, tokens); // warm
+    if (Result<void> warm = run(engine, tokens); !warm)
+      return warm;
     device::Limits limits = (*device)->measureLimits();
     device::LaunchTimes times;
     timed.setLaunchTimes(test.kind, options.benchLaunches ? &times : nullptr);
     for (int i = 0; i < options.benchRepetitions && !interrupt; ++i) {
       const auto begin = Clock::now();
-      run(engine, tokens);
+      if (Result<void> done = run(engine, tokens); !done)
+        return done;
       test.seconds.push_back(std::chrono::duration<double>(Clock::now() - begin).count());
     }
     timed.setLaunchTimes(test.kind, nullptr);
     if (test.seconds.empty())
-      return;
+      return {};
     const device::Limits after =
         (*device)->measureLimits(); // a shared machine changes: the better one counts
     limits.readBytesPerSecond = std::max(limits.readBytesPerSecond, after.readBytesPerSecond);
@@ -136,12 +144,13 @@ Result<void> runBench(const Setting &setting) {
     hasHeader = true;
     out.write(row(setting, **device, test, limits));
     if (!options.benchLaunches)
-      return;
+      return {};
     const int64_t runs = int64_t(test.seconds.size()), steps = runs * test.steps;
     const bool isPrefill = test.kind == device::EntryKind::Prefill;
     const std::vector<KernelTime> kernels = kernelTimes(isPrefill ? program.prefill : program.decode, times,
                                                         steps, runs * test.tokens, isPrefill ? runs : steps);
     out.write(launchTable(test.name, kernels, steps, limits, options.json));
+    return {};
   };
   if (options.benchPrompt > 0) {
     Test test{fmt::format("pp{}", options.benchPrompt), options.benchPrompt, device::EntryKind::Prefill};
@@ -151,14 +160,16 @@ Result<void> runBench(const Setting &setting) {
       ++test.steps;
     }
     addCost(entry, entry.head_begin, entry.launch_count, 1, test);
-    measure(std::move(test), runPrefill);
+    if (Result<void> done = measure(std::move(test), runPrefill); !done)
+      return done;
   }
   if (options.benchGenerate > 0) {
     Test test{fmt::format("tg{}", options.benchGenerate), options.benchGenerate, device::EntryKind::Decode};
     test.steps = test.tokens;
     for (int64_t i = 0; i < test.tokens; ++i)
       addCost(program.decode, 0, program.decode.launch_count, 1, test);
-    measure(std::move(test), runDecode);
+    if (Result<void> done = measure(std::move(test), runDecode); !done)
+      return done;
   }
   return out.status();
 }

@@ -147,7 +147,10 @@ int sinter_step(sinter_session *session, const int32_t *ids, int64_t count) {
       return session->failed({fmt::format("expected token ids from 0 to {}, found {} as number {}",
                                           session->model.vocabulary - 1, ids[i], i)},
                              -1);
-  session->logits = session->engine->prefill(0, {ids, size_t(count)}, position);
+  const Result<std::span<const float>> logits = session->engine->prefill(0, {ids, size_t(count)}, position);
+  if (!logits)
+    return session->failed(logits.error(), -1);
+  session->logits = *logits;
   session->history.insert(session->history.end(), ids, ids + count);
   return 0;
 }

@@ -30,14 +30,17 @@ Rows Engine::chunk(int32_t slot, std::span<const int32_t> tokens, int64_t at) {
           {slots.data(), count}};
 }
 
-std::span<const float> Engine::prefill(int32_t slot, std::span<const int32_t> tokens, int64_t at) {
+Result<std::span<const float>> Engine::prefill(int32_t slot, std::span<const int32_t> tokens, int64_t at) {
   assert(!tokens.empty() && at + int64_t(tokens.size()) <= capacity() && "prompt longer than the cache");
   const size_t most = size_t(session->maxRows(EntryKind::Prefill));
   while (true) {
     const size_t count = std::min(most, tokens.size());
     const bool last = count == tokens.size();
     const int32_t select = int32_t(count) - 1;
-    session->run(chunk(slot, tokens.first(count), at), {&select, last ? size_t(1) : 0});
+    const Result<void> done =
+        session->run(chunk(slot, tokens.first(count), at), {&select, last ? size_t(1) : 0});
+    if (!done)
+      return tl::unexpected(done.error());
     if (last)
       return row(0);
     tokens = tokens.subspan(count);
@@ -45,38 +48,42 @@ std::span<const float> Engine::prefill(int32_t slot, std::span<const int32_t> to
   }
 }
 
-void Engine::score(int32_t slot, std::span<const int32_t> tokens, int64_t at, const Visit &visit) {
+Result<void> Engine::score(int32_t slot, std::span<const int32_t> tokens, int64_t at, const Visit &visit) {
   assert(at + int64_t(tokens.size()) <= capacity() && "text longer than the cache");
   const size_t most = size_t(session->maxRows(EntryKind::Prefill));
   for (size_t first = 0; first < tokens.size(); first += most) {
     const size_t count = std::min(most, tokens.size() - first);
-    visitAll(chunk(slot, tokens.subspan(first, count), at + int64_t(first)), first, visit);
+    const Rows rows = chunk(slot, tokens.subspan(first, count), at + int64_t(first));
+    if (Result<void> done = visitAll(rows, first, visit); !done)
+      return done;
   }
+  return {};
 }
 
-void Engine::decode(std::span<const int32_t> tokens, std::span<const int32_t> where,
+Result<void> Engine::decode(std::span<const int32_t> tokens, std::span<const int32_t> where,
                     std::span<const int32_t> which, const Visit &visit) {
   const size_t most = size_t(session->maxRows(EntryKind::Decode));
   for (size_t first = 0; first < tokens.size(); first += most) {
     const size_t count = std::min(most, tokens.size() - first);
-    visitAll({EntryKind::Decode, tokens.subspan(first, count), where.subspan(first, count),
-              which.subspan(first, count)},
-             first, visit);
+    const Rows rows = {EntryKind::Decode, tokens.subspan(first, count), where.subspan(first, count),
+                       which.subspan(first, count)};
+    if (Result<void> done = visitAll(rows, first, visit); !done)
+      return done;
   }
+  return {};
 }
 
-void Engine::visitAll(const Rows &rows, size_t first, const Visit &visit) {
+Result<void> Engine::visitAll(const Rows &rows, size_t first, const Visit &visit) {
   const size_t count = rows.tokens.size();
   const size_t group = size_t(session->maxSelected(rows.entry));
   for (size_t begin = 0; begin < count; begin += group) {
     const std::span<const int32_t> select(ascending.data() + begin, std::min(group, count - begin));
-    if (begin == 0)
-      session->run(rows, select);
-    else
-      session->runHead(select);
+    if (Result<void> done = begin == 0 ? session->run(rows, select) : session->runHead(select); !done)
+      return done;
     for (size_t i = 0; i < select.size(); ++i)
       visit(first + begin + i, row(i));
   }
+  return {};
 }
 
 } // namespace sinter

@@ -22,23 +22,25 @@ public:
   Engine(const sinter_model &model, std::unique_ptr<device::Session> session);
 
   /// Evaluates `tokens` (at least one) at positions `at`, at + 1, ... of `slot`. Returns the logits of the
-  /// last; they are valid until the next call.
-  std::span<const float> prefill(int32_t slot, std::span<const int32_t> tokens, int64_t at);
+  /// last; they are valid until the next call. This and all else fails when the device does.
+  Result<std::span<const float>> prefill(int32_t slot, std::span<const int32_t> tokens, int64_t at);
 
   /// The same, and visits the logits of every token.
-  void score(int32_t slot, std::span<const int32_t> tokens, int64_t at, const Visit &visit);
+  Result<void> score(int32_t slot, std::span<const int32_t> tokens, int64_t at, const Visit &visit);
 
   /// Evaluates one token each of several sequences, and visits the logits of each in order.
-  void decode(std::span<const int32_t> tokens, std::span<const int32_t> positions,
+  Result<void> decode(std::span<const int32_t> tokens, std::span<const int32_t> positions,
               std::span<const int32_t> slots, const Visit &visit);
 
-  void copyPrefix(int32_t from, int32_t to, int64_t tokens) { session->copyPrefix(from, to, tokens); }
+  Result<void> copyPrefix(int32_t from, int32_t to, int64_t tokens) {
+    return session->copyPrefix(from, to, tokens);
+  }
   int64_t capacity() const { return session->capacity(); }
 
 private:
   /// Visits the logits of rows 0 to count - 1 of a run whose row 0 is number `first` of the caller's. `rows`
   /// is run with the first group.
-  void visitAll(const device::Rows &rows, size_t first, const Visit &visit);
+  Result<void> visitAll(const device::Rows &rows, size_t first, const Visit &visit);
   device::Rows chunk(int32_t slot, std::span<const int32_t> tokens, int64_t at);
   std::span<const float> row(size_t index) const {
     return {session->logits() + index * size_t(vocabulary), size_t(vocabulary)};

@@ -71,8 +71,10 @@ Result<void> runInfo(const Setting &setting) {
   const SamplerOptions &s = metadata.sampling;
   line("sampling", fmt::format("temp {}, top-k {}, top-p {}, min-p {}, repeat-penalty {}", s.temperature,
                                s.topK, s.topP, s.minP, s.repeatPenalty));
+  line("device", (*device)->name().empty() ? (*device)->backend()
+                                           : fmt::format("{}, {}", (*device)->backend(), (*device)->name()));
   line("instruction set", (*device)->isaName());
-  line("threads", fmt::format("{}", (*device)->threads()));
+  line((*device)->name().empty() ? "threads" : "multiprocessors", fmt::format("{}", (*device)->threads()));
   Output out(STDOUT_FILENO);
   out.write(text);
   return out.status();

@@ -55,12 +55,16 @@ Result<Ending> Loop::run(std::span<const int32_t> prompt, LoopObserver &observer
   Sequence &first = sequences[0];
   timing.reusedTokens += int64_t(first.evaluated);
   timing.promptTokens += int64_t(prompt.size() - first.evaluated);
-  const std::span<const float> logits =
+  const Result<std::span<const float>> logits =
       engine.prefill(0, prompt.subspan(first.evaluated), int64_t(first.evaluated));
+  if (!logits)
+    return tl::unexpected(logits.error());
   for (Sequence &sequence : sequences) {
     sequence.evaluated = prompt.size();
-    if (sequence.index > 0)
-      engine.copyPrefix(0, sequence.index, int64_t(prompt.size()));
+    if (sequence.index == 0)
+      continue;
+    if (Result<void> copied = engine.copyPrefix(0, sequence.index, int64_t(prompt.size())); !copied)
+      return tl::unexpected(copied.error());
   }
   timing.promptSeconds += secondsSince(promptBegin);
 
@@ -68,7 +72,7 @@ Result<Ending> Loop::run(std::span<const int32_t> prompt, LoopObserver &observer
   for (Sequence &sequence : sequences) {
     if (options.limit == 0)
       finish(sequence, Ending::Limit, observer);
-    else if (Result<void> chosen = choose(sequence, logits, observer); !chosen)
+    else if (Result<void> chosen = choose(sequence, *logits, observer); !chosen)
       return tl::unexpected(chosen.error());
   }
   while (!std::all_of(sequences.begin(), sequences.end(), [](const Sequence &each) { return each.done; })) {
@@ -107,14 +111,14 @@ Result<void> Loop::decodeStep(LoopObserver &observer) {
   if (active.empty())
     return {};
   Result<void> result;
-  engine.decode(tokens, positions, slots, [&](size_t row, std::span<const float> logits) {
+  const Result<void> evaluated = engine.decode(tokens, positions, slots, [&](size_t row, std::span<const float> logits) {
     Sequence &sequence = *active[row];
     ++sequence.evaluated;
     if (result)
       result = choose(sequence, logits, observer);
   });
   timing.decodedTokens += int64_t(active.size());
-  return result;
+  return evaluated ? result : evaluated;
 }
 
 /// Draws the next token of a sequence and gives out its text.
@@ -177,9 +181,11 @@ Result<void> Loop::shift(Sequence &sequence, LoopObserver &observer) {
   const size_t keep = options.bos && all[0] == *options.bos ? 1 : 0;
   all.erase(all.begin() + ptrdiff_t(keep), all.end() - ptrdiff_t(half - keep));
   observer.onContextShift(int64_t(all.size()));
-  const std::span<const float> logits = engine.prefill(sequence.index, all, 0);
+  const Result<std::span<const float>> logits = engine.prefill(sequence.index, all, 0);
+  if (!logits)
+    return tl::unexpected(logits.error());
   sequence.evaluated = all.size();
-  return choose(sequence, logits, observer);
+  return choose(sequence, *logits, observer);
 }
 
 } // namespace sinter

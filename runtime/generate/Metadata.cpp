@@ -76,6 +76,7 @@ Result<Metadata> parseMetadata(std::string_view text) {
   reader.read<std::string>("architecture", metadata.architecture);
   reader.read<std::string>("compiler", metadata.compiler);
   reader.read<std::string>("weights_file", metadata.weightsFile);
+  reader.read<std::string>("emulator_folder", metadata.emulatorFolder);
   reader.read<std::string>("chat_template", metadata.chatTemplate);
   reader.read<int64_t>("parameters", metadata.parameters);
   reader.read<int64_t>("bos", metadata.bos);

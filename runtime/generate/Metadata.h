@@ -15,7 +15,7 @@
 namespace sinter {
 
 struct Metadata {
-  std::string name, architecture, compiler, weightsFile;
+  std::string name, architecture, compiler, weightsFile, emulatorFolder;
   uint64_t parameters = 0;
   std::vector<std::pair<std::string, uint64_t>> dtypes; ///< type of weights, bytes of the image
   std::optional<int32_t> bos;

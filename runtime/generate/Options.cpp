@@ -81,6 +81,16 @@ std::vector<FlagGroup> flagsOf(Options &o, Raw &raw) {
       }
     return fail("expected f16, bf16 or f32, found '{}'", value);
   };
+  const auto device = [&o](std::string_view value) -> Result<void> {
+    constexpr std::pair<std::string_view, DeviceChoice> choices[] = {
+        {"cuda", DeviceChoice::Cuda}, {"cpu", DeviceChoice::Cpu}, {"emulator", DeviceChoice::Emulator}};
+    for (const auto &[name, choice] : choices)
+      if (value == name) {
+        o.device = choice;
+        return {};
+      }
+    return fail("expected cuda, cpu or emulator, found '{}'", value);
+  };
   const auto bias = [&s](std::string_view value) -> Result<void> {
     Result<std::pair<int32_t, float>> parsed = parseBias(value);
     if (!parsed)
@@ -122,6 +132,7 @@ std::vector<FlagGroup> flagsOf(Options &o, Raw &raw) {
        {{"-n,--predict,--n-predict", "N", "tokens to generate; -1: until the end (default -1)", text(raw.limit)},
         {"-c,--ctx-size", "N", "tokens of context; 0: the model's (default 0)",
          numberBetween(int64_t(0), most64, o.context)},
+        {"--device", "DEVICE", "cuda, cpu or emulator (default: a GPU where program and machine have one)", device},
         {"-t,--threads", "N", "threads (default: one a core)", numberBetween(1, 1024, o.threads)},
         {"-r,--reverse-prompt", "TEXT", "end when this text appears; it is not written; repeatable", stop},
         {"--ignore-eos", "", "never draw an end token", switchOn(o.ignoreEos)},

@@ -15,6 +15,9 @@ namespace sinter {
 
 enum class Command { Generate, Tokenize, Detokenize, Perplexity, Bench, Info, Version, Help };
 
+/// Which device runs the model. Auto: a GPU when the program has code for one and the machine has it, else the processor.
+enum class DeviceChoice { Auto, Cpu, Cuda, Emulator };
+
 struct Options {
   Command command = Command::Generate;
   std::string helpText; ///< of Command::Help
@@ -28,6 +31,7 @@ struct Options {
   int64_t limit = -1;  ///< -n
   int64_t context = 0; ///< -c; 0: the model's
   int threads = 0;     ///< -t; 0: one a core
+  DeviceChoice device = DeviceChoice::Auto;
   int samples = 1;
   std::optional<sinter_dtype> kvType;
   std::string weightsFile;

@@ -70,13 +70,15 @@ Result<void> runPerplexity(const Setting &setting) {
     if (interrupt)
       return fail("interrupted after {} of {} tokens", begin, windows.body.size());
     const std::vector<int32_t> tokens = windows.at(begin);
-    engine.score(0, tokens, 0, [&](size_t row, std::span<const float> logits) {
+    const Result<void> done = engine.score(0, tokens, 0, [&](size_t row, std::span<const float> logits) {
       if (row + 1 == tokens.size() || row + 1 < windows.prefix.size())
         return; // nothing follows, or what follows is the tokenizer's
       nans += uint64_t(findPeak(logits).nans);
       sum += logSumExp(logits) - double(logits[size_t(tokens[row + 1])]);
       ++scored;
     });
+    if (!done)
+      return done;
   }
   if (nans)
     return fail("{} logits are not a number (NaN)", nans);

@@ -2,11 +2,9 @@
 // Parses, checks against the model, dispatches; and what several commands share about sessions and signals.
 #include "runtime/generate/Program.h"
 #include "runtime/device/CacheLayout.h"
-#include "runtime/device/Memory.h"
 #include "runtime/files/StandardStreams.h"
 #include "runtime/generate/Commands.h"
 #include "runtime/generate/Output.h"
-#include "runtime/generate/WeightsFile.h"
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
@@ -127,11 +125,6 @@ Result<std::string> inputText(const Options &options) {
   return readWhole(options.file ? *options.file : "-");
 }
 
-Result<std::unique_ptr<device::Device>> openDevice(const Setting &setting) {
-  return device::openCpu(setting.model, {setting.options.threads, findWeightsFile(setting.options.weightsFile,
-                                                                                  setting.metadata.weightsFile)});
-}
-
 Result<std::vector<int32_t>> encodeForModel(const Setting &setting, const Codec &codec, std::string_view text,
                                             bool addSpecial) {
   Result<std::vector<int32_t>> tokens = codec.encode(text, addSpecial);
@@ -160,12 +153,13 @@ Result<std::unique_ptr<device::Session>> openSession(const Setting &setting, dev
   if (needed > 0)
     capacity = std::min(capacity, needed);
   const uint64_t bytes = tokenBytes * uint64_t(capacity);
-  if (options.context > 0 && bytes > device::totalMemory())
-    return fail(
-        "the context of {} tokens times {} needs {:.1f} GiB for keys and values; this machine has {:.1f} "
-        "GiB of memory: give a smaller -c",
-        capacity, slots, double(bytes) / 0x1p30, double(device::totalMemory()) / 0x1p30);
-  const uint64_t half = device::availableMemory() / 2;
+  const device::MemorySize memory = device.memory();
+  if (options.context > 0 && bytes > memory.total)
+    return fail("the context of {} tokens times {} needs {:.1f} GiB for keys and values; this {} has {:.1f} "
+                "GiB of memory: give a smaller -c",
+                capacity, slots, double(bytes) / 0x1p30, device.name().empty() ? "machine" : "GPU",
+                double(memory.total) / 0x1p30);
+  const uint64_t half = memory.available / 2;
   if (options.context == 0 && bytes > half) {
     capacity = std::max<int64_t>(SINTER_CACHE_PANEL, int64_t(half / std::max<uint64_t>(tokenBytes, 1)));
     remark("context: {} tokens, what half of the free memory holds (-c chooses)\n", capacity);

@@ -79,7 +79,7 @@ int attributeOf(int attribute, int capability) {
   case 13:
     return 1755000; // CLOCK_RATE
   case 16:
-    return 132; // MULTIPROCESSOR_COUNT
+    return static_cast<int>(DriverState::get().multiprocessors); // MULTIPROCESSOR_COUNT
   case 31:
   case 32:
   case 41:
@@ -131,6 +131,15 @@ SINTER_DRIVER_API cuInit(unsigned flags) {
           fmt::format("SINTER_EMULATOR_SM: expected a number such as 80 or 90, found '{}'", value));
     state.computeCapability = found;
   }
+  for (const auto &[name, target, unit] : {std::tuple("SINTER_EMULATOR_MEMORY", &state.totalMemory, uint64_t(1) << 20),
+                                           std::tuple("SINTER_EMULATOR_SMS", &state.multiprocessors, uint64_t(1))})
+    if (const char *value = std::getenv(name); value && *value) {
+      const long long found = std::atoll(value);
+      if (found < 1 || found > 1 << 22)
+        return driverError(CUDA_ERROR_INVALID_VALUE,
+                           fmt::format("{}: expected a number from 1 to {}, found '{}'", name, 1 << 22, value));
+      *target = static_cast<uint64_t>(found) * unit;
+    }
   if (const char *value = std::getenv("SINTER_EMULATOR_SCHEDULE"); value && *value) {
     if (std::strcmp(value, "earliest") && std::strcmp(value, "latest"))
       return driverError(
@@ -243,8 +252,23 @@ SINTER_DRIVER_API cuModuleLoadData(CUmodule *module, const void *image) {
   *module = new CUmod_st{std::move(*loaded), {}};
   return CUDA_SUCCESS;
 }
-SINTER_DRIVER_API cuModuleLoadDataEx(CUmodule *module, const void *image, unsigned, int *, void **) {
-  return cuModuleLoadData(module, image);
+/// Of the options the log: what the error says goes there too. CU_JIT_ERROR_LOG_BUFFER 5, _SIZE_BYTES 6.
+SINTER_DRIVER_API cuModuleLoadDataEx(CUmodule *module, const void *image, unsigned count, int *options,
+                                     void **values) {
+  const CUresult result = cuModuleLoadData(module, image);
+  char *log = nullptr;
+  size_t room = 0;
+  for (unsigned i = 0; i < count; ++i) {
+    if (options[i] == 5)
+      log = static_cast<char *>(values[i]);
+    if (options[i] == 6)
+      room = reinterpret_cast<size_t>(values[i]);
+  }
+  if (log && room && result != CUDA_SUCCESS) {
+    std::strncpy(log, DriverState::get().lastError.c_str(), room - 1);
+    log[room - 1] = '\0';
+  }
+  return result;
 }
 SINTER_DRIVER_API cuModuleLoad(CUmodule *module, const char *path) {
   std::ifstream file(path);

@@ -54,11 +54,11 @@ TEST(CpuTest, EveryTileRunsOnceAndLaunchesFollowEachOther) {
     for (int i = 0; i < 20; ++i)
       positions[size_t(i)] = i + 25; // 45 keys: 5 tiles of 10
     const int32_t select = 19;
-    session->run({EntryKind::Prefill, tokens, positions, slots}, {&select, 1});
+    ASSERT_TRUE(session->run({EntryKind::Prefill, tokens, positions, slots}, {&select, 1}));
     for (int i = 0; i < 7; ++i)
       EXPECT_EQ(session->logits()[i], 150.5f)
           << threads; // 3 columns * 10 row tiles * 5 key tiles, and a weight
-    session->runHead({&select, 1});
+    ASSERT_TRUE(session->runHead({&select, 1}));
     EXPECT_EQ(session->logits()[6], 150.5f) << "only the head runs again";
   }
 }

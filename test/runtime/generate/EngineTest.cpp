@@ -33,7 +33,7 @@ TEST_P(EngineTest, PrefillOfAnyLengthGivesTheLogitsOfTheLastToken) {
   for (size_t length : {1, 2, 7, 23, 24, 25, 48, 49, 100, 300}) {
     Engine engine = open(300, 1);
     const std::vector<int32_t> tokens = someTokens(length);
-    expectLogits(engine.prefill(0, tokens, 0), tokens);
+    expectLogits(engine.prefill(0, tokens, 0).value(), tokens);
   }
 }
 
@@ -41,10 +41,11 @@ TEST_P(EngineTest, ScoreVisitsEveryTokenInOrder) {
   Engine engine = open(100, 1);
   const std::vector<int32_t> tokens = someTokens(77);
   size_t expected = 0;
-  engine.score(0, tokens, 0, [&](size_t row, std::span<const float> logits) {
+  const Result<void> done = engine.score(0, tokens, 0, [&](size_t row, std::span<const float> logits) {
     ASSERT_EQ(row, expected++);
     expectLogits(logits, std::span(tokens).first(row + 1));
   });
+  EXPECT_TRUE(done);
   EXPECT_EQ(expected, tokens.size());
 }
 
@@ -52,9 +53,9 @@ TEST_P(EngineTest, SlotsAreIndependentAndPrefixesCanBeCopied) {
   const int slots = 7;
   Engine engine = open(64, slots);
   std::vector<std::vector<int32_t>> sequences(slots, someTokens(37));
-  engine.prefill(0, sequences[0], 0);
+  ASSERT_TRUE(engine.prefill(0, sequences[0], 0));
   for (int slot = 1; slot < slots; ++slot)
-    engine.copyPrefix(0, slot, 37);
+    ASSERT_TRUE(engine.copyPrefix(0, slot, 37));
   for (int step = 0; step < 20; ++step) {
     std::vector<int32_t> tokens, positions, which;
     for (int slot = 0; slot < slots; ++slot) {
@@ -65,9 +66,10 @@ TEST_P(EngineTest, SlotsAreIndependentAndPrefixesCanBeCopied) {
       positions.push_back(int32_t(sequences[size_t(slot)].size()) - 1);
       which.push_back(slot);
     }
-    engine.decode(tokens, positions, which, [&](size_t row, std::span<const float> logits) {
+    const Result<void> done = engine.decode(tokens, positions, which, [&](size_t row, std::span<const float> logits) {
       expectLogits(logits, sequences[size_t(which[row])]);
     });
+    ASSERT_TRUE(done);
   }
 }
 

@@ -1,0 +1,376 @@
+// SPDX-License-Identifier: Apache-2.0
+// A step is one copy of its description to the GPU, then the launches in order on one stream; everything they
+// are given is fixed when the session begins, so a decode step is captured once as a graph and replayed.
+#include "runtime/device/CudaSession.h"
+#include "runtime/device/Tiles.h"
+#include <algorithm>
+#include <cassert>
+#include <cstring>
+
+namespace sinter::device::cuda {
+
+namespace {
+uint64_t roundUp(uint64_t value, uint64_t unit) { return (value + unit - 1) / unit * unit; }
+} // namespace
+
+CudaSession::CudaSession(const sinter_model &model, const sinter_gpu_program &program,
+                         std::shared_ptr<Shared> shared, const SessionOptions &options)
+    : model(model), program(program), shared(std::move(shared)), driver(*this->shared->driver),
+      layout(model, dtypeBytes(program.cache_dtype), options.capacity), slotCount(options.slots) {}
+
+CudaSession::~CudaSession() {
+  if (stream)
+    driver.streamSynchronize(stream);
+  for (BoundEntry *entry : {&prefill, &decode})
+    if (entry->whole)
+      driver.graphExecDestroy(entry->whole);
+  for (Event event : events)
+    driver.eventDestroy(event);
+  if (stream)
+    driver.streamDestroy(stream);
+}
+
+Result<void> CudaSession::prepare() {
+  constexpr unsigned nonBlocking = 1; // CU_STREAM_NON_BLOCKING
+  if (Result<void> made = driver.check(driver.streamCreate(&stream, nonBlocking), "making a stream"); !made)
+    return made;
+  layOutStep();
+  if (Result<void> allocated = allocate(); !allocated)
+    return allocated;
+  if (Result<void> bound = bind(prefill, program.prefill); !bound)
+    return bound;
+  return bind(decode, program.decode);
+}
+
+/// Places of the step's arrays, each on a 64-byte line.
+void CudaSession::layOutStep() {
+  const uint64_t rows = uint64_t(std::max(program.prefill.max_rows, program.decode.max_rows));
+  const uint64_t wanted = uint64_t(std::max(program.prefill.max_selected, program.decode.max_selected));
+  tokensAt = roundUp(sizeof(sinter_step), 64);
+  positionsAt = tokensAt + roundUp(rows * sizeof(int32_t), 64);
+  slotsAt = positionsAt + roundUp(rows * sizeof(int32_t), 64);
+  selectAt = slotsAt + roundUp(rows * sizeof(int32_t), 64);
+  stepBytes = selectAt + roundUp(wanted * sizeof(int32_t), 64);
+}
+
+Result<void> CudaSession::allocate() {
+  const uint64_t rows = uint64_t(std::max(program.prefill.max_rows, program.decode.max_rows));
+  const uint64_t wanted = uint64_t(std::max(program.prefill.max_selected, program.decode.max_selected));
+  const uint64_t logitBytes = wanted * uint64_t(model.vocabulary) * sizeof(float);
+  const auto partialBytes = [&](int64_t tokens) {
+    const uint64_t tileKeys = uint64_t(model.gpu_partial_keys);
+    return tileKeys ? rows * ((uint64_t(tokens) + tileKeys - 1) / tileKeys) * model.gpu_partial_bytes : 0;
+  };
+  struct Need {
+    DeviceBuffer *where;
+    uint64_t bytes;
+    const char *purpose;
+  };
+  const Need needs[] = {
+      {&deviceStep, stepBytes, "the description of a step"},
+      {&arena, std::max(program.prefill.arena_bytes, program.decode.arena_bytes), "activations"},
+      {&deviceLogits, logitBytes, "logits"},
+      {&partial, partialBytes(layout.tokens), "partial results of attention"},
+      {&cache, layout.slotBytes * uint64_t(slotCount), "keys and values"},
+  };
+  size_t available = 0, total = 0;
+  driver.memoryGetInfo(&available, &total);
+  uint64_t needed = 0;
+  for (const Need &need : needs)
+    needed += need.bytes;
+  for (const Need &need : needs) {
+    Result<DeviceBuffer> buffer = DeviceBuffer::allocate(shared->driver, need.bytes, need.purpose);
+    if (buffer) {
+      *need.where = std::move(*buffer);
+      continue;
+    }
+    // What depends on the capacity is nearly in proportion to it.
+    const uint64_t fixed = needs[0].bytes + needs[1].bytes + needs[2].bytes, perContext = needed - fixed;
+    const uint64_t room = available > fixed ? available - fixed : 0;
+    const int64_t fits =
+        int64_t(double(layout.tokens) * double(room) / double(std::max<uint64_t>(perContext, 1))) /
+        SINTER_CACHE_PANEL * SINTER_CACHE_PANEL;
+    return fail("{}: a context of {} tokens times {} needs {:.1f} MiB on the GPU, beside {:.1f} MiB of "
+                "weights; {:.1f} MiB "
+                "are free: {}",
+                buffer.error().message, layout.tokens, slotCount, double(needed) / 0x1p20,
+                double(shared->weights.bytes()) / 0x1p20, double(available) / 0x1p20,
+                fits > 0 && fits < layout.tokens ? fmt::format("{} tokens would fit (-c {})", fits, fits)
+                                                 : "no context fits");
+  }
+  // Kernels may read rows of the cache that nobody has written, with weight zero: they must hold numbers.
+  if (Result<void> filled =
+          driver.check(driver.fillBytes(cache.address(), 0, cache.bytes(), stream), "clearing the cache");
+      !filled)
+    return filled;
+  Result<PinnedBuffer> step = PinnedBuffer::allocate(shared->driver, stepBytes, "the description of a step");
+  if (!step)
+    return tl::unexpected(step.error());
+  hostStep = std::move(*step);
+  Result<PinnedBuffer> logits = PinnedBuffer::allocate(shared->driver, logitBytes, "logits");
+  if (!logits)
+    return tl::unexpected(logits.error());
+  hostLogits = std::move(*logits);
+  // The pointers of the step are the GPU's and never change.
+  sinter_step &fixed = *new (hostStep.data()) sinter_step{};
+  const auto onDevice = [&](uint64_t at) {
+    return reinterpret_cast<const int32_t *>(deviceStep.address() + at);
+  };
+  fixed.tokens = onDevice(tokensAt);
+  fixed.positions = onDevice(positionsAt);
+  fixed.slots = onDevice(slotsAt);
+  fixed.select = onDevice(selectAt);
+  fixed.logits = reinterpret_cast<float *>(deviceLogits.address());
+  fixed.cache_tokens = layout.tokens;
+  fixed.cache_slot_bytes = int64_t(layout.slotBytes);
+  return {};
+}
+
+Address CudaSession::resolve(const sinter_buffer &buffer) const {
+  switch (buffer.space) {
+  case SINTER_SPACE_WEIGHT:
+    return shared->weights.address() + buffer.offset;
+  case SINTER_SPACE_ARENA:
+    return arena.address() + buffer.offset;
+  case SINTER_SPACE_CACHE_K:
+    return cache.address() + layout.layers[buffer.offset].keys;
+  case SINTER_SPACE_CACHE_V:
+    return cache.address() + layout.layers[buffer.offset].values;
+  case SINTER_SPACE_PARTIAL:
+    return partial.address() + buffer.offset;
+  case SINTER_SPACE_LOGITS:
+    return deviceLogits.address();
+  }
+  assert(false && "the compiler wrote a buffer in an unknown space");
+  return 0;
+}
+
+Result<void> CudaSession::bind(BoundEntry &bound, const sinter_gpu_entry &entry) {
+  bound.entry = &entry;
+  size_t count = 0;
+  for (uint64_t i = 0; i < entry.launch_count; ++i)
+    count += 1 + entry.launches[i].buffer_count;
+  bound.arguments.reserve(count); // addresses into both must stay
+  bound.parameters.reserve(count);
+  bound.launches.reserve(entry.launch_count);
+  for (uint64_t i = 0; i < entry.launch_count; ++i) {
+    const sinter_gpu_launch &launch = entry.launches[i];
+    Result<Function> function = shared->module->function(launch.function);
+    if (!function)
+      return tl::unexpected(function.error());
+    void *const *first = bound.parameters.data() + bound.parameters.size();
+    bound.arguments.push_back(deviceStep.address());
+    for (uint64_t j = 0; j < launch.buffer_count; ++j)
+      bound.arguments.push_back(resolve(launch.buffers[j]));
+    for (uint64_t j = 0; j <= launch.buffer_count; ++j)
+      bound.parameters.push_back(&bound.arguments[bound.parameters.size()]);
+    BoundLaunch &result = bound.launches.emplace_back();
+    result.function = *function;
+    result.parameters = first;
+    constexpr uint32_t withoutAsking = 48 << 10;
+    if (launch.shared_bytes > withoutAsking)
+      if (Result<void> raised = driver.check(
+              driver.functionSetAttribute(*function, FunctionAttribute::DynamicSharedMost,
+                                          int(launch.shared_bytes)),
+              fmt::format("{} bytes of shared memory for the kernel '{}'", launch.shared_bytes, launch.name));
+          !raised)
+        return raised;
+    const Result<uint32_t> blocks = blocksOf(launch, entry, *function);
+    if (!blocks)
+      return tl::unexpected(blocks.error());
+    result.config = {{*blocks, 1, 1}, {launch.threads, 1, 1}, launch.shared_bytes, stream, nullptr, 0};
+    if (launch.cluster > 1) {
+      result.cluster = {LaunchAttribute::cluster, {}, {}};
+      result.cluster.value.dimensions[0] = launch.cluster;
+      result.cluster.value.dimensions[1] = result.cluster.value.dimensions[2] = 1;
+      result.config.attributes = &result.cluster;
+      result.config.attributeCount = 1;
+    }
+  }
+  return {};
+}
+
+/// As many blocks as are on the GPU at once, or as the largest step has tiles.
+Result<uint32_t> CudaSession::blocksOf(const sinter_gpu_launch &launch, const sinter_gpu_entry &entry,
+                                       Function function) const {
+  int perMultiprocessor = int(launch.blocks_per_sm);
+  if (!perMultiprocessor) {
+    const Code code =
+        driver.occupancy(&perMultiprocessor, function, int(launch.threads), launch.shared_bytes);
+    if (Result<void> known = driver.check(code, fmt::format("planning the kernel '{}'", launch.name)); !known)
+      return tl::unexpected(known.error());
+    if (perMultiprocessor < 1)
+      return fail("the kernel '{}' with {} threads and {} bytes of shared memory does not fit on this GPU",
+                  launch.name, launch.threads, launch.shared_bytes);
+  }
+  sinter_step largest = {};
+  largest.rows = entry.max_rows;
+  largest.selected = entry.max_selected;
+  largest.keys = layout.tokens;
+  const int64_t tiles = sinter_tile_count(&launch.grid, &largest);
+  const int64_t blocks =
+      std::max<int64_t>(1, std::min<int64_t>(tiles, int64_t(perMultiprocessor) * shared->multiprocessors));
+  return uint32_t(roundUp(uint64_t(blocks), std::max(launch.cluster, 1u)));
+}
+
+void CudaSession::setSelect(std::span<const int32_t> select) {
+  assert(int64_t(select.size()) <= current->entry->max_selected &&
+         "more logits than the entry was planned for");
+  std::memcpy(hostStep.data() + selectAt, select.data(), select.size_bytes());
+  reinterpret_cast<sinter_step *>(hostStep.data())->selected = int64_t(select.size());
+}
+
+Result<void> CudaSession::copyStep() {
+  return driver.check(driver.copyToDevice(deviceStep.address(), hostStep.data(), stepBytes, stream),
+                      "describing a step");
+}
+
+Result<void> CudaSession::launch(uint64_t begin, uint64_t end) {
+  if (current->times)
+    return launchTimed(begin, end);
+  for (uint64_t i = begin; i < end; ++i) {
+    const BoundLaunch &each = current->launches[i];
+    const Code code =
+        driver.launchKernelEx(&each.config, each.function, const_cast<void **>(each.parameters), nullptr);
+    if (code != Code::Success)
+      return driver.check(code, fmt::format("launching the kernel '{}'", current->entry->launches[i].name));
+  }
+  return {};
+}
+
+/// With an event before and after each launch. All of it is work: a GPU's blocks wait for nobody.
+Result<void> CudaSession::launchTimed(uint64_t begin, uint64_t end) {
+  LaunchTimes *const times = std::exchange(current->times, nullptr);
+  Result<void> result = driver.check(driver.eventRecord(events[0], stream), "taking the time");
+  for (uint64_t i = begin; i < end && result; ++i) {
+    result = launch(i, i + 1);
+    if (result)
+      result = driver.check(driver.eventRecord(events[i - begin + 1], stream), "taking the time");
+  }
+  if (result)
+    result = driver.check(driver.streamSynchronize(stream), "running a step");
+  for (uint64_t i = begin; i < end && result; ++i) {
+    float milliseconds = 0;
+    result = driver.check(driver.eventElapsedTime(&milliseconds, events[i - begin], events[i - begin + 1]),
+                          "taking the time");
+    times->work[i] += milliseconds * 1e-3;
+  }
+  current->times = times;
+  return result;
+}
+
+/// Captures the copy of the step and all launches of the current entry. Kernels take their number of rows
+/// from the step, so one graph serves all.
+Result<void> CudaSession::captureWhole() {
+  constexpr int threadLocal = 1; // CU_STREAM_CAPTURE_MODE_THREAD_LOCAL
+  if (Result<void> begun = driver.check(driver.streamBeginCapture(stream, threadLocal), "capturing a step");
+      !begun)
+    return begun;
+  Result<void> recorded = copyStep();
+  if (recorded)
+    recorded = launch(0, current->entry->launch_count);
+  Graph graph = nullptr;
+  const Result<void> ended = driver.check(driver.streamEndCapture(stream, &graph), "capturing a step");
+  if (recorded && ended)
+    recorded = driver.check(driver.graphInstantiate(&current->whole, graph, 0), "capturing a step");
+  if (graph)
+    driver.graphDestroy(graph);
+  return recorded ? ended : recorded;
+}
+
+Result<void> CudaSession::fetchLogits() {
+  const int64_t selected = reinterpret_cast<const sinter_step *>(hostStep.data())->selected;
+  if (selected) {
+    const uint64_t bytes = uint64_t(selected) * uint64_t(model.vocabulary) * sizeof(float);
+    const Code code = driver.copyToHost(hostLogits.data(), deviceLogits.address(), bytes, stream);
+    if (Result<void> copied = driver.check(code, "fetching logits"); !copied)
+      return copied;
+  }
+  return driver.check(driver.streamSynchronize(stream), "running a step");
+}
+
+Result<void> CudaSession::remember(Result<void> result) {
+  if (!result)
+    failure = result.error();
+  return result;
+}
+
+Result<void> CudaSession::run(const Rows &rows, std::span<const int32_t> select) {
+  if (failure)
+    return tl::unexpected(*failure);
+  current = rows.entry == EntryKind::Prefill ? &prefill : &decode;
+  assert(int64_t(rows.tokens.size()) <= current->entry->max_rows &&
+         "more rows than the entry was planned for");
+  assert(rows.positions.size() == rows.tokens.size() && rows.slots.size() == rows.tokens.size());
+  sinter_step &step = *reinterpret_cast<sinter_step *>(hostStep.data());
+  step.rows = int64_t(rows.tokens.size());
+  step.keys = 1 + *std::max_element(rows.positions.begin(), rows.positions.end());
+  assert(step.keys <= layout.tokens && "position beyond the cache");
+  std::memcpy(hostStep.data() + tokensAt, rows.tokens.data(), rows.tokens.size_bytes());
+  std::memcpy(hostStep.data() + positionsAt, rows.positions.data(), rows.positions.size_bytes());
+  std::memcpy(hostStep.data() + slotsAt, rows.slots.data(), rows.slots.size_bytes());
+  setSelect(select);
+  const bool asGraph = rows.entry == EntryKind::Decode && !select.empty() && !current->times;
+  if (asGraph && !current->whole)
+    if (Result<void> captured = captureWhole(); !captured)
+      return remember(captured);
+  Result<void> result;
+  if (asGraph) {
+    result = driver.check(driver.graphLaunch(current->whole, stream), "running a step");
+  } else {
+    result = copyStep();
+    if (result)
+      result = launch(0, select.empty() ? current->entry->head_begin : current->entry->launch_count);
+  }
+  if (result)
+    result = fetchLogits();
+  return remember(std::move(result));
+}
+
+Result<void> CudaSession::runHead(std::span<const int32_t> select) {
+  assert(current && "runHead before run");
+  if (failure)
+    return tl::unexpected(*failure);
+  setSelect(select);
+  Result<void> result = copyStep();
+  if (result)
+    result = launch(current->entry->head_begin, current->entry->launch_count);
+  if (result)
+    result = fetchLogits();
+  return remember(std::move(result));
+}
+
+Result<void> CudaSession::copyPrefix(int32_t from, int32_t to, int64_t tokens) {
+  assert(from < slotCount && to < slotCount && "slot out of range");
+  if (failure)
+    return tl::unexpected(*failure);
+  const Address source = cache.address() + uint64_t(from) * layout.slotBytes;
+  const Address target = cache.address() + uint64_t(to) * layout.slotBytes;
+  Result<void> result;
+  layout.visitPrefix(tokens, [&](uint64_t offset, uint64_t bytes) {
+    if (result)
+      result = driver.check(driver.copyOnDevice(target + offset, source + offset, bytes, stream),
+                            "copying the cache");
+  });
+  if (result)
+    result = driver.check(driver.streamSynchronize(stream), "copying the cache");
+  return remember(std::move(result));
+}
+
+void CudaSession::setLaunchTimes(EntryKind kind, LaunchTimes *times) {
+  BoundEntry &bound = kind == EntryKind::Prefill ? prefill : decode;
+  bound.times = nullptr;
+  if (!times)
+    return;
+  times->work.resize(bound.launches.size());
+  times->wait.resize(bound.launches.size());
+  while (events.size() <= bound.launches.size()) {
+    Event event = nullptr;
+    if (driver.eventCreate(&event, 0) != Code::Success)
+      return; // no times then
+    events.push_back(event);
+  }
+  bound.times = times;
+}
+
+} // namespace sinter::device::cuda

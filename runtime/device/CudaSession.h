@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+// The cache, the activations and the logits of some sequences on a GPU, and the launches of a step over them.
+#ifndef SINTER_RUNTIME_DEVICE_CUDASESSION_H
+#define SINTER_RUNTIME_DEVICE_CUDASESSION_H
+
+#include "runtime/device/CacheLayout.h"
+#include "runtime/device/CudaMemory.h"
+#include "runtime/device/CudaModule.h"
+#include "runtime/device/Device.h"
+
+namespace sinter::device::cuda {
+
+/// What sessions of one device share.
+struct Shared {
+  std::shared_ptr<Driver> driver;
+  Context context = nullptr;
+  std::optional<LoadedModule> module;
+  DeviceBuffer weights;
+  int multiprocessors = 0;
+};
+
+class CudaSession final : public Session {
+public:
+  CudaSession(const sinter_model &model, const sinter_gpu_program &program, std::shared_ptr<Shared> shared,
+              const SessionOptions &options);
+  ~CudaSession() override;
+
+  /// Takes the memory, resolves all buffers and kernels. When the GPU has too little memory, the error says
+  /// how much is needed and which capacity would fit.
+  Result<void> prepare();
+
+  Result<void> run(const Rows &rows, std::span<const int32_t> select) override;
+  Result<void> runHead(std::span<const int32_t> select) override;
+  const float *logits() const override { return reinterpret_cast<const float *>(hostLogits.data()); }
+  Result<void> copyPrefix(int32_t from, int32_t to, int64_t tokens) override;
+  void setLaunchTimes(EntryKind kind, LaunchTimes *times) override;
+  int64_t maxRows(EntryKind kind) const override { return entryOf(kind).max_rows; }
+  int64_t maxSelected(EntryKind kind) const override { return entryOf(kind).max_selected; }
+  int64_t capacity() const override { return layout.tokens; }
+  int32_t slots() const override { return slotCount; }
+  sinter_dtype cacheDtype() const override { return sinter_dtype(program.cache_dtype); }
+
+private:
+  /// A launch with its arguments; `parameters` points at them as the driver wants it.
+  struct BoundLaunch {
+    Function function;
+    LaunchConfig config;
+    LaunchAttribute cluster;
+    void *const *parameters;
+  };
+  struct BoundEntry {
+    const sinter_gpu_entry *entry = nullptr;
+    std::vector<BoundLaunch> launches;
+    std::vector<Address> arguments;
+    std::vector<void *> parameters;
+    GraphExec whole = nullptr; ///< the step's copy and all launches, once captured
+    LaunchTimes *times = nullptr;
+  };
+
+  const sinter_gpu_entry &entryOf(EntryKind kind) const {
+    return kind == EntryKind::Prefill ? program.prefill : program.decode;
+  }
+  Result<void> allocate();
+  Result<void> bind(BoundEntry &bound, const sinter_gpu_entry &entry);
+  Result<uint32_t> blocksOf(const sinter_gpu_launch &launch, const sinter_gpu_entry &entry,
+                            Function function) const;
+  Address resolve(const sinter_buffer &buffer) const;
+  void layOutStep();
+  void setSelect(std::span<const int32_t> select);
+  Result<void> copyStep();
+  Result<void> launch(uint64_t begin, uint64_t end);
+  Result<void> launchTimed(uint64_t begin, uint64_t end);
+  Result<void> captureWhole();
+  Result<void> fetchLogits();
+  Result<void> remember(Result<void> result);
+
+  const sinter_model &model;
+  const sinter_gpu_program &program;
+  const std::shared_ptr<Shared> shared;
+  Driver &driver;
+  const CacheLayout layout;
+  const int32_t slotCount;
+  Stream stream = nullptr;
+  std::vector<Event> events; // of the launches whose times are taken
+  DeviceBuffer cache, arena, partial, deviceLogits, deviceStep;
+  PinnedBuffer hostLogits, hostStep;
+  // struct sinter_step and the arrays that it points to, in one block that is copied whole: places in it.
+  uint64_t tokensAt = 0, positionsAt = 0, slotsAt = 0, selectAt = 0, stepBytes = 0;
+  BoundEntry prefill, decode;
+  BoundEntry *current = nullptr;
+  std::optional<Error> failure; // what the device said first; it takes no more work then
+};
+
+} // namespace sinter::device::cuda
+
+#endif // SINTER_RUNTIME_DEVICE_CUDASESSION_H

@@ -1,0 +1,387 @@
+// SPDX-License-Identifier: Apache-2.0
+// A small model of two kernels in PTX, on the emulated GPU: what a session makes of steps, graphs, slots and
+// prefixes, and what is said when a driver, a device, code or memory is not what it should be.
+#include "runtime/device/CudaModule.h"
+#include "runtime/device/Device.h"
+#include <cstdlib>
+#include <fstream>
+#include <gtest/gtest.h>
+#include <map>
+#include <optional>
+
+using namespace sinter;
+using namespace sinter::device;
+
+namespace {
+
+constexpr int vocabulary = 7;
+
+// store: one value a token and slot, token * weight. head: the sum of the values up to the row's own, plus
+// the logit's number.
+const char ptx[] = R"(.version 7.0
+.target sm_80
+.address_size 64
+.visible .entry store(.param .u64 step, .param .u64 weights, .param .u64 values)
+{
+  .reg .pred %p<3>;
+  .reg .b32 %r<8>;
+  .reg .b64 %d<13>;
+  .reg .f32 %f<3>;
+  mov.u32 %r1, %tid.x;
+  setp.ne.u32 %p1, %r1, 0;
+  @%p1 ret;
+  ld.param.u64 %d1, [step];
+  ld.param.u64 %d2, [weights];
+  ld.param.u64 %d3, [values];
+  ld.global.u64 %d4, [%d1];
+  ld.global.u64 %d5, [%d1+16];
+  ld.global.u64 %d6, [%d1+24];
+  ld.global.u64 %d7, [%d1+32];
+  ld.global.u64 %d8, [%d1+72];
+  ld.global.f32 %f1, [%d2];
+  cvt.u32.u64 %r4, %d4;
+  mov.u32 %r2, %ctaid.x;
+  mov.u32 %r3, %nctaid.x;
+next:
+  setp.ge.u32 %p2, %r2, %r4;
+  @%p2 bra done;
+  mul.wide.u32 %d9, %r2, 4;
+  add.s64 %d10, %d5, %d9;
+  ld.global.u32 %r5, [%d10];
+  add.s64 %d10, %d6, %d9;
+  ld.global.u32 %r6, [%d10];
+  add.s64 %d10, %d7, %d9;
+  ld.global.u32 %r7, [%d10];
+  cvt.rn.f32.s32 %f2, %r5;
+  mul.rn.f32 %f2, %f2, %f1;
+  cvt.u64.u32 %d11, %r7;
+  mad.lo.s64 %d11, %d11, %d8, %d3;
+  mul.wide.u32 %d12, %r6, 4;
+  add.s64 %d11, %d11, %d12;
+  st.global.f32 [%d11], %f2;
+  add.u32 %r2, %r2, %r3;
+  bra next;
+done:
+  ret;
+}
+.visible .entry head(.param .u64 step, .param .u64 values, .param .u64 logits)
+{
+  .reg .pred %p<4>;
+  .reg .b32 %r<12>;
+  .reg .b64 %d<16>;
+  .reg .f32 %f<4>;
+  mov.u32 %r1, %tid.x;
+  setp.ge.u32 %p1, %r1, 7;
+  @%p1 ret;
+  ld.param.u64 %d1, [step];
+  ld.param.u64 %d2, [values];
+  ld.param.u64 %d3, [logits];
+  ld.global.u64 %d4, [%d1+8];
+  ld.global.u64 %d6, [%d1+24];
+  ld.global.u64 %d7, [%d1+32];
+  ld.global.u64 %d8, [%d1+40];
+  ld.global.u64 %d9, [%d1+72];
+  cvt.u32.u64 %r4, %d4;
+  mov.u32 %r2, %ctaid.x;
+  mov.u32 %r3, %nctaid.x;
+next:
+  setp.ge.u32 %p2, %r2, %r4;
+  @%p2 bra done;
+  mul.wide.u32 %d10, %r2, 4;
+  add.s64 %d10, %d8, %d10;
+  ld.global.u32 %r5, [%d10];
+  mul.wide.u32 %d10, %r5, 4;
+  add.s64 %d11, %d6, %d10;
+  ld.global.u32 %r6, [%d11];
+  add.s64 %d11, %d7, %d10;
+  ld.global.u32 %r7, [%d11];
+  cvt.u64.u32 %d12, %r7;
+  mad.lo.s64 %d12, %d12, %d9, %d2;
+  cvt.rn.f32.u32 %f1, %r1;
+  mov.u32 %r8, 0;
+more:
+  ld.global.f32 %f2, [%d12];
+  add.rn.f32 %f1, %f1, %f2;
+  add.s64 %d12, %d12, 4;
+  add.u32 %r8, %r8, 1;
+  setp.le.u32 %p3, %r8, %r6;
+  @%p3 bra more;
+  mad.lo.u32 %r9, %r2, 7, %r1;
+  mul.wide.u32 %d13, %r9, 4;
+  add.s64 %d13, %d3, %d13;
+  st.global.f32 [%d13], %f1;
+  add.u32 %r2, %r2, %r3;
+  bra next;
+done:
+  ret;
+}
+)";
+
+const float weights[2] = {0, 0.5f};
+
+struct Model {
+  std::string text = ptx;
+  sinter_buffer stored[2] = {{SINTER_SPACE_WEIGHT, 0, 4}, {SINTER_SPACE_CACHE_V, 0, 0}};
+  sinter_buffer headed[2] = {{SINTER_SPACE_CACHE_V, 0, 0}, {SINTER_SPACE_LOGITS, 0, 0}};
+  sinter_gpu_launch launches[2] = {
+      {"store", "store", {1, 1, 0, SINTER_DOMAIN_ROWS, 0}, stored, 2, 32, 0, 1, 1, 8, 1},
+      {"head", "head", {1, 1, 0, SINTER_DOMAIN_SELECTED, 0}, headed, 2, 32, 64 << 10, 1, 0, 0, 0}};
+  sinter_gpu_entry prefill = {"prefill", launches, 2, 1, 300, 4, 64},
+                   decode = {"decode", launches, 2, 1, 4, 4, 64};
+  sinter_gpu_program gpuPrograms[1] = {{80, SINTER_F32, prefill, decode}};
+  sinter_gpu_image images[2] = {{80, SINTER_GPU_PTX, {text.c_str(), text.size()}}, {}};
+  sinter_cache_layer layer = {1, 1, 1, 0};
+  sinter_model model = {
+      SINTER_ABI_VERSION,        0, "t", vocabulary, 100,    nullptr, 0,           &layer, 1, 0, 0,
+      {weights, sizeof weights}, 0, {},  {},         images, 1,       gpuPrograms, 1,      0, 0};
+
+  std::string whyNot() const {
+    const Result<std::unique_ptr<Device>> device = open();
+    return device ? "it opens" : device.error().message;
+  }
+
+  Result<std::unique_ptr<Device>> open() const {
+    DeviceOptions options;
+    options.emulated = true;
+    options.emulatorFolder = SINTER_BINARY_DIR "/lib";
+    return sinter_cuda_opener(model, options);
+  }
+};
+
+/// Sets variables of the environment that the emulator reads when it starts, for one test.
+class CudaTest : public testing::Test {
+protected:
+  void set(const char *name, const char *value) {
+    setenv(name, value, 1);
+    names.push_back(name);
+  }
+  void SetUp() override {
+    set("SINTER_EMULATOR_SM", "90");
+    set("SINTER_EMULATOR_MEMORY", "80000");
+    unsetenv("SINTER_EMULATOR");
+  }
+  void TearDown() override {
+    for (const char *name : names)
+      unsetenv(name);
+  }
+  std::vector<const char *> names;
+};
+
+/// A sequence as a session has it: what its logits must be.
+struct Expected {
+  float sum = 0;
+  void add(int32_t token) { sum += 0.5f * float(token); }
+  void check(const float *logits) const {
+    for (int i = 0; i < vocabulary; ++i)
+      EXPECT_EQ(logits[i], sum + float(i));
+  }
+};
+
+TEST_F(CudaTest, StepsRunOnTheDeviceWithTheirOwnRowsSlotsAndLogits) {
+  const Model m;
+  Result<std::unique_ptr<Device>> device = m.open();
+  ASSERT_TRUE(device) << device.error().message;
+  EXPECT_STREQ((*device)->backend(), "emulator");
+  EXPECT_STREQ((*device)->isaName(), "sm_80") << "what was compiled, not what the device is";
+  EXPECT_EQ((*device)->name(), "Sinter emulator");
+  Result<std::unique_ptr<Session>> opened = (*device)->openSession({64, 3, {}});
+  ASSERT_TRUE(opened) << opened.error().message;
+  Session &session = **opened;
+  EXPECT_EQ(session.capacity(), 64);
+  EXPECT_EQ(session.maxRows(EntryKind::Prefill), 300);
+
+  Expected sequences[3];
+  std::vector<int32_t> tokens = {5, 3, 8, 2, 9}, positions = {0, 1, 2, 3, 4}, slots(5, 1);
+  Expected second;
+  for (int i = 0; i < 3; ++i)
+    second.add(tokens[size_t(i)]);
+  for (int32_t token : tokens)
+    sequences[1].add(token);
+  const int32_t select[] = {2, 4};
+  ASSERT_TRUE(session.run({EntryKind::Prefill, tokens, positions, slots}, select));
+  second.check(session.logits());
+  sequences[1].check(session.logits() + vocabulary);
+  const int32_t other = 2;
+  ASSERT_TRUE(session.runHead({&other, 1}));
+  second.check(session.logits());
+
+  ASSERT_TRUE(session.copyPrefix(1, 0, 5));
+  ASSERT_TRUE(session.copyPrefix(1, 2, 3)); // one more than a panel's share is copied, the rest is not
+  sequences[0] = sequences[1];
+  sequences[2] = second;
+  // Decode: the first step is captured, the others replay it, with one to three rows.
+  int32_t next[3] = {5, 5, 3};
+  for (int step = 0; step < 6; ++step) {
+    std::vector<int32_t> newTokens, where, which, wanted;
+    for (int32_t slot = 0; slot < 3; ++slot) {
+      if ((step + slot) % 3 == 1)
+        continue;
+      newTokens.push_back(10 * step + slot);
+      where.push_back(next[slot]++);
+      wanted.push_back(int32_t(which.size()));
+      which.push_back(slot);
+      sequences[slot].add(newTokens.back());
+    }
+    ASSERT_TRUE(session.run({EntryKind::Decode, newTokens, where, which}, wanted));
+    for (size_t row = 0; row < which.size(); ++row)
+      sequences[which[row]].check(session.logits() + row * vocabulary);
+  }
+}
+
+TEST_F(CudaTest, TimesOfLaunchesAreTakenWhenAskedFor) {
+  const Model m;
+  Result<std::unique_ptr<Device>> device = m.open();
+  ASSERT_TRUE(device) << device.error().message;
+  std::unique_ptr<Session> session = std::move(*(*device)->openSession({64, 1, {}}));
+  LaunchTimes times;
+  session->setLaunchTimes(EntryKind::Decode, &times);
+  const int32_t token = 4, position = 0, slot = 0, select = 0;
+  ASSERT_TRUE(session->run({EntryKind::Decode, {&token, 1}, {&position, 1}, {&slot, 1}}, {&select, 1}));
+  EXPECT_EQ(session->logits()[0], 2.0f);
+  ASSERT_EQ(times.work.size(), 2u);
+  EXPECT_GT(times.work[0], 0);
+  EXPECT_GT(times.work[1], 0);
+  EXPECT_GT((*device)->measureLimits().readBytesPerSecond, 1e12); // an H100's
+}
+
+TEST_F(CudaTest, ADeviceThatIsTooOldIsNamed) {
+  set("SINTER_EMULATOR_SM", "75");
+  Model m;
+  EXPECT_EQ(m.whyNot(), "this program has sm_80; the device (Sinter emulator) is sm_75");
+}
+
+TEST_F(CudaTest, TheNewestCodeThatTheDeviceTakesIsChosen) {
+  const sinter_gpu_image images[] = {{80, SINTER_GPU_PTX, {}},
+                                     {80, SINTER_GPU_CUBIN, {}},
+                                     {90, SINTER_GPU_PTX, {}},
+                                     {100, SINTER_GPU_CUBIN, {}}};
+  const auto chosen = [&](int device) {
+    const Result<uint32_t> architecture = cuda::chooseArchitecture(images, device, "GPU");
+    return architecture ? cuda::architectureName(*architecture) : architecture.error().message;
+  };
+  EXPECT_EQ(chosen(75), "this program has sm_80 and sm_90a and sm_100; the device (GPU) is sm_75");
+  EXPECT_EQ(chosen(80), "sm_80");
+  EXPECT_EQ(chosen(89), "sm_80");
+  EXPECT_EQ(chosen(90), "sm_90a");
+  EXPECT_EQ(chosen(100), "sm_100");
+  EXPECT_EQ(chosen(103), "sm_100") << "machine code runs on newer devices of its major version";
+  EXPECT_EQ(chosen(120), "sm_80") << "code for 9.0a is for 9.0 alone";
+}
+
+TEST_F(CudaTest, PtxSaysWhichDriverItNeeds) {
+  const std::pair<const char *, int> cases[] = {{".version 7.0", 11000}, {"// x\n.version 7.8\n", 11080},
+                                                {".version 8.0", 12000}, {".version 8.5", 12050},
+                                                {".version 8.7", 12080}, {".version 9.0", 13000}};
+  for (const auto &[text, version] : cases)
+    EXPECT_EQ(cuda::neededVersion(text).value(), version) << text;
+  EXPECT_EQ(cuda::neededVersion("hello").error().message,
+            "this program's PTX: expected a line '.version MAJOR.MINOR', found none");
+  Model m;
+  m.text.replace(m.text.find("7.0"), 3, "9.1");
+  m.images[0].blob.data = m.text.c_str();
+  EXPECT_EQ(m.whyNot(), "the CUDA driver is of CUDA 13.0: expected 13.1 or newer for this program's PTX");
+}
+
+TEST_F(CudaTest, WhatTheDriverSaysAboutPtxIsShown) {
+  Model m;
+  m.text.replace(m.text.find("%tid.x;"), 7, "%%tid.x");
+  m.images[0].blob.data = m.text.c_str();
+  const std::string message = m.whyNot();
+  EXPECT_TRUE(message.starts_with("compiling PTX for sm_80: ")) << message;
+  EXPECT_NE(message.find("\nline "), std::string::npos) << message;
+}
+
+TEST_F(CudaTest, PtxIsTakenWhereMachineCodeIsRefused) {
+  const char cubin[] = "\x7f"
+                       "ELF that the emulator does not take";
+  Model m;
+  m.images[0].architecture = 90;
+  m.images[1] = {90, SINTER_GPU_CUBIN, {cubin, sizeof cubin}};
+  m.model.gpu_image_count = 2;
+  EXPECT_TRUE(m.open());
+  m.model.gpu_images = m.images + 1;
+  m.model.gpu_image_count = 1;
+  EXPECT_NE(m.whyNot().find("loading machine code for sm_90a: "), std::string::npos) << m.whyNot();
+}
+
+TEST_F(CudaTest, AKernelThatIsMissingIsNamed) {
+  Model m;
+  m.launches[1].function = "tail";
+  std::unique_ptr<Device> device = std::move(*m.open());
+  const std::string message = device->openSession({64, 1, {}}).error().message;
+  EXPECT_NE(message.find("looking up the kernel 'tail': "), std::string::npos) << message;
+}
+
+TEST_F(CudaTest, AKernelThatFailsEndsTheSession) {
+  Model m;
+  m.text.replace(m.text.find("st.global.f32 [%d11]"), 20, "st.global.f32 [%d12]"); // no address
+  m.images[0].blob.data = m.text.c_str();
+  std::unique_ptr<Device> device = std::move(*m.open());
+  std::unique_ptr<Session> session = std::move(*device->openSession({64, 1, {}}));
+  const int32_t token = 4, position = 0, slot = 0, select = 0;
+  const Rows rows = {EntryKind::Prefill, {&token, 1}, {&position, 1}, {&slot, 1}};
+  const Result<void> first = session->run(rows, {&select, 1}), second = session->run(rows, {&select, 1});
+  ASSERT_FALSE(first);
+  EXPECT_NE(first.error().message.find("store"), std::string::npos) << first.error().message;
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().message, first.error().message);
+}
+
+TEST_F(CudaTest, WhatDoesNotFitIsSaidWithWhatWould) {
+  set("SINTER_EMULATOR_MEMORY", "2");
+  const Model m;
+  Result<std::unique_ptr<Device>> device = m.open();
+  ASSERT_TRUE(device) << device.error().message;
+  EXPECT_LE((*device)->memory().total, uint64_t(2) << 20);
+  const std::string message = (*device)->openSession({1 << 20, 1, {}}).error().message;
+  EXPECT_NE(message.find("a context of 1048576 tokens times 1 needs "), std::string::npos) << message;
+  const size_t at = message.find("(-c ");
+  ASSERT_NE(at, std::string::npos) << message;
+  const int64_t fits = std::atoll(message.c_str() + at + 4);
+  EXPECT_GT(fits, 1 << 17) << message;
+  EXPECT_TRUE((*device)->openSession({fits, 1, {}})) << message;
+}
+
+TEST_F(CudaTest, WeightsThatDoNotFitAreSaid) {
+  set("SINTER_EMULATOR_MEMORY", "1");
+  const std::vector<std::byte> large(size_t(2) << 20);
+  Model m;
+  m.model.weights = {large.data(), large.size()};
+  EXPECT_NE(m.whyNot().find("expected 2.0 MiB of free memory on the GPU, found 1.0 MiB"), std::string::npos)
+      << m.whyNot();
+}
+
+TEST_F(CudaTest, ACacheTypeThatWasNotCompiledIsRefused) {
+  const Model m;
+  std::unique_ptr<Device> device = std::move(*m.open());
+  EXPECT_EQ(device->openSession({64, 1, SINTER_BF16}).error().message,
+            "this program's GPU code was compiled for keys and values in f32, not in bf16");
+}
+
+TEST_F(CudaTest, ALibraryThatIsNoDriverIsRefused) {
+  EXPECT_TRUE(
+      cuda::Driver::open("libnothing.so.1").error().message.starts_with("no CUDA driver: libnothing.so.1"));
+  EXPECT_EQ(cuda::Driver::open("libm.so.6").error().message,
+            "libm.so.6: expected a CUDA driver, found a library without cuDriverGetVersion");
+}
+
+TEST_F(CudaTest, TheEmulatorIsLookedForInThreePlaces) {
+  EXPECT_EQ(cuda::findEmulator(SINTER_BINARY_DIR "/lib").value(),
+            SINTER_BINARY_DIR "/lib/libsinter-cuda-emulator.so");
+  const std::string none = cuda::findEmulator("/nowhere").error().message;
+  for (const char *part : {"SINTER_EMULATOR is not set", "/test/libsinter-cuda-emulator.so)",
+                           "(/nowhere/libsinter-cuda-emulator.so)"})
+    EXPECT_NE(none.find(part), std::string::npos) << none;
+  set("SINTER_EMULATOR", "/elsewhere.so");
+  EXPECT_EQ(
+      cuda::findEmulator("/nowhere").error().message,
+      "SINTER_EMULATOR: expected the path of libsinter-cuda-emulator.so, found no file '/elsewhere.so'");
+}
+
+TEST_F(CudaTest, AModelWithoutGpuCodeIsRefused) {
+  Model m;
+  m.model.gpu_image_count = 0;
+  EXPECT_NE(m.whyNot().find("compiled for the processor alone"), std::string::npos);
+}
+
+} // namespace
