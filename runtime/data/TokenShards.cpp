@@ -214,6 +214,19 @@ Result<TokenStream> TokenStream::openRaw(const std::string &path) {
   return stream;
 }
 
+Result<> TokenStream::checkBelow(uint64_t vocabulary) const {
+  if (vocabularySize > vocabulary)
+    return fail("expected tokens of a vocabulary of at most {}, the model's, found one of {}: the "
+                "configuration's vocab_size must be the "
+                "tokenizer's or more",
+                vocabulary, vocabularySize);
+  for (uint64_t i = 0; raw && i < total; ++i)
+    if (const auto id = static_cast<uint32_t>(idAt(raw->bytes().data(), rawWidth, i)); id >= vocabulary)
+      return fail("expected tokens below {}, the model's vocabulary, found {} as token {}", vocabulary, id,
+                  i);
+  return {};
+}
+
 void TokenStream::read(uint64_t index, Order order, uint64_t seed, std::span<int32_t> ids,
                        std::span<int32_t> document) const {
   assert(ids.size() >= 2 && ids.size() == document.size() && "inputs and targets");

@@ -95,6 +95,9 @@ public:
   /// Raw little-endian ids without a header (.u16 or .u32): one stream, one document.
   static Result<TokenStream> openRaw(const std::string &path);
 
+  /// Fails when a token may not be below `vocabulary`: by the shards' headers, or at the first such raw id.
+  Result<> checkBelow(uint64_t vocabulary) const;
+
   uint64_t tokens() const { return total; }
   uint64_t bytes() const { return textBytes; }           // of text; 0: unknown
   uint64_t vocabulary() const { return vocabularySize; } // 0: unknown

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/training/RunFolder.h"
+#include "runtime/files/AtomicFile.h"
+#include "runtime/files/MappedFile.h"
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <filesystem>
+#include <sys/file.h>
+#include <unistd.h>
+
+namespace fs = std::filesystem;
+
+namespace sinter::training {
+namespace {
+
+constexpr std::string_view lockName = ".lock";
+
+/// What shows that a run was here.
+bool isOfRun(std::string_view name) {
+  return name == "checkpoints" || name == "metrics.jsonl" || name == "model.safetensors" ||
+         name == "config.json";
+}
+
+/// What may be there before the first run: the lock and what `sinter train` compiles.
+bool isOfCommand(std::string_view name) { return name == lockName || name.starts_with("trainer"); }
+
+std::string contentsOf(int descriptor) {
+  char text[64] = "";
+  const ssize_t count = ::pread(descriptor, text, sizeof text - 1, 0);
+  return {text, size_t(std::max<ssize_t>(count, 0))};
+}
+
+} // namespace
+
+Result<RunFolder> RunFolder::open(const std::string &path, bool resume) {
+  std::error_code code;
+  const bool isNew = fs::create_directories(path, code);
+  if (code)
+    return fail("{}: cannot make the folder: {}", path, code.message());
+  const std::string lockPath = path + "/" + std::string(lockName);
+  const int lock = ::open(lockPath.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  if (lock < 0)
+    return fail("{}: expected a folder that can be written to: {}", path, std::strerror(errno));
+  RunFolder opened(path, lock, isNew);
+  if (::flock(lock, LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK)
+      return fail("{}: cannot lock: {}", lockPath, std::strerror(errno));
+    return fail("{}: expected a folder in which no other process trains, found that process {} does", path,
+                contentsOf(lock));
+  }
+  const std::string owner = std::to_string(::getpid());
+  if (::ftruncate(lock, 0) != 0 || ::pwrite(lock, owner.data(), owner.size(), 0) != ssize_t(owner.size()))
+    return fail("{}: cannot write: {}", lockPath, std::strerror(errno));
+  std::string other;
+  for (const fs::directory_entry &entry : fs::directory_iterator(path, code)) {
+    const std::string name = entry.path().filename().string();
+    if (isOfRun(name))
+      opened.found = true;
+    else if (!isOfCommand(name))
+      other = name;
+  }
+  if (code)
+    return fail("{}: cannot list the folder: {}", path, code.message());
+  if (opened.found && !resume)
+    return fail("{}: expected a new or empty folder, found a run: --resume goes on with it", path);
+  if (!opened.found && !other.empty())
+    return fail("{}: expected a new or empty folder or one with a run, found '{}'", path, other);
+  return opened;
+}
+
+RunFolder::RunFolder(RunFolder &&other) noexcept
+    : folder(std::move(other.folder)), lock(std::exchange(other.lock, -1)), isNew(other.isNew),
+      found(other.found) {}
+
+RunFolder::~RunFolder() {
+  if (lock < 0)
+    return;
+  std::error_code code;
+  const auto entries = fs::directory_iterator(folder, code);
+  if (isNew && !code && std::distance(begin(entries), end(entries)) == 1) { // the lock
+    ::unlink(path(lockName).c_str());
+    ::rmdir(folder.c_str());
+  }
+  ::close(lock); // which unlocks
+}
+
+Result<> RunFolder::write(std::string_view name, std::string_view contents) const {
+  Result<AtomicFile> file = AtomicFile::create(path(name));
+  if (!file)
+    return tl::unexpected(file.error());
+  if (Result<> written = file->write(contents); !written)
+    return written;
+  return file->commit();
+}
+
+Result<> RunFolder::publish(const std::string &file, std::string_view name) const {
+  const std::string scratch = path("." + std::string(name) + ".new");
+  std::error_code code;
+  fs::remove(scratch, code);
+  fs::create_hard_link(file, scratch, code);
+  if (code)
+    fs::copy_file(file, scratch, code);
+  if (!code)
+    fs::rename(scratch, path(name), code);
+  if (!code)
+    return {};
+  std::error_code ignored;
+  fs::remove(scratch, ignored);
+  return fail("{}: cannot put '{}' there: {}", path(name), file, code.message());
+}
+
+Result<std::vector<std::pair<std::string, std::string>>> readTokenizerFiles(const std::string &folder) {
+  constexpr std::array names = {"tokenizer.json",    "tokenizer_config.json", "special_tokens_map.json",
+                                "added_tokens.json", "tokenizer.model",       "vocab.json",
+                                "merges.txt",        "chat_template.jinja"};
+  std::vector<std::pair<std::string, std::string>> files;
+  for (const char *name : names) {
+    const std::string path = folder + "/" + name;
+    std::error_code code;
+    if (!fs::exists(path, code))
+      continue;
+    Result<MappedFile> file = MappedFile::open(path);
+    if (!file)
+      return tl::unexpected(file.error());
+    files.emplace_back(name, file->text());
+  }
+  return files;
+}
+
+} // namespace sinter::training

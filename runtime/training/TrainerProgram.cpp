@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+// Parses, opens, trains; and what a process is to do about signals.
+#include "runtime/training/TrainerProgram.h"
+#include "runtime/files/AtomicFile.h"
+#include "runtime/files/StandardStreams.h"
+#include "runtime/training/TrainingLoop.h"
+#include "runtime/training/TrainingProgress.h"
+
+#include <csignal>
+#include <cstdlib>
+#include <new>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+namespace sinter::training {
+namespace {
+
+std::atomic<bool> interrupted{false};
+
+/// The first SIGINT or SIGTERM ends the run after its step, the second at once.
+void watchSignals() {
+  struct sigaction action = {};
+  action.sa_handler = [](int) {
+    if (interrupted.exchange(true)) {
+      removeTemporaryFiles();
+      _exit(130);
+    }
+  };
+  action.sa_flags = SA_RESTART;
+  sigaction(SIGINT, &action, nullptr);
+  sigaction(SIGTERM, &action, nullptr);
+}
+
+[[noreturn]] void outOfMemory() {
+  constexpr std::string_view message = "error: expected more memory, the system gave none\n";
+  const ssize_t ignored = ::write(STDERR_FILENO, message.data(), message.size());
+  (void)ignored;
+  _exit(1);
+}
+
+void writeTo(FILE *stream, std::string_view text) {
+  std::fwrite(text.data(), 1, text.size(), stream);
+  std::fflush(stream);
+}
+
+int report(const Error &error, int code) {
+  writeTo(stderr, fmt::format("error: {}\n{}", error.message, code == 2 ? "(--help lists the flags)\n" : ""));
+  return code;
+}
+
+int terminalColumns() {
+  winsize size{};
+  if (::isatty(STDOUT_FILENO) == 0)
+    return 0;
+  return ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+}
+
+/// The flags with which the run in `folder` goes on, as a command line's.
+Result<TrainingOptions> optionsOfRun(const std::string &folder, const std::string &description) {
+  std::vector<std::string> words = {"run"};
+  for (const auto &[name, value] : flagsOfRun(folder)) {
+    words.push_back(name);
+    if (name != "--cross-documents")
+      words.push_back(value);
+  }
+  std::vector<const char *> arguments;
+  for (const std::string &word : words)
+    arguments.push_back(word.c_str());
+  Result<ParsedOptions> parsed = parseTrainingOptions(int(arguments.size()), arguments.data(), description);
+  if (!parsed)
+    return fail("{}: the flags of its last checkpoint: {}", folder, parsed.error().message);
+  return parsed->options;
+}
+
+} // namespace
+
+int runTrainingProgram(const StepProgram &program, int argc, const char *const *argv) {
+  reserveStandardStreams();
+  std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN); // a file that may not grow is an error of write()
+  std::set_new_handler(outOfMemory);
+  const std::string description = "Trains " + program.name + ", compiled by sinter for batches of " +
+                                  std::to_string(program.shape.batch) + " sequences of " +
+                                  std::to_string(program.shape.length) + " tokens.";
+  Result<ParsedOptions> parsed = parseTrainingOptions(argc, argv, description);
+  if (!parsed)
+    return report(parsed.error(), 2);
+  if (parsed->options.help || parsed->options.version) {
+    writeTo(stdout, parsed->options.help ? parsed->helpText
+                                         : fmt::format("{} (sinter {})\n", program.name, SINTER_VERSION));
+    return 0;
+  }
+  if (parsed->options.resume && !parsed->options.output.empty()) {
+    Result<TrainingOptions> base = optionsOfRun(parsed->options.output, description);
+    if (!base)
+      return report(base.error(), 1);
+    parsed = parseTrainingOptions(argc, argv, description, *base);
+    if (!parsed)
+      return report(parsed.error(), 2);
+  }
+  TrainingOptions &options = parsed->options;
+  if (Result<> complete = completeOptions(options, program.shape); !complete)
+    return report(complete.error(), 2);
+  TrainingProgress view([](std::string_view text) { writeTo(stdout, text); },
+                        options.plain ? 0 : terminalColumns());
+  Result<std::unique_ptr<TrainingStep>> step =
+      program.open(options, [](std::string text) { writeTo(stdout, text + "\n"); });
+  if (!step)
+    return report(step.error(), 1);
+  watchSignals();
+  Result<TrainingOutcome> outcome = train(**step, options, program.files, view, interrupted);
+  view.clear();
+  if (!outcome)
+    return report(outcome.error(), 1);
+  if (outcome->interrupted) {
+    writeTo(stdout, fmt::format("interrupted after {} steps{}\n", outcome->steps,
+                                outcome->steps > 0 ? ", which are saved: --resume goes on" : ""));
+    return 130;
+  }
+  writeTo(stdout, fmt::format("done: {} holds the model, {}/report.html the curves\n", options.output,
+                              options.output));
+  return 0;
+}
+
+} // namespace sinter::training

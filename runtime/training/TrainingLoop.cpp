@@ -1,0 +1,462 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/training/TrainingLoop.h"
+#include "runtime/files/MappedFile.h"
+#include "runtime/training/Batches.h"
+#include "runtime/training/EventFile.h"
+#include "runtime/training/RunReport.h"
+
+#include <chrono>
+#include <cmath>
+#include <filesystem>
+#include <numbers>
+
+namespace fs = std::filesystem;
+
+namespace sinter::training {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr int64_t spikeAfter = 20;   // steps before a loss can be a spike
+constexpr double recentShare = 0.05; // of a step in the running mean of losses
+constexpr int64_t mostBadSteps = 20; // skipped one after another before training stops after all
+
+class Run {
+public:
+  Run(TrainingStep &step, const TrainingOptions &options, std::span<const ModelFile> files,
+      TrainingView &view, const std::atomic<bool> &interrupt, RunFolder folder)
+      : step(step), options(options), files(files), view(view), interrupt(interrupt),
+        folder(std::move(folder)), images(imagesOf(step)), schedule(options.scheduleOf()) {}
+
+  Result<TrainingOutcome> run();
+
+private:
+  Result<> openData();
+  Result<> collectFiles();
+  Result<> begin();
+  Result<bool> resume();
+  Result<> checkConfiguration();
+  Result<> checkFlags(const RunState &stored);
+  Result<> openOutputs();
+  Result<> doStep();
+  Result<std::optional<std::string>> badStep(const StepMetrics &metrics);
+  Result<> evaluate();
+  Result<> save();
+  Result<> writeReport();
+  void updateAverage();
+  std::span<float> saved() { return average.empty() ? step.image(0) : std::span<float>(average); }
+  std::string lastCheckpoint() const;
+
+  TrainingStep &step;
+  const TrainingOptions &options;
+  std::span<const ModelFile> files;
+  TrainingView &view;
+  const std::atomic<bool> &interrupt;
+  RunFolder folder;
+  std::vector<NamedImage> images;
+  Schedule schedule;
+  std::optional<Batches> tokens, heldOut;
+  std::vector<float> average;
+  std::vector<std::pair<std::string, std::string>> contents; // of the model's files, by name
+  RunState state;
+  std::optional<MetricsFile> metrics;
+  std::optional<EventFile> events;
+  double peak = 0;
+  int64_t savedStep = -1, badSteps = 0;
+  MicroBatch batch;
+};
+
+bool isRaw(const std::string &path) { return path.ends_with(".u16") || path.ends_with(".u32"); }
+
+Result<data::TokenStream> openStream(const std::string &path, const char *part) {
+  return isRaw(path) ? data::TokenStream::openRaw(path) : data::TokenStream::open(path, part, true);
+}
+
+Result<> Run::openData() {
+  const StepShape &shape = step.shape();
+  const auto open = [&](const std::string &path, const char *part, const BatchOrder &order,
+                        std::optional<Batches> &out) -> Result<> {
+    Result<data::TokenStream> stream = openStream(path, part);
+    if (!stream)
+      return tl::unexpected(stream.error());
+    Result<Batches> made = Batches::make(std::move(*stream), path, shape, order);
+    if (!made)
+      return tl::unexpected(made.error());
+    out.emplace(std::move(*made));
+    return {};
+  };
+  using Order = data::TokenStream::Order;
+  BatchOrder order{options.shuffled ? Order::Shuffled : Order::Sequential, options.seed,
+                   options.crossDocuments};
+  if (Result<> opened = open(options.data, "train", order, tokens); !opened)
+    return opened;
+  order.order = Order::Sequential;
+  if (!options.validation.empty())
+    return open(options.validation, "val", order, heldOut);
+  if (isRaw(options.data))
+    return {};
+  Result<data::TokenStream> part = openStream(options.data, "val");
+  if (!part)
+    return tl::unexpected(part.error());
+  if (part->sequences(uint64_t(shape.length)) > 0)
+    return open(options.data, "val", order, heldOut);
+  if (part->tokens() > 0)
+    view.note(fmt::format("{}: the {} tokens held out are less than a sequence: nothing is evaluated",
+                          options.data, part->tokens()));
+  return {};
+}
+
+Result<> Run::collectFiles() {
+  for (const ModelFile &file : files)
+    contents.emplace_back(file.name, file.contents);
+  const auto hasTokenizer = [&] {
+    return std::ranges::any_of(contents,
+                               [](const auto &file) { return file.first.starts_with("tokenizer."); });
+  };
+  // The tokens know their tokenizer; --tokenizer says otherwise.
+  std::string source = options.tokenizer;
+  if (source.empty() && !isRaw(options.data) && !hasTokenizer())
+    source = options.data;
+  if (!source.empty()) {
+    Result<std::vector<std::pair<std::string, std::string>>> found = readTokenizerFiles(source);
+    if (!found)
+      return tl::unexpected(found.error());
+    if (found->empty() && !options.tokenizer.empty())
+      return fail("--tokenizer: expected a folder with tokenizer.json or tokenizer.model, found none in '{}'",
+                  source);
+    for (auto &[name, text] : *found) {
+      std::erase_if(contents, [&](const auto &file) { return file.first == name; });
+      contents.emplace_back(name, std::move(text));
+    }
+  }
+  if (!hasTokenizer())
+    view.note(fmt::format(
+        "{} gets no tokenizer (--tokenizer DIR brings one): it will not compile before it has one",
+        folder.path()));
+  return {};
+}
+
+/// Where two texts first differ, as "line 3: expected '...', found '...'".
+std::string firstDifference(std::string_view expected, std::string_view found) {
+  size_t line = 1;
+  while (true) {
+    const std::string_view a = expected.substr(0, expected.find('\n')), b = found.substr(0, found.find('\n'));
+    if (a != b || (a.size() == expected.size()) != (b.size() == found.size()) || a.size() == expected.size())
+      return fmt::format("line {}: expected '{}', found '{}'", line, a.substr(0, 100), b.substr(0, 100));
+    expected.remove_prefix(a.size() + 1);
+    found.remove_prefix(b.size() + 1);
+    ++line;
+  }
+}
+
+Result<> Run::checkConfiguration() {
+  for (const ModelFile &file : files) {
+    if (file.name != "config.json" || !fs::exists(folder.path(file.name)))
+      continue;
+    Result<MappedFile> there = MappedFile::open(folder.path(file.name));
+    if (!there)
+      return tl::unexpected(there.error());
+    if (there->text() != file.contents)
+      return fail("--resume: expected the configuration of the run, {}, found another: {}", there->path(),
+                  firstDifference(there->text(), file.contents));
+  }
+  return {};
+}
+
+Result<> Run::checkFlags(const RunState &stored) {
+  if (stored.data != tokens->fingerprint())
+    return fail("--resume: expected the tokens of the run, found others in '{}'", options.data);
+  for (const FlagValue &flag : flagValues(options)) {
+    auto known = std::ranges::find(stored.flags, flag.name, &std::pair<std::string, std::string>::first);
+    const std::string was = known == stored.flags.end() ? "none" : known->second;
+    if (was == flag.value)
+      continue;
+    if (flag.fixed)
+      return fail("--resume: expected {} {}, as the run began with, found {}", flag.name, was, flag.value);
+    if (flag.name != "--data")
+      view.note(fmt::format("{} was {}, is {} from here on", flag.name, was, flag.value));
+  }
+  return {};
+}
+
+Result<bool> Run::resume() {
+  removeUnfinishedCheckpoints(folder.path());
+  if (Result<> same = checkConfiguration(); !same)
+    return tl::unexpected(same.error());
+  for (const FoundCheckpoint &found : findCheckpoints(folder.path())) {
+    Result<StoredState> stored = readState(found.folder);
+    if (stored) {
+      if (Result<> same = checkFlags(stored->state); !same)
+        return tl::unexpected(same.error());
+      if (Result<> read = readImages(found.folder, *stored, step, images); !read)
+        stored = tl::unexpected(read.error());
+    }
+    if (!stored) {
+      view.note(fmt::format("{}; the checkpoint before it is taken", stored.error().message));
+      continue;
+    }
+    state = std::move(stored->state);
+    savedStep = state.step;
+    view.note(fmt::format("going on from {}", found.folder));
+    return true;
+  }
+  view.note(fmt::format("{}: no finished checkpoint, starting at step 0", folder.path()));
+  return false;
+}
+
+Result<> Run::begin() {
+  if (options.average > 0) {
+    average.resize(step.image(0).size());
+    images.push_back({"average.safetensors", average});
+  }
+  bool resumed = false;
+  if (options.resume) {
+    Result<bool> found = resume();
+    if (!found)
+      return tl::unexpected(found.error());
+    resumed = *found;
+  }
+  if (!resumed) {
+    step.initialise(options.seed);
+    std::ranges::copy(step.image(0).first(average.size()), average.begin());
+    for (size_t i = 1; i < step.images(); ++i)
+      std::ranges::fill(step.image(i), 0.0f);
+    state = {};
+  }
+  state.data = tokens->fingerprint();
+  state.flags.clear();
+  for (const FlagValue &flag : flagValues(options))
+    state.flags.emplace_back(flag.name, flag.value);
+  for (const auto &[name, text] : contents)
+    if (Result<> written = folder.write(name, text); !written)
+      return written;
+  Result<uint64_t> written = writeImage(step, saved(), folder.path("model.safetensors"), options.saveType);
+  if (!written)
+    return tl::unexpected(written.error());
+  return truncateMetrics(folder.path("metrics.jsonl"), resumed ? state.step : -1);
+}
+
+Result<> Run::openOutputs() {
+  Result<MetricsFile> file = MetricsFile::open(folder.path("metrics.jsonl"));
+  if (!file)
+    return tl::unexpected(file.error());
+  metrics.emplace(std::move(*file));
+  Result<EventFile> board = EventFile::create(folder.path("tensorboard"), state.step);
+  if (!board)
+    return tl::unexpected(board.error());
+  events.emplace(std::move(*board));
+  return {};
+}
+
+std::string Run::lastCheckpoint() const {
+  const std::vector<FoundCheckpoint> found = findCheckpoints(folder.path());
+  return found.empty() ? "there is no checkpoint" : "the last good checkpoint is " + found[0].folder;
+}
+
+void Run::updateAverage() {
+  if (average.empty())
+    return;
+  // Early weights are soon forgotten: the decay grows to what was asked for.
+  const double count = double(state.updates);
+  const float keep = float(std::min(options.average, (1 + count) / (10 + count)));
+  std::span<const float> weights = step.image(0);
+  for (size_t i = 0; i < average.size(); ++i)
+    average[i] = keep * average[i] + (1 - keep) * weights[i];
+}
+
+/// What is wrong with a step, if anything is.
+Result<std::optional<std::string>> Run::badStep(const StepMetrics &done) {
+  std::string what;
+  if (!std::isfinite(done.loss) || !std::isfinite(done.norm)) {
+    const std::optional<size_t> tensor = step.findBadGradient();
+    what = fmt::format("loss {} and gradient norm {} are not both finite{}", done.loss, done.norm,
+                       tensor ? fmt::format(", the gradient of {} is not", step.tensors()[*tensor].name)
+                              : ", though each gradient is");
+  } else if (options.spike > 0 && state.recentSteps >= spikeAfter &&
+             done.loss > state.recentLoss + options.spike) {
+    what = fmt::format("the loss {:.4f} is over {} nats above the recent mean, {:.4f}", done.loss,
+                       options.spike, state.recentLoss);
+  } else {
+    badSteps = 0;
+    return std::nullopt;
+  }
+  what = fmt::format("step {}: {}", done.step, what);
+  if (options.skipBadSteps && ++badSteps < mostBadSteps)
+    return what;
+  return fail("{}{}; {}", what,
+              options.skipBadSteps ? fmt::format(", and {} steps before it were skipped", badSteps - 1)
+                                   : " (--on-nan=skip leaves such steps out)",
+              lastCheckpoint());
+}
+
+Result<> Run::doStep() {
+  const auto start = Clock::now();
+  const StepShape &shape = step.shape();
+  const int64_t counted = options.accumulate * shape.rows();
+  double sum = 0;
+  for (int64_t i = 0; i < options.accumulate; ++i) {
+    tokens->read(state.step * options.accumulate + i, batch);
+    const uint64_t seed = options.seed * 0x9E3779B97F4A7C15u + uint64_t(state.step * options.accumulate + i);
+    sum += step.microStep(batch, counted, i == 0, seed);
+  }
+  StepMetrics done{.step = state.step,
+                   .loss = sum / double(counted),
+                   .norm = step.gradientNorm(),
+                   .rate = schedule.at(state.step),
+                   .ms = 0,
+                   .tokensPerSecond = 0};
+  Result<std::optional<std::string>> bad = badStep(done);
+  if (bad && !*bad) {
+    const double share = options.rate > 0 ? done.rate / options.rate : 0;
+    step.update({done.rate, options.beta1, options.beta2, options.epsilon, options.weightDecay, options.clip,
+                 options.muonRate * share, ++state.updates},
+                done.norm);
+    updateAverage();
+    state.recentLoss =
+        state.recentSteps == 0 ? done.loss : state.recentLoss + recentShare * (done.loss - state.recentLoss);
+    ++state.recentSteps;
+  }
+  const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+  done.ms = seconds * 1e3;
+  done.tokensPerSecond = double(counted) / seconds;
+  if (Result<> written = metrics->append(metricsLine(done)); !written)
+    return fail("{}; {}", written.error().message, lastCheckpoint());
+  if (!bad)
+    return tl::unexpected(bad.error());
+  if (*bad)
+    view.note(**bad + ": skipped");
+  view.stepDone(done, peak > 0 ? shape.flops * double(options.accumulate) / seconds / peak : 0);
+  const Scalar scalars[] = {{"train/loss", done.loss},
+                            {"train/grad_norm", done.norm},
+                            {"train/lr", done.rate},
+                            {"train/tokens_per_s", done.tokensPerSecond}};
+  if (Result<> written = events->add(done.step, scalars); !written)
+    return fail("{}; {}", written.error().message, lastCheckpoint());
+  ++state.step;
+  state.validation.reset();
+  return {};
+}
+
+Result<> Run::evaluate() {
+  int64_t count = heldOut->batches();
+  if (options.evaluationBatches > 0)
+    count = std::min(count, options.evaluationBatches);
+  // What is saved is what is measured.
+  if (!average.empty())
+    std::ranges::swap_ranges(average, step.image(0));
+  double sum = 0;
+  int64_t counted = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    heldOut->readOnce(i, batch);
+    sum += step.evaluate(batch);
+    counted += batch.counted;
+  }
+  if (!average.empty())
+    std::ranges::swap_ranges(average, step.image(0));
+  Evaluation evaluation{state.step, sum / double(counted), std::nullopt};
+  if (heldOut->tokens().bytes() > 0)
+    evaluation.bitsPerByte = evaluation.loss / std::numbers::ln2 * double(heldOut->tokens().tokens()) /
+                             double(heldOut->tokens().bytes());
+  state.validation = std::isfinite(evaluation.loss) ? std::optional(evaluation.loss) : std::nullopt;
+  view.evaluated(evaluation);
+  if (Result<> written = metrics->append(metricsLine(evaluation)); !written)
+    return fail("{}; {}", written.error().message, lastCheckpoint());
+  const Scalar scalars[] = {{"val/loss", evaluation.loss},
+                            {"val/bits_per_byte", evaluation.bitsPerByte.value_or(0)}};
+  return events->add(state.step, std::span(scalars).first(evaluation.bitsPerByte ? 2 : 1));
+}
+
+Result<> Run::writeReport() {
+  std::vector<NamedRun> runs;
+  std::vector<std::string> folders = options.compare;
+  folders.insert(folders.begin(), folder.path());
+  for (const std::string &each : folders) {
+    Result<Metrics> read = readMetrics(each + "/metrics.jsonl");
+    if (!read)
+      return tl::unexpected(read.error());
+    runs.push_back({each, std::move(*read)});
+  }
+  std::vector<std::pair<std::string, std::string>> flags;
+  for (const FlagValue &flag : flagValues(options))
+    flags.emplace_back(flag.name, flag.value);
+  return folder.write("report.html", makeRunReport(runs, flags));
+}
+
+Result<> Run::save() {
+  if (savedStep == state.step)
+    return {};
+  const auto wrap = [&](const Error &error) -> Result<> {
+    return fail("step {} could not be saved: {}; {}", state.step, error.message, lastCheckpoint());
+  };
+  std::vector<std::string> linked;
+  for (const auto &[name, text] : contents)
+    linked.push_back(name);
+  Result<std::string> written = writeCheckpoint(folder.path(), step, state, images, linked);
+  if (!written)
+    return wrap(written.error());
+  savedStep = state.step;
+  if (options.saveType == "f32") {
+    const char *file = average.empty() ? "/model.safetensors" : "/average.safetensors";
+    if (Result<> published = folder.publish(*written + file, "model.safetensors"); !published)
+      return wrap(published.error());
+  } else if (Result<uint64_t> done =
+                 writeImage(step, saved(), folder.path("model.safetensors"), options.saveType);
+             !done) {
+    return wrap(done.error());
+  }
+  pruneCheckpoints(folder.path(), options.keep);
+  view.saved(*written);
+  return writeReport();
+}
+
+Result<TrainingOutcome> Run::run() {
+  // A report that cannot be drawn is said now, not after hours.
+  for (const std::string &other : options.compare)
+    if (Result<Metrics> read = readMetrics(other + "/metrics.jsonl"); !read)
+      return fail("--compare: {}", read.error().message);
+  for (const auto part : {&Run::openData, &Run::collectFiles, &Run::begin, &Run::openOutputs})
+    if (Result<> done = (this->*part)(); !done)
+      return tl::unexpected(done.error());
+  peak = step.measurePeak();
+  view.started(options, state.step);
+  const auto isDue = [&](int64_t every) { return every > 0 && state.step % every == 0; };
+  while (true) {
+    const bool ends = state.step >= options.steps || interrupt;
+    // A run that goes on has evaluated already where its checkpoint stands.
+    const bool measures =
+        options.evaluateEvery > 0 && (isDue(options.evaluateEvery) || state.step >= options.steps);
+    if (heldOut && measures && savedStep != state.step)
+      if (Result<> done = evaluate(); !done)
+        return tl::unexpected(done.error());
+    if (state.step > 0 && (ends || isDue(options.saveEvery)))
+      if (Result<> done = save(); !done)
+        return tl::unexpected(done.error());
+    if (ends)
+      break;
+    if (Result<> done = doStep(); !done)
+      return tl::unexpected(done.error());
+  }
+  if (Result<> written = writeReport(); !written)
+    return tl::unexpected(written.error());
+  return TrainingOutcome{interrupt && state.step < options.steps, state.step};
+}
+
+} // namespace
+
+std::vector<std::pair<std::string, std::string>> flagsOfRun(const std::string &run) {
+  for (const FoundCheckpoint &found : findCheckpoints(run))
+    if (Result<StoredState> stored = readState(found.folder))
+      return stored->state.flags;
+  return {};
+}
+
+Result<TrainingOutcome> train(TrainingStep &step, const TrainingOptions &options,
+                              std::span<const ModelFile> files, TrainingView &view,
+                              const std::atomic<bool> &interrupt) {
+  Result<RunFolder> folder = RunFolder::open(options.output, options.resume);
+  if (!folder)
+    return tl::unexpected(folder.error());
+  return Run(step, options, files, view, interrupt, std::move(*folder)).run();
+}
+
+} // namespace sinter::training

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// The command line of training, the same for `sinter train` and for a compiled trainer.
+#ifndef SINTER_RUNTIME_TRAINING_TRAININGOPTIONS_H
+#define SINTER_RUNTIME_TRAINING_TRAININGOPTIONS_H
+
+#include "runtime/training/Schedule.h"
+#include "runtime/training/TrainingStep.h"
+
+namespace sinter::training {
+
+struct TrainingOptions {
+  bool help = false, version = false;
+
+  std::string data, validation;     ///< --data, --val-data
+  std::string output;               ///< -o
+  std::string tokenizer;            ///< --tokenizer: folder whose tokenizer goes along
+  std::vector<std::string> compare; ///< --compare: other runs for the report
+  bool resume = false;
+
+  int64_t batch = 0, length = 0; ///< 0: what the step was compiled for
+  int64_t steps = 1000, accumulate = 1;
+  std::string optimizer = "adamw", dtype = "auto", dropout = "0";
+  ScheduleKind schedule = ScheduleKind::Cosine;
+  double rate = 3e-4, leastRate = -1; ///< --min-lr; negative: a tenth of --lr
+  int64_t warmup = -1;                ///< negative: a hundredth of the steps
+  double decayShare = 0.2;
+  double weightDecay = 0.1, beta1 = 0.9, beta2 = 0.95, epsilon = 1e-8;
+  double clip = 1;        ///< 0: none
+  double muonRate = 0.02; ///< --muon-lr
+  double average = 0;     ///< --ema; 0: none
+  uint64_t seed = 1;
+  bool shuffled = true, crossDocuments = false;
+
+  int64_t evaluateEvery = -1, evaluationBatches = 50; ///< negative: a tenth of the steps; 0: never
+  int64_t saveEvery = -1;                             ///< negative: a tenth of the steps; 0: at the end only
+  int64_t keep = 3;
+  std::string saveType = "f32";
+  bool skipBadSteps = false; ///< --on-nan=skip
+  double spike = 3;          ///< nats above the recent mean that are a spike; 0: none is
+  int threads = 0;           ///< 0: all cores
+  bool plain = false;        ///< --progress=lines
+
+  Schedule scheduleOf() const { return {schedule, rate, leastRate, steps, warmup, decayShare}; }
+};
+
+/// What a command line said, and what it left open.
+struct ParsedOptions {
+  TrainingOptions options;
+  std::string helpText; ///< of --help
+};
+
+/// Parses the arguments from argv[1] on over `base` (a run that is resumed brings its own). A usage error is
+/// an Error whose message names the flag.
+Result<ParsedOptions> parseTrainingOptions(int argc, const char *const *argv, const std::string &description,
+                                           const TrainingOptions &base = {});
+
+/// Sets what is open from the rest and from `shape`, and checks what flags say about each other and about it.
+Result<> completeOptions(TrainingOptions &options, const StepShape &shape);
+
+/// Every flag of complete options with its value, as the command line would say it: what decides the result
+/// (`true` where the value may not change when a run goes on), then the rest.
+struct FlagValue {
+  std::string name, value;
+  bool fixed;
+};
+std::vector<FlagValue> flagValues(const TrainingOptions &options);
+
+} // namespace sinter::training
+
+#endif // SINTER_RUNTIME_TRAINING_TRAININGOPTIONS_H

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+// One training step as the loop sees it: gradients are added up over micro-batches, measured, then applied.
+// The loop owns order, schedule, checkpoints and metrics; the step owns the numbers and runs the generated
+// code.
+#ifndef SINTER_RUNTIME_TRAINING_TRAININGSTEP_H
+#define SINTER_RUNTIME_TRAINING_TRAININGSTEP_H
+
+#include "runtime/Result.h"
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace sinter::training {
+
+/// A tensor as Hugging Face files hold it.
+struct TensorShape {
+  std::string name;
+  std::vector<int64_t> shape; ///< outermost first
+
+  size_t elements() const {
+    size_t product = 1;
+    for (int64_t length : shape)
+      product *= size_t(length);
+    return product;
+  }
+};
+
+/// What the step was compiled for.
+struct StepShape {
+  int64_t batch = 0, length = 0; ///< sequences of a micro-batch, tokens of a sequence
+  int64_t vocabulary = 0;        ///< every token is below
+  std::string dtype = "f32";     ///< what is computed with
+  double flops = 0;              ///< of one micro-batch, forward and backward
+
+  int64_t rows() const { return batch * length; }
+};
+
+/// `rows` of each; rows of one sequence stand behind each other.
+struct MicroBatch {
+  std::vector<int32_t> tokens;
+  std::vector<int32_t> positions; ///< in the document, from 0; a row attends to those back to position 0
+  std::vector<int32_t> targets;   ///< the next token; -1 counts for nothing
+  int64_t counted = 0;            ///< targets that count
+};
+
+struct UpdateSettings {
+  double rate;         ///< learning rate of this step
+  double beta1, beta2; ///< AdamW's; beta1 is the momentum of SGD and Muon
+  double epsilon;
+  double weightDecay; ///< of matrices and embeddings
+  double clip;        ///< largest global norm; 0: any
+  double muonRate;    ///< learning rate of the matrices that Muon moves
+  int64_t number;     ///< of this update, from 1: AdamW's bias correction
+};
+
+class TrainingStep {
+public:
+  virtual ~TrainingStep() = default;
+
+  virtual const StepShape &shape() const = 0;
+
+  /// What must be kept to go on: image 0 is the weights, others are what the optimizer remembers, with a
+  /// number for each weight. An image is the step's own memory, in the step's own order.
+  virtual size_t images() const = 0;
+  virtual std::span<float> image(size_t index) = 0;
+
+  /// The tensors of model.safetensors, in the order in which they are to be written.
+  virtual std::span<const TensorShape> tensors() const = 0;
+  /// Copies one of an image (with a number for each weight) to `tensor`, and back.
+  virtual void exportTensor(size_t index, std::span<const float> image, std::span<float> tensor) const = 0;
+  virtual void importTensor(size_t index, std::span<const float> tensor, std::span<float> image) const = 0;
+
+  /// Sets the weights that training begins with: those of the model, or drawn by `seed` as transformers draws
+  /// them.
+  virtual void initialise(uint64_t seed) = 0;
+
+  /// Forward and backward: adds the gradient of the mean loss over `counted` targets, those of all
+  /// micro-batches of this update, to the gradients, or sets them to it when the batch is the update's first.
+  /// `seed` decides what dropout drops. Gives the sum of the losses of this batch in nats.
+  virtual double microStep(const MicroBatch &batch, int64_t counted, bool first, uint64_t seed) = 0;
+  /// The sum of the losses alone.
+  virtual double evaluate(const MicroBatch &batch) = 0;
+  /// Global L2 norm of the gradients; not finite when one of them is not.
+  virtual double gradientNorm() = 0;
+  /// A tensor whose gradient is not finite.
+  virtual std::optional<size_t> findBadGradient() = 0;
+  virtual void update(const UpdateSettings &settings, double gradientNorm) = 0;
+
+  /// Floating-point operations a second that this machine reaches at best on the step's threads.
+  virtual double measurePeak() = 0;
+};
+
+} // namespace sinter::training
+
+#endif // SINTER_RUNTIME_TRAINING_TRAININGSTEP_H
