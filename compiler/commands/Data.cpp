@@ -217,6 +217,10 @@ int tokenize(const Invocation &invocation) {
     return report(tokenizer.error());
   options.tokenizerChecksum =
       data::hash64({reinterpret_cast<const char *>(tables->data()), tables->size()});
+  Result<data::NamedTexts> files = data::readTokenizerFiles(folder);
+  if (!files)
+    return report(files.error());
+  options.tokenizerFiles = std::move(*files);
   options.train = std::move(*train);
   options.validation = std::move(*validation);
   options.field = flags.field;

@@ -52,6 +52,9 @@ public:
                   options.train.size() + options.validation.size(),
                   firstBad.empty() ? "" : "; the first problem: " + firstBad);
     }
+    for (const auto &[name, text] : options.tokenizerFiles)
+      if (Result<> written = writeFile(options.output + "/" + name, text); !written)
+        return tl::unexpected(written.error());
     if (Result<> written = writeFile(options.output + "/tokens.json", describe()); !written)
       return tl::unexpected(written.error());
     std::error_code ignored;

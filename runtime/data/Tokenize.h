@@ -5,6 +5,7 @@
 
 #include "runtime/data/Inputs.h"
 #include "runtime/data/Tally.h"
+#include "runtime/data/TokenizerFiles.h"
 #include "runtime/tokenizer/Tokenizer.h"
 
 #include <functional>
@@ -16,6 +17,7 @@ struct TokenizeOptions {
   std::string field = "text";
   std::string output;             // folder
   uint64_t tokenizerChecksum = 0; // of tokenizer.json
+  NamedTexts tokenizerFiles;      // go beside the shards, so that training can give them to its model
   uint64_t shardTokens = 64 << 20;
   size_t memory = size_t(2) << 30;
   unsigned threads = 1;

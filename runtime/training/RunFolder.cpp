@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/training/RunFolder.h"
 #include "runtime/files/AtomicFile.h"
-#include "runtime/files/MappedFile.h"
 
-#include <array>
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
@@ -110,24 +108,6 @@ Result<> RunFolder::publish(const std::string &file, std::string_view name) cons
   std::error_code ignored;
   fs::remove(scratch, ignored);
   return fail("{}: cannot put '{}' there: {}", path(name), file, code.message());
-}
-
-Result<std::vector<std::pair<std::string, std::string>>> readTokenizerFiles(const std::string &folder) {
-  constexpr std::array names = {"tokenizer.json",    "tokenizer_config.json", "special_tokens_map.json",
-                                "added_tokens.json", "tokenizer.model",       "vocab.json",
-                                "merges.txt",        "chat_template.jinja"};
-  std::vector<std::pair<std::string, std::string>> files;
-  for (const char *name : names) {
-    const std::string path = folder + "/" + name;
-    std::error_code code;
-    if (!fs::exists(path, code))
-      continue;
-    Result<MappedFile> file = MappedFile::open(path);
-    if (!file)
-      return tl::unexpected(file.error());
-    files.emplace_back(name, file->text());
-  }
-  return files;
 }
 
 } // namespace sinter::training

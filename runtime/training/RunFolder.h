@@ -47,9 +47,6 @@ private:
   bool found = false;
 };
 
-/// The tokenizer's files of a folder (tokenizer.json, tokenizer_config.json, ...), those that are there.
-Result<std::vector<std::pair<std::string, std::string>>> readTokenizerFiles(const std::string &folder);
-
 } // namespace sinter::training
 
 #endif // SINTER_RUNTIME_TRAINING_RUNFOLDER_H

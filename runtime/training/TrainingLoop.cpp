@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/training/TrainingLoop.h"
+#include "runtime/data/TokenizerFiles.h"
 #include "runtime/files/MappedFile.h"
 #include "runtime/training/Batches.h"
 #include "runtime/training/EventFile.h"
@@ -57,7 +58,7 @@ private:
   Schedule schedule;
   std::optional<Batches> tokens, heldOut;
   std::vector<float> average;
-  std::vector<std::pair<std::string, std::string>> contents; // of the model's files, by name
+  data::NamedTexts contents; // of the model's files
   RunState state;
   std::optional<MetricsFile> metrics;
   std::optional<EventFile> events;
@@ -118,7 +119,7 @@ Result<> Run::collectFiles() {
   if (source.empty() && !isRaw(options.data) && !hasTokenizer())
     source = options.data;
   if (!source.empty()) {
-    Result<std::vector<std::pair<std::string, std::string>>> found = readTokenizerFiles(source);
+    Result<data::NamedTexts> found = data::readTokenizerFiles(source);
     if (!found)
       return tl::unexpected(found.error());
     if (found->empty() && !options.tokenizer.empty())
