@@ -4,6 +4,7 @@
 
 #include "compiler/Executable.h"
 #include "compiler/FusionReport.h"
+#include "compiler/GpuProduct.h"
 #include "compiler/KernelProduct.h"
 #include "compiler/Library.h"
 #include "compiler/ModelData.h"
@@ -101,6 +102,15 @@ Result<std::vector<ObjectFile>> Compilation::makeObjects() {
     weightsPath = std::filesystem::absolute(options.weightsFile).lexically_normal();
   }
   ModelTableInput table;
+  std::string emulatorFolder;
+  if (!options.gpus.empty()) {
+    Result<std::vector<GpuCode>> code = makeGpuCode();
+    if (!code)
+      return tl::unexpected(code.error());
+    table.gpus = std::move(*code);
+    if (Result<LinkTree> tree = LinkTree::find(options.program))
+      emulatorFolder = tree->libraries();
+  }
   table.module = *module;
   table.isas.assign(cpu::isaCount, "");
   for (cpu::Isa isa : options.isas)
@@ -123,12 +133,36 @@ Result<std::vector<ObjectFile>> Compilation::makeObjects() {
   Result<std::string> chatTemplate = readChatTemplate(*model);
   if (!chatTemplate)
     return tl::unexpected(chatTemplate.error());
-  table.metadata = makeMetadata(*model, *tokenizer, *chatTemplate, weightsPath, /*emulatorFolder=*/"");
+  table.metadata = makeMetadata(*model, *tokenizer, *chatTemplate, weightsPath, emulatorFolder);
 
   llvm::LLVMContext llvmContext;
   std::vector<ObjectFile> objects = std::move(kernels->objects);
   objects.push_back(compileObject(*makeModelTable(table, llvmContext), "model"));
   return objects;
+}
+
+Result<std::vector<GpuCode>> Compilation::makeGpuCode() {
+  std::vector<GpuCode> all;
+  Result<Ptxas> ptxas = Ptxas::find();
+  for (gpu::Architecture architecture : options.gpus) {
+    std::string name = gpu::nameOf(architecture).str();
+    announce("compiling kernels for " + name);
+    llvm::FailureOr<CudaKernels> kernels = compileCudaKernels(*module, {architecture, options.threads});
+    if (failed(kernels))
+      return fail("{}: expected kernels that compile for {}", options.model, name);
+    GpuCode code{architecture, std::move(*kernels), std::nullopt};
+    if (ptxas) {
+      announce("assembling kernels for " + name);
+      Result<Cubin> cubin = ptxas->assemble(code.kernels.ptx, name);
+      if (!cubin)
+        return tl::unexpected(cubin.error());
+      code.cubin = std::move(*cubin);
+    }
+    all.push_back(std::move(code));
+  }
+  if (!ptxas && options.verbose)
+    llvm::errs() << "without machine code for GPUs: " << ptxas.error().message << "\n";
+  return all;
 }
 
 WeightImage Compilation::weightImage() {
@@ -137,8 +171,8 @@ WeightImage Compilation::weightImage() {
           }};
 }
 
-/// --emit=objects: kernels with the model's name in front, so that those of two models can be in one program.
-bool Compilation::writeKernelProduct() {
+/// Puts the model's name in front of those of kernels, so that those of two models can be in one program.
+bool Compilation::renameKernels() {
   std::string prefix = OutputFolder::nameOf(options.output) + "_";
   for (char &c : prefix)
     c = llvm::isAlnum(c) ? c : '_';
@@ -146,6 +180,49 @@ bool Compilation::writeKernelProduct() {
   for (auto function : llvm::to_vector(module->getOps<kernel::FuncOp>()))
     if (failed(symbols.rename(function, (prefix + function.getName()).str())))
       return false;
+  return true;
+}
+
+/// --emit=ptx, cubin: kernels for GPUs, of each type of cache.
+bool Compilation::writeGpuProduct() {
+  GpuForm form = options.stage == Stage::Ptx ? GpuForm::Ptx : GpuForm::Cubin;
+  if (form == GpuForm::Cubin) // known before anything is compiled
+    if (Result<Ptxas> ptxas = Ptxas::find(); !ptxas)
+      return report({"--emit=cubin: " + ptxas.error().message});
+  if (!renameKernels())
+    return false;
+  Result<std::vector<GpuCode>> code = makeGpuCode();
+  if (!code)
+    return report(code.error());
+  GpuProduct product;
+  product.code = std::move(*code);
+  for (auto function : module->getOps<kernel::FuncOp>())
+    product.functions.push_back(makeKernelFunction(function, {}));
+  placement = placeWeights(*module);
+  product.model = modelManifest(*module, placement, model->config.name);
+  std::optional<WeightsFile> outside;
+  if (!options.weightsFile.empty()) {
+    announce("writing weights");
+    Result<WeightsFile> written = writeWeightsFile(options.weightsFile, weightImage());
+    if (!written)
+      return report(written.error());
+    outside = std::move(*written);
+  }
+  announce("writing kernels");
+  Result<LinkTree> tree = LinkTree::find(options.program);
+  Result<> written = tree ? writeGpuKernels(*tree, product, form, options.output) : tl::unexpected(tree.error());
+  if (written && outside)
+    written = outside->file.commit();
+  if (!written)
+    return report(written.error());
+  announce("done");
+  return true;
+}
+
+/// --emit=objects.
+bool Compilation::writeKernelProduct() {
+  if (!renameKernels())
+    return false;
   announce("compiling kernels");
   llvm::FailureOr<CpuKernels> kernels = compileKernels(*module, {options.isas, options.threads});
   if (failed(kernels))
@@ -189,7 +266,8 @@ bool Compilation::writeProduct() {
   WeightImage inside = weightsFile ? WeightImage() : weightImage();
   Result<> written = options.stage == Stage::Library
                          ? writeLibrary(*tree, *objects, inside, model->config.name, options.output)
-                         : linkExecutable(*tree, *objects, inside, Linkage::Static, options.output);
+                         : linkExecutable(*tree, *objects, inside,
+                                          options.gpus.empty() ? Linkage::Static : Linkage::Dynamic, options.output);
   if (written && weightsFile)
     written = weightsFile->commit();
   if (!written)
@@ -226,14 +304,22 @@ bool Compilation::run() {
     return printModule();
   if (options.verbose)
     fusion.print(llvm::errs(), *module);
+  if ((options.stage == Stage::Target || options.stage == Stage::Llvm) && !options.gpus.empty()) {
+    CudaStage stage = options.stage == Stage::Target ? CudaStage::Target : CudaStage::Llvm;
+    llvm::FailureOr<std::string> text = printCudaKernels(*module, options.gpus[0], stage);
+    return succeeded(text) && printText(*text);
+  }
   if (options.stage == Stage::Target || options.stage == Stage::Llvm) {
     CpuStage stage = options.stage == Stage::Target ? CpuStage::Target : CpuStage::Llvm;
     llvm::FailureOr<std::string> text = printKernels(*module, options.isas[0], stage);
     return succeeded(text) && printText(*text);
   }
-  if (!model->weights && (options.stage != Stage::Objects || !options.weightsFile.empty()))
+  bool isKernels = options.stage == Stage::Objects || options.stage == Stage::Ptx || options.stage == Stage::Cubin;
+  if (!model->weights && (!isKernels || !options.weightsFile.empty()))
     return report({model->path + ": expected a model with weights, found a configuration alone"});
-  return options.stage == Stage::Objects ? writeKernelProduct() : writeProduct();
+  if (options.stage == Stage::Objects)
+    return writeKernelProduct();
+  return isKernels ? writeGpuProduct() : writeProduct();
 }
 
 } // namespace sinter

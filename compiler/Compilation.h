@@ -34,9 +34,12 @@ private:
 
   /// Kernels, and the table of the model that refers to them.
   Result<std::vector<ObjectFile>> makeObjects();
+  Result<std::vector<GpuCode>> makeGpuCode();
   WeightImage weightImage();
   bool writeProduct();
+  bool renameKernels();
   bool writeKernelProduct();
+  bool writeGpuProduct();
 
   const CompileOptions options;
   mlir::MLIRContext context;

@@ -52,17 +52,19 @@ public:
   }
 
   llvm::Constant *buffer(uint32_t space, uint64_t offset) { return structure({i32(space), i32(0), i64(offset)}); }
+  llvm::Constant *grid(const kernel::Grid &grid) {
+    return structure({i64(grid.columns), i32(grid.rowsPerTile), i32(grid.keysPerTile),
+                      i32(static_cast<uint32_t>(grid.domain)), i32(0)});
+  }
   /// struct sinter_launch of the kernel `name`. `isas`: suffixes of its versions by enum sinter_isa, "" where there is
   /// none.
-  llvm::Constant *launch(llvm::StringRef name, llvm::ArrayRef<std::string> isas, const kernel::Grid &grid,
+  llvm::Constant *launch(llvm::StringRef name, llvm::ArrayRef<std::string> isas, const kernel::Grid &tiles,
                          llvm::ArrayRef<llvm::Constant *> buffers, uint64_t weightBytes, uint64_t rowFlops) {
     llvm::SmallVector<llvm::Constant *> versions;
     for (const std::string &isa : isas)
       versions.push_back(isa.empty() ? null : external((name + "." + isa).str()));
-    llvm::Constant *gridFields = structure({i64(grid.columns), i32(grid.rowsPerTile), i32(grid.keysPerTile),
-                                            i32(static_cast<uint32_t>(grid.domain)), i32(0)});
     return structure({text(name), llvm::ConstantArray::get(llvm::ArrayType::get(pointer, versions.size()), versions),
-                      gridFields, array(buffers), i64(buffers.size()), i64(weightBytes), i64(rowFlops)});
+                      grid(tiles), array(buffers), i64(buffers.size()), i64(weightBytes), i64(rowFlops)});
   }
 
   llvm::Module &module;

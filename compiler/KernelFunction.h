@@ -5,6 +5,7 @@
 
 #include "compiler/CpuTarget.h"
 #include "dialects/kernel/Kernel.h"
+#include "runtime/files/JsonWriter.h"
 
 #include <string>
 #include <vector>
@@ -54,6 +55,12 @@ uint64_t rowBytes(const KernelArgument &argument);
 
 /// Whether NAME_round_ARGUMENT is there: f32 numbers rounded to the format of a packed weight.
 bool canRound(kernel::WeightFormat format);
+
+/// What lies in an argument, for a person: "(rows, 576) f32".
+std::string argumentContents(const KernelArgument &argument);
+
+/// The same for a program: members "kind", "columns", ... of docs/kernels.md, added to the object that is open.
+void writeBufferType(JsonWriter &json, mlir::Type type);
 
 /// NAME.h: declares the functions, says what they take.
 std::string kernelHeader(llvm::StringRef name, llvm::ArrayRef<KernelFunction> functions,

@@ -28,8 +28,9 @@ std::string cType(const KernelArgument &argument) {
   return (argument.written ? "" : "const ") + base + " *";
 }
 
-/// What lies in an argument, for a person.
-std::string contents(const KernelArgument &argument) {
+} // namespace
+
+std::string argumentContents(const KernelArgument &argument) {
   return llvm::TypeSwitch<Type, std::string>(argument.type)
       .Case([](kernel::RowsType type) {
         std::string text = llvm::formatv("(rows, {0}) {1}", type.getColumns(), elementName(type.getElement())).str();
@@ -66,6 +67,8 @@ std::string contents(const KernelArgument &argument) {
       });
 }
 
+namespace {
+
 class HeaderWriter {
 public:
   HeaderWriter(StringRef name, ArrayRef<cpu::Isa> isas) : name(name), isas(isas), out(text) {}
@@ -94,7 +97,7 @@ void HeaderWriter::comment(const KernelFunction &function) {
   for (const KernelArgument &argument : function.arguments)
     longest = std::max(longest, argument.name.size());
   for (const KernelArgument &argument : function.arguments)
-    out << " *   " << argument.name << std::string(longest + 2 - argument.name.size(), ' ') << contents(argument)
+    out << " *   " << argument.name << std::string(longest + 2 - argument.name.size(), ' ') << argumentContents(argument)
         << (argument.written ? "; written" : "") << "\n";
   for (const KernelLaunch &launch : function.launches) {
     kernel::Grid grid = kernel::FuncOp(launch.kernel).getAnchor().getGrid();

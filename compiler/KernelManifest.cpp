@@ -11,30 +11,15 @@
 using namespace mlir;
 
 namespace sinter {
-namespace {
 
-class ManifestWriter {
-public:
-  ManifestWriter(ArrayRef<cpu::Isa> isas) : json(1), isas(isas) {}
+static void writeShape(JsonWriter &json, ArrayRef<int64_t> sizes) {
+  json.key("shape").beginArray();
+  for (int64_t size : sizes)
+    json.value(size);
+  json.endArray();
+}
 
-  std::string write(ArrayRef<KernelFunction> functions);
-
-private:
-  void buffer(Type type);
-  void argument(const KernelFunction &function, const KernelArgument &argument);
-  void launch(const KernelLaunch &launch);
-  void shape(ArrayRef<int64_t> sizes) {
-    json.key("shape").beginArray();
-    for (int64_t size : sizes)
-      json.value(size);
-    json.endArray();
-  }
-
-  JsonWriter json;
-  ArrayRef<cpu::Isa> isas;
-};
-
-void ManifestWriter::buffer(Type type) {
+void writeBufferType(JsonWriter &json, Type type) {
   llvm::TypeSwitch<Type>(type)
       .Case([&](kernel::RowsType rows) {
         json.key("kind").value("rows").key("columns").value(rows.getColumns());
@@ -42,13 +27,13 @@ void ManifestWriter::buffer(Type type) {
       })
       .Case([&](kernel::WeightType weight) {
         json.key("kind").value("weight");
-        shape({weight.getRows(), weight.getColumns()});
+        writeShape(json, {weight.getRows(), weight.getColumns()});
         json.key("dtype").value(std::string_view(kernel::stringifyWeightFormat(weight.getFormat())));
         json.key("layout").value("packed").key("bytes").value(kernel::WeightLayout(weight).bytes());
       })
       .Case([&](kernel::TableType table) {
         json.key("kind").value("table");
-        shape({table.getRows(), table.getColumns()});
+        writeShape(json, {table.getRows(), table.getColumns()});
         json.key("dtype").value(elementName(table.getElement()));
         json.key("bytes").value(table.getRows() * table.getRowBytes());
       })
@@ -66,9 +51,25 @@ void ManifestWriter::buffer(Type type) {
       });
 }
 
+namespace {
+
+class ManifestWriter {
+public:
+  ManifestWriter(ArrayRef<cpu::Isa> isas) : json(1), isas(isas) {}
+
+  std::string write(ArrayRef<KernelFunction> functions);
+
+private:
+  void argument(const KernelFunction &function, const KernelArgument &argument);
+  void launch(const KernelLaunch &launch);
+
+  JsonWriter json;
+  ArrayRef<cpu::Isa> isas;
+};
+
 void ManifestWriter::argument(const KernelFunction &function, const KernelArgument &argument) {
   json.beginObject().key("name").value(argument.name).key("written").value(argument.written);
-  buffer(argument.type);
+  writeBufferType(json, argument.type);
   if (auto type = dyn_cast<kernel::WeightType>(argument.type)) {
     json.key("pack").value(function.name + "_pack_" + argument.name);
     if (canRound(type.getFormat()))

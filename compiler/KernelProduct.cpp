@@ -86,10 +86,17 @@ Result<> KernelWriter::objects() {
 
 } // namespace
 
-Result<> writeKernels(const LinkTree &tree, const KernelProduct &product, const std::string &folder) {
+Result<std::string> kernelDeclarations(const LinkTree &tree) {
   Result<std::string> abi = plainHeader(tree.path("abi.h")), tiles = plainHeader(tree.path("Tiles.h"));
   if (!abi || !tiles)
     return tl::unexpected((abi ? tiles : abi).error());
+  return *abi + "\n" + *tiles;
+}
+
+Result<> writeKernels(const LinkTree &tree, const KernelProduct &product, const std::string &folder) {
+  Result<std::string> declarations = kernelDeclarations(tree);
+  if (!declarations)
+    return tl::unexpected(declarations.error());
   Result<OutputFolder> output = OutputFolder::open(folder);
   if (!output)
     return tl::unexpected(output.error());
@@ -113,7 +120,7 @@ Result<> writeKernels(const LinkTree &tree, const KernelProduct &product, const 
   json.endObject();
   std::pair<std::string, std::string> texts[] = {
       {output->name() + ".h", kernelHeader(output->name(), product.functions, product.isas)},
-      {"sinter_kernels.h", *abi + "\n" + *tiles},
+      {"sinter_kernels.h", *declarations},
       {output->name() + ".json", json.take() + "\n"}};
   for (auto &[name, text] : texts)
     if (Result<> done = output->write(name, text); !done)

@@ -21,6 +21,9 @@ struct KernelProduct {
 /// NAME.o, or NAME.avx2.o, ... and NAME.o. Whoever links them needs libc only.
 Result<> writeKernels(const LinkTree &tree, const KernelProduct &product, const std::string &folder);
 
+/// The text of sinter_kernels.h: the structs of runtime/abi.h and how many tiles a launch has.
+Result<std::string> kernelDeclarations(const LinkTree &tree);
+
 /// What a model is besides its kernels, for the manifest: the launches of each entry, and where each parameter lies in
 /// the image of weights.
 std::string modelManifest(mlir::ModuleOp module, const WeightPlacement &placement, const std::string &name);

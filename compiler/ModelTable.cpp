@@ -39,8 +39,12 @@ public:
 private:
   using ConstantBuilder::buffer, ConstantBuilder::launch;
   llvm::Constant *buffer(kernel::BufferOp op);
+  llvm::SmallVector<llvm::Constant *> buffers(kernel::LaunchOp op);
   llvm::Constant *launch(kernel::LaunchOp op, uint64_t &scratch);
   llvm::Constant *entry(kernel::EntryOp op, llvm::StringRef name);
+  llvm::Constant *gpuLaunch(kernel::LaunchOp op, const CudaKernels &kernels);
+  llvm::Constant *gpuEntry(kernel::EntryOp op, llvm::StringRef name, const CudaKernels &kernels);
+  llvm::SmallVector<llvm::Constant *> gpuImages();
   void collectLayers(kernel::EntryOp op);
 
   const ModelTableInput &input;
@@ -76,15 +80,19 @@ llvm::Constant *TableBuilder::buffer(kernel::BufferOp op) {
   return buffer(static_cast<uint32_t>(op.getSpace()), offset);
 }
 
+llvm::SmallVector<llvm::Constant *> TableBuilder::buffers(kernel::LaunchOp op) {
+  llvm::SmallVector<llvm::Constant *> result;
+  for (Value value : op.getBuffers())
+    result.push_back(buffer(value.getDefiningOp<kernel::BufferOp>()));
+  return result;
+}
+
 llvm::Constant *TableBuilder::launch(kernel::LaunchOp op, uint64_t &scratch) {
   auto function = symbols.lookup<kernel::FuncOp>(op.getCallee());
-  llvm::SmallVector<llvm::Constant *> buffers;
-  for (Value value : op.getBuffers())
-    buffers.push_back(buffer(value.getDefiningOp<kernel::BufferOp>()));
   if (auto place = input.scratchBytes.find(op.getCallee().str()); place != input.scratchBytes.end())
     scratch = std::max(scratch, place->second);
   StepCost cost = costOfLaunch(op, function);
-  return launch(op.getCallee(), input.isas, function.getAnchor().getGrid(), buffers, cost.weightBytes, cost.rowFlops);
+  return launch(op.getCallee(), input.isas, function.getAnchor().getGrid(), buffers(op), cost.weightBytes, cost.rowFlops);
 }
 
 llvm::Constant *TableBuilder::entry(kernel::EntryOp op, llvm::StringRef name) {
@@ -95,6 +103,39 @@ llvm::Constant *TableBuilder::entry(kernel::EntryOp op, llvm::StringRef name) {
   return structure({text(name), array(launches), i64(launches.size()), i64(op.getHeadBegin().value_or(0)),
                     i64(op.getMaxRows()), i64(op.getMaxSelected()), i64(op.getArenaBytes().value_or(0)),
                     i64(scratch)});
+}
+
+llvm::Constant *TableBuilder::gpuLaunch(kernel::LaunchOp op, const CudaKernels &kernels) {
+  auto function = symbols.lookup<kernel::FuncOp>(op.getCallee());
+  const CudaKernel &code = kernels.kernels.at(op.getCallee().str());
+  StepCost cost = costOfLaunch(op, function);
+  llvm::SmallVector<llvm::Constant *> all = buffers(op);
+  return structure({text(op.getCallee()), text(code.function), grid(function.getAnchor().getGrid()), array(all),
+                    i64(all.size()), i32(code.threads), i32(code.sharedBytes), i32(code.cluster), i32(code.blocksPerSm),
+                    i64(cost.weightBytes), i64(cost.rowFlops)});
+}
+
+llvm::Constant *TableBuilder::gpuEntry(kernel::EntryOp op, llvm::StringRef name, const CudaKernels &kernels) {
+  llvm::SmallVector<llvm::Constant *> launches;
+  for (auto launchOp : op.getOps<kernel::LaunchOp>())
+    launches.push_back(gpuLaunch(launchOp, kernels));
+  return structure({text(name), array(launches), i64(launches.size()), i64(op.getHeadBegin().value_or(0)),
+                    i64(op.getMaxRows()), i64(op.getMaxSelected()), i64(op.getArenaBytes().value_or(0))});
+}
+
+llvm::SmallVector<llvm::Constant *> TableBuilder::gpuImages() {
+  llvm::SmallVector<llvm::Constant *> images;
+  auto add = [&](gpu::Architecture architecture, uint32_t code, llvm::ArrayRef<uint8_t> data, uint64_t size) {
+    images.push_back(structure({i32(static_cast<uint32_t>(architecture)), i32(code),
+                                structure({bytes(data, 64), i64(size)})}));
+  };
+  for (const GpuCode &each : input.gpus) {
+    const std::string &ptx = each.kernels.ptx;
+    add(each.architecture, SINTER_GPU_PTX, {reinterpret_cast<const uint8_t *>(ptx.c_str()), ptx.size() + 1}, ptx.size());
+    if (each.cubin)
+      add(each.architecture, SINTER_GPU_CUBIN, each.cubin->bytes, each.cubin->bytes.size());
+  }
+  return images;
 }
 
 /// The cache's layers as the attention launches of an entry use them.
@@ -113,7 +154,7 @@ void TableBuilder::collectLayers(kernel::EntryOp op) {
 
 void TableBuilder::build() {
   // Programs: prefill_f16 and decode_f16 make one.
-  llvm::SmallVector<llvm::Constant *> programs;
+  llvm::SmallVector<llvm::Constant *> programs, gpuPrograms;
   for (auto [number, type] : llvm::enumerate(llvm::ArrayRef<llvm::StringRef>{"f32", "f16", "bf16"})) {
     auto prefill = symbols.lookup<kernel::EntryOp>(("prefill_" + type).str());
     auto decode = symbols.lookup<kernel::EntryOp>(("decode_" + type).str());
@@ -124,6 +165,11 @@ void TableBuilder::build() {
         structure({i32(number), i32(0), entry(prefill, "prefill"), entry(decode, "decode")});
     // f16 is the default wherever it is there.
     programs.insert(type == "f16" ? programs.begin() : programs.end(), program);
+    for (const GpuCode &each : input.gpus) {
+      program = structure({i32(static_cast<uint32_t>(each.architecture)), i32(number),
+                           gpuEntry(prefill, "prefill", each.kernels), gpuEntry(decode, "decode", each.kernels)});
+      gpuPrograms.insert(type == "f16" ? gpuPrograms.begin() : gpuPrograms.end(), program);
+    }
   }
   llvm::SmallVector<llvm::Constant *> layerConstants;
   for (auto &[number, layer] : layers) {
@@ -133,6 +179,8 @@ void TableBuilder::build() {
   uint32_t mask = 0;
   for (auto [number, isa] : llvm::enumerate(input.isas))
     mask |= isa.empty() ? 0 : 1u << number;
+  llvm::SmallVector<llvm::Constant *> images = gpuImages();
+  bool hasGpu = !images.empty();
   llvm::Constant *weights = input.weightsInFile ? null : external("sinter_weights");
   llvm::ArrayRef<uint8_t> metadata(reinterpret_cast<const uint8_t *>(input.metadata.data()), input.metadata.size());
   llvm::Constant *model = structure(
@@ -141,8 +189,8 @@ void TableBuilder::build() {
        structure({weights, i64(input.weights.size)}), i64(input.weights.hash),
        structure({bytes(input.tokenizer, 64), i64(input.tokenizer.size())}),
        structure({bytes(metadata, 1), i64(metadata.size())}),
-       // No code for GPUs: images, programs, partial results.
-       null, i64(0), null, i64(0), i64(0), i64(0)});
+       array(images), i64(images.size()), array(gpuPrograms), i64(gpuPrograms.size()), i64(hasGpu ? partialBytes : 0),
+       i64(hasGpu ? partialKeys : 0)});
   new llvm::GlobalVariable(module, model->getType(), true, llvm::GlobalValue::ExternalLinkage, model, "sinter_model");
 }
 

@@ -3,6 +3,8 @@
 #ifndef SINTER_COMPILER_MODELTABLE_H
 #define SINTER_COMPILER_MODELTABLE_H
 
+#include "compiler/CudaTarget.h"
+#include "compiler/Ptxas.h"
 #include "runtime/Result.h"
 
 #include "mlir/IR/BuiltinOps.h"
@@ -22,6 +24,13 @@ struct WeightPlacement {
   uint64_t hash = 0;
 };
 
+/// A model's kernels for one architecture of GPUs.
+struct GpuCode {
+  gpu::Architecture architecture;
+  CudaKernels kernels;
+  std::optional<Cubin> cubin; // where ptxas was found
+};
+
 /// What the table needs beside the module of kernels and entries.
 struct ModelTableInput {
   mlir::ModuleOp module;
@@ -31,6 +40,7 @@ struct ModelTableInput {
   bool weightsInFile = false; // the image is a file of its own, sinter_model.weights.data is null
   std::string name;
   int64_t context = 0;
+  std::vector<GpuCode> gpus;
   std::vector<uint8_t> tokenizer;
   std::string metadata;
 };

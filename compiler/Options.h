@@ -5,6 +5,7 @@
 #define SINTER_COMPILER_OPTIONS_H
 
 #include "passes/lowering/cpu/Emitter.h"
+#include "passes/lowering/gpu/Target.h"
 
 #include <cstdint>
 #include <string>
@@ -21,18 +22,19 @@ struct PipelineOptions {
   int64_t prefillRows = 512, decodeRows = 16;
 };
 
-/// Stages in order; each has its passes, which end with the IR that --emit shows. Objects, Library and Executable
-/// are the products.
-enum class Stage { Import, Fuse, Kernels, Memory, Target, Llvm, Objects, Library, Executable };
+/// Stages in order; each has its passes, which end with the IR that --emit shows. Objects to Executable are
+/// the products.
+enum class Stage { Import, Fuse, Kernels, Memory, Target, Llvm, Objects, Ptx, Cubin, Library, Executable };
 
 struct CompileOptions {
   std::string program; // argv[0] of the process, for finding the link tree
   std::string model;   // folder or .gguf file
-  std::string output;  // file, "-" or, for Objects and Library, a folder
+  std::string output;  // file, "-" or, for Objects to Library, a folder
   Stage stage = Stage::Executable;
   std::string weights = "keep"; // type to convert them to
   std::string weightsFile;      // where they go when not into the product
   std::vector<cpu::Isa> isas = {cpu::Isa::Avx2, cpu::Isa::Avx512, cpu::Isa::Amx};
+  std::vector<gpu::Architecture> gpus; // to make code for as well; none: the processor alone
   PipelineOptions pipeline;
   unsigned threads = 1;
   bool verbose = false;

@@ -67,6 +67,8 @@ std::optional<Stage> stageByName(llvm::StringRef name) {
       .Case("target", Stage::Target)
       .Case("llvm", Stage::Llvm)
       .Case("objects", Stage::Objects)
+      .Case("ptx", Stage::Ptx)
+      .Case("cubin", Stage::Cubin)
       .Case("exe", Stage::Executable)
       .Default(std::nullopt);
 }

@@ -11,7 +11,7 @@
 
 namespace sinter {
 
-/// By the name that --emit gives: "fuse", ..., "objects", "exe".
+/// By the name that --emit gives: "fuse", ..., "objects", "ptx", "cubin", "exe".
 std::optional<Stage> stageByName(llvm::StringRef name);
 
 /// Adds the passes that lead from a function on activations and weights, without tokens or a cache, to an entry with

@@ -23,16 +23,17 @@ namespace {
 struct CompileFlags {
   cl::OptionCategory category{"sinter compile"};
   cl::opt<std::string> model{cl::Positional, cl::desc("MODEL (folder or .gguf file)"), cl::Required, cl::cat(category)};
-  cl::opt<std::string> output{"o", cl::desc("Where the result goes (-: standard output; --lib, --emit=objects: a folder)"),
+  cl::opt<std::string> output{"o", cl::desc("Where the result goes (-: standard output; --lib, --emit=objects, ptx, cubin: a folder)"),
                               cl::value_desc("path"), cl::Required, cl::cat(category)};
-  cl::opt<std::string> emit{"emit", cl::desc("Stage to stop at: import, fuse, kernels, memory, target, llvm, objects, exe"),
+  cl::opt<std::string> emit{"emit", cl::desc("Stage to stop at: import, fuse, kernels, memory, target, llvm, objects, ptx, cubin, exe"),
                             cl::init("exe"), cl::cat(category)};
   cl::opt<bool> library{"lib", cl::desc("Make a static and a shared library with a C header"), cl::cat(category)};
   cl::opt<std::string> weights{"weights", cl::desc("Type of weights: keep, f32, bf16, f16, q8_0, q4_0, q4_1"),
                                cl::init("keep"), cl::cat(category)};
   cl::opt<std::string> weightsFile{"weights-file", cl::desc("Keep the weights outside, in this file"),
                                    cl::value_desc("path"), cl::cat(category)};
-  cl::opt<std::string> target{"target", cl::desc("cpu: versions for AVX2, AVX-512 and AMX; cpu:native: for this machine"),
+  cl::opt<std::string> target{"target", cl::desc("cpu: versions for AVX2, AVX-512 and AMX; cpu:native: for this machine; cuda: GPUs too; "
+                                        "cuda:sm_80, cuda:sm_90a: one architecture of them"),
                               cl::init("cpu"), cl::cat(category)};
   cl::list<std::string> skip{"skip-pass", cl::desc("Leave out a pass, by its flag"), cl::CommaSeparated, cl::cat(category)};
   cl::opt<unsigned> threads{"t", cl::desc("Threads (0: all cores)"), cl::init(0), cl::cat(category)};
@@ -61,7 +62,7 @@ int compileCommand(const Invocation &invocation) {
   options.output = flags.output;
   std::optional<Stage> stage = stageByName(flags.emit);
   if (!stage)
-    return report(2, "--emit: expected import, fuse, kernels, memory, target, llvm, objects or exe, found '" + flags.emit + "'");
+    return report(2, "--emit: expected import, fuse, kernels, memory, target, llvm, objects, ptx, cubin or exe, found '" + flags.emit + "'");
   if (flags.library && flags.emit.getNumOccurrences())
     return report(2, "expected --lib or --emit, found both");
   options.stage = flags.library ? Stage::Library : *stage;
@@ -74,9 +75,21 @@ int compileCommand(const Invocation &invocation) {
     if (best < 0)
       return report(1, "--target=cpu:native: expected a processor with AVX2, FMA, F16C and BMI, found one without");
     options.isas = {static_cast<cpu::Isa>(best)};
+  } else if (flags.target == "cuda") {
+    options.gpus = {gpu::Architecture::Sm90, gpu::Architecture::Sm80};
+  } else if (llvm::StringRef name = flags.target; name.consume_front("cuda:") && gpu::architectureNamed(name)) {
+    options.gpus = {*gpu::architectureNamed(name)};
   } else if (flags.target != "cpu") {
-    return report(2, "--target: expected cpu or cpu:native, found '" + flags.target + "'");
+    return report(2, "--target: expected cpu, cpu:native, cuda, cuda:sm_80 or cuda:sm_90a, found '" + flags.target + "'");
   }
+  bool isGpuStage = options.stage == Stage::Ptx || options.stage == Stage::Cubin;
+  if (isGpuStage && options.gpus.empty())
+    return report(2, "--emit=" + flags.emit + ": expected --target=cuda, cuda:sm_80 or cuda:sm_90a, found '" + flags.target + "'");
+  if (options.stage == Stage::Library && !options.gpus.empty())
+    return report(2, "--lib: expected a processor as --target, found '" + flags.target + "'");
+  if (options.stage == Stage::Objects && !options.gpus.empty())
+    return report(2, "--emit=objects: expected a processor as --target (GPUs have --emit=ptx and --emit=cubin), found '" +
+                         flags.target + "'");
   if (Result<const BlockFormat *> wanted = wantedWeights(options.weights); !wanted)
     return report(2, wanted.error().message);
   for (const std::string &flag : flags.skip)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// sinter kernel: functions written in MLIR into an object that C and C++ call.
+// sinter kernel: functions written in MLIR into an object that C and C++ call, or into PTX.
+#include "compiler/GpuProduct.h"
 #include "compiler/KernelFile.h"
 #include "compiler/KernelProduct.h"
 #include "compiler/commands/Commands.h"
@@ -14,8 +15,27 @@ using namespace mlir;
 
 namespace sinter {
 
+/// What is compiled for: the processor, or one architecture of GPUs.
+struct KernelTarget {
+  std::optional<gpu::Architecture> gpu;
+  unsigned threads;
+};
+
+static FailureOr<Result<>> writeForGpu(const LinkTree &tree, KernelFile &file, const KernelTarget &target,
+                                       const std::string &folder) {
+  FailureOr<CudaKernels> kernels = compileCudaKernels(*file.kernels, {*target.gpu, target.threads});
+  if (failed(kernels))
+    return failure();
+  GpuProduct product;
+  product.functions = std::move(file.functions);
+  product.code.push_back({*target.gpu, std::move(*kernels), std::nullopt});
+  return writeGpuKernels(tree, product, GpuForm::Ptx, folder);
+}
+
 static LogicalResult compileFile(const std::string &program, const std::string &path, const std::string &folder,
-                                 const CpuOptions &options) {
+                                 const KernelTarget &target) {
+  CpuOptions options;
+  options.threads = target.threads;
   DialectRegistry registry;
   registerKernelFileDialects(registry);
   MLIRContext context(registry);
@@ -24,6 +44,17 @@ static LogicalResult compileFile(const std::string &program, const std::string &
   FailureOr<KernelFile> file = readKernelFile(context, path);
   if (failed(file))
     return failure();
+  Result<LinkTree> tree = LinkTree::find(program);
+  if (!tree) {
+    llvm::errs() << "error: " << tree.error().message << "\n";
+    return failure();
+  }
+  if (target.gpu) {
+    FailureOr<Result<>> written = writeForGpu(*tree, *file, target, folder);
+    if (succeeded(written) && !*written)
+      llvm::errs() << "error: " << written->error().message << "\n";
+    return success(succeeded(written) && written->has_value());
+  }
   FailureOr<CpuKernels> kernels = compileKernels(*file->kernels, options);
   if (failed(kernels))
     return failure();
@@ -37,8 +68,7 @@ static LogicalResult compileFile(const std::string &program, const std::string &
   product.kernels = std::move(kernels->objects);
   product.isas = options.isas;
   product.oneObject = true;
-  Result<LinkTree> tree = LinkTree::find(program);
-  Result<> written = tree ? writeKernels(*tree, product, folder) : tl::unexpected(tree.error());
+  Result<> written = writeKernels(*tree, product, folder);
   if (!written)
     llvm::errs() << "error: " << written.error().message << "\n";
   return success(written.has_value());
@@ -50,15 +80,22 @@ int kernelCommand(const Invocation &invocation) {
   cl::opt<std::string> file(cl::Positional, cl::desc("FILE.mlir (-: standard input)"), cl::Required, cl::cat(category));
   cl::opt<std::string> folder("o", cl::desc("Folder for the object, the header and the manifest, named after it"),
                               cl::value_desc("folder"), cl::Required, cl::cat(category));
+  cl::opt<std::string> target("target", cl::desc("cpu; cuda:sm_80, cuda:sm_90a: PTX for GPUs"), cl::init("cpu"),
+                              cl::cat(category));
   cl::opt<unsigned> threads("t", cl::desc("Threads (0: all cores)"), cl::init(0), cl::cat(category));
   registerAsmPrinterCLOptions();
   registerPassManagerCLOptions();
   if (!parseFlags(invocation, "Compiles functions of the dialects kernel and lm into an object for C and C++.\n"))
     return 2;
-  CpuOptions options;
-  options.threads = threads;
+  KernelTarget wanted = {std::nullopt, threads};
+  if (llvm::StringRef name = target; name.consume_front("cuda:"))
+    wanted.gpu = gpu::architectureNamed(name);
+  if (!wanted.gpu && target != "cpu") {
+    llvm::errs() << "error: --target: expected cpu, cuda:sm_80 or cuda:sm_90a, found '" << target << "'\n";
+    return 2;
+  }
   std::string path = file, output = folder;
-  return succeeded(compileFile(invocation.program, path, output, options)) ? 0 : 1;
+  return succeeded(compileFile(invocation.program, path, output, wanted)) ? 0 : 1;
 }
 
 } // namespace sinter
