@@ -56,26 +56,24 @@ std::string headerText(const std::string &name, const GpuProduct &product, GpuFo
          "and\n"
          " * KERNEL_ARCH_SHARED_BYTES of dynamic shared memory; any number of blocks that is a multiple of "
          "the cluster is\n"
-         " * right, KERNEL_TILES(rows, keys) is how many have work, KERNEL_ARCH_BLOCKS_PER_SM (0: as many as "
-         "fit) how\n"
-         " * many a multiprocessor holds. NAME.json says the same for programs. */\n"
+         " * right, KERNEL_ARCH_TILES(rows, keys) is how many have work, KERNEL_ARCH_BLOCKS_PER_SM how many a\n"
+         " * multiprocessor holds. NAME.json says the same for programs. */\n"
       << "#ifndef " << guard << "\n#define " << guard << "\n\n#include \"sinter_kernels.h\"\n\n";
   for (kernel::FuncOp kernel : kernelsOf(product)) {
     KernelFunction function = makeKernelFunction(kernel, {});
     std::string upper = kernel.getName().upper();
-    kernel::Grid grid = kernel.getAnchor().getGrid();
-    bool selected = grid.domain == kernel::Domain::Selected;
+    bool selected = kernel.getAnchor().getGrid().domain == kernel::Domain::Selected;
     out << "/* " << kernel.getName() << "\n";
     for (auto [number, argument] : llvm::enumerate(function.arguments))
       out << " *   buffer" << number << "  " << argumentContents(argument)
           << (argument.written ? "; written" : "") << "\n";
-    out << " * " << (selected ? "Rows are those of step->select. " : "") << "*/\n"
-        << "#define " << upper << "_TILES(rows, keys) (" << tilesText(grid, "rows", "keys") << ")\n";
+    out << " * " << (selected ? "Rows are those of step->select. " : "") << "*/\n";
     for (const GpuCode &code : product.code) {
       const CudaKernel &entry = code.kernels.kernels.at(kernel.getName().str());
       std::string prefix = "#define " + upper + "_" + gpu::nameOf(code.architecture).upper() + "_";
       out << prefix << "FILE \"" << fileName(kernel, code, form) << "\"\n"
           << prefix << "FUNCTION \"" << entry.function << "\"\n"
+          << prefix << "TILES(rows, keys) (" << tilesText(entry.grid, "rows", "keys") << ")\n"
           << prefix << "THREADS " << entry.threads << "\n"
           << prefix << "CLUSTER " << entry.cluster << "\n"
           << prefix << "SHARED_BYTES " << entry.sharedBytes << "\n"
@@ -118,20 +116,14 @@ void GpuManifest::code(kernel::FuncOp kernel, const GpuCode &code) {
             .value(resources.spillBytes)
             .key("stack_bytes")
             .value(resources.stackBytes);
+  json.key("grid").beginObject().key("columns").value(entry.grid.columns);
+  json.key("rows_per_tile").value(entry.grid.rowsPerTile).key("keys_per_tile").value(entry.grid.keysPerTile);
+  json.key("domain").value(std::string_view(kernel::stringifyDomain(entry.grid.domain))).endObject();
   json.endObject();
 }
 
 void GpuManifest::kernel(kernel::FuncOp kernel) {
-  kernel::Grid grid = kernel.getAnchor().getGrid();
   json.beginObject().key("kernel").value(std::string_view(kernel.getName()));
-  json.key("grid")
-      .beginObject()
-      .key("columns")
-      .value(grid.columns)
-      .key("rows_per_tile")
-      .value(grid.rowsPerTile);
-  json.key("keys_per_tile").value(grid.keysPerTile);
-  json.key("domain").value(std::string_view(kernel::stringifyDomain(grid.domain))).endObject();
   json.key("arguments")
       .beginArray()
       .beginObject()

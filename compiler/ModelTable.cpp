@@ -110,7 +110,7 @@ llvm::Constant *TableBuilder::gpuLaunch(kernel::LaunchOp op, const CudaKernels &
   const CudaKernel &code = kernels.kernels.at(op.getCallee().str());
   StepCost cost = costOfLaunch(op, function);
   llvm::SmallVector<llvm::Constant *> all = buffers(op);
-  return structure({text(op.getCallee()), text(code.function), grid(function.getAnchor().getGrid()), array(all),
+  return structure({text(op.getCallee()), text(code.function), grid(code.grid), array(all),
                     i64(all.size()), i32(code.threads), i32(code.sharedBytes), i32(code.cluster), i32(code.blocksPerSm),
                     i64(cost.weightBytes), i64(cost.rowFlops)});
 }

@@ -1,0 +1,203 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""sinter compile --target=cuda and sinter kernel --target=cuda:...: executables, files of kernels, and what is refused.
+Whole models run on the emulated GPU in test/models/run-goldens."""
+import json
+import os
+import re
+import shutil
+import struct
+import subprocess
+import unittest
+
+from products import SINTER, ProductTest, run
+
+EMULATOR = SINTER.parent.parent / "lib/libsinter-cuda-emulator.so"
+
+SCALE = """
+kernel.func @scale(%in: !kernel.rows<37xf32>, %by: !kernel.table<1x37xf32>, %out: !kernel.rows<37xf32>) {
+  kernel.rows over(rows) {
+  ^bb0(%row: index):
+    %zero = arith.constant 0 : index
+    %a = kernel.load %in[%row] : !kernel.rows<37xf32>, vector<37xf32>
+    %b = kernel.load %by[%zero] : !kernel.table<1x37xf32>, vector<37xf32>
+    %c = arith.mulf %a, %b : vector<37xf32>
+    kernel.store %c, %out[%row] : vector<37xf32>, !kernel.rows<37xf32>
+  }
+}
+"""
+
+
+def dynamicNeeds(path):
+    """(names of shared libraries, versions of symbols) that an ELF file asks for."""
+    data = path.read_bytes()
+    sectionsAt, = struct.unpack_from("<Q", data, 40)
+    size, count, = struct.unpack_from("<HH", data, 58)
+    headers = [struct.unpack_from("<IIQQQQIIQQ", data, sectionsAt + i * size) for i in range(count)]
+    strings = lambda header: data[headers[header[6]][4]:]
+    text = lambda table, at: table[at:table.index(b"\0", at)].decode()
+    libraries, versions = [], []
+    for header in headers:
+        kind, offset, length = header[1], header[4], header[5]
+        if kind == 6:   # SHT_DYNAMIC
+            for at in range(offset, offset + length, 16):
+                tag, value = struct.unpack_from("<QQ", data, at)
+                if tag == 1:   # DT_NEEDED
+                    libraries.append(text(strings(header), value))
+        if kind == 0x6ffffffe:   # SHT_GNU_verneed
+            at = offset
+            while True:
+                _, entries, _, first, following = struct.unpack_from("<HHIII", data, at)
+                part = at + first
+                for _ in range(entries):
+                    _, _, _, name, step = struct.unpack_from("<IHHII", data, part)
+                    versions.append(text(strings(header), name))
+                    part += step
+                if not following:
+                    break
+                at += following
+    return libraries, versions
+
+
+class GpuTest(ProductTest):
+    @classmethod
+    def executable(cls):
+        path = cls.folder / "chat"
+        if not path.exists():
+            cls.compile(cls.tinyModel(), "--weights", "f32", "--target=cuda", "-o", path)
+        return path
+
+    def generate(self, *flags, code=0, **options):
+        return run(self.executable(), "--prompt-tokens", "1,5,9,12", "-n", 12, "--temp", 0, *flags, code=code, **options)
+
+    def environment(self, **changes):
+        return {**os.environ, "LC_ALL": "C", **changes}
+
+    def testTheExecutableNeedsGlibcAloneAndNoNewOne(self):
+        libraries, versions = dynamicNeeds(self.executable())
+        self.assertLessEqual(set(libraries), {"libc.so.6", "libm.so.6", "ld-linux-x86-64.so.2"})
+        numbers = [tuple(map(int, re.fullmatch(r"GLIBC_([\d.]+)", v)[1].split("."))) for v in versions]
+        self.assertTrue(numbers)
+        self.assertLessEqual(max(numbers), (2, 34))
+
+    def testTheEmulatedGpuWritesWhatTheProcessorWrites(self):
+        text, _ = self.generate("--device", "cpu")
+        gpu, said = self.generate("--device", "emulator")
+        self.assertEqual(gpu, text)
+        self.assertIn("device: emulator, Sinter emulator (sm_90a)\n", said)
+        gpu, said = self.generate("--device", "emulator", env=self.environment(SINTER_EMULATOR_SM="80"))
+        self.assertEqual(gpu, text)
+        self.assertIn("device: emulator, Sinter emulator (sm_80)\n", said)
+
+    def testWithoutADriverTheProcessorRunsItAndTheReasonIsSaid(self):
+        if shutil.which("nvidia-smi"):
+            self.skipTest("this machine may have a GPU")
+        text, said = self.generate()
+        self.assertEqual(text, self.generate("--device", "cpu")[0])
+        self.assertIn("device: cpu, because no CUDA driver: libcuda.so.1", said)
+        _, said = self.generate("--device", "cuda", code=1)
+        self.assertIn("error: --device cuda: no CUDA driver: libcuda.so.1", said)
+
+    def testADeviceThatIsTooOldIsNamed(self):
+        _, said = self.generate("--device", "emulator", code=1, env=self.environment(SINTER_EMULATOR_SM="75"))
+        self.assertIn("error: --device emulator: this program has sm_80 and sm_90a; the device (Sinter emulator) is sm_75", said)
+
+    def testTheEmulatorIsFoundByTheEnvironmentBesideTheExecutableAndWhereItWasCompiled(self):
+        place = self.folder / "elsewhere"
+        place.mkdir(exist_ok=True)
+        _, said = self.generate("--device", "emulator", code=1, env=self.environment(SINTER_EMULATOR=str(place / "none.so")))
+        self.assertIn("SINTER_EMULATOR: expected the path of libsinter-cuda-emulator.so, found no file", said)
+        shutil.copy(EMULATOR, place / "mine.so")
+        self.generate("--device", "emulator", env=self.environment(SINTER_EMULATOR=str(place / "mine.so")))
+        broken = place / "chat"
+        shutil.copy(self.executable(), broken)
+        (place / "libsinter-cuda-emulator.so").write_bytes(b"no library")
+        _, said = run(broken, "-p", "x", "-n", 1, "--device", "emulator", code=1)
+        self.assertIn(f"{place}/libsinter-cuda-emulator.so", said)
+
+    def testInfoNamesTheDevice(self):
+        out, _ = run(self.executable(), "--info", "--device", "emulator")
+        self.assertRegex(out, r"(?m)^device +emulator, Sinter emulator$")
+        self.assertRegex(out, r"(?m)^instruction set +sm_90a$")
+        self.assertRegex(run(self.executable(), "--info", "--device", "cpu")[0], r"(?m)^device +cpu$")
+
+    def testMemoryThatIsTooSmallIsSaidWithWhatWouldFit(self):
+        _, said = self.generate("--device", "emulator", code=1, env=self.environment(SINTER_EMULATOR_MEMORY="1"))
+        self.assertIn("MiB of free memory on the GPU, found 1.0 MiB", said)
+
+    def testSeveralSequencesShareTheDevice(self):
+        flags = ["--samples", "5", "-s", "7", "--temp", "1.5"]
+        self.assertEqual(self.generate(*flags, "--device", "emulator")[0], self.generate(*flags, "--device", "cpu")[0])
+
+    def testBenchShowsTheKernelsOfTheDevice(self):
+        out, _ = run(self.executable(), "--bench", "-p", 8, "-n", 2, "--repetitions", 1, "--launches", "--device", "emulator")
+        self.assertIn("| emulator sm_90a |", out)
+        self.assertRegex(out, r"(?m)^\| [a-z_0-9]+ +\| +\d+ \|")
+
+    def testKernelsOfAModelAreFilesOfPtx(self):
+        folder = self.folder / "kernels"
+        self.compile(self.tinyModel(), "--weights", "f32", "--target=cuda", "--emit=ptx", "-o", folder)
+        manifest = json.loads((folder / "kernels.json").read_text())
+        self.assertEqual(manifest["format"], "sinter gpu kernels")
+        self.assertTrue(manifest["model"]["entries"])
+        header = (folder / "kernels.h").read_text()
+        for kernel in manifest["kernels"]:
+            self.assertEqual(kernel["arguments"][0]["kind"], "step")
+            self.assertEqual(sorted(kernel["code"]), ["sm_80", "sm_90a"])
+            for arch, code in kernel["code"].items():
+                text = (folder / code["file"]).read_text()
+                self.assertIn(f".target {arch}", text)
+                self.assertEqual(text.count(".visible .entry"), 1)
+                self.assertRegex(text, rf"\.visible \.entry {code['function']}\(")
+                self.assertEqual(text.count(".param .u64"), len(kernel["arguments"]))
+                self.assertIn(f'"{code["file"]}"', header)
+                self.assertGreater(code["block"][0], 0)
+        run("gcc", "-fsyntax-only", "-xc", "-Wall", "-Werror", folder / "kernels.h")
+
+    def testKernelsInMlirBecomePtx(self):
+        source, folder = self.folder / "scale.mlir", self.folder / "scale"
+        source.write_text(SCALE)
+        run(SINTER, "kernel", source, "--target=cuda:sm_80", "-o", folder)
+        self.assertEqual(sorted(p.name for p in folder.iterdir()),
+                         ["scale.h", "scale.json", "scale.sm_80.ptx", "sinter_kernels.h"])
+        code = json.loads((folder / "scale.json").read_text())["kernels"][0]["code"]["sm_80"]
+        self.assertEqual(code["grid"]["domain"], "rows")
+
+    @unittest.skipUnless(shutil.which("ptxas"), "ptxas is not here")
+    def testMachineCodeComesWithItsRegisters(self):
+        folder = self.folder / "cubins"
+        self.compile(self.tinyModel(), "--weights", "f32", "--target=cuda:sm_90a", "--emit=cubin", "-o", folder)
+        manifest = json.loads((folder / "cubins.json").read_text())
+        for kernel in manifest["kernels"]:
+            code = kernel["code"]["sm_90a"]
+            self.assertTrue((folder / code["file"]).read_bytes().startswith(b"\x7fELF"))
+            self.assertGreater(code["registers"], 0)
+            self.assertEqual(code["spill_bytes"], 0, kernel["kernel"])
+
+    def testMachineCodeWithoutPtxasNamesThePackage(self):
+        missing = self.environment(SINTER_PTXAS="/nowhere/ptxas")
+        _, said = self.compile(self.tinyModel(), "--target=cuda", "--emit=cubin", "-o", self.folder / "none", code=1, env=missing)
+        self.assertIn("SINTER_PTXAS: expected the path of ptxas, found no program '/nowhere/ptxas'", said)
+        if not os.path.exists("/usr/local/cuda/bin/ptxas"):
+            bare = self.environment(PATH="/nowhere", HOME="/nowhere")
+            bare.pop("VIRTUAL_ENV", None)
+            _, said = self.compile(self.tinyModel(), "--target=cuda", "--emit=cubin", "-o", self.folder / "none", code=1, env=bare)
+            self.assertIn("nvidia-cuda-nvcc", said)
+        self.assertFalse((self.folder / "none").exists())
+
+    def testWhatDoesNotGoTogetherIsRefused(self):
+        model, out = self.tinyModel(), self.folder / "refused"
+        for flags, message in [
+                (["--emit=ptx"], "--emit=ptx: expected --target=cuda, cuda:sm_80 or cuda:sm_90a, found 'cpu'"),
+                (["--target=cuda:sm_70"], "--target: expected cpu, cpu:native, cuda, cuda:sm_80 or cuda:sm_90a, found 'cuda:sm_70'"),
+                (["--target=cuda", "--emit=objects"], "--emit=objects: expected a processor as --target"),
+                (["--target=cuda", "--lib"], "--lib: expected a processor as --target")]:
+            self.assertIn(message, self.compile(model, *flags, "-o", out, code=2)[1])
+        source = self.folder / "any.mlir"
+        source.write_text(SCALE)
+        self.assertIn("--target: expected cpu, cuda:sm_80 or cuda:sm_90a, found 'cuda'",
+                      run(SINTER, "kernel", source, "--target=cuda", "-o", out, code=2)[1])
+
+
+if __name__ == "__main__":
+    unittest.main()
