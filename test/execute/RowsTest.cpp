@@ -305,6 +305,32 @@ kernel.func @rope(%x: !kernel.rows<128xf32>, %cos: !kernel.rows<32xf32>, %sin: !
       }
 }
 
+TEST_P(Rows, AppendsKeysOfHeadsOfAnySize) {
+  constexpr int64_t rows = 5, tokens = 16;
+  for (int64_t size : {8, 16, 40, 256}) {
+    std::string text = R"(
+kernel.func @keys(%x: !kernel.rows<$xf32>, %k: !kernel.cache_k<1x$xf32>) {
+  kernel.rows over(rows) columns $ group $ schedule<columns_per_tile = $, rows_per_tile = 4> {
+  ^bb0(%row: index, %column: index):
+    %key = kernel.load %x[%row, %column] : !kernel.rows<$xf32>, vector<$xf32>
+    %head = arith.constant 0 : index
+    kernel.append %key, %k[%row, %head] : vector<$xf32>, !kernel.cache_k<1x$xf32>
+  }
+})";
+    for (size_t at; (at = text.find('$')) != std::string::npos;)
+      text.replace(at, 1, std::to_string(size));
+    KernelRunner runner(text, GetParam());
+    ASSERT_TRUE(runner);
+    Step step(rows);
+    step.step.cache_slot_bytes = tokens * size * 4;
+    std::vector<float> x = randomFloats(rows * size, 8), keys(tokens * size);
+    runner.run("keys", {x.data(), keys.data()}, step.step, 0, 2);
+    for (int64_t r = 0; r < rows; ++r)
+      for (int64_t d = 0; d < size; ++d)
+        ASSERT_EQ(keys[d * 16 + step.positions[r]], x[r * size + d]) << size << " " << r << " " << d;
+  }
+}
+
 TEST_P(Rows, GathersSelectedRowsAndMakesAnglesOfPositions) {
   std::string text = R"(
 kernel.func @select(%x: !kernel.rows<20xf32>, %inv: !kernel.table<1x20xf32>, %out: !kernel.rows<20xf32>, %cos: !kernel.rows<20xf32>) {

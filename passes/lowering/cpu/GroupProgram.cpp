@@ -68,9 +68,25 @@ static void emitAppend(Frame &frame, kernel::AppendOp op, Value vector, Value ro
   Value panel = e.mul(e.div(position, kernel::cachePanel), keys.getSize() * kernel::cachePanel);
   Value index = e.add(e.add(e.mul(head, e.mul(tokens, keys.getSize())), panel), e.rem(position, kernel::cachePanel));
   Value base = e.at(slot, index, keys.getElement());
-  Value narrow = e.narrow(vector, keys.getElement());
-  for (int64_t i = 0; i < keys.getSize(); ++i)
-    e.store(vector::ExtractOp::create(e.b, e.loc, narrow, i), e.at(base, i * kernel::cachePanel, keys.getElement()));
+  // A loop over parts: LLVM looks for stores to merge among all of a block, in time that grows with their square.
+  constexpr int64_t unrolled = 16;
+  Type element = keys.getElement();
+  auto scatter = [&](Value part, Value first, int64_t n) {
+    Value line = e.at(base, e.mul(first, kernel::cachePanel), element);
+    for (int64_t i = 0; i < n; ++i)
+      e.store(vector::ExtractOp::create(e.b, e.loc, part, i), e.at(line, i * kernel::cachePanel, element));
+  };
+  Value narrow = e.narrow(vector, element);
+  if (keys.getSize() <= unrolled)
+    return scatter(narrow, e.constant(0), keys.getSize());
+  Value inOrder = frame.allocate(keys.getSize() * element.getIntOrFloatBitWidth() / 8);
+  e.store(narrow, inOrder);
+  int64_t whole = keys.getSize() / unrolled * unrolled;
+  e.loop(e.constant(0), e.constant(whole), unrolled, [&](Value first) {
+    scatter(e.load(e.vec(unrolled, element), e.at(inOrder, first, element)), first, unrolled);
+  });
+  if (whole < keys.getSize())
+    scatter(e.slice(narrow, whole, keys.getSize() - whole), e.constant(whole), keys.getSize() - whole);
 }
 
 LogicalResult emitGroup(Frame &frame, Region &region, ValueRange arguments) {
