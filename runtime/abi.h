@@ -26,6 +26,7 @@ enum sinter_isa { SINTER_ISA_AVX2 = 0, SINTER_ISA_AVX512 = 1, SINTER_ISA_AMX = 2
 /* What one step computes: `rows` tokens go through the layers, logits come out for `selected` of them.
  * Read-only for kernels. In the entry `prefill` all rows are consecutive tokens of one sequence; in
  * `decode` each row is the newest token of its own sequence. */
+struct sinter_update;
 struct sinter_step {
   int64_t rows;             /* tokens in this step, 1 to entry.max_rows */
   int64_t selected;         /* rows whose logits are wanted, 0 to rows */
@@ -37,6 +38,12 @@ struct sinter_step {
   int64_t keys;             /* 1 + the largest position of this step */
   int64_t cache_tokens;     /* capacity of a slot in tokens, a multiple of SINTER_CACHE_PANEL */
   int64_t cache_slot_bytes; /* distance between two slots of one cache buffer */
+  /* Training only (runtime/training/TrainingAbi.h). */
+  const int32_t *targets; /* (rows) token that should follow, -1: the row does not count */
+  float target_weight;    /* 1 / number of targets that count in all micro-steps of the update */
+  uint32_t adds;          /* 0: gradients of parameters are overwritten, 1: added to */
+  uint64_t seed;          /* of dropout, another one each micro-step */
+  const struct sinter_update *update;
 };
 
 /* Keys are stored in panels: K[kv_head][token / 16][head_dim][token % 16]; values in rows:

@@ -5,6 +5,7 @@
 #include "runtime/device/CpuFeatures.h"
 #include "runtime/device/CpuLimits.h"
 #include "runtime/device/Device.h"
+#include "runtime/device/InstructionSet.h"
 #include "runtime/device/Memory.h"
 #include "runtime/device/ThreadTeam.h"
 #include "runtime/device/Tiles.h"
@@ -12,7 +13,6 @@
 #include <algorithm>
 #include <cassert>
 #include <chrono>
-#include <cstdlib>
 #include <cstring>
 #include <sys/mman.h>
 #include <vector>
@@ -33,35 +33,12 @@ bool hasKernels(const sinter_model &model, int isa) {
   return true;
 }
 
-std::string compiledIsas(const sinter_model &model) {
-  std::string list;
+/// Bit i: there are kernels for enum sinter_isa i.
+uint32_t compiledIsas(const sinter_model &model) {
+  uint32_t mask = 0;
   for (int isa = 0; isa < SINTER_ISA_COUNT; ++isa)
-    if (hasKernels(model, isa))
-      list += (list.empty() ? "" : ", ") + std::string(isaName(isa));
-  return list.empty() ? "none" : list;
-}
-
-/// The instruction set to run: SINTER_ISA's, else the best that machine and model both have.
-Result<int> chooseIsa(const sinter_model &model) {
-  const int machine = detectIsa();
-  if (machine < 0)
-    return fail(
-        "this program needs a processor with AVX2, FMA, F16C and BMI (x86-64-v3); this one lacks them");
-  if (const char *wanted = std::getenv("SINTER_ISA"); wanted && *wanted) {
-    const int isa = isaOfName(wanted);
-    if (isa < 0)
-      return fail("SINTER_ISA: expected avx2, avx512 or amx, found '{}'", wanted);
-    if (isa > machine)
-      return fail("SINTER_ISA: '{}' is more than this machine has ({})", wanted, isaName(machine));
-    if (!hasKernels(model, isa))
-      return fail("SINTER_ISA: this program was compiled for {}, not for '{}'", compiledIsas(model), wanted);
-    return isa;
-  }
-  for (int isa = machine; isa >= 0; --isa)
-    if (hasKernels(model, isa))
-      return isa;
-  return fail("this program was compiled for {}; this machine has {} at most", compiledIsas(model),
-              isaName(machine));
+    mask |= hasKernels(model, isa) ? 1u << isa : 0;
+  return mask;
 }
 
 /// A launch with its buffers' addresses, its kernel chosen.
@@ -372,7 +349,7 @@ Result<std::unique_ptr<Device>> openCpu(const sinter_model &model, const DeviceO
   if (model.abi_version != SINTER_ABI_VERSION)
     return fail("the model was compiled for version {} of the runtime, this is version {}", model.abi_version,
                 SINTER_ABI_VERSION);
-  Result<int> isa = chooseIsa(model);
+  Result<int> isa = chooseIsa(compiledIsas(model));
   if (!isa)
     return tl::unexpected(isa.error());
   Result<WeightsMapping> weights = WeightsMapping::open(model, options.weightsPath);

@@ -1,0 +1,372 @@
+// SPDX-License-Identifier: Apache-2.0
+// A micro-step is one parallel region: every thread walks the launches and meets the others after each. The
+// rows of a launch and whether gradients are added to are read from a copy of the step made for each kind of
+// launch.
+#include "runtime/training/Trainer.h"
+
+#include "runtime/device/CpuFeatures.h"
+#include "runtime/device/CpuLimits.h"
+#include "runtime/device/InstructionSet.h"
+#include "runtime/device/Memory.h"
+#include "runtime/device/ThreadTeam.h"
+#include "runtime/device/Tiles.h"
+#include <algorithm>
+#include <cassert>
+#include <chrono>
+#include <cmath>
+#include <cstring>
+#include <map>
+#include <vector>
+
+namespace sinter::training {
+namespace {
+
+using device::Mapping;
+using device::ThreadTeam;
+
+constexpr uint64_t page = 4096;
+uint64_t scratchStride(const sinter_trainer &trainer) {
+  return (std::max<uint64_t>(trainer.scratch_bytes, 64) + page - 1) / page * page;
+}
+
+double now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+const sinter_optimizer *findOptimizer(const sinter_trainer &trainer, std::string_view name) {
+  for (uint64_t i = 0; i < trainer.optimizer_count; ++i)
+    if (trainer.optimizers[i].name == name)
+      return &trainer.optimizers[i];
+  return nullptr;
+}
+
+Result<const sinter_optimizer *> checkOptimizer(const sinter_trainer &trainer, std::string_view name) {
+  if (const sinter_optimizer *found = findOptimizer(trainer, name))
+    return found;
+  std::string list;
+  for (uint64_t i = 0; i < trainer.optimizer_count; ++i)
+    list += (i ? ", " : "") + std::string(trainer.optimizers[i].name);
+  return fail("expected an optimizer that this trainer was compiled with ({}), found '{}'", list, name);
+}
+
+/// Launches with their addresses resolved.
+struct BoundLaunch {
+  sinter_kernel kernel;
+  const sinter_grid *grid;
+  void *const *buffers;
+  const sinter_step *step;
+  bool inLoss;
+  bool isLogits; // fills the logits of its chunk
+  int64_t firstRow;
+};
+struct BoundList {
+  std::vector<BoundLaunch> launches;
+  std::vector<void *> buffers;
+};
+
+class CpuTrainer final : public Trainer {
+public:
+  CpuTrainer(const sinter_trainer &trainer, const sinter_optimizer &optimizer, int isa,
+             std::unique_ptr<ThreadTeam> team)
+      : trainer(trainer), optimizer(optimizer), isa(isa), team(std::move(team)) {}
+
+  Result<void> prepare(const MemoryUse &use);
+
+  double microStep(const Batch &batch, int64_t counted, bool adds, uint64_t seed) override;
+  double gradientNorm() override;
+  void update(const Hyperparameters &hyperparameters, double gradientNorm) override;
+  double evaluate(const Batch &batch, std::span<float> losses) override;
+  const float *logits(const Batch &batch, int64_t row) override;
+
+  std::span<float> parameters() override { return image(parameterImage); }
+  std::span<float> gradients() override { return image(gradientImage); }
+  std::span<float> state(uint64_t number) override {
+    assert(number < stateImages() && "the optimizer has fewer images");
+    return image(states[number]);
+  }
+  uint64_t stateImages() const override { return optimizer.state_images; }
+  int threads() const override { return team->threads(); }
+  const char *isaName() const override { return device::isaName(isa); }
+  double measureFlopsPerSecond() override;
+  MemoryUse memory() const override { return use; }
+  void setLaunchTimes(double *seconds) override { times = seconds; }
+
+private:
+  /// What distinguishes the steps that launches are given.
+  struct StepKind {
+    int64_t firstRow, rows;
+    bool adds;
+    auto operator<=>(const StepKind &) const = default;
+  };
+
+  std::span<float> image(Mapping &mapping) {
+    return {reinterpret_cast<float *>(mapping.data()), size_t(trainer.image_floats)};
+  }
+  int64_t rows() const { return trainer.batch * trainer.sequence; }
+  void *resolve(const sinter_buffer &buffer);
+  void bind(BoundList &list, const sinter_train_launch *launches, uint64_t count);
+  void setBatch(const Batch &batch, int64_t counted, bool adds, uint64_t seed);
+  double sumOfLosses() const;
+  void walkAll(const BoundList &list, bool onlyLoss, int64_t untilRow);
+  static void walk(void *self, int thread);
+
+  const sinter_trainer &trainer;
+  const sinter_optimizer &optimizer;
+  const int isa;
+  std::unique_ptr<ThreadTeam> team;
+  MemoryUse use{};
+  Mapping parameterImage, gradientImage, states[2], arena, scratch;
+  std::vector<float> losses, norms;
+  std::map<StepKind, sinter_step> steps; // nodes stay where they are
+  BoundList micro, norm, moves;
+  sinter_update hyper{};
+  double *times = nullptr;
+
+  // What the threads are walking.
+  const BoundList *current = nullptr;
+  bool onlyLoss = false;
+  int64_t untilRow = -1; // >= 0: end behind the logits of the chunk with this row
+};
+
+Result<void> CpuTrainer::prepare(const MemoryUse &needed) {
+  use = needed;
+  const uint64_t imageBytes = trainer.image_floats * sizeof(float);
+  struct Need {
+    Mapping *where;
+    uint64_t bytes;
+    const char *purpose;
+  };
+  std::vector<Need> needs = {{&parameterImage, imageBytes, "parameters"},
+                             {&gradientImage, imageBytes, "gradients"},
+                             {&arena, trainer.arena_bytes, "activations"},
+                             {&scratch, use.scratch, "scratch of the threads"}};
+  for (uint64_t i = 0; i < optimizer.state_images; ++i)
+    needs.push_back({&states[i], imageBytes, "the optimizer's state"});
+  for (const Need &need : needs) {
+    Result<Mapping> memory = Mapping::anonymous(std::max<uint64_t>(need.bytes, 64), true, need.purpose);
+    if (!memory)
+      return tl::unexpected(memory.error());
+    *need.where = std::move(*memory);
+  }
+  if (trainer.initial.data)
+    std::memcpy(parameterImage.data(), trainer.initial.data, imageBytes);
+  losses.resize(size_t(rows()));
+  norms.resize(size_t(trainer.norm_blocks));
+  bind(micro, trainer.launches, trainer.launch_count);
+  bind(norm, trainer.norm, trainer.norm_count);
+  bind(moves, optimizer.launches, optimizer.launch_count);
+  return {};
+}
+
+void *CpuTrainer::resolve(const sinter_buffer &buffer) {
+  switch (buffer.space) {
+  case SINTER_SPACE_WEIGHT:
+    return parameterImage.data() + buffer.offset;
+  case SINTER_SPACE_ARENA:
+    return arena.data() + buffer.offset;
+  case SINTER_SPACE_GRADIENT:
+    return gradientImage.data() + buffer.offset;
+  case SINTER_SPACE_STATE0:
+    return states[0].data() + buffer.offset;
+  case SINTER_SPACE_STATE1:
+    return states[1].data() + buffer.offset;
+  case SINTER_SPACE_NORMS:
+    return reinterpret_cast<std::byte *>(norms.data()) + buffer.offset;
+  case SINTER_SPACE_LOSSES:
+    return reinterpret_cast<std::byte *>(losses.data()) + buffer.offset;
+  case SINTER_SPACE_CONSTANT:
+    return const_cast<std::byte *>(static_cast<const std::byte *>(trainer.constants.data)) + buffer.offset;
+  }
+  assert(false && "the compiler wrote a buffer in an unknown space");
+  return nullptr;
+}
+
+void CpuTrainer::bind(BoundList &list, const sinter_train_launch *launches, uint64_t count) {
+  size_t buffers = 0;
+  for (uint64_t i = 0; i < count; ++i)
+    buffers += launches[i].launch.buffer_count;
+  list.buffers.reserve(buffers); // addresses into it must stay
+  for (uint64_t i = 0; i < count; ++i) {
+    const sinter_train_launch &from = launches[i];
+    void *const *first = list.buffers.data() + list.buffers.size();
+    for (uint64_t j = 0; j < from.launch.buffer_count; ++j)
+      list.buffers.push_back(resolve(from.launch.buffers[j]));
+    const StepKind kind{from.first_row, from.rows ? from.rows : rows(), from.adds != 0};
+    list.launches.push_back({from.launch.kernels[isa], &from.launch.grid, first, &steps[kind],
+                             from.in_loss != 0, from.fills_logits != 0, from.first_row});
+  }
+}
+
+void CpuTrainer::setBatch(const Batch &batch, int64_t counted, bool adds, uint64_t seed) {
+  assert(int64_t(batch.tokens.size()) == rows() && batch.positions.size() == batch.tokens.size() &&
+         batch.targets.size() == batch.tokens.size() && "batch * sequence rows");
+  const int64_t keys = 1 + *std::max_element(batch.positions.begin(), batch.positions.end());
+  for (auto &[kind, step] : steps) {
+    step = {};
+    step.rows = kind.rows;
+    step.selected = kind.rows;
+    step.tokens = batch.tokens.data() + kind.firstRow;
+    step.positions = batch.positions.data() + kind.firstRow;
+    step.targets = batch.targets.data() + kind.firstRow;
+    step.keys = keys;
+    step.target_weight = counted > 0 ? float(1.0 / double(counted)) : 0.0f;
+    step.adds = adds || kind.adds;
+    step.seed = seed;
+    step.update = &hyper;
+  }
+}
+
+double CpuTrainer::sumOfLosses() const {
+  double sum = 0;
+  for (float loss : losses)
+    sum += loss;
+  return sum;
+}
+
+double CpuTrainer::microStep(const Batch &batch, int64_t counted, bool adds, uint64_t seed) {
+  setBatch(batch, counted, adds, seed);
+  walkAll(micro, /*onlyLoss=*/false, -1);
+  return sumOfLosses();
+}
+
+double CpuTrainer::evaluate(const Batch &batch, std::span<float> each) {
+  setBatch(batch, 1, false, 0);
+  walkAll(micro, /*onlyLoss=*/true, -1);
+  assert((each.empty() || each.size() == losses.size()) && "a loss a row");
+  std::copy_n(losses.begin(), each.size(), each.begin());
+  return sumOfLosses();
+}
+
+const float *CpuTrainer::logits(const Batch &batch, int64_t row) {
+  setBatch(batch, 1, false, 0);
+  walkAll(micro, /*onlyLoss=*/true, row);
+  return reinterpret_cast<const float *>(arena.data() + trainer.logits_offset) +
+         row % trainer.logits_rows * trainer.vocabulary;
+}
+
+double CpuTrainer::gradientNorm() {
+  for (auto &[kind, step] : steps)
+    step.rows = kind.rows;
+  walkAll(norm, false, -1);
+  double sum = 0;
+  for (float part : norms)
+    sum += part;
+  return std::sqrt(sum);
+}
+
+void CpuTrainer::update(const Hyperparameters &h, double gradientNorm) {
+  hyper.learning_rate = float(h.learningRate);
+  hyper.beta1 = float(h.beta1);
+  hyper.beta2 = float(h.beta2);
+  hyper.epsilon = float(h.epsilon);
+  hyper.weight_decay = float(h.weightDecay);
+  hyper.correction1 = float(1 - std::pow(h.beta1, double(h.t)));
+  hyper.correction2 = float(1 - std::pow(h.beta2, double(h.t)));
+  // As torch.nn.utils.clip_grad_norm_.
+  hyper.gradient_scale = h.clip > 0 ? float(std::min(1.0, h.clip / (gradientNorm + 1e-6))) : 1.0f;
+  hyper.muon_rate = float(h.muonRate);
+  for (auto &[kind, step] : steps) {
+    step.rows = kind.rows;
+    step.update = &hyper;
+  }
+  walkAll(moves, false, -1);
+}
+
+void CpuTrainer::walkAll(const BoundList &list, bool lossOnly, int64_t row) {
+  current = &list;
+  onlyLoss = lossOnly;
+  untilRow = row;
+  team->run(walk, this);
+}
+
+void CpuTrainer::walk(void *self, int thread) {
+  const CpuTrainer &trainer = *static_cast<CpuTrainer *>(self);
+  const int64_t threads = trainer.team->threads();
+  double *const times = thread == 0 && trainer.current == &trainer.micro ? trainer.times : nullptr;
+  double before = times ? now() : 0;
+  sinter_call call;
+  call.scratch = trainer.scratch.data() + uint64_t(thread) * scratchStride(trainer.trainer);
+  size_t number = 0;
+  for (const BoundLaunch &launch : trainer.current->launches) {
+    ++number;
+    if (trainer.onlyLoss && !launch.inLoss)
+      continue;
+    const int64_t tiles = sinter_tile_count(launch.grid, launch.step);
+    const int64_t begin = tiles * thread / threads, end = tiles * (thread + 1) / threads;
+    call.buffers = launch.buffers;
+    call.step = launch.step;
+    if (begin < end)
+      launch.kernel(&call, begin, end);
+    trainer.team->barrier();
+    if (launch.isLogits && trainer.untilRow >= launch.firstRow &&
+        trainer.untilRow < launch.firstRow + launch.step->rows)
+      return;
+    if (!times)
+      continue;
+    const double after = now();
+    times[number - 1] += after - before;
+    before = after;
+  }
+}
+
+double CpuTrainer::measureFlopsPerSecond() {
+  struct Work {
+    int isa;
+    std::vector<double> operations;
+    std::vector<float> sinks;
+  } work{isa, std::vector<double>(size_t(threads())), std::vector<float>(size_t(threads()))};
+  const auto multiply = [](void *context, int thread) {
+    Work &w = *static_cast<Work *>(context);
+    w.operations[size_t(thread)] = device::multiplyAdd(w.isa, 2'000'000, &w.sinks[size_t(thread)]);
+  };
+  double best = 0;
+  for (int i = 0; i < 3; ++i) {
+    const double begin = now();
+    team->run(multiply, &work);
+    const double time = now() - begin;
+    double operations = 0;
+    for (double each : work.operations)
+      operations += each;
+    best = std::max(best, operations / time);
+  }
+  return best;
+}
+
+} // namespace
+
+Result<MemoryUse> Trainer::memoryOf(const sinter_trainer &trainer, const TrainerOptions &options) {
+  Result<const sinter_optimizer *> optimizer = checkOptimizer(trainer, options.optimizer);
+  if (!optimizer)
+    return tl::unexpected(optimizer.error());
+  const uint64_t image = trainer.image_floats * sizeof(float);
+  const int threads = options.threads > 0 ? options.threads : device::usableCores();
+  return MemoryUse{image, image, image * (*optimizer)->state_images, trainer.arena_bytes,
+                   scratchStride(trainer) * uint64_t(threads)};
+}
+
+Result<std::unique_ptr<Trainer>> Trainer::open(const sinter_trainer &trainer, const TrainerOptions &options) {
+  if (trainer.abi_version != SINTER_TRAINING_ABI_VERSION)
+    return fail("the trainer was compiled for version {} of the runtime, this is version {}",
+                trainer.abi_version, SINTER_TRAINING_ABI_VERSION);
+  Result<const sinter_optimizer *> optimizer = checkOptimizer(trainer, options.optimizer);
+  if (!optimizer)
+    return tl::unexpected(optimizer.error());
+  Result<int> isa = device::chooseIsa(trainer.isa_mask);
+  if (!isa)
+    return tl::unexpected(isa.error());
+  Result<std::unique_ptr<ThreadTeam>> team =
+      ThreadTeam::start(options.threads > 0 ? options.threads : device::usableCores());
+  if (!team)
+    return tl::unexpected(team.error());
+  TrainerOptions counted = options;
+  counted.threads = (*team)->threads();
+  Result<MemoryUse> use = memoryOf(trainer, counted);
+  if (!use)
+    return tl::unexpected(use.error());
+  auto opened = std::make_unique<CpuTrainer>(trainer, **optimizer, *isa, std::move(*team));
+  if (Result<void> ready = opened->prepare(*use); !ready)
+    return tl::unexpected(ready.error());
+  return opened;
+}
+
+} // namespace sinter::training
