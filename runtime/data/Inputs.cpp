@@ -63,11 +63,13 @@ struct Finder {
       if (at->is_regular_file(code) && formatOf(at->path().string()))
         found.push_back(at->path().string());
     }
-    // What `sinter data clean` wrote: its validation shards are for measuring, not for training.
+    // What `sinter data clean` wrote: its validation shards are for measuring, not for training, and its list of
+    // duplicates is no text.
     bool cleaned = fs::exists(fs::path(folder) / "report.json", code);
     if (cleaned)
       std::erase_if(found, [](const std::string &path) {
-        return fs::path(path).filename().string().starts_with("val-");
+        const std::string name = fs::path(path).filename().string();
+        return name.starts_with("val-") || name == "duplicates.jsonl.zst";
       });
     if (found.empty())
       return fail("{}: expected a folder with files that end in {}, found none", folder, endings);

@@ -194,7 +194,18 @@ Result<TokenStream> TokenStream::open(const std::string &folder, const std::stri
     uint64_t begin = stream.total;
     stream.total += header.tokens;
     stream.textBytes += header.bytes;
-    stream.parts.push_back({begin, std::move(*shard)});
+    std::optional<TokenShard> answers;
+    const std::string marks = fmt::format("{}/{}-{:05}.answers", folder, part, number);
+    if (fs::exists(marks, code)) {
+      Result<TokenShard> opened = TokenShard::open(marks, verify);
+      if (!opened)
+        return tl::unexpected(opened.error());
+      if (opened->header().tokens != header.tokens)
+        return fail("{}: expected a mark for each of {} tokens, found {}", marks, header.tokens,
+                    opened->header().tokens);
+      answers = std::move(*opened);
+    }
+    stream.parts.push_back({begin, std::move(*shard), std::move(answers)});
   }
   return stream;
 }
@@ -228,10 +239,11 @@ Result<> TokenStream::checkBelow(uint64_t vocabulary) const {
 }
 
 void TokenStream::read(uint64_t index, Order order, uint64_t seed, std::span<int32_t> ids,
-                       std::span<int32_t> document) const {
+                       std::span<int32_t> document, std::span<int32_t> learnt) const {
   assert(ids.size() >= 2 && ids.size() == document.size() && "inputs and targets");
   uint64_t length = ids.size() - 1, count = sequences(length);
   assert(index < count && "a sequence of the stream");
+  std::ranges::fill(learnt, 1);
   uint64_t at = (order == Order::Shuffled ? permute(index, count, seed) : index) * length;
   if (raw) {
     for (size_t i = 0; i < ids.size(); ++i)
@@ -247,6 +259,8 @@ void TokenStream::read(uint64_t index, Order order, uint64_t seed, std::span<int
     uint64_t inside = at + done - part->begin, left = part->shard.header().tokens - inside;
     size_t size = std::min<uint64_t>(left, ids.size() - done);
     part->shard.copy(inside, ids.subspan(done, size));
+    if (part->answers && !learnt.empty())
+      part->answers->copy(inside, learnt.subspan(done, size));
     uint64_t current = part->shard.documentOf(inside), end = part->shard.documentStart(current + 1);
     if (done > 0 && size > 0)
       ++number; // a shard begins with a document

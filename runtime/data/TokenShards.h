@@ -5,7 +5,8 @@
 // A folder holds tokens.json (version, tokenizer, totals) and train-00000.tokens, ..., val-00000.tokens, ....
 // A shard is a header of 64 bytes, the ids (u16 where the vocabulary has at most 65536, else u32; documents
 // behind each other, each ended by the end token), then the first token of each document as u64, all
-// little-endian.
+// little-endian. Beside a shard may lie one with the ending .answers, of as many numbers: 1 where a token is
+// to be learnt, 0 where it only is to be read.
 #ifndef SINTER_RUNTIME_DATA_TOKENSHARDS_H
 #define SINTER_RUNTIME_DATA_TOKENSHARDS_H
 
@@ -109,13 +110,15 @@ public:
   /// are inputs and the last `length` targets; `document`, of the same size, numbers the documents in the
   /// sequence from 0 (attention does not cross from one to another). Shuffled: the order is permute(index,
   /// sequences, seed + epoch).
-  void read(uint64_t index, Order order, uint64_t seed, std::span<int32_t> ids,
-            std::span<int32_t> document) const;
+  /// `learnt`, of the same size or empty, gets 1 for tokens to learn and 0 for others.
+  void read(uint64_t index, Order order, uint64_t seed, std::span<int32_t> ids, std::span<int32_t> document,
+            std::span<int32_t> learnt = {}) const;
 
 private:
   struct Part {
     uint64_t begin; // of its first token in the stream
     TokenShard shard;
+    std::optional<TokenShard> answers;
   };
   std::vector<Part> parts;
   std::optional<MappedFile> raw;

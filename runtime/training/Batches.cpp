@@ -21,29 +21,33 @@ void Batches::read(int64_t index, bool once, MicroBatch &out) const {
   for (std::vector<int32_t> *each : {&out.tokens, &out.positions, &out.targets})
     each->resize(rows);
   out.counted = 0;
-  std::vector<int32_t> ids(size_t(length) + 1), documents(size_t(length) + 1);
+  std::vector<int32_t> ids(size_t(length) + 1), documents(size_t(length) + 1), learnt(size_t(length) + 1);
   for (int64_t i = 0; i < batch; ++i) {
     const uint64_t at = uint64_t(index * batch + i), count = uint64_t(sequences());
     const bool counts = !once || at < count;
-    stream.read(at % count, order.order, order.seed + at / count, ids, documents);
+    stream.read(at % count, order.order, order.seed + at / count, ids, documents, learnt);
     for (size_t t = 0, row = size_t(i * length); t < size_t(length); ++t, ++row) {
       const bool begins = t == 0 || (!order.crossDocuments && documents[t] != documents[t - 1]);
       out.tokens[row] = ids[t];
       out.positions[row] = begins ? 0 : out.positions[row - 1] + 1;
-      out.targets[row] = counts ? ids[t + 1] : -1;
+      const bool targeted = counts && learnt[t + 1] != 0;
+      out.targets[row] = targeted ? ids[t + 1] : -1;
+      out.counted += targeted;
     }
-    out.counted += counts ? length : 0;
   }
 }
 
 uint64_t Batches::fingerprint() const {
   constexpr uint64_t samples = 64;
   uint64_t hash = data::mix64(stream.tokens() + 1);
-  std::vector<int32_t> ids(size_t(length) + 1), documents(size_t(length) + 1);
+  std::vector<int32_t> ids(size_t(length) + 1), documents(size_t(length) + 1), learnt(size_t(length) + 1);
   const uint64_t count = uint64_t(sequences());
   for (uint64_t i = 0; i < std::min(samples, count); ++i) {
-    stream.read(i * count / std::min(samples, count), TokenStream::Order::Sequential, 0, ids, documents);
-    hash = data::hash64({reinterpret_cast<const char *>(ids.data()), ids.size() * sizeof(int32_t)}, hash);
+    stream.read(i * count / std::min(samples, count), TokenStream::Order::Sequential, 0, ids, documents,
+                learnt);
+    for (const std::vector<int32_t> *each : {&ids, &learnt})
+      hash =
+          data::hash64({reinterpret_cast<const char *>(each->data()), each->size() * sizeof(int32_t)}, hash);
   }
   return hash;
 }

@@ -64,7 +64,7 @@ private:
   std::optional<EventFile> events;
   double peak = 0;
   int64_t savedStep = -1, badSteps = 0;
-  MicroBatch batch;
+  std::vector<MicroBatch> batches; // of a step
 };
 
 bool isRaw(const std::string &path) { return path.ends_with(".u16") || path.ends_with(".u32"); }
@@ -293,12 +293,20 @@ Result<std::optional<std::string>> Run::badStep(const StepMetrics &done) {
 Result<> Run::doStep() {
   const auto start = Clock::now();
   const StepShape &shape = step.shape();
-  const int64_t counted = options.accumulate * shape.rows();
+  // The gradient is that of the mean over all tokens of the step, so they are counted first.
+  int64_t counted = 0;
+  batches.resize(size_t(options.accumulate));
+  for (int64_t i = 0; i < options.accumulate; ++i) {
+    tokens->read(state.step * options.accumulate + i, batches[size_t(i)]);
+    counted += batches[size_t(i)].counted;
+  }
+  if (counted == 0)
+    return fail("step {}: expected tokens to learn, found none in its {} sequences", state.step,
+                options.accumulate * shape.batch);
   double sum = 0;
   for (int64_t i = 0; i < options.accumulate; ++i) {
-    tokens->read(state.step * options.accumulate + i, batch);
     const uint64_t seed = options.seed * 0x9E3779B97F4A7C15u + uint64_t(state.step * options.accumulate + i);
-    sum += step.microStep(batch, counted, i == 0, seed);
+    sum += step.microStep(batches[size_t(i)], counted, i == 0, seed);
   }
   StepMetrics done{.step = state.step,
                    .loss = sum / double(counted),
@@ -319,7 +327,7 @@ Result<> Run::doStep() {
   }
   const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
   done.ms = seconds * 1e3;
-  done.tokensPerSecond = double(counted) / seconds;
+  done.tokensPerSecond = double(options.accumulate * shape.rows()) / seconds;
   if (Result<> written = metrics->append(metricsLine(done)); !written)
     return fail("{}; {}", written.error().message, lastCheckpoint());
   if (!bad)
@@ -347,6 +355,7 @@ Result<> Run::evaluate() {
     std::ranges::swap_ranges(average, step.image(0));
   double sum = 0;
   int64_t counted = 0;
+  MicroBatch batch;
   for (int64_t i = 0; i < count; ++i) {
     heldOut->readOnce(i, batch);
     sum += step.evaluate(batch);
