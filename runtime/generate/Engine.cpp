@@ -30,10 +30,13 @@ Rows Engine::chunk(int32_t slot, std::span<const int32_t> tokens, int64_t at) {
           {slots.data(), count}};
 }
 
-Result<std::span<const float>> Engine::prefill(int32_t slot, std::span<const int32_t> tokens, int64_t at) {
+Result<std::span<const float>> Engine::prefill(int32_t slot, std::span<const int32_t> tokens, int64_t at,
+                                               const std::atomic<bool> *interrupt) {
   assert(!tokens.empty() && at + int64_t(tokens.size()) <= capacity() && "prompt longer than the cache");
   const size_t most = size_t(session->maxRows(EntryKind::Prefill));
   while (true) {
+    if (interrupt && interrupt->load(std::memory_order_relaxed))
+      return std::span<const float>();
     const size_t count = std::min(most, tokens.size());
     const bool last = count == tokens.size();
     const int32_t select = int32_t(count) - 1;

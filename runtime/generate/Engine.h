@@ -5,6 +5,7 @@
 #define SINTER_RUNTIME_GENERATE_ENGINE_H
 
 #include "runtime/device/Device.h"
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -22,8 +23,10 @@ public:
   Engine(const sinter_model &model, std::unique_ptr<device::Session> session);
 
   /// Evaluates `tokens` (at least one) at positions `at`, at + 1, ... of `slot`. Returns the logits of the
-  /// last; they are valid until the next call. This and all else fails when the device does.
-  Result<std::span<const float>> prefill(int32_t slot, std::span<const int32_t> tokens, int64_t at);
+  /// last; they are valid until the next call. Once `interrupt` is set it stops after the chunk at work, and
+  /// returns none. This and all else fails when the device does.
+  Result<std::span<const float>> prefill(int32_t slot, std::span<const int32_t> tokens, int64_t at,
+                                         const std::atomic<bool> *interrupt = nullptr);
 
   /// The same, and visits the logits of every token.
   Result<void> score(int32_t slot, std::span<const int32_t> tokens, int64_t at, const Visit &visit);

@@ -48,17 +48,24 @@ void Loop::begin(std::span<const int32_t> prompt) {
 }
 
 Result<Ending> Loop::run(std::span<const int32_t> prompt, LoopObserver &observer,
-                         const std::atomic<bool> &interrupt) {
+                         const std::atomic<bool> &flag) {
+  interrupt = &flag;
   assert(!prompt.empty() && int64_t(prompt.size()) <= engine.capacity());
   const auto promptBegin = Clock::now();
   begin(prompt);
   Sequence &first = sequences[0];
-  timing.reusedTokens += int64_t(first.evaluated);
-  timing.promptTokens += int64_t(prompt.size() - first.evaluated);
   const Result<std::span<const float>> logits =
-      engine.prefill(0, prompt.subspan(first.evaluated), int64_t(first.evaluated));
+      engine.prefill(0, prompt.subspan(first.evaluated), int64_t(first.evaluated), interrupt);
   if (!logits)
     return tl::unexpected(logits.error());
+  if (logits->empty()) { // what the cache got of this prompt is evaluated anew next time
+    timing.promptSeconds += secondsSince(promptBegin);
+    for (Sequence &sequence : sequences)
+      finish(sequence, Ending::Interrupted, observer);
+    return Ending::Interrupted;
+  }
+  timing.reusedTokens += int64_t(first.evaluated);
+  timing.promptTokens += int64_t(prompt.size() - first.evaluated);
   for (Sequence &sequence : sequences) {
     sequence.evaluated = prompt.size();
     if (sequence.index == 0)
@@ -76,7 +83,7 @@ Result<Ending> Loop::run(std::span<const int32_t> prompt, LoopObserver &observer
       return tl::unexpected(chosen.error());
   }
   while (!std::all_of(sequences.begin(), sequences.end(), [](const Sequence &each) { return each.done; })) {
-    if (interrupt.load(std::memory_order_relaxed)) {
+    if (interrupt->load(std::memory_order_relaxed)) {
       for (Sequence &sequence : sequences)
         if (!sequence.done)
           finish(sequence, Ending::Interrupted, observer);
@@ -181,9 +188,14 @@ Result<void> Loop::shift(Sequence &sequence, LoopObserver &observer) {
   const size_t keep = options.bos && all[0] == *options.bos ? 1 : 0;
   all.erase(all.begin() + ptrdiff_t(keep), all.end() - ptrdiff_t(half - keep));
   observer.onContextShift(int64_t(all.size()));
-  const Result<std::span<const float>> logits = engine.prefill(sequence.index, all, 0);
+  sequence.evaluated = 0;
+  const Result<std::span<const float>> logits = engine.prefill(sequence.index, all, 0, interrupt);
   if (!logits)
     return tl::unexpected(logits.error());
+  if (logits->empty()) {
+    finish(sequence, Ending::Interrupted, observer);
+    return {};
+  }
   sequence.evaluated = all.size();
   return choose(sequence, *logits, observer);
 }

@@ -58,8 +58,9 @@ public:
   Loop(Engine &engine, const Codec &codec, Sampler &sampler, LoopOptions options);
 
   /// Continues `prompt` (at least one token, no more than the engine's capacity). What the cache holds of it
-  /// from an earlier run is not computed again. `interrupt` set by a signal handler ends the run. Fails when
-  /// a logit is not a number. Returns why sequence 0 ended.
+  /// from an earlier run is not computed again. `interrupt` set by a signal handler ends the run: after the
+  /// chunk of the prompt at work, or the token. Fails when a logit is not a number. Returns why sequence 0
+  /// ended.
   Result<Ending> run(std::span<const int32_t> prompt, LoopObserver &observer,
                      const std::atomic<bool> &interrupt);
 
@@ -93,6 +94,7 @@ private:
   std::vector<int32_t> tokens, positions, slots; // of a decode step
   std::string piece, shown;
   LoopTimes timing;
+  const std::atomic<bool> *interrupt = nullptr; // of the run at work
 };
 
 } // namespace sinter
