@@ -65,7 +65,8 @@ Result<NpyArray> parseNpy(const std::string &bytes, const std::string &name) {
       !std::strchr("fiub", descr[2]))
     return fail("{}: expected little-endian numbers ('<f4', '<u2', ...), found {}", name, descr);
   array.type = descr.substr(2, descr.size() - 3);
-  if (const unsigned size = array.elementBytes(); size != 1 && size != 2 && size != 4 && size != 8)
+  if (const unsigned size = array.elementBytes();
+      (size != 1 && size != 2 && size != 4 && size != 8) || array.type.size() != 2)
     return fail("{}: expected elements of 1, 2, 4 or 8 bytes, found {}", name, descr);
   if (order != "False")
     return fail("{}: expected C order, found fortran_order {}", name, order);

@@ -2,6 +2,7 @@
 // Arguments of sinter run-ptx.
 #include "runtime/device/emulator/KernelArguments.h"
 #include "runtime/device/emulator/Floats.h"
+#include "runtime/device/emulator/HostMemory.h"
 #include "runtime/device/emulator/TensorMap.h"
 
 #include <cerrno>
@@ -89,10 +90,15 @@ Result<KernelArguments::Buffer *> KernelArguments::buffer(const std::string &kin
     if (made.array.type.empty() ||
         !integers(shape.substr(open + 1, shape.size() - open - 2), made.array.shape))
       return fail("out:{}: expected a type and shape such as f32[128,128], found '{}'", path, shape);
+    constexpr uint64_t most = 1ull << 40;
     uint64_t bytes = made.array.elementBytes();
-    for (const uint64_t each : made.array.shape)
-      if ((bytes *= each) > 1ull << 40)
-        return fail("out:{}: expected less than 2^40 bytes, found shape '{}'", path, shape);
+    for (const uint64_t each : made.array.shape) {
+      if (each && bytes > most / each)
+        return fail("out:{}: expected at most 2^40 bytes, found shape '{}'", path, shape);
+      bytes *= each;
+    }
+    if (bytes > physicalMemory())
+      return fail("{}: no memory for {} bytes", path, bytes);
     made.array.data.assign(bytes, 0);
   } else {
     Result<NpyArray> array = readNpy(path);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Allocations, and the checks of every access.
 #include "runtime/device/emulator/Memory.h"
+#include "runtime/device/emulator/HostMemory.h"
 #include "runtime/device/emulator/Lanes.h"
 #include "runtime/device/emulator/Program.h"
 #include "runtime/device/emulator/Races.h"
@@ -23,7 +24,7 @@ GlobalMemory::~GlobalMemory() {
 }
 
 uint64_t GlobalMemory::allocate(uint64_t bytes, std::string name) {
-  if (bytes > (1ull << 46))
+  if (bytes > physicalMemory()) // touching it would end the process
     return 0;
   const uint64_t rounded = (bytes + gap + granule - 1) / granule * granule;
   void *memory = std::aligned_alloc(granule, rounded);

@@ -25,7 +25,8 @@ Result<std::unique_ptr<LoadedModule>> LoadedModule::load(std::string_view text, 
       return fail("line {}: no memory for variable '{}' of {} bytes", variable.line, variable.name,
                   variable.size);
     loaded->addresses.push_back(address);
-    std::memcpy(reinterpret_cast<void *>(address), variable.initial.data(), variable.initial.size());
+    if (!variable.initial.empty())
+      std::memcpy(reinterpret_cast<void *>(address), variable.initial.data(), variable.initial.size());
   }
   for (size_t i = 0; i < loaded->module.variables.size(); ++i)
     for (const Variable::Relocation &relocation : loaded->module.variables[i].relocations) {

@@ -38,6 +38,11 @@ void Parser::failAt(const Token &token, std::string_view expected) {
                       token.kind == Token::dotted ? "." : "", found);
 }
 
+Parser::Nesting::Nesting(Parser &parser) : parser(parser) {
+  if (++parser.nesting > 64)
+    parser.failAt(parser.peek(), "at most 64 levels of operands or values");
+}
+
 void Parser::expect(char character) {
   if (!accept(character))
     failAt(peek(), std::string("'") + character + "'");
@@ -84,7 +89,10 @@ void Parser::directive() {
     const Token &version = next(); // 8.7 reads as a real number
     if (version.kind != Token::real)
       return failAt(version, "a version such as 8.7");
-    module.version = static_cast<unsigned>(std::bit_cast<double>(version.bits) * 10 + 0.5);
+    const double number = std::bit_cast<double>(version.bits);
+    if (!(number < 1000))
+      return failAt(version, "a version such as 8.7");
+    module.version = static_cast<unsigned>(number * 10 + 0.5);
     return;
   }
   if (first.text == "target") {
@@ -129,6 +137,8 @@ void Parser::directive() {
   failAt(token, "a directive this emulator knows");
 }
 
+constexpr uint64_t largestVariable = 1ull << 40; // bytes
+
 /// What follows the state space: [.attribute] [.align n] .type name [dims] [= value].
 Variable Parser::declarator(Space space, bool isExtern) {
   Variable variable;
@@ -164,12 +174,13 @@ Variable Parser::declarator(Space space, bool isExtern) {
   variable.size = element;
   for (; accept('['); expect(']')) {
     variable.isArray = true;
-    variable.size *= peek().is(']') ? 0 : expectInteger();
+    const uint64_t count = peek().is(']') ? 0 : expectInteger();
+    if (count && variable.size > largestVariable / count)
+      failAt(peek(), "a variable of at most 1 TiB");
+    variable.size *= count;
   }
   if (align > (1u << 20) || (align && !std::has_single_bit(align)))
     failAt(peek(), "an alignment that is a power of two");
-  if (variable.size > (1ull << 40))
-    failAt(peek(), "a variable of less than 1 TiB");
   variable.align = std::max<uint64_t>(align ? align : element, 1);
   if (accept('='))
     initializer(variable, bytesOf(type));
@@ -177,13 +188,10 @@ Variable Parser::declarator(Space space, bool isExtern) {
 }
 
 void Parser::initializer(Variable &variable, unsigned elementBytes) {
-  if (variable.size > (1ull << 32))
-    return failAt(peek(), "an initial value of less than 4 GiB");
-  if (variable.size && variable.isArray)
-    variable.initial.assign(variable.size, 0);
+  if (variable.space != Space::global && variable.space != Space::constant)
+    return failAt(peek(), "initial values of .global and .const variables only");
   uint64_t offset = 0;
   initialValue(variable, elementBytes, offset);
-  variable.initial.resize(std::max<size_t>(variable.initial.size(), variable.size));
   if (!variable.size)
     variable.size = variable.initial.size();
   if (variable.initial.size() > variable.size)
@@ -191,6 +199,7 @@ void Parser::initializer(Variable &variable, unsigned elementBytes) {
 }
 
 void Parser::initialValue(Variable &variable, unsigned elementBytes, uint64_t &offset) {
+  const Nesting level(*this);
   if (accept('{')) {
     while (!peek().is('}') && peek().kind != Token::end) {
       initialValue(variable, elementBytes, offset);

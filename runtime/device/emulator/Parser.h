@@ -22,6 +22,13 @@ protected:
     std::unordered_map<std::string_view, std::vector<int32_t>> references; // label operands' ids
   };
 
+  /// A level of what contains its like; too many are an error.
+  struct Nesting {
+    explicit Nesting(Parser &parser);
+    ~Nesting() { --parser.nesting; }
+    Parser &parser;
+  };
+
   // Tokens. After the first error every read gives `end`, so that all loops stop.
   const Token &peek(size_t ahead = 0) const {
     return error.empty() ? tokens[std::min(at + ahead, tokens.size() - 1)] : tokens.back();
@@ -66,6 +73,7 @@ protected:
   std::string error;
   Function *function = nullptr;
   std::vector<Scope> scopes;
+  int nesting = 0;
 };
 
 } // namespace sinter::emulator

@@ -5,6 +5,15 @@
 
 namespace sinter::emulator {
 
+namespace {
+
+/// Addresses wrap around, as hardware's do.
+void addOffset(Operand &operand, uint64_t value) {
+  operand.offset = static_cast<int64_t>(static_cast<uint64_t>(operand.offset) + value);
+}
+
+} // namespace
+
 /// Everything after the `{` of a function, the closing brace included.
 void Parser::body() {
   size_t depth = scopes.size();
@@ -57,8 +66,8 @@ void Parser::registerDeclaration() {
     }
     const uint64_t count = expectInteger();
     expect('>');
-    if (count > 1u << 20)
-      return failAt(peek(), "at most 1048576 registers of a name");
+    if (count + function->registers.size() > 1u << 20)
+      return failAt(peek(), "at most 1048576 registers in a function");
     // Only the bare name is entered; name() finds %r17 by its digits.
     scopes.back().registers[name] = static_cast<int32_t>(function->registers.size());
     for (uint64_t i = 0; i < count; ++i)
@@ -130,7 +139,7 @@ void Parser::statement() {
   if (accept('@')) {
     result.guardNegated = accept('!');
     const Operand guard = primary();
-    if (guard.kind != Operand::reg)
+    if (guard.kind != Operand::reg || function->registers[guard.id].type != Type::pred)
       failAt(peek(), "a predicate after '@'");
     result.guard = guard.id;
   }
@@ -222,6 +231,7 @@ Operand Parser::name(const Token &token) {
 }
 
 Operand Parser::primary() {
+  const Nesting level(*this);
   Operand result;
   if (accept('!')) {
     result = primary();
@@ -273,7 +283,7 @@ Operand Parser::addressOperand() {
       failAt(peek(), "an offset");
       break;
     }
-    result.offset += static_cast<int64_t>(minus ? -value : value);
+    addOffset(result, minus ? -value : value);
   }
   while (accept(','))
     result.parts.push_back(operand());
@@ -282,6 +292,7 @@ Operand Parser::addressOperand() {
 }
 
 Operand Parser::operand() {
+  const Nesting level(*this);
   if (accept('['))
     return addressOperand();
   if (accept('{'))
@@ -301,7 +312,7 @@ Operand Parser::operand() {
     if (!integerValue(value))
       failAt(peek(), "an offset");
     if (result.kind == Operand::variable)
-      result.offset += static_cast<int64_t>(value);
+      addOffset(result, value);
     else
       result.bits += value;
   }

@@ -14,6 +14,8 @@ namespace sinter::emulator {
 namespace {
 
 constexpr uint32_t sinkBytes = 32 * 16;
+constexpr size_t mostInstructions = 1 << 22;
+constexpr uint64_t mostBytes = 1 << 30; // of a warp's registers, of a thread's memory
 
 uint64_t roundUp(uint64_t value, uint64_t unit) { return (value + unit - 1) / unit * unit; }
 
@@ -56,6 +58,8 @@ Result<std::unique_ptr<Program>> Translator::run() {
   instances.back()->function = &entry;
   layoutParameters(*instances.back());
   function(*instances.back());
+  if (sharedEnd > mostBytes) // the launch says what a block has; until then it must be a number
+    fail("expected at most {} bytes of shared memory, found {}", mostBytes, sharedEnd);
   if (!error.empty())
     return tl::unexpected<Error>(Error{error});
 
@@ -85,6 +89,8 @@ void Translator::layoutParameters(Instance &root) {
     program->parameters.push_back({static_cast<uint32_t>(end), static_cast<uint32_t>(variable.size)});
     end += variable.size;
   }
+  if (end > mostBytes)
+    return fail("expected at most {} bytes of parameters, found {}", mostBytes, end);
   program->parameterBytes = static_cast<uint32_t>(end);
 }
 
@@ -119,6 +125,9 @@ void Translator::translateStatement(const Statement &each) {
     return fail("unknown instruction");
   translate(*this);
   finishStatement();
+  if (!failed() && (program->code.size() > mostInstructions || frameEnd > mostBytes))
+    fail("expected a kernel of at most {} instructions and {} bytes of registers, its calls put in place, found more",
+         mostInstructions, mostBytes);
 }
 
 void Translator::finishStatement() {
@@ -428,6 +437,8 @@ void Translator::placeVariable(Instance &in, int32_t index) {
     place.space = Space::local;
     const uint64_t at = roundUp(program->localBytes, variable.align);
     place.value = at;
+    if (at + variable.size > mostBytes)
+      return fail("variable '{}': expected at most {} bytes of memory a thread", variable.name, mostBytes);
     program->localBytes = static_cast<uint32_t>(at + variable.size);
     return;
   }

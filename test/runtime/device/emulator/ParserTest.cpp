@@ -94,6 +94,57 @@ TEST(EmulatorParser, ErrorsNameTheLine) {
             "line 2: expected the end of a comment, found the end of the file");
 }
 
+TEST(EmulatorParser, WhatIsTooLargeOrTooDeepIsAnErrorWithItsLine) {
+  const auto says = [](const std::string &text, const std::string &part) {
+    const std::string found = PtxRunner().run(text);
+    EXPECT_NE(found.find(part), std::string::npos) << found;
+  };
+  const std::string deep(100000, '{'), negations(100000, '!');
+  says(kernelText("mov.b32 %r1, " + deep + ";", 0), "line 13: expected at most 64 levels of operands or values");
+  says(kernelText("@" + negations + "%p1 ret;", 0), "at most 64 levels");
+  says(kernelText("", 0, "", ".global .b32 x[2] = " + deep + ";"), "line 4: expected at most 64 levels");
+  says(kernelText("", 0, "", ".global .b8 x[1099511627776][16777216];"), "a variable of at most 1 TiB");
+  says(kernelText("", 0, "", ".global .b8 x[1099511627776];"), "no memory for variable 'x' of 1099511627776 bytes");
+  says(kernelText(".shared .b8 s[1099511627776]; mov.b32 %r1, s;", 0), "bytes of shared memory, found 10995");
+  says(kernelText(".local .b8 s[1099511627776]; mov.b64 %d1, s;", 0), "variable 's': expected at most");
+  PtxRunner wide;
+  wide.block = {1024, 1, 1};
+  EXPECT_NE(wide.runBody(".local .b8 s[1073741824]; mov.b64 %d1, s;")
+                .find("bytes for the registers and local memory of a cluster"),
+            std::string::npos);
+  says(kernelText(".reg .b32 %x<1048576>;", 0), "at most 1048576 registers in a function");
+  says(".version 1e300", "expected a version such as 8.7");
+  says(kernelText("@%r1 ret;", 0), "line 13: expected a predicate after '@'");
+  says(kernelText("", 0, "", ".shared .b64 x = x;"), "initial values of .global and .const variables only");
+}
+
+TEST(EmulatorParser, CallsThatGrowWithoutEndAreErrors) {
+  // Each function calls the next twice: 2^30 copies of the last.
+  std::string functions = ".func f0() { ret; }\n", chain = functions;
+  for (int i = 1; i <= 30; ++i)
+    functions += fmt::format(".func f{}() {{ call f{}; call f{}; ret; }}\n", i, i - 1, i - 1);
+  EXPECT_NE(PtxRunner().run(kernelText("call f30;", 0, "", functions)).find("expected at most 16384 calls in a kernel"),
+            std::string::npos);
+  for (int i = 1; i <= 1000; ++i)
+    chain += fmt::format(".func f{}() {{ call f{}; ret; }}\n", i, i - 1);
+  EXPECT_NE(PtxRunner().run(kernelText("call f1000;", 0, "", chain)).find("to a depth of at most 64"),
+            std::string::npos);
+  EXPECT_NE(PtxRunner()
+                .run(kernelText("{ .param .b32 a; call f, (a); }", 0, "",
+                                ".func f(.param .align 16 .b8 x[64]) { ret; }"))
+                .find("expected a variable of 64 bytes for 'f', found 'a' of 4"),
+            std::string::npos);
+}
+
+TEST(EmulatorParser, OffsetsOfAddressesWrapAround) {
+  PtxRunner runner;
+  const uint64_t out = runner.buffer(std::vector<uint32_t>(32));
+  ASSERT_EQ(runner.runBody(threadPointers(1) + "mov.u32 %r1, 7;\n"
+                                               "st.global.u32 [%d1+9223372036854775807+9223372036854775807+2], %r1;"),
+            "");
+  EXPECT_EQ(runner.read<uint32_t>(out, 1)[0], 7u);
+}
+
 TEST(EmulatorParser, AnyPrefixOfAModuleIsAnErrorAndNotACrash) {
   const std::string text =
       kernelText("{ .reg .b32 t; mov.b32 t, 1; }\n@%p1 ld.global.v4.f32 {%f1, %f2, %f3, %f4}, [%d1+-16];", 1);

@@ -66,7 +66,8 @@ public:
     launch.memory = &memory;
     launch.options = options;
     launch.parameters.resize(arguments.size() * 8);
-    std::memcpy(launch.parameters.data(), arguments.data(), launch.parameters.size());
+    if (!arguments.empty())
+      std::memcpy(launch.parameters.data(), arguments.data(), launch.parameters.size());
     launch.parameters.resize((*program)->parameterBytes);
     auto done = execute(launch);
     hazards = launch.hazards.take();

@@ -87,6 +87,13 @@ TEST_F(EmulatorRunPtx, BadArgumentsSayWhatWasExpected) {
   EXPECT_EQ(error({"--entry", "other"}, 1),
             "error: " + file + ": expected one of the kernels scale, found 'other'\n");
   EXPECT_EQ(error({"--arg", "map:" + folder + "a.npy:box=4"}, 1).find("error: map:"), 0u);
+  EXPECT_EQ(error({"--arg", "out:x:f32[1099511627776,16777216]"}, 1),
+            "error: out:x: expected at most 2^40 bytes, found shape 'f32[1099511627776,16777216]'\n");
+  EXPECT_EQ(error({"--arg", "out:x:f32[274877906944]"}, 1), "error: x: no memory for 1099511627776 bytes\n");
+  const std::vector<std::string> four = {"--arg", in, "--arg", in, "--arg", "f32:1", "--arg", "u32:40"};
+  std::vector<std::string> shared = four;
+  shared.insert(shared.end(), {"--shared", "18446744073709551615"});
+  EXPECT_NE(error(shared, 1).find("bytes of shared memory; a block has 232448"), std::string::npos);
 }
 
 } // namespace
