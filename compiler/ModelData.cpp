@@ -9,6 +9,7 @@
 #include "runtime/files/Json.h"
 #include "runtime/files/JsonWriter.h"
 #include "runtime/files/MappedFile.h"
+#include "runtime/files/Presence.h"
 
 #include <filesystem>
 
@@ -17,8 +18,8 @@ namespace {
 
 /// The file `name` of the model's folder, when there is one.
 std::optional<std::string> fileOf(const Model &model, const char *name) {
-  std::filesystem::path path = std::filesystem::path(model.path) / name;
-  return std::filesystem::exists(path) ? std::optional(path.string()) : std::nullopt;
+  std::string path = (std::filesystem::path(model.path) / name).string();
+  return isThere(path) ? std::optional(std::move(path)) : std::nullopt;
 }
 
 /// "chat_template" of tokenizer_config.json: a text, or a list of named ones, of which "default" counts.

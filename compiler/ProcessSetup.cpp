@@ -12,7 +12,10 @@
 #include <cstring>
 #include <exception>
 #include <new>
+#include <stdexcept>
+#include <string>
 #include <string_view>
+#include <system_error>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -38,6 +41,21 @@ bool isOutOfMemory() {
     return true;
   munmap(more, size);
   return false;
+}
+
+/// Nobody caught an exception: memory or threads are missing, or it is ours to report.
+[[noreturn]] void onException() {
+  try {
+    if (std::current_exception())
+      std::rethrow_exception(std::current_exception());
+  } catch (const std::bad_alloc &) {
+  } catch (const std::length_error &) {
+  } catch (const std::system_error &error) {
+    stop(error.what());
+  } catch (const std::exception &error) {
+    stop(std::string("this is a mistake of sinter's: ") + error.what());
+  }
+  stop("expected more memory, the system gave none");
 }
 
 void onSignal(int number) {
@@ -71,7 +89,7 @@ void setUpProcess() {
     stop("expected more memory, the system gave none");
   });
   llvm::install_fatal_error_handler([](void *, const char *reason, bool) { stop(reason); });
-  std::set_terminate([] { stop("expected more memory or threads, the system gave none"); });
+  std::set_terminate(onException);
 }
 
 } // namespace sinter

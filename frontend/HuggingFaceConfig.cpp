@@ -2,6 +2,7 @@
 // config.json and generation_config.json to a ModelConfig.
 #include "frontend/Architecture.h"
 #include "frontend/ConfigKeys.h"
+#include "runtime/files/Presence.h"
 
 #include <filesystem>
 
@@ -116,7 +117,7 @@ Result<ModelConfig> readHuggingFaceConfig(const std::string &folderOrFile) {
   if (!keys.value("eos_token_id").hasValue())
     std::erase_if(config.eos, isOutside);
   fs::path generation = path.parent_path() / "generation_config.json";
-  if (isFolder && fs::exists(generation, code))
+  if (isFolder && isThere(generation.string()))
     if (Result<> read = readGenerationConfig(generation.string(), config); !read)
       return tl::unexpected(read.error());
   if (config.bos && isOutside(*config.bos))

@@ -4,7 +4,7 @@
 #include "frontend/tokenizer/SentencePiece.h"
 #include "frontend/tokenizer/TokenizerJson.h"
 #include "runtime/files/MappedFile.h"
-#include <filesystem>
+#include "runtime/files/Presence.h"
 
 namespace sinter {
 
@@ -12,11 +12,11 @@ namespace {
 
 Result<TokenizerSpec> readMain(const std::string &folder) {
   std::string json = folder + "/tokenizer.json", model = folder + "/tokenizer.model";
-  if (std::filesystem::exists(json)) {
+  if (isThere(json)) {
     Result<Json> document = Json::read(json);
     return document ? readTokenizerJson(document->root()) : tl::unexpected(document.error());
   }
-  if (std::filesystem::exists(model)) {
+  if (isThere(model)) {
     Result<MappedFile> file = MappedFile::open(model);
     return file ? readSentencePiece(file->bytes(), model) : tl::unexpected(file.error());
   }
@@ -28,7 +28,7 @@ Result<TokenizerSpec> readMain(const std::string &folder) {
 Result<TokenizerSpec> readFolderTokenizer(const std::string &folder) {
   Result<TokenizerSpec> spec = readMain(folder);
   std::string config = folder + "/tokenizer_config.json";
-  if (!spec || !std::filesystem::exists(config))
+  if (!spec || !isThere(config))
     return spec;
   Result<Json> document = Json::read(config);
   if (!document)

@@ -4,12 +4,12 @@
 #include "runtime/files/SafeTensors.h"
 #include "runtime/files/Json.h"
 #include "runtime/files/MappedFile.h"
+#include "runtime/files/Presence.h"
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <set>
-#include <sys/stat.h>
 
 namespace sinter {
 
@@ -181,11 +181,6 @@ Result<> sortByName(std::vector<SafeTensor> &tensors) {
   return {};
 }
 
-bool exists(const std::string &path) {
-  struct stat status;
-  return ::stat(path.c_str(), &status) == 0;
-}
-
 } // namespace
 
 std::span<const SafeTensor> SafeTensors::tensors() const { return contents->tensors; }
@@ -220,12 +215,12 @@ Result<SafeTensors> SafeTensors::open(const std::string &path) {
 
 Result<SafeTensors> SafeTensors::openFolder(const std::string &folder) {
   std::string single = folder + "/model.safetensors", indexPath = folder + "/model.safetensors.index.json";
-  if (exists(single))
+  if (isThere(single))
     return open(single);
-  if (!exists(indexPath))
+  if (!isThere(indexPath))
     return fail(
         "{}: expected model.safetensors or model.safetensors.index.json in the folder, found {}", folder,
-        exists(folder + "/pytorch_model.bin") || exists(folder + "/pytorch_model.bin.index.json")
+        isThere(folder + "/pytorch_model.bin") || isThere(folder + "/pytorch_model.bin.index.json")
             ? "pickled weights only; load the folder with transformers and call save_pretrained to convert"
             : "neither");
   Result<Json> index = Json::read(indexPath);

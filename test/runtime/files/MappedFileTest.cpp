@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/files/MappedFile.h"
+#include "runtime/files/Presence.h"
 #include "test/TemporaryFolder.h"
 #include "test/WithoutPrivileges.h"
 
@@ -42,6 +43,20 @@ TEST(MappedFile, SaysWhyAFileCannotBeRead) {
   EXPECT_EQ(message("/dev/null"), "/dev/null: expected a file, found a device or pipe");
   std::string empty = folder.write("empty", "");
   EXPECT_EQ(message(empty), empty + ": expected a file with content, found an empty one");
+}
+
+TEST(MappedFile, WhatCannotBeOpenedIsThereAllTheSame) {
+  TemporaryFolder folder;
+  EXPECT_TRUE(isThere(folder.path()));
+  EXPECT_TRUE(isThere(folder.write("a", "x")));
+  EXPECT_FALSE(isThere(folder.path("b")));
+  EXPECT_FALSE(isThere(folder.path("a") + "/b"));
+  ASSERT_EQ(::symlink("circle", folder.path("circle").c_str()), 0);
+  EXPECT_TRUE(isThere(folder.path("circle")));
+  EXPECT_EQ(MappedFile::open(folder.path("circle")).error().message,
+            folder.path("circle") + ": expected a readable file, found: Too many levels of symbolic links");
+  ASSERT_EQ(::symlink("nowhere", folder.path("dangling").c_str()), 0);
+  EXPECT_TRUE(isThere(folder.path("dangling")));
 }
 
 TEST(MappedFile, SaysThatPermissionIsMissing) {
