@@ -18,11 +18,20 @@ namespace {
 
 std::atomic<bool> interrupted{false};
 
-[[noreturn]] void outOfMemory() {
-  constexpr std::string_view message = "error: expected more memory, the system gave none (a smaller -c needs less)\n";
+/// Where nothing else may be called any more.
+[[noreturn]] void stop(std::string_view message) {
   const ssize_t ignored = write(STDERR_FILENO, message.data(), message.size());
   (void)ignored;
   _exit(1);
+}
+
+[[noreturn]] void outOfMemory() {
+  stop("error: expected more memory, the system gave none (a smaller -c needs less)\n");
+}
+
+/// A page of a mapped file is not there.
+void lostPage(int) {
+  stop("error: expected the file of the weights as it was at the start, found it shorter or unreadable\n");
 }
 
 /// Checks what flags say about this model.
@@ -85,6 +94,7 @@ int runProgram(const sinter_model &model, CodecOpener openCodec, int argc, const
   reserveStandardStreams();
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN); // a file that may not grow is an error of write()
+  std::signal(SIGBUS, lostPage);
   std::set_new_handler(outOfMemory);
   const std::string name = model.name ? model.name : "model";
   const Result<Metadata> metadata =

@@ -3,6 +3,7 @@
 """sinter compile --weights-file: weights outside of the executable and of the library."""
 import os
 import shutil
+import subprocess
 import unittest
 
 from products import ProductTest, run
@@ -63,6 +64,20 @@ class WeightsFileTest(ProductTest):
             damaged.write_bytes(data)
             _, err = self.text(self.outside, "--weights-file", damaged, code=1)
             self.assertIn(message, err)
+
+    def testAFileThatShrinksWhileItIsReadIsAnError(self):
+        shrinking = self.folder / "shrinking"
+        shutil.copy(self.weights, shrinking)
+        chat = subprocess.Popen([self.outside, "--weights-file", shrinking, "--chat", "-n", "4"], stdin=subprocess.PIPE,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        chat.stdin.write(b"one\n")
+        chat.stdin.flush()
+        chat.stdout.readline()   # it has answered: the file is mapped
+        with open(shrinking, "r+b") as file:
+            file.truncate(0)
+        _, err = chat.communicate(b"two\n", timeout=60)
+        self.assertEqual(chat.returncode, 1, err)
+        self.assertIn(b"error: expected the file of the weights as it was at the start", err)
 
     def testAFailedCompilationLeavesNoWeights(self):
         new = self.folder / "new.weights"
