@@ -50,13 +50,15 @@ static Result<std::pair<std::string, std::string>> findChatTemplate(const Model 
   using Found = std::pair<std::string, std::string>;
   if (model.gguf) {
     Result<std::string> text = model.gguf->getOr<std::string>("tokenizer.chat_template", "");
-    return text ? Result<Found>(Found(*text, model.path + ": tokenizer.chat_template")) : tl::unexpected(text.error());
+    return text ? Result<Found>(Found(*text, model.path + ": tokenizer.chat_template"))
+                : tl::unexpected(text.error());
   }
   if (std::optional<std::string> path = fileOf(model, "chat_template.jinja")) {
     Result<MappedFile> file = MappedFile::open(*path);
     if (!file)
       return tl::unexpected(file.error());
-    return Found(std::string(reinterpret_cast<const char *>(file->bytes().data()), file->bytes().size()), *path);
+    return Found(std::string(reinterpret_cast<const char *>(file->bytes().data()), file->bytes().size()),
+                 *path);
   }
   std::optional<std::string> config = fileOf(model, "tokenizer_config.json");
   if (!config)

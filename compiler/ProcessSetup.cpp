@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Handlers that remove temporary files. Those of signals run before LLVM's own, which prints where a crash was.
+// Handlers that remove temporary files. Those of signals run before LLVM's own, which prints where a crash
+// was.
 #include "compiler/ProcessSetup.h"
 
 #include "runtime/files/AtomicFile.h"
@@ -15,14 +16,15 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
-#include <system_error>
 #include <sys/mman.h>
+#include <system_error>
 #include <unistd.h>
 
 namespace sinter {
 namespace {
 
-constexpr std::array ends = {SIGHUP, SIGINT, SIGTERM, SIGPIPE, SIGQUIT, SIGABRT, SIGBUS, SIGSEGV, SIGILL, SIGFPE};
+constexpr std::array ends = {SIGHUP,  SIGINT, SIGTERM, SIGPIPE, SIGQUIT,
+                             SIGABRT, SIGBUS, SIGSEGV, SIGILL,  SIGFPE};
 std::array<struct sigaction, ends.size()> before;
 
 [[noreturn]] void stop(std::string_view message) {
@@ -63,7 +65,8 @@ void onSignal(int number) {
   if ((number == SIGSEGV || number == SIGABRT) && isOutOfMemory())
     stop("expected more memory, the system gave none");
   if (number == SIGBUS) // pages of a mapped file that are not there
-    stop("expected room for temporary files, and files that nobody makes shorter, found a page of a file that is not there");
+    stop("expected room for temporary files, and files that nobody makes shorter, found a page of a file "
+         "that is not there");
   for (size_t i = 0; i < ends.size(); ++i)
     if (ends[i] == number)
       sigaction(number, &before[i], nullptr);
@@ -85,9 +88,8 @@ void setUpProcess() {
   }
   std::set_new_handler([] { stop("expected more memory, the system gave none"); });
   llvm::remove_bad_alloc_error_handler();
-  llvm::install_bad_alloc_error_handler([](void *, const char *, bool) {
-    stop("expected more memory, the system gave none");
-  });
+  llvm::install_bad_alloc_error_handler(
+      [](void *, const char *, bool) { stop("expected more memory, the system gave none"); });
   llvm::install_fatal_error_handler([](void *, const char *reason, bool) { stop(reason); });
   std::set_terminate(onException);
 }

@@ -9,8 +9,8 @@
 
 namespace sinter {
 
-/// Whether something lies at `path`, be it something that cannot be opened (a link that leads nowhere or around
-/// in a circle, what may not be looked at): opening it says why not.
+/// Whether something lies at `path`, be it something that cannot be opened (a link that leads nowhere or
+/// around in a circle, what may not be looked at): opening it says why not.
 inline bool isThere(const std::string &path) {
   struct stat status;
   return ::lstat(path.c_str(), &status) == 0 || (errno != ENOENT && errno != ENOTDIR);

@@ -42,7 +42,8 @@ Result<void> checkOptions(const Setting &setting) {
     return fail("-c: expected at most {} tokens, the model's context, found {}", model.context,
                 options.context);
   if (!options.weightsFile.empty() && model.weights.data)
-    return fail("--weights-file: expected a model whose weights lie outside, found one that contains them; {} is not read",
+    return fail("--weights-file: expected a model whose weights lie outside, found one that contains them; "
+                "{} is not read",
                 options.weightsFile);
   if (options.promptTokens)
     for (size_t i = 0; i < options.promptTokens->size(); ++i)

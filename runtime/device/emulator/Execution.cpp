@@ -334,16 +334,17 @@ Result<> checkLaunch(const Launch &launch) {
     return fail("cluster {}: expected at most 16 blocks, found {}", dims(launch.cluster),
                 launch.blocksOfCluster());
   constexpr uint64_t sharedLimit = 227 * 1024;
-  const uint64_t shared = program.dynamicSharedAt - Program::sharedReserved +
-                          std::min(launch.dynamicShared, uint64_t(1) << 40);
+  const uint64_t shared =
+      program.dynamicSharedAt - Program::sharedReserved + std::min(launch.dynamicShared, uint64_t(1) << 40);
   if (shared > sharedLimit)
     return fail("kernel '{}' needs {} bytes of shared memory; a block has {}", program.name, shared,
                 sharedLimit);
   const uint64_t warp = program.frameBytes + uint64_t(program.localBytes) * lanesOfWarp,
                  cluster = warp * launch.warpsOfBlock() * launch.blocksOfCluster();
   if (cluster > physicalMemory() / 2)
-    return fail("kernel '{}' needs {} bytes for the registers and local memory of a cluster; this machine has {}",
-                program.name, cluster, physicalMemory());
+    return fail(
+        "kernel '{}' needs {} bytes for the registers and local memory of a cluster; this machine has {}",
+        program.name, cluster, physicalMemory());
   if (launch.parameters.size() != program.parameterBytes)
     return fail("kernel '{}' takes {} bytes of parameters, found {}", program.name, program.parameterBytes,
                 launch.parameters.size());

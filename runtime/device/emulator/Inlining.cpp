@@ -61,10 +61,12 @@ void Translator::call() {
       if (part.kind != Operand::variable || part.id < 0)
         return fail("expected .param variables in the lists of a call, found '{}'", part.name);
       const uint64_t given = instance->function->variables[part.id].size,
-                     taken = callee.variables[(operandList == arguments ? callee.parameters : callee.results)[i]].size;
+                     taken =
+                         callee.variables[(operandList == arguments ? callee.parameters : callee.results)[i]]
+                             .size;
       if (given != taken)
-        return fail("expected a variable of {} bytes for '{}', found '{}' of {}", taken, callee.name, part.name,
-                    given);
+        return fail("expected a variable of {} bytes for '{}', found '{}' of {}", taken, callee.name,
+                    part.name, given);
       places[operandList == arguments].push_back(placeOf(part));
     }
   if (!callee.hasBody) {
@@ -85,8 +87,9 @@ void Translator::call() {
       return fail("calls '{}' recursively, which is not supported", callee.name);
   constexpr size_t mostCalls = 1 << 14;
   if (instances.size() > mostCalls)
-    return fail("calls '{}': expected at most {} calls in a kernel, those of the called ones included, found more",
-                callee.name, mostCalls);
+    return fail(
+        "calls '{}': expected at most {} calls in a kernel, those of the called ones included, found more",
+        callee.name, mostCalls);
   if (depth > 64)
     return fail("calls '{}': expected calls within calls to a depth of at most 64", callee.name);
   uint32_t skip = 0;

@@ -126,7 +126,8 @@ void Translator::translateStatement(const Statement &each) {
   translate(*this);
   finishStatement();
   if (!failed() && (program->code.size() > mostInstructions || frameEnd > mostBytes))
-    fail("expected a kernel of at most {} instructions and {} bytes of registers, its calls put in place, found more",
+    fail("expected a kernel of at most {} instructions and {} bytes of registers, its calls put in place, "
+         "found more",
          mostInstructions, mostBytes);
 }
 

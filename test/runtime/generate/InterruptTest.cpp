@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// An interrupt while a prompt is evaluated: it ends after the chunk at work, and what comes after it is right.
+// An interrupt while a prompt is evaluated: it ends after the chunk at work, and what comes after it is
+// right.
 #include "runtime/generate/Loop.h"
 #include "test/runtime/generate/FakeModel.h"
 #include <gtest/gtest.h>
@@ -56,7 +57,8 @@ public:
 class InterruptTest : public testing::Test {
 protected:
   Engine open(int64_t capacity, int last) {
-    auto made = std::make_unique<Interrupted>(std::move(*device->openSession({capacity, 1, {}})), interrupt, last);
+    auto made =
+        std::make_unique<Interrupted>(std::move(*device->openSession({capacity, 1, {}})), interrupt, last);
     session = made.get();
     return Engine(sinter_model, std::move(made));
   }

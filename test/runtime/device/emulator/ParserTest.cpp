@@ -100,11 +100,13 @@ TEST(EmulatorParser, WhatIsTooLargeOrTooDeepIsAnErrorWithItsLine) {
     EXPECT_NE(found.find(part), std::string::npos) << found;
   };
   const std::string deep(100000, '{'), negations(100000, '!');
-  says(kernelText("mov.b32 %r1, " + deep + ";", 0), "line 13: expected at most 64 levels of operands or values");
+  says(kernelText("mov.b32 %r1, " + deep + ";", 0),
+       "line 13: expected at most 64 levels of operands or values");
   says(kernelText("@" + negations + "%p1 ret;", 0), "at most 64 levels");
   says(kernelText("", 0, "", ".global .b32 x[2] = " + deep + ";"), "line 4: expected at most 64 levels");
   says(kernelText("", 0, "", ".global .b8 x[1099511627776][16777216];"), "a variable of at most 1 TiB");
-  says(kernelText("", 0, "", ".global .b8 x[1099511627776];"), "no memory for variable 'x' of 1099511627776 bytes");
+  says(kernelText("", 0, "", ".global .b8 x[1099511627776];"),
+       "no memory for variable 'x' of 1099511627776 bytes");
   says(kernelText(".shared .b8 s[1099511627776]; mov.b32 %r1, s;", 0), "bytes of shared memory, found 10995");
   says(kernelText(".local .b8 s[1099511627776]; mov.b64 %d1, s;", 0), "variable 's': expected at most");
   PtxRunner wide;
@@ -123,7 +125,9 @@ TEST(EmulatorParser, CallsThatGrowWithoutEndAreErrors) {
   std::string functions = ".func f0() { ret; }\n", chain = functions;
   for (int i = 1; i <= 30; ++i)
     functions += fmt::format(".func f{}() {{ call f{}; call f{}; ret; }}\n", i, i - 1, i - 1);
-  EXPECT_NE(PtxRunner().run(kernelText("call f30;", 0, "", functions)).find("expected at most 16384 calls in a kernel"),
+  EXPECT_NE(PtxRunner()
+                .run(kernelText("call f30;", 0, "", functions))
+                .find("expected at most 16384 calls in a kernel"),
             std::string::npos);
   for (int i = 1; i <= 1000; ++i)
     chain += fmt::format(".func f{}() {{ call f{}; ret; }}\n", i, i - 1);
@@ -139,8 +143,9 @@ TEST(EmulatorParser, CallsThatGrowWithoutEndAreErrors) {
 TEST(EmulatorParser, OffsetsOfAddressesWrapAround) {
   PtxRunner runner;
   const uint64_t out = runner.buffer(std::vector<uint32_t>(32));
-  ASSERT_EQ(runner.runBody(threadPointers(1) + "mov.u32 %r1, 7;\n"
-                                               "st.global.u32 [%d1+9223372036854775807+9223372036854775807+2], %r1;"),
+  ASSERT_EQ(runner.runBody(threadPointers(1) +
+                           "mov.u32 %r1, 7;\n"
+                           "st.global.u32 [%d1+9223372036854775807+9223372036854775807+2], %r1;"),
             "");
   EXPECT_EQ(runner.read<uint32_t>(out, 1)[0], 7u);
 }
