@@ -8,8 +8,8 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
+#include <ctime>
 #include <new>
-#include <random>
 #include <unistd.h>
 
 namespace sinter {
@@ -183,7 +183,10 @@ Sampler makeSampler(const Setting &setting) {
   if (setting.options.seed) {
     sampling.seed = *setting.options.seed;
   } else {
-    sampling.seed = std::random_device()();
+    uint32_t drawn = 0; // not std::random_device, which asks for glibc 2.36
+    if (getentropy(&drawn, sizeof drawn) != 0)
+      drawn = uint32_t(std::time(nullptr));
+    sampling.seed = drawn;
     remark("seed: {}\n", sampling.seed);
   }
   if (setting.options.ignoreEos)

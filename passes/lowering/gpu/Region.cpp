@@ -275,6 +275,8 @@ Value RegionEmitter::constantAt(arith::ConstantOp op, const Place &place) {
     return arith::ConstantOp::create(
         e.b, e.loc, DenseElementsAttr::get(e.vec(n, splat.getElementType()), splat.getSplatValue<Attribute>()));
   auto numbers = cast<DenseElementsAttr>(op.getValue());
+  // Of a tensor: a vector's would become an initializer of LLVM's vector type, where the table is an array.
+  numbers = numbers.reshape(RankedTensorType::get(numbers.getType().getShape(), numbers.getElementType()));
   auto function = e.b.getInsertionBlock()->getParentOp();
   while (!isa<LLVM::LLVMFuncOp>(function))
     function = function->getParentOp();
