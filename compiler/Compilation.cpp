@@ -6,6 +6,7 @@
 #include "compiler/FusionReport.h"
 #include "compiler/GpuProduct.h"
 #include "compiler/KernelProduct.h"
+#include "compiler/KernelTable.h"
 #include "compiler/Library.h"
 #include "compiler/ModelData.h"
 #include "compiler/OutputFolder.h"
@@ -165,6 +166,14 @@ Result<std::vector<GpuCode>> Compilation::makeGpuCode() {
   return all;
 }
 
+bool Compilation::printKernelTable() {
+  Result<std::vector<GpuCode>> code = makeGpuCode();
+  if (!code)
+    return report(code.error());
+  announce("done");
+  return printText(kernelTable(*module, *code));
+}
+
 WeightImage Compilation::weightImage() {
   return {placement.size, [this](const ImageSink &sink) {
             return writeWeights(*module, placement, *model->weights, sink, options.threads);
@@ -314,6 +323,8 @@ bool Compilation::run() {
     llvm::FailureOr<std::string> text = printKernels(*module, options.isas[0], stage);
     return succeeded(text) && printText(*text);
   }
+  if (options.stage == Stage::KernelTable)
+    return printKernelTable();
   bool isKernels = options.stage == Stage::Objects || options.stage == Stage::Ptx || options.stage == Stage::Cubin;
   if (!model->weights && (!isKernels || !options.weightsFile.empty()))
     return report({model->path + ": expected a model with weights, found a configuration alone"});

@@ -40,6 +40,7 @@ private:
   bool renameKernels();
   bool writeKernelProduct();
   bool writeGpuProduct();
+  bool printKernelTable();
 
   const CompileOptions options;
   mlir::MLIRContext context;

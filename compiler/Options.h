@@ -24,7 +24,7 @@ struct PipelineOptions {
 
 /// Stages in order; each has its passes, which end with the IR that --emit shows. Objects to Executable are
 /// the products.
-enum class Stage { Import, Fuse, Kernels, Memory, Target, Llvm, Objects, Ptx, Cubin, Library, Executable };
+enum class Stage { Import, Fuse, Kernels, Memory, Target, Llvm, KernelTable, Objects, Ptx, Cubin, Library, Executable };
 
 struct CompileOptions {
   std::string program; // argv[0] of the process, for finding the link tree

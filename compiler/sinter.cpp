@@ -23,6 +23,7 @@ constexpr Command commands[] = {
     {"data", "clean: text into clean, different documents; tokenize: documents into tokens", sinter::dataCommand},
     {"info", "what a model is: architecture, sizes, tokenizer, cost of a token", sinter::infoCommand},
     {"kernel", "functions written in MLIR into an object that C and C++ call", sinter::kernelCommand},
+    {"kernels", "registers, shared memory and occupancy of a model's GPU kernels", sinter::kernelsCommand},
     {"tokenizer", "train: a tokenizer from text", sinter::tokenizerCommand},
     {"run-ptx", "one kernel of a PTX file, executed and checked on the processor", sinter::runPtxCommand},
 };

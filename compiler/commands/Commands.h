@@ -22,6 +22,7 @@ int compileCommand(const Invocation &invocation);
 int exportCommand(const Invocation &invocation);
 int infoCommand(const Invocation &invocation);
 int kernelCommand(const Invocation &invocation);
+int kernelsCommand(const Invocation &invocation);
 int tokenizerCommand(const Invocation &invocation);
 int dataCommand(const Invocation &invocation);
 int runPtxCommand(const Invocation &invocation);

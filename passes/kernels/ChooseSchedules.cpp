@@ -24,8 +24,10 @@ namespace {
 /// Tiles of more columns than this are not worth whole groups.
 constexpr int64_t widestTile = 512;
 constexpr int64_t prefillColumns = 64, prefillRows = 96;
-/// Of GPUs. Decode: so many tiles that every multiprocessor of a large one has two. Attention: rows that share keys.
-constexpr int64_t gpuPrefillRows = 64, gpuDecodeTiles = 264, gpuAttentionRows = 16;
+/// Of GPUs. Decode: so many tiles that every multiprocessor of a large one has two.
+constexpr int64_t gpuPrefillRows = 64, gpuDecodeTiles = 264;
+/// Attention: by multiply-adds (f32) and on tensor cores.
+constexpr int64_t gpuAttentionRows = 16, gpuTensorAttentionRows = 64;
 
 /// The least width that every range's groups and the panels divide.
 int64_t wholeGroups(kernel::MatmulOp op) {
@@ -70,8 +72,11 @@ struct ChooseSchedulesPass : impl::ChooseSchedulesPassBase<ChooseSchedulesPass> 
     for (auto function : getOperation().getOps<kernel::FuncOp>()) {
       Operation *anchor = function.getAnchor();
       if (auto attention = dyn_cast<kernel::AttentionOp>(anchor); attention && gpu)
-        if (attention.getForm() == kernel::Form::Prefill)
-          attention.setScheduleAttr(kernel::ScheduleAttr::get(&getContext(), gpuAttentionRows, 0, 0, 0, 0, 0, 0, 0));
+        if (attention.getForm() == kernel::Form::Prefill) {
+          bool isF32 = attention.getKeys().getType().getElement().isF32();
+          int64_t rows = isF32 ? gpuAttentionRows : gpuTensorAttentionRows;
+          attention.setScheduleAttr(kernel::ScheduleAttr::get(&getContext(), rows, 0, 0, 0, 0, 0, 0, 0));
+        }
       auto matmul = dyn_cast<kernel::MatmulOp>(anchor);
       if (!matmul)
         continue;

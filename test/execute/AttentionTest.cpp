@@ -113,7 +113,7 @@ struct Data {
     return h * tokens * shape.keySize + t / 16 * shape.keySize * 16 + d * 16 + t % 16;
   }
 
-  void check() const {
+  void check(double tolerance = 2e-5) const {
     for (int64_t r = 0; r < rows; ++r)
       for (int64_t h = 0; h < shape.heads; ++h) {
         int64_t kv = h / (shape.heads / shape.keyHeads), position = positions[r];
@@ -142,7 +142,7 @@ struct Data {
           for (int64_t t = first; t <= position; ++t)
             expected +=
                 weights[t - first] / sum * get(slotV, (kv * tokens + t) * shape.valueSize + d, shape.element);
-          ASSERT_NEAR(output[(r * shape.heads + h) * shape.valueSize + d], expected, 2e-5)
+          ASSERT_NEAR(output[(r * shape.heads + h) * shape.valueSize + d], expected, tolerance)
               << "row " << r << " at position " << position << ", head " << h << ", column " << d;
         }
       }
@@ -210,7 +210,10 @@ protected:
         positions[i] = static_cast<int32_t>(first + i);
       Data data(shape, positions, slots);
       data.prefill(runner);
-      data.check();
+      // Tensor cores take queries and weights in the cache's type: 11 bits of f16, 8 of bf16.
+      std::string element = shape.element;
+      bool rounds = GetParam().isGpu() && shape.keySize % 16 == 0 && element != "f32";
+      data.check(!rounds ? 2e-5 : element == "f16" ? 4e-3 : 3e-2);
     }
   }
 };

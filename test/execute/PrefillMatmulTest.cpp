@@ -33,9 +33,10 @@ protected:
       return;
     for (int64_t n : rows) {
       c.rows = n;
-      // Tensor cores take bf16 with bf16: the left side is rounded, by 2^-9 at most.
-      bool rounds = GetParam().isGpu() && c.format == "bf16" && c.left == LeftKind::F32;
-      MatmulData(c, 1).check(runner, std::min(pieces, c.tiles()), rounds ? 2.1e-3 : 2e-6);
+      // Tensor cores round the left side to the type of the weights: by 2^-9 (bf16) or 2^-12 (f16) at most.
+      double rounding = c.format == "bf16" ? 2.1e-3 : c.format == "f16" ? 5e-4 : 2e-6;
+      bool rounds = GetParam().isGpu() && c.left == LeftKind::F32;
+      MatmulData(c, 1).check(runner, std::min(pieces, c.tiles()), rounds ? rounding : 2e-6);
     }
   }
 };

@@ -38,6 +38,10 @@ struct AttentionShape {
   mlir::Value firstKey(Emitter &e, mlir::Value position) const;
 };
 
+/// Whether the cache and the heads suit tensor cores: f16 or bf16, sizes of a multiple of 16 up to 256.
+bool fitsTensorAttention(kernel::AttentionOp op);
+mlir::LogicalResult emitTensorAttention(Frame &frame, kernel::AttentionOp op);
+
 } // namespace sinter::gpu
 
 #endif // SINTER_PASSES_LOWERING_GPU_ATTENTION_H

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // kernel.matmul for many rows on tensor cores (mma.sync of sm_80): 64 rows x 64 columns a block, a panel a warp.
 //
-// K goes in chunks of 4 steps; a step is 32 bytes of a left row: 32 integers of 8 bits (m16n8k32) or 16 bf16 (m16n8k16).
+// K goes in chunks of 4 steps; a step is 32 bytes of a left row: 32 integers of 8 bits (m16n8k32) or 16 of f16 or bf16 (m16n8k16).
 // A chunk of the left rows, swizzled for ldmatrix, and the weights of the warps' panels come by cp.async one chunk ahead.
 // Packed weights are right operands as they lie: a word holds the quads of columns that a lane's two registers want.
 // A lane takes rows 2g and 2g + 1 of the panel for the two halves of the product, so that it ends up with 4 neighbouring
@@ -43,7 +43,9 @@ private:
   void addHalves(int64_t weight, Value step, Value stage, ArrayRef<std::array<Value, 4>> left, Sums &sums);
   void storeSums(ValueRange sums, Value index);
 
-  int64_t steps() const { return (isQuantised ? m.inputs : m.layouts[0].paddedColumns()) / stepColumns(); }
+  int64_t steps() const { return llvm::divideCeil(m.inputs, stepColumns()); }
+  /// What a left side of floats is rounded to.
+  Type halfType() { return m.layouts[0].format == kernel::WeightFormat::F16 ? e.f16() : e.bf16(); }
   int64_t stepColumns() const { return isQuantised ? 32 : 16; }
   /// Bytes that a chunk of a panel takes in shared memory: the header of its super-block, then its blocks.
   int64_t weightBytes(const kernel::WeightLayout &layout) const {
@@ -166,7 +168,7 @@ void TensorMatmul::fetchLeft(Value chunk, Value stage) {
       for (int64_t k = 0; k < n; ++k)
         numbers.push_back(e.extract(x, k));
     }
-    e.storeNarrow(e.pack(numbers), e.bf16(), place);
+    e.storeNarrow(e.pack(numbers), halfType(), place);
   });
   if (!isQuantised)
     return;
@@ -228,15 +230,33 @@ TensorMatmul::Sums TensorMatmul::emitStep(Value chunk, Value step, Value stage, 
 
 void TensorMatmul::addHalves(int64_t weight, Value step, Value stage, ArrayRef<std::array<Value, 4>> left, Sums &sums) {
   Value group = e.div(frame.lane(), 4), inGroup = e.rem(frame.lane(), 4);
-  Value line = e.add(e.mul(step, 8), inGroup);
-  Value place = e.at(e.at(weightAt(weight, stage), e.mul(line, kernel::panelRows), e.i32()), e.mul(group, 2), e.i32());
-  Type pair = e.vec(2, e.i32());
-  Value low = e.loadAligned(pair, place), high = e.loadAligned(pair, e.at(place, 4 * kernel::panelRows, e.i32()));
+  bool isPairs = halfType().isBF16();
+  Value base = e.atByte(weightAt(weight, stage), e.mul(group, isPairs ? 8 : 4));
+  Two right[2]; // of the lane's two rows: columns 2t and 2t + 1 of the step, and 8 further
+  if (isPairs) {
+    // A word is a pair of columns: both rows' at once.
+    Type pair = e.vec(2, e.i32());
+    Value line = e.atByte(base, e.mul(e.add(e.mul(step, 8), inGroup), 4 * kernel::panelRows));
+    for (int64_t r = 0; r < 2; ++r) {
+      Value words = e.loadAligned(pair, e.atByte(line, r * 4 * 4 * kernel::panelRows));
+      for (int64_t half = 0; half < 2; ++half)
+        right[half][r] = e.extract(words, half);
+    }
+  } else {
+    // A word is both rows of a column: two columns are put together for each row.
+    Value line = e.atByte(base, e.mul(e.add(e.mul(step, 16), e.mul(inGroup, 2)), 2 * kernel::panelRows));
+    for (int64_t r = 0; r < 2; ++r) {
+      Value even = e.load(e.i32(), e.atByte(line, r * 8 * 2 * kernel::panelRows));
+      Value odd = e.load(e.i32(), e.atByte(line, (r * 8 + 1) * 2 * kernel::panelRows));
+      right[0][r] = e.bitOr(e.bitAnd(even, 0xffff), e.shiftLeft(odd, 16));
+      right[1][r] = e.bitOr(e.shiftRight(even, 16), e.bitAnd(odd, -0x10000));
+    }
+  }
   for (int64_t half = 0; half < 2; ++half)
     for (int64_t tile = 0; tile < rowTiles; ++tile) {
       size_t first = number(weight, tile, half);
       std::array<Value, 4> sum = {sums[first], sums[first + 1], sums[first + 2], sums[first + 3]};
-      sum = mmaBf16(e, left[tile], {e.extract(low, half), e.extract(high, half)}, sum);
+      sum = mmaHalf(e, halfType(), left[tile], right[half], sum);
       llvm::copy(sum, sums.begin() + first);
     }
 }
@@ -287,8 +307,8 @@ void TensorMatmul::addIntegers(int64_t weight, Value chunk, Value step, Value st
       }
       // Bytes minus zero, each by itself: with the top bit set nothing is borrowed from the next byte.
       if (traits.zero) {
-        value = e.sub(e.bitOr(value, e.constant(0x80808080)), e.constant(traits.zero * 0x01010101));
-        value = e.bitXor(value, e.constant(0x80808080));
+        Value top = e.constant(static_cast<int32_t>(0x80808080));
+        value = e.bitXor(e.sub(e.bitOr(value, top), e.constant(traits.zero * 0x01010101)), top);
       }
       operands[half][r] = value;
     }
@@ -373,11 +393,12 @@ bool fitsTensorCores(kernel::MatmulOp op) {
   if (!op.getLeft() || !schedule || !schedule.getRowsPerTile())
     return false;
   kernel::RowsType left = op.getLeft().getType();
+  auto first = cast<kernel::WeightType>(op.getWeights().front().getType()).getFormat();
   return llvm::all_of(op.getWeights().getTypes(), [&](Type type) {
     kernel::WeightLayout layout(cast<kernel::WeightType>(type));
-    if (layout.isFloat())
-      return layout.format == kernel::WeightFormat::BF16 && left.getElement().isF32();
-    return left.isQuantized();
+    if (!layout.isFloat())
+      return left.isQuantized();
+    return layout.elementBytes == 2 && layout.format == first && left.getElement().isF32();
   });
 }
 

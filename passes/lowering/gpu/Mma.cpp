@@ -22,6 +22,10 @@ Four loadMatrices(Emitter &e, Value address) {
   return call(e, "llvm.nvvm.ldmatrix.sync.aligned.m8n8.x4.b16.p3", e.i32(), address);
 }
 
+Four loadMatricesTransposed(Emitter &e, Value address) {
+  return call(e, "llvm.nvvm.ldmatrix.sync.aligned.m8n8.x4.trans.b16.p3", e.i32(), address);
+}
+
 Four mmaInt8(Emitter &e, Four a, Two b, bool rightIsSigned, Four c) {
   return call(e, rightIsSigned ? "llvm.nvvm.mma.m16n8k32.row.col.s8" : "llvm.nvvm.mma.m16n8k32.row.col.s8.u8", e.i32(),
               {a[0], a[1], a[2], a[3], b[0], b[1], c[0], c[1], c[2], c[3]});
@@ -32,9 +36,13 @@ Four mmaInt8Short(Emitter &e, Two a, Value b, bool rightIsSigned, Four c) {
               {a[0], a[1], b, c[0], c[1], c[2], c[3]});
 }
 
-Four mmaBf16(Emitter &e, Four a, Two b, Four c) {
-  return call(e, "llvm.nvvm.mma.m16n8k16.row.col.bf16", e.f32(),
-              {a[0], a[1], a[2], a[3], b[0], b[1], c[0], c[1], c[2], c[3]});
+Four mmaHalf(Emitter &e, Type element, Four a, Two b, Four c) {
+  if (element.isBF16())
+    return call(e, "llvm.nvvm.mma.m16n8k16.row.col.bf16", e.f32(),
+                {a[0], a[1], a[2], a[3], b[0], b[1], c[0], c[1], c[2], c[3]});
+  auto pair = [&](Value word) { return e.bitcast(e.vec(2, e.f16()), word); };
+  return call(e, "llvm.nvvm.mma.m16n8k16.row.col.f32.f32", e.f32(),
+              {pair(a[0]), pair(a[1]), pair(a[2]), pair(a[3]), pair(b[0]), pair(b[1]), c[0], c[1], c[2], c[3]});
 }
 
 void copyAsync(Emitter &e, Value to, Value from, int64_t bytes) {

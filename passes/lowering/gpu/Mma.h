@@ -16,13 +16,15 @@ using Two = std::array<mlir::Value, 2>;
 /// ldmatrix.x4: four matrices of 8 rows of 16 bytes; lane l gives the address of row l % 8 of matrix l / 8, and gets
 /// word t of row g of each.
 Four loadMatrices(Emitter &e, mlir::Value address);
+/// The same of the transposed matrices.
+Four loadMatricesTransposed(Emitter &e, mlir::Value address);
 
 /// m16n8k32 of 8-bit integers, the left ones signed, into i32.
 Four mmaInt8(Emitter &e, Four left, Two right, bool rightIsSigned, Four sums);
 /// m16n8k16 of 8-bit integers.
 Four mmaInt8Short(Emitter &e, Two left, mlir::Value right, bool rightIsSigned, Four sums);
-/// m16n8k16 of bf16 pairs in i32, into f32.
-Four mmaBf16(Emitter &e, Four left, Two right, Four sums);
+/// m16n8k16 of pairs of f16 or bf16 in i32, into f32.
+Four mmaHalf(Emitter &e, mlir::Type element, Four left, Two right, Four sums);
 
 /// Copies 4 or 16 bytes from global to shared memory, past the registers.
 void copyAsync(Emitter &e, mlir::Value to, mlir::Value from, int64_t bytes);

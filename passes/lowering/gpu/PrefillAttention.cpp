@@ -149,6 +149,8 @@ SmallVector<Value> PrefillAttention::emitBlock(Value block, Value end, ValueRang
 
 } // namespace
 
-LogicalResult emitPrefillAttention(Frame &frame, kernel::AttentionOp op) { return PrefillAttention(frame, op).emit(); }
+LogicalResult emitPrefillAttention(Frame &frame, kernel::AttentionOp op) {
+  return fitsTensorAttention(op) ? emitTensorAttention(frame, op) : PrefillAttention(frame, op).emit();
+}
 
 } // namespace sinter::gpu

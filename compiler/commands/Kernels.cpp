@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// sinter kernels: what the GPU kernels of a model take of a multiprocessor.
+#include "compiler/Compilation.h"
+#include "compiler/commands/Commands.h"
+#include "frontend/WantedFormat.h"
+
+#include "llvm/Support/CommandLine.h"
+#include "llvm/Support/raw_ostream.h"
+
+namespace cl = llvm::cl;
+
+namespace sinter {
+namespace {
+
+struct KernelsFlags {
+  cl::OptionCategory category{"sinter kernels"};
+  cl::opt<std::string> model{cl::Positional, cl::desc("MODEL (folder or .gguf file)"), cl::Required, cl::cat(category)};
+  cl::opt<std::string> target{"target", cl::desc("cuda: all architectures; cuda:sm_80, cuda:sm_90a: one of them"),
+                              cl::init("cuda"), cl::cat(category)};
+  cl::opt<std::string> weights{"weights", cl::desc("Type of weights: keep, f32, bf16, f16, q8_0, q4_0, q4_1"),
+                               cl::init("keep"), cl::cat(category)};
+};
+
+} // namespace
+
+int kernelsCommand(const Invocation &invocation) {
+  KernelsFlags flags;
+  if (!parseFlags(invocation, "Prints registers, shared memory and occupancy of a model's GPU kernels.\n"))
+    return 2;
+  CompileOptions options;
+  options.program = invocation.program;
+  options.model = flags.model;
+  options.output = "-";
+  options.stage = Stage::KernelTable;
+  options.weights = flags.weights;
+  if (flags.weights == "f32")
+    options.pipeline.cacheTypes = {"f32"};
+  if (Result<const BlockFormat *> wanted = wantedWeights(options.weights); !wanted) {
+    llvm::errs() << "error: " << wanted.error().message << "\n";
+    return 2;
+  }
+  llvm::StringRef name = flags.target;
+  if (name == "cuda") {
+    options.gpus = {gpu::Architecture::Sm90, gpu::Architecture::Sm80};
+  } else if (name.consume_front("cuda:") && gpu::architectureNamed(name)) {
+    options.gpus = {*gpu::architectureNamed(name)};
+  } else {
+    llvm::errs() << "error: --target: expected cuda, cuda:sm_80 or cuda:sm_90a, found '" << flags.target << "'\n";
+    return 2;
+  }
+  return Compilation(std::move(options)).run() ? 0 : 1;
+}
+
+} // namespace sinter
