@@ -5,12 +5,19 @@ find_package(Threads REQUIRED)
 find_package(fmt REQUIRED)
 
 # How code is optimised: to be fast, or to be small where nothing is computed (every compiled model carries it).
-# Builds with sanitizers are for finding errors, soon.
+# Builds with sanitizers are for finding errors, soon: most of what they cost is compiling.
 set(SINTER_FAST -O2)
 set(SINTER_SMALL -Oz)
+set(SINTER_TEST -O1)
+set(SINTER_COVERAGE "")
 if(SINTER_SANITIZE)
-  set(SINTER_FAST -O1)
-  set(SINTER_SMALL -O1)
+  set(SINTER_FAST -O0)
+  set(SINTER_SMALL -O0)
+  set(SINTER_TEST -O0)
+  if(SINTER_FUZZ)
+    # The fuzzer sees which branches of a library its inputs reach; the sanitizers' runtime serves all other programs.
+    set(SINTER_COVERAGE -fsanitize=fuzzer-no-link)
+  endif()
 endif()
 
 # What nearly every file needs, compiled once for each set of options (which must be those of the files).
@@ -28,9 +35,6 @@ function(sinter_share_headers target)
     file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/headers/${key}.cpp CONTENT "")
     add_library(${headers} STATIC ${CMAKE_BINARY_DIR}/headers/${key}.cpp)
     target_compile_options(${headers} PRIVATE ${ARG_UNPARSED_ARGUMENTS})
-    if(SINTER_FUZZ AND SINTER_SANITIZE)
-      target_compile_options(${headers} PRIVATE -fsanitize=fuzzer-no-link)
-    endif()
     target_precompile_headers(${headers} PRIVATE ${SINTER_HEADERS} ${ARG_ALSO})
   endif()
   target_precompile_headers(${target} REUSE_FROM ${headers})
@@ -42,18 +46,21 @@ function(sinter_plain_library name)
   add_library(${name} STATIC ${ARG_UNPARSED_ARGUMENTS})
   target_include_directories(${name} PUBLIC ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR})
   target_compile_options(${name} PRIVATE -Wall -Wextra -Wno-unused-parameter)
-  if(SINTER_FUZZ AND SINTER_SANITIZE)
-    # The fuzzer sees which branches its inputs reach; the sanitizers' runtime serves all other programs.
-    target_compile_options(${name} PRIVATE -fsanitize=fuzzer-no-link)
-  endif()
   target_link_libraries(${name} PUBLIC ${ARG_LINK})
+endfunction()
+
+# sinter_often_called(FILES...): what tests call millions of times, which builds with sanitizers optimise a little, too.
+function(sinter_often_called)
+  if(SINTER_SANITIZE)
+    set_source_files_properties(${ARGN} PROPERTIES COMPILE_OPTIONS -O1 SKIP_PRECOMPILE_HEADERS ON)
+  endif()
 endfunction()
 
 # sinter_library(NAME SOURCES... [LINK TARGETS...] [OPTIONS OPTIONS...])
 function(sinter_library name)
   cmake_parse_arguments(ARG "" "" "LINK;OPTIONS" ${ARGN})
   sinter_plain_library(${name} ${ARG_UNPARSED_ARGUMENTS} LINK ${ARG_LINK} sinter_fmt)
-  sinter_share_headers(${name} ${ARG_OPTIONS})
+  sinter_share_headers(${name} ${ARG_OPTIONS} ${SINTER_COVERAGE})
 endfunction()
 
 # sinter_test(NAME SOURCES... [LINK TARGETS...]): a GoogleTest binary, each case a ctest test.
@@ -61,7 +68,7 @@ function(sinter_test name)
   sinter_plain_test(${name} ${ARGN})
   # As executables of their own would be, tests could not share headers.
   set_target_properties(${name} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
-  sinter_share_headers(${name} -fPIC -O1 -DGTEST_HAS_PTHREAD=1 ALSO <gtest/gtest.h>)
+  sinter_share_headers(${name} -fPIC ${SINTER_TEST} -DGTEST_HAS_PTHREAD=1 ALSO <gtest/gtest.h>)
 endfunction()
 
 # sinter_plain_test(NAME SOURCES... [LINK TARGETS...]): what tests with and without MLIR have in common.
@@ -73,6 +80,10 @@ function(sinter_plain_test name)
   target_link_libraries(${name} PRIVATE ${ARG_LINK} GTest::gtest GTest::gtest_main Threads::Threads)
   target_compile_definitions(${name} PRIVATE SINTER_SOURCE_DIR="${CMAKE_SOURCE_DIR}" SINTER_BINARY_DIR="${CMAKE_BINARY_DIR}")
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/test)
+  if(SINTER_TESTS AND NOT name IN_LIST SINTER_TESTS)
+    set_target_properties(${name} PROPERTIES EXCLUDE_FROM_ALL ON)
+    return()
+  endif()
   gtest_discover_tests(${name} TEST_PREFIX "${name}." DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60)
 endfunction()
 
@@ -83,7 +94,8 @@ function(sinter_fuzzer name source corpus)
   endif()
   cmake_parse_arguments(ARG "" "" "LINK" ${ARGN})
   add_executable(${name} ${source})
-  target_compile_options(${name} PRIVATE -O1 -fsanitize=fuzzer)
+  set_target_properties(${name} PROPERTIES POSITION_INDEPENDENT_CODE OFF) # as sinter_test
+  sinter_share_headers(${name} -fPIC ${SINTER_TEST} ${SINTER_COVERAGE})
   target_compile_definitions(${name} PRIVATE SINTER_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
   target_link_options(${name} PRIVATE -fsanitize=fuzzer)
   target_link_libraries(${name} PRIVATE ${ARG_LINK})

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Any bytes as config.json, or as a GGUF file whose metadata is one: an error, or a configuration of sound
-// sizes.
+// Any bytes as config.json and, behind a zero byte, generation_config.json, or as a GGUF file whose metadata
+// is one: an error, or a configuration of sound sizes.
 #include "frontend/Config.h"
 #include "test/TemporaryFolder.h"
 
@@ -17,7 +17,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (file)
       config = readGgufConfig(*file);
   } else {
-    config = readHuggingFaceConfig(folder.write("config.json", text));
+    const size_t end = std::min(text.find('\0'), size);
+    folder.write("config.json", text.substr(0, end));
+    folder.write("generation_config.json", end < size ? text.substr(end + 1) : "{}");
+    config = readHuggingFaceConfig(folder.path());
   }
   if (!config)
     return config.error().message.empty() ? (std::abort(), 0) : 0;

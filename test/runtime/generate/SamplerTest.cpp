@@ -2,6 +2,7 @@
 // Drawn tokens against the distribution that a plain double-precision implementation of the filters gives.
 #include "runtime/generate/Sampler.h"
 #include "runtime/generate/Random.h"
+#include "test/Sanitized.h"
 #include <algorithm>
 #include <cmath>
 #include <gtest/gtest.h>
@@ -128,31 +129,32 @@ SamplerOptions nothing() {
 
 // Seeds are fixed, so a passing test always passes; 4 sigma would come by chance once in 30,000.
 constexpr double tolerance = 4;
+constexpr int manyDraws = sanitized ? 2000 : 100000;
 
 TEST(SamplerTest, EachFilterDrawsFromItsDistribution) {
   const std::vector<float> logits = someLogits(1000, 3);
   const std::vector<int32_t> history = {1, 5, 5, 7, 900, 5};
   SamplerOptions o = nothing();
-  EXPECT_LT(deviation(o, logits, history, 100000), tolerance) << "plain";
+  EXPECT_LT(deviation(o, logits, history, manyDraws), tolerance) << "plain";
   o.temperature = 0.5f;
-  EXPECT_LT(deviation(o, logits, history, 100000), tolerance) << "temperature";
+  EXPECT_LT(deviation(o, logits, history, manyDraws), tolerance) << "temperature";
   o = nothing();
   o.topK = 13;
-  EXPECT_LT(deviation(o, logits, history, 100000), tolerance) << "top_k";
+  EXPECT_LT(deviation(o, logits, history, manyDraws), tolerance) << "top_k";
   o = nothing();
   o.topP = 0.7f;
-  EXPECT_LT(deviation(o, logits, history, 100000), tolerance) << "top_p";
+  EXPECT_LT(deviation(o, logits, history, manyDraws), tolerance) << "top_p";
   o = nothing();
   o.minP = 0.1f;
-  EXPECT_LT(deviation(o, logits, history, 100000), tolerance) << "min_p";
+  EXPECT_LT(deviation(o, logits, history, manyDraws), tolerance) << "min_p";
   o = nothing();
   o.repeatPenalty = 1.7f;
   o.presencePenalty = 0.5f;
   o.frequencyPenalty = 0.25f;
-  EXPECT_LT(deviation(o, logits, history, 100000), tolerance) << "penalties";
+  EXPECT_LT(deviation(o, logits, history, manyDraws), tolerance) << "penalties";
   o = nothing();
   o.logitBias = {{5, 9.0f}, {6, -std::numeric_limits<float>::infinity()}};
-  EXPECT_LT(deviation(o, logits, history, 100000), tolerance) << "bias";
+  EXPECT_LT(deviation(o, logits, history, manyDraws), tolerance) << "bias";
 }
 
 TEST(SamplerTest, CombinedFiltersDrawFromTheirDistributionInAnyOrder) {
@@ -170,7 +172,7 @@ TEST(SamplerTest, CombinedFiltersDrawFromTheirDistributionInAnyOrder) {
     o.repeatPenalty = 1.2f;
     o.order = {Filter::Penalties};
     o.order.insert(o.order.end(), order.begin(), order.end());
-    EXPECT_LT(deviation(o, logits, history, 20000), tolerance) << "order " << round;
+    EXPECT_LT(deviation(o, logits, history, manyDraws / 5), tolerance) << "order " << round;
     ++round;
   } while (std::next_permutation(order.begin(), order.end()));
 }
@@ -182,7 +184,7 @@ TEST(SamplerTest, ARepetitionWindowForgetsOlderTokens) {
     SamplerOptions o = nothing();
     o.repeatPenalty = 3;
     o.repeatLastN = window;
-    EXPECT_LT(deviation(o, logits, history, 20000), tolerance) << window;
+    EXPECT_LT(deviation(o, logits, history, manyDraws / 5), tolerance) << window;
   }
 }
 
