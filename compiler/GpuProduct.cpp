@@ -171,17 +171,23 @@ std::string GpuManifest::write(const std::string &name) {
 } // namespace
 
 std::map<std::string, std::string> splitPtx(llvm::StringRef ptx) {
-  constexpr llvm::StringLiteral mark = "\t// .globl\t";
+  // In column 0 stand the module's directives and variables, and kernels from ".visible .entry NAME(" to "}".
+  std::string common;
   std::map<std::string, std::string> kernels;
-  size_t first = ptx.find(mark);
-  llvm::StringRef preamble = ptx.take_front(first);
-  for (size_t at = first; at != llvm::StringRef::npos;) {
-    size_t next = ptx.find(mark, at + mark.size());
-    llvm::StringRef text = ptx.slice(at, next), name = text.drop_front(mark.size());
-    name = name.take_until([](char c) { return llvm::isSpace(c); });
-    kernels[name.str()] = (preamble + text).str();
-    at = next;
+  std::string *kernel = nullptr;
+  for (llvm::StringRef line : llvm::split(ptx, '\n')) {
+    llvm::StringRef name = line;
+    if (name.consume_front(".visible .entry "))
+      kernel = &kernels[name.split('(').first.str()];
+    if (kernel)
+      *kernel += (line + "\n").str();
+    else if (line.starts_with("."))
+      common += (line + "\n").str();
+    if (line == "}")
+      kernel = nullptr;
   }
+  for (auto &[name, text] : kernels)
+    text = common + "\n" + text;
   return kernels;
 }
 

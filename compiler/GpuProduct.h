@@ -17,8 +17,8 @@ struct GpuProduct {
   std::string model;         // modelManifest, or empty
 };
 
-/// Cuts a module of LLVM's PTX into modules of one kernel each, by the kernels' names: what stands before the
-/// first kernel (version, target, shared memory) goes with each.
+/// Cuts a module of LLVM's PTX into modules of one kernel each, by the kernels' names: what stands outside of
+/// kernels (version, target, variables) goes with each.
 std::map<std::string, std::string> splitPtx(llvm::StringRef ptx);
 
 /// Writes NAME.h, sinter_kernels.h (which it includes), NAME.json and for each kernel and architecture

@@ -123,7 +123,8 @@ class GpuTest(ProductTest):
 
     def testMemoryThatIsTooSmallIsSaidWithWhatWouldFit(self):
         _, said = self.generate("--device", "emulator", code=1, env=self.environment(SINTER_EMULATOR_MEMORY="1"))
-        self.assertIn("MiB of free memory on the GPU, found 1.0 MiB", said)
+        self.assertRegex(said, r"a context of \d+ tokens times 1 needs [\d.]+ MiB on the GPU, beside 0.6 MiB of weights; "
+                               r"0.4 MiB are free: no context fits")
 
     def testSeveralSequencesShareTheDevice(self):
         flags = ["--samples", "5", "-s", "7", "--temp", "1.5"]

@@ -214,8 +214,9 @@ template <bool isReduction> void atomicOrReduction(Translator &t) {
   in.detail = t.keep(how);
 }
 
-/// fence and membar: memory is in order here; only proxies matter, to the race checker.
+/// fence and membar: memory is in order here; to the race checker proxies matter, and what reaches beyond the block.
 void fence(Translator &t) {
+  bool isMemory = true;
   const bool isAsync = t.take("proxy") && t.takeOneOf({"async", "async::generic"}) >= 0;
   while (!t.modifiers().empty()) {
     static constexpr std::string_view known[] = {"sc",
@@ -241,15 +242,20 @@ void fence(Translator &t) {
     const std::string_view next = t.modifiers().front();
     if (std::find(std::begin(known), std::end(known), next) == std::end(known))
       return t.fail("unknown modifier .{}", next);
+    isMemory &= next != "cta" && !next.starts_with("proxy") && !next.starts_with("tensormap") && next != "mbarrier_init";
     t.take(next);
   }
   Instruction &in = t.emit(
       +[](Warp &warp, const Instruction &in) {
-        if (in.extra && warp.block->cluster->races)
-          warp.block->cluster->races->proxyFence(warp);
+        RaceChecker *races = warp.block->cluster->races.get();
+        if (races && in.extra)
+          races->proxyFence(warp);
+        if (races && in.count)
+          races->memoryFence(warp);
       },
       InstructionClass::barrier);
   in.extra = isAsync;
+  in.count = isMemory && !isAsync;
 }
 
 } // namespace

@@ -4,6 +4,7 @@
 #include "runtime/device/emulator/BulkCopies.h"
 #include "runtime/device/emulator/AsyncQueue.h"
 #include "runtime/device/emulator/Barriers.h"
+#include "runtime/device/emulator/GlobalRaces.h"
 #include "runtime/device/emulator/Lanes.h"
 #include "runtime/device/emulator/LoadStore.h"
 #include "runtime/device/emulator/Races.h"
@@ -95,6 +96,9 @@ void loadOne(Warp &warp, const Instruction &in, const BulkCopy &copy, int lane) 
                                                         : locateGlobal(warp, in, from, bytes, 16);
     if (!source)
       return;
+    if (GlobalRaceChecker *races = cluster.launch->globalRaces.get();
+        races && copy.direction != BulkCopy::sharedToShared)
+      races->range(warp, in, from, bytes, false);
   }
   const uint32_t mask =
       copy.multicast ? warp.reg<uint16_t>(copy.mask)[lane] : 1u << (to >> sharedRankShift & 0xff);
@@ -147,6 +151,8 @@ void storeOne(Warp &warp, const Instruction &in, const BulkCopy &copy, int lane)
     target = locateGlobal(warp, in, valueAt(warp, copy.to, lane), bytes, 16);
     if (!target)
       return;
+    if (GlobalRaceChecker *races = cluster.launch->globalRaces.get(); races && !copy.reduces)
+      races->range(warp, in, valueAt(warp, copy.to, lane), bytes, true);
   }
   const uint8_t *shared = locateShared(warp, in, from, bytes, map ? boxAlignment(*map) : 16);
   if (!shared)

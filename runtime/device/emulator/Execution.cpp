@@ -5,6 +5,7 @@
 #include "runtime/device/emulator/AsyncQueue.h"
 #include "runtime/device/emulator/Barriers.h"
 #include "runtime/device/emulator/Calls.h"
+#include "runtime/device/emulator/GlobalRaces.h"
 #include "runtime/device/emulator/HostMemory.h"
 #include "runtime/device/emulator/InFlight.h"
 #include "runtime/device/emulator/Memory.h"
@@ -204,35 +205,22 @@ void Cluster::fault(std::string text) {
   faultText = std::move(text);
 }
 
+Launch::Launch() = default;
+Launch::~Launch() = default;
 Cluster::~Cluster() = default;
 
-Cluster::Cluster(Launch &launch, uint32_t index, std::vector<uint64_t> &executed)
-    : launch(&launch), index(index) {
+Cluster::Cluster(Launch &launch, std::vector<uint64_t> &executed) : launch(&launch) {
   const Program &program = *launch.program;
-  const uint32_t count = launch.blocksOfCluster(), warps = launch.warpsOfBlock(),
-                 threads = launch.threadsOfBlock();
+  const uint32_t count = launch.blocksOfCluster(), warps = launch.warpsOfBlock();
   blocks.resize(count);
   frames.resize(static_cast<size_t>(count) * warps * program.frameBytes + 64);
   auto *frame = reinterpret_cast<uint8_t *>((reinterpret_cast<uintptr_t>(frames.data()) + 63) / 64 * 64);
-  async = std::make_unique<AsyncQueue>(*this, launch.options.schedule);
-  if (launch.options.races)
-    races = std::make_unique<RaceChecker>(*this, count, warps);
-  const std::array<uint32_t, 3> clusters = {launch.grid[0] / launch.cluster[0],
-                                            launch.grid[1] / launch.cluster[1],
-                                            launch.grid[2] / launch.cluster[2]};
-  const std::array<uint32_t, 3> at = {index % clusters[0], index / clusters[0] % clusters[1],
-                                      index / clusters[0] / clusters[1]};
   for (uint32_t rank = 0; rank < count; ++rank) {
     Block &block = blocks[rank];
     block.cluster = this;
     block.rank = rank;
-    const auto &size = launch.cluster;
-    block.id = {at[0] * size[0] + rank % size[0], at[1] * size[1] + rank / size[0] % size[1],
-                at[2] * size[2] + rank / size[0] / size[1]};
-    block.shared.assign(
-        launch.dynamicShared ? program.dynamicSharedAt + launch.dynamicShared : program.staticShared, 0xff);
+    block.shared.resize(launch.dynamicShared ? program.dynamicSharedAt + launch.dynamicShared : program.staticShared);
     block.warps.resize(warps);
-    block.runningWarps = warps;
     for (uint32_t w = 0; w < warps; ++w, frame += program.frameBytes) {
       Warp &warp = block.warps[w];
       warp.frame = frame;
@@ -241,23 +229,69 @@ Cluster::Cluster(Launch &launch, uint32_t index, std::vector<uint64_t> &executed
       warp.index = w;
       warp.entity = rank * warps + w;
       warp.executed = executed.data();
-      const uint32_t lanes = std::min<uint32_t>(lanesOfWarp, threads - w * lanesOfWarp);
-      warp.live = lanes == lanesOfWarp ? allLanes : (1u << lanes) - 1;
-      warp.groups.push_back({0, warp.live, {}, 0});
       warp.local.resize(static_cast<size_t>(program.localBytes) * lanesOfWarp);
-      std::memcpy(frame, program.image.data(), program.frameBytes);
-      fillSpecials(launch, block, warp);
-      for (const Program::AddressSlot &slot : program.addresses) {
-        uint64_t value = slot.value;
-        if (slot.kind == Program::AddressSlot::parameter)
-          value += reinterpret_cast<uint64_t>(launch.parameterMemory);
-        else
-          value += sharedBase(block) +
-                   (slot.kind == Program::AddressSlot::dynamicShared ? program.dynamicSharedAt : 0);
-        for (int lane = 0; lane < lanesOfWarp; ++lane)
-          std::memcpy(frame + slot.slot + slot.bytes * lane, &value, slot.bytes);
-      }
     }
+  }
+}
+
+namespace {
+
+/// A warp as its block begins: registers, constants, special registers, addresses.
+void startWarp(const Launch &launch, const Block &block, Warp &warp) {
+  const Program &program = *launch.program;
+  const uint32_t lanes = std::min<uint32_t>(lanesOfWarp, launch.threadsOfBlock() - warp.index * lanesOfWarp);
+  warp.live = lanes == lanesOfWarp ? allLanes : (1u << lanes) - 1;
+  warp.mask = warp.active = 0;
+  warp.globalLow = 1;
+  warp.globalHigh = 0;
+  warp.groups.assign(1, {0, warp.live, {}, 0});
+  warp.spins = 0;
+  warp.yields = warp.rotate = false;
+  warp.clusterPhase = 0;
+  warp.clusterArrived = 0;
+  warp.inFlightAccumulators = 0;
+  warp.inFlight.reset();
+  warp.maxRegisters = 0;
+  std::fill(warp.local.begin(), warp.local.end(), uint8_t(0));
+  std::memcpy(warp.frame, program.image.data(), program.frameBytes);
+  fillSpecials(launch, block, warp);
+  for (const Program::AddressSlot &slot : program.addresses) {
+    uint64_t value = slot.value;
+    if (slot.kind == Program::AddressSlot::parameter)
+      value += reinterpret_cast<uint64_t>(launch.parameterMemory);
+    else
+      value += sharedBase(block) +
+               (slot.kind == Program::AddressSlot::dynamicShared ? program.dynamicSharedAt : 0);
+    for (int lane = 0; lane < lanesOfWarp; ++lane)
+      std::memcpy(warp.frame + slot.slot + slot.bytes * lane, &value, slot.bytes);
+  }
+}
+
+} // namespace
+
+void Cluster::start(uint32_t at) {
+  index = at;
+  groupTimes.clear();
+  clusterPhase = clock = 0;
+  progress = 0;
+  const uint32_t count = launch->blocksOfCluster(), warps = launch->warpsOfBlock();
+  async = std::make_unique<AsyncQueue>(*this, launch->options.schedule);
+  if (launch->options.races)
+    races = std::make_unique<RaceChecker>(*this, count, warps);
+  const auto &size = launch->cluster;
+  const std::array<uint32_t, 3> clusters = {launch->grid[0] / size[0], launch->grid[1] / size[1],
+                                            launch->grid[2] / size[2]};
+  const std::array<uint32_t, 3> place = {index % clusters[0], index / clusters[0] % clusters[1],
+                                         index / clusters[0] / clusters[1]};
+  for (Block &block : blocks) {
+    const uint32_t rank = block.rank;
+    block.id = {place[0] * size[0] + rank % size[0], place[1] * size[1] + rank / size[0] % size[1],
+                place[2] * size[2] + rank / size[0] / size[1]};
+    std::fill(block.shared.begin(), block.shared.end(), uint8_t(0xff));
+    block.barriers = {};
+    block.runningWarps = warps;
+    for (Warp &warp : block.warps)
+      startWarp(*launch, block, warp);
   }
   runningWarps = count * warps;
 }
@@ -369,6 +403,8 @@ Result<KernelCounters> execute(Launch &launch) {
     std::memcpy(lines.data(), launch.parameters.data(), launch.parameters.size());
   const auto parameters = reinterpret_cast<uint64_t>(launch.parameterMemory);
   launch.memory->map(parameters, launch.parameters.size() + 1, "the kernel's parameters");
+  if (launch.options.races)
+    launch.globalRaces = std::make_unique<GlobalRaceChecker>(launch);
   KernelCounters total;
   total.executed.resize(launch.program->code.size());
   std::string fault;
@@ -377,14 +413,18 @@ Result<KernelCounters> execute(Launch &launch) {
   const auto work = [&] {
     KernelCounters counters;
     counters.executed.resize(launch.program->code.size());
-    std::vector<std::unique_ptr<Cluster>> running;
+    std::vector<std::unique_ptr<Cluster>> running, spare; // a finished one's memory serves the next
     std::string mine;
     while (mine.empty() && !launch.stopped.load(std::memory_order_relaxed)) {
       if (running.size() < residentClusters)
         if (const uint64_t index = next.fetch_add(1); index < clusters) {
-          running.push_back(
-              std::make_unique<Cluster>(launch, static_cast<uint32_t>(index), counters.executed));
-          running.back()->counters = &counters;
+          if (spare.empty()) {
+            spare.push_back(std::make_unique<Cluster>(launch, counters.executed));
+            spare.back()->counters = &counters;
+          }
+          running.push_back(std::move(spare.back()));
+          spare.pop_back();
+          running.back()->start(static_cast<uint32_t>(index));
         }
       if (running.empty())
         break;
@@ -395,6 +435,7 @@ Result<KernelCounters> execute(Launch &launch) {
         }
         mine = running[i]->faultText;
         ++counters.blocks;
+        spare.push_back(std::move(running[i]));
         running[i] = std::move(running.back());
         running.pop_back();
       }
@@ -414,6 +455,7 @@ Result<KernelCounters> execute(Launch &launch) {
   for (std::thread &thread : team)
     thread.join();
   launch.memory->unmap(parameters);
+  launch.globalRaces.reset();
   if (!fault.empty())
     return tl::unexpected<Error>(Error{fault});
   total.blocks = static_cast<uint64_t>(launch.grid[0]) * launch.grid[1] * launch.grid[2];

@@ -91,7 +91,7 @@ bool inShared(Warp &warp, const Instruction &in, const Access &access, uint32_t 
          highest + access.bytes <= block.shared.size() && !(bits & (access.bytes - 1));
 }
 bool inAllocation(Warp &warp, const Instruction &in, const Access &access, uint64_t (&addresses)[32]) {
-  if (warp.active != allLanes || warp.block->cluster->launch->options.counters)
+  if (warp.active != allLanes || warp.block->cluster->races || warp.block->cluster->launch->options.counters)
     return false;
   const int64_t *base = warp.reg<int64_t>(in.a);
   int64_t lowest = INT64_MAX, highest = INT64_MIN, bits = 0; // global addresses are positive

@@ -28,6 +28,7 @@ struct Launch;
 struct Program;
 class GlobalMemory;
 class RaceChecker;
+class GlobalRaceChecker;
 class AsyncQueue;
 
 using Mask = uint32_t; // a bit for each lane
@@ -155,8 +156,11 @@ struct Cluster {
 
   std::string faultText;
 
-  Cluster(Launch &launch, uint32_t index, std::vector<uint64_t> &executed);
+  /// Makes its blocks and their memory; nothing runs before start().
+  Cluster(Launch &launch, std::vector<uint64_t> &executed);
   ~Cluster();
+  /// Becomes number `index` of the launch's clusters, from the beginning.
+  void start(uint32_t index);
   enum class State { done, running };
   /// Runs until all warps are done, or have run for a while (then call again, perhaps after other clusters).
   State run();
@@ -168,7 +172,7 @@ enum class Schedule : uint8_t { earliest, latest };
 
 struct ExecutionOptions {
   Schedule schedule = Schedule::earliest;
-  bool races = false;    // check the order of accesses to shared memory
+  bool races = false;    // check the order of accesses to memory
   bool counters = false; // count sectors and bank conflicts, too
   unsigned threads = 0;  // 0: one for each core
 };
@@ -198,7 +202,11 @@ private:
 };
 
 struct Launch {
+  Launch();
+  ~Launch();
+
   HazardList hazards;
+  std::unique_ptr<GlobalRaceChecker> globalRaces; // while it runs, when races are looked for
   const Program *program = nullptr;
   std::array<uint32_t, 3> grid{1, 1, 1}, block{1, 1, 1}, cluster{1, 1, 1};
   uint64_t dynamicShared = 0;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Allocations, and the checks of every access.
 #include "runtime/device/emulator/Memory.h"
+#include "runtime/device/emulator/GlobalRaces.h"
 #include "runtime/device/emulator/HostMemory.h"
 #include "runtime/device/emulator/Lanes.h"
 #include "runtime/device/emulator/Program.h"
@@ -175,6 +176,8 @@ bool locateGlobalLanes(Warp &warp, const Instruction &in, const Access &access,
   uint8_t *scratch = warp.scratch.data();
   const Mask active = warp.active;
   SINTER_EACH_LANE host[lane] = active >> lane & 1 ? reinterpret_cast<uint8_t *>(addresses[lane]) : scratch;
+  if (GlobalRaceChecker *races = warp.block->cluster->launch->globalRaces.get())
+    races->lanes(warp, in, access, addresses, active);
   KernelCounters *counters = warp.block->cluster->counters;
   if (counters && warp.block->cluster->launch->options.counters) {
     const unsigned sectors = globalSectors(addresses, active, access.bytes);

@@ -16,11 +16,13 @@ void Clock::join(const Clock &other) {
   };
   grow(happened, other.happened);
   grow(fenced, other.fenced);
+  for (const auto &[cluster, clock] : other.others)
+    grow(others[cluster], clock);
 }
 
 RaceChecker::RaceChecker(Cluster &cluster, uint32_t blocks, uint32_t warpsOfBlock)
     : cluster(cluster), warps(blocks * warpsOfBlock), warpsOfBlock(warpsOfBlock), clocks(warps),
-      moreReaders(1) {
+      found(warps), fences(warps), moreReaders(1) {
   agentTimes.assign(warps * 4, 0);
   for (uint32_t w = 0; w < warps; ++w) {
     clocks[w].happened.assign(warps, 0);
@@ -172,6 +174,42 @@ void RaceChecker::release(Warp &warp, Clock &into) {
 }
 
 void RaceChecker::acquire(Warp &warp, const Clock &from) { clocks[warp.entity].join(from); }
+
+/// A clock as other clusters see it: its own cluster is one of the others.
+Clock RaceChecker::asOther(const Clock &clock) const {
+  Clock result;
+  result.others = clock.others;
+  std::vector<uint32_t> &own = result.others[cluster.index];
+  own.assign(clock.happened.begin(), clock.happened.begin() + warps);
+  return result;
+}
+
+void RaceChecker::acquireLater(Warp &warp, const Clock &place, bool now) {
+  Clock &target = now ? clocks[warp.entity] : found[warp.entity];
+  target.join(place);
+  // Of its own cluster a release says the same as a barrier would.
+  if (const auto own = place.others.find(cluster.index); own != place.others.end()) {
+    Clock known;
+    known.happened = own->second;
+    target.join(known);
+  }
+}
+
+void RaceChecker::publish(Warp &warp, Clock &place, bool now) {
+  if (now) {
+    place.join(asOther(clocks[warp.entity]));
+    ++clocks[warp.entity].happened[warp.entity];
+  } else if (!fences[warp.entity].others.empty()) {
+    place.join(fences[warp.entity]);
+  }
+}
+
+void RaceChecker::memoryFence(Warp &warp) {
+  clocks[warp.entity].join(found[warp.entity]);
+  found[warp.entity] = {};
+  fences[warp.entity] = asOther(clocks[warp.entity]);
+  ++clocks[warp.entity].happened[warp.entity];
+}
 
 void RaceChecker::warpSync(Warp &warp) { ++clocks[warp.entity].happened[warp.entity]; }
 

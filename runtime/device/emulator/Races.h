@@ -18,6 +18,7 @@ namespace sinter::emulator {
 /// visible to the asynchronous proxy.
 struct Clock {
   std::vector<uint32_t> happened, fenced;
+  std::map<uint32_t, std::vector<uint32_t>> others; // what happened in other clusters, through global memory
   void join(const Clock &other);
 };
 
@@ -36,6 +37,14 @@ public:
   void acquire(Warp &warp, const Clock &from);
   void warpSync(Warp &warp);
   void proxyFence(Warp &warp);
+  // Through global memory, between clusters (GlobalRaces.h). `place` is the clock of an address.
+  /// What a strong read finds: acquired now, or by the warp's next fence.
+  void acquireLater(Warp &warp, const Clock &place, bool now);
+  /// What a strong write makes known: what happened until now (a release), or until the warp's last fence.
+  void publish(Warp &warp, Clock &place, bool now);
+  /// fence.acq_rel, fence.sc and membar of more than a block.
+  void memoryFence(Warp &warp);
+  const Clock &clockOf(const Warp &warp) const { return clocks[warp.entity]; }
   Clock &barrier(const Block &block, uint32_t id) { return barriers[block.rank << 8 | id]; }
   Clock &mbarrier(uint64_t address) { return mbarriers[address]; }
   Clock &clusterBarrier() { return clusterClock; }
@@ -82,6 +91,9 @@ private:
   Cluster &cluster;
   uint32_t warps, warpsOfBlock;
   std::vector<Clock> clocks; // of warps
+  std::vector<Clock> found;  // by strong reads of each warp since its last fence
+  std::vector<Clock> fences; // of each warp's clock at its last fence
+  Clock asOther(const Clock &clock) const;
   std::vector<uint32_t> agentTimes;
   std::unordered_map<uint64_t, uint32_t> mbarrierAgents;
   std::unordered_map<uint32_t, Clock> barriers;
