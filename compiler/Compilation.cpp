@@ -11,6 +11,7 @@
 #include "compiler/ModelData.h"
 #include "compiler/OutputFolder.h"
 #include "compiler/Pipeline.h"
+#include "compiler/TrainerTable.h"
 #include "compiler/WeightImage.h"
 #include "passes/Passes.h"
 #include "passes/lowering/CpuPipeline.h"
@@ -287,7 +288,8 @@ bool Compilation::writeProduct() {
 
 bool Compilation::run() {
   announce("reading the model");
-  Result<Model> opened = openModel(options.model, options.weights);
+  bool train = options.pipeline.train;
+  Result<Model> opened = openModel(options.model, train ? "f32" : options.weights);
   if (!opened)
     return report(opened.error());
   model = std::move(*opened);
@@ -299,19 +301,29 @@ bool Compilation::run() {
   if (!module)
     return false;
   FusionReport fusion;
-  fusion.addGraph(*module);
-  for (Stage next : {Stage::Fuse, Stage::Kernels, Stage::Memory}) {
+  if (!train)
+    fusion.addGraph(*module);
+  for (Stage next : {Stage::Train, Stage::Fuse, Stage::Kernels, Stage::Memory}) {
+    if (next == Stage::Train && !train)
+      continue;
     if (options.stage < next)
       return printModule();
-    announce(next == Stage::Fuse ? "fusing" : next == Stage::Kernels ? "making kernels" : "planning memory");
+    announce(next == Stage::Train     ? "differentiating"
+             : next == Stage::Fuse    ? "fusing"
+             : next == Stage::Kernels ? "making kernels"
+                                      : "planning memory");
     if (!runPasses(next))
       return false;
-    if (next == Stage::Fuse)
+    if (next == Stage::Fuse && !train)
       fusion.addFused(*module);
   }
   if (options.stage == Stage::Memory)
     return printModule();
-  if (options.verbose)
+  if (options.verbose && train) {
+    TrainingCost cost = costOfTraining(*module);
+    llvm::errs() << llvm::format("%10.3f GFLOP a micro-step, %.1f MiB of activations, %llu launches\n", cost.flops / 1e9,
+                                 cost.arenaBytes / 1048576.0, static_cast<unsigned long long>(cost.launches));
+  } else if (options.verbose)
     fusion.print(llvm::errs(), *module);
   if ((options.stage == Stage::Target || options.stage == Stage::Llvm) && !options.gpus.empty()) {
     CudaStage stage = options.stage == Stage::Target ? CudaStage::Target : CudaStage::Llvm;
@@ -325,6 +337,8 @@ bool Compilation::run() {
   }
   if (options.stage == Stage::KernelTable)
     return printKernelTable();
+  if (train)
+    return writeTrainer();
   bool isKernels = options.stage == Stage::Objects || options.stage == Stage::Ptx || options.stage == Stage::Cubin;
   if (!model->weights && (!isKernels || !options.weightsFile.empty()))
     return report({model->path + ": expected a model with weights, found a configuration alone"});

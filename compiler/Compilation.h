@@ -37,6 +37,9 @@ private:
   Result<std::vector<GpuCode>> makeGpuCode();
   WeightImage weightImage();
   bool writeProduct();
+  /// The training step (TrainerProduct.cpp).
+  Result<std::vector<ObjectFile>> makeTrainerObjects();
+  bool writeTrainer();
   bool renameKernels();
   bool writeKernelProduct();
   bool writeGpuProduct();

@@ -43,6 +43,10 @@ static_assert(offsetof(sinter_step, select) == cpu::abi::stepSelect);
 static_assert(offsetof(sinter_step, keys) == cpu::abi::stepKeys);
 static_assert(offsetof(sinter_step, cache_tokens) == cpu::abi::stepCacheTokens);
 static_assert(offsetof(sinter_step, cache_slot_bytes) == cpu::abi::stepCacheSlotBytes);
+static_assert(offsetof(sinter_step, targets) == cpu::abi::stepTargets);
+static_assert(offsetof(sinter_step, target_weight) == cpu::abi::stepTargetWeight);
+static_assert(offsetof(sinter_step, adds) == cpu::abi::stepAdds);
+static_assert(offsetof(sinter_step, update) == cpu::abi::stepUpdate);
 static_assert(SINTER_CACHE_PANEL == kernel::cachePanel);
 static_assert(SINTER_ISA_COUNT == cpu::isaCount && SINTER_ISA_AVX2 == static_cast<int>(cpu::Isa::Avx2) &&
               SINTER_ISA_AVX512 == static_cast<int>(cpu::Isa::Avx512) &&

@@ -20,11 +20,14 @@ struct PipelineOptions {
   std::vector<std::string> cacheTypes = {"f16", "bf16", "f32"};
   /// Rows of a prefill and of a decode step at most.
   int64_t prefillRows = 512, decodeRows = 16;
+  /// Whether the stages make a training step, and for how many sequences of how many tokens.
+  bool train = false;
+  int64_t batch = 8, sequence = 256;
 };
 
-/// Stages in order; each has its passes, which end with the IR that --emit shows. Objects to Executable are
-/// the products.
-enum class Stage { Import, Fuse, Kernels, Memory, Target, Llvm, KernelTable, Objects, Ptx, Cubin, Library, Executable };
+/// Stages in order; each has its passes, which end with the IR that --emit shows. Train is one of
+/// training only; Objects to Executable are the products.
+enum class Stage { Import, Train, Fuse, Kernels, Memory, Target, Llvm, KernelTable, Objects, Ptx, Cubin, Library, Executable };
 
 struct CompileOptions {
   std::string program; // argv[0] of the process, for finding the link tree

@@ -56,11 +56,33 @@ void addFuse(Pipeline &pipeline) {
   pipeline.addOn<func::FuncOp>(createGroupRestPass());
 }
 
+/// From logits to a loss and the gradients of all parameters.
+void addTrain(Pipeline &pipeline) {
+  pipeline.add(createAddLossPass());
+  pipeline.addOn<func::FuncOp>(createCanonicalizerPass());
+  pipeline.addOn<func::FuncOp>(createCSEPass());
+  DifferentiatePassOptions differentiate;
+  differentiate.function = "train";
+  pipeline.add(createDifferentiatePass(differentiate));
+  // Before CSE, which lets the gradients of a norm's weight and input share what normalises.
+  pipeline.addOn<func::FuncOp>(createSplitNormGradientsPass());
+  // Before anything makes a copy of a gradient that is put together from columns.
+  pipeline.addOn<func::FuncOp>(createJoinColumnsPass());
+  pipeline.addOn<func::FuncOp>(createCanonicalizerPass());
+  pipeline.addOn<func::FuncOp>(createCSEPass());
+}
+
+void addTrainFuse(Pipeline &pipeline) {
+  pipeline.addOn<func::FuncOp>(createFuseRowsPass());
+  pipeline.addOn<func::FuncOp>(createGroupRestPass());
+}
+
 } // namespace
 
 std::optional<Stage> stageByName(llvm::StringRef name) {
   return llvm::StringSwitch<std::optional<Stage>>(name)
       .Case("import", Stage::Import)
+      .Case("train", Stage::Train)
       .Case("fuse", Stage::Fuse)
       .Case("kernels", Stage::Kernels)
       .Case("memory", Stage::Memory)
@@ -75,10 +97,24 @@ std::optional<Stage> stageByName(llvm::StringRef name) {
 
 static void addPasses(Pipeline &pipeline, Stage stage, const PipelineOptions &options) {
   switch (stage) {
+  case Stage::Train:
+    addTrain(pipeline);
+    break;
   case Stage::Fuse:
-    addFuse(pipeline);
+    options.train ? addTrainFuse(pipeline) : addFuse(pipeline);
     break;
   case Stage::Kernels: {
+    if (options.train) {
+      TrainToKernelPassOptions train;
+      train.batch = options.batch;
+      train.sequence = options.sequence;
+      pipeline.add(createTrainToKernelPass(train));
+      pipeline.addOn<kernel::FuncOp>(createCSEPass());
+      pipeline.add(createChooseSchedulesPass());
+      // Last: it makes kernels that have schedules.
+      pipeline.add(createAddUpdatesPass());
+      break;
+    }
     LmToKernelPassOptions kernels;
     kernels.cacheTypes.assign(options.cacheTypes.begin(), options.cacheTypes.end());
     kernels.prefillRows = options.prefillRows;
@@ -107,8 +143,11 @@ bool isPipelinePass(llvm::StringRef flag) {
   OpPassManager passes(ModuleOp::getOperationName());
   PipelineOptions options;
   Pipeline pipeline(passes, options);
-  for (Stage stage : {Stage::Fuse, Stage::Kernels, Stage::Memory})
-    addPasses(pipeline, stage, options);
+  for (bool train : {false, true}) {
+    options.train = train;
+    for (Stage stage : {Stage::Train, Stage::Fuse, Stage::Kernels, Stage::Memory})
+      addPasses(pipeline, stage, options);
+  }
   return llvm::is_contained(pipeline.flags, flag);
 }
 void addFunctionPasses(OpPassManager &passes, const PipelineOptions &options) {

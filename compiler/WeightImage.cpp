@@ -23,6 +23,23 @@
 using namespace mlir;
 
 namespace sinter {
+
+int64_t fileRow(lm::SourceAttr source, int64_t index, int64_t rows) {
+  switch (source.getOrder()) {
+  case lm::RowOrder::plain:
+    break;
+  case lm::RowOrder::interleaved_halves: {
+    int64_t size = rows / source.getHeads(), head = index / size, inHead = index % size;
+    return head * size + (inHead < size / 2 ? 2 * inHead : 2 * (inHead - size / 2) + 1);
+  }
+  case lm::RowOrder::qkv_by_head: {
+    int64_t size = rows / 3 / source.getHeads(), part = index / (rows / 3), within = index % (rows / 3);
+    return (within / size * 3 + part) * size + within % size;
+  }
+  }
+  return index;
+}
+
 namespace {
 
 const BlockFormat &formatOf(kernel::WeightFormat format) {
@@ -55,23 +72,6 @@ const BlockFormat &formatOf(kernel::WeightFormat format) {
     return q6_KFormat;
   }
   llvm_unreachable("unknown weight format");
-}
-
-/// The file's row that is row `index` of a matrix of `rows`, before its first row is added: see lm.source.
-int64_t fileRow(lm::SourceAttr source, int64_t index, int64_t rows) {
-  switch (source.getOrder()) {
-  case lm::RowOrder::plain:
-    break;
-  case lm::RowOrder::interleaved_halves: {
-    int64_t size = rows / source.getHeads(), head = index / size, inHead = index % size;
-    return head * size + (inHead < size / 2 ? 2 * inHead : 2 * (inHead - size / 2) + 1);
-  }
-  case lm::RowOrder::qkv_by_head: {
-    int64_t size = rows / 3 / source.getHeads(), part = index / (rows / 3), within = index % (rows / 3);
-    return (within / size * 3 + part) * size + within % size;
-  }
-  }
-  return index;
 }
 
 /// Rows that follow one another in a buffer and in one matrix of the model file. A vector is one row.

@@ -5,6 +5,7 @@
 
 #include "compiler/ModelTable.h"
 #include "compiler/WeightSegment.h"
+#include "dialects/lm/LmDialect.h"
 #include "frontend/Weights.h"
 
 namespace sinter {
@@ -18,6 +19,9 @@ WeightPlacement placeWeights(mlir::ModuleOp module);
 /// format are an error with file, tensor, index and byte.
 Result<> writeWeights(mlir::ModuleOp module, const WeightPlacement &placement, const WeightSource &weights,
                       const ImageSink &sink, unsigned threads);
+
+/// The file's row that is row `index` of a matrix of `rows`, before its first row is added: see lm.source.
+int64_t fileRow(lm::SourceAttr source, int64_t index, int64_t rows);
 
 } // namespace sinter
 

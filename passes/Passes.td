@@ -55,6 +55,10 @@ def FuseEmbeddingPass : Pass<"lm-fuse-embedding", "::mlir::func::FuncOp"> {
   let summary = "Does what follows an embedding lookup row by row while the row is read";
 }
 
+def FuseRowsPass : Pass<"lm-fuse-rows", "::mlir::func::FuncOp"> {
+  let summary = "Joins operations on whole rows that read one another or the same rows, backward ones too";
+}
+
 def GroupRestPass : Pass<"lm-group-rest", "::mlir::func::FuncOp"> {
   let summary = "Makes every operation that is in no group a group of its own";
 }
@@ -120,7 +124,12 @@ def LowerMathPass : Pass<"lower-math"> {
                            "::mlir::vector::VectorDialect"];
 }
 
-//===-- Training (passes/training): from a loss to its gradients ---------------------------------------------===//
+//===-- Training (passes/training): from logits to the launches of a micro-step and an update ----------------===//
+
+def AddLossPass : Pass<"lm-add-loss", "::mlir::ModuleOp"> {
+  let summary = "Makes the function forward, which gives logits, the function train, which gives the loss";
+  let dependentDialects = ["::sinter::lm::LmDialect"];
+}
 
 def DifferentiatePass : Pass<"lm-differentiate", "::mlir::ModuleOp"> {
   let summary = "Makes a function that returns a loss return the gradients of the loss by the trained parameters too";
@@ -131,6 +140,43 @@ def DifferentiatePass : Pass<"lm-differentiate", "::mlir::ModuleOp"> {
   }];
   let dependentDialects = ["::sinter::lm::LmDialect", "::mlir::arith::ArithDialect"];
   let options = [Option<"function", "function", "std::string", "\"forward\"", "The function that returns a loss">];
+}
+
+def SplitNormGradientsPass : Pass<"lm-split-norm-gradients", "::mlir::func::FuncOp"> {
+  let summary = "Makes the gradient of a norm's weight a program on rows and a sum over columns";
+  let dependentDialects = ["::sinter::lm::LmDialect"];
+}
+
+def JoinColumnsPass : Pass<"lm-join-columns", "::mlir::func::FuncOp"> {
+  let summary = "Makes a sum of tensors that each fill some columns of zeros one concatenation";
+  let dependentDialects = ["::sinter::lm::LmDialect"];
+}
+
+def TrainToKernelPass : Pass<"lm-train-to-kernel", "::mlir::ModuleOp"> {
+  let summary = "Turns the differentiated function train into the entry of a micro-step";
+  let description = [{
+    The rows of the step are known: batch * sequence. What works on logits is launched once for each chunk of rows, so
+    that logits of a chunk alone are in memory. Gradients of parameters are added up in the order of the launches.
+  }];
+  let dependentDialects = ["::sinter::kernel::KernelDialect", "::mlir::arith::ArithDialect",
+                           "::mlir::math::MathDialect", "::mlir::vector::VectorDialect"];
+  let options = [
+    Option<"batch", "batch", "int64_t", "1", "Sequences of a micro-step">,
+    Option<"sequence", "sequence", "int64_t", "64", "Tokens of a sequence">,
+    Option<"chunkBytes", "chunk-bytes", "int64_t", "67108864", "Bytes of logits in memory, about">,
+    Option<"labelSmoothing", "label-smoothing", "double", "0.0", "Share of the target that all tokens have">,
+    Option<"zLoss", "z-loss", "double", "0.0", "Weight of the square of the log of the sum of exp(logits)">];
+}
+
+def AddUpdatesPass : Pass<"kernel-add-updates", "::mlir::ModuleOp"> {
+  let summary = "Gives parameters their places in the images, and makes the entries norm, adamw and sgd";
+  let description = [{
+    Parameters that decay come first, so that an update is a launch for them and one for the others. The place of a
+    parameter is its attribute kernel.offset (in floats); kernel.image_floats and kernel.decay_floats of the module say
+    how long the image and its first part are.
+  }];
+  let dependentDialects = ["::sinter::kernel::KernelDialect", "::mlir::arith::ArithDialect",
+                           "::mlir::math::MathDialect", "::mlir::vector::VectorDialect"];
 }
 
 //===-- Verification (passes/verify): the reference evaluator on random data, for tests ----------------------===//

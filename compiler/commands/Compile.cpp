@@ -25,7 +25,10 @@ struct CompileFlags {
   cl::opt<std::string> model{cl::Positional, cl::desc("MODEL (folder or .gguf file)"), cl::Required, cl::cat(category)};
   cl::opt<std::string> output{"o", cl::desc("Where the result goes (-: standard output; --lib, --emit=objects, ptx, cubin: a folder)"),
                               cl::value_desc("path"), cl::Required, cl::cat(category)};
-  cl::opt<std::string> emit{"emit", cl::desc("Stage to stop at: import, fuse, kernels, memory, target, llvm, objects, ptx, cubin, exe"),
+  cl::opt<bool> train{"train", cl::desc("Make a training step instead: an executable that trains"), cl::cat(category)};
+  cl::opt<int64_t> batch{"batch", cl::desc("With --train: sequences of a micro-step"), cl::init(8), cl::cat(category)};
+  cl::opt<int64_t> sequence{"seq", cl::desc("With --train: tokens of a sequence"), cl::init(256), cl::cat(category)};
+  cl::opt<std::string> emit{"emit", cl::desc("Stage to stop at: import, train (with --train), fuse, kernels, memory, target, llvm, objects, ptx, cubin, exe"),
                             cl::init("exe"), cl::cat(category)};
   cl::opt<bool> library{"lib", cl::desc("Make a static and a shared library with a C header"), cl::cat(category)};
   cl::opt<std::string> weights{"weights", cl::desc("Type of weights: keep, f32, bf16, f16, q8_0, q4_0, q4_1"),
@@ -65,6 +68,20 @@ int compileCommand(const Invocation &invocation) {
     return report(2, "--emit: expected import, fuse, kernels, memory, target, llvm, objects, ptx, cubin or exe, found '" + flags.emit + "'");
   if (flags.library && flags.emit.getNumOccurrences())
     return report(2, "expected --lib or --emit, found both");
+  if ((flags.batch.getNumOccurrences() || flags.sequence.getNumOccurrences()) && !flags.train)
+    return report(2, "expected --batch and --seq together with --train, found them alone");
+  if (*stage == Stage::Train && !flags.train)
+    return report(2, "--emit=train: expected --train, found a compilation for inference");
+  if (flags.train && (flags.library || *stage == Stage::Objects || !flags.weightsFile.empty() ||
+                      flags.weights.getNumOccurrences()))
+    return report(2, "--train: expected neither --lib, --weights, --weights-file nor --emit=objects, found one of them");
+  constexpr int64_t mostRows = int64_t(1) << 20;
+  if (flags.batch < 1 || flags.sequence < 1 || flags.batch > mostRows / flags.sequence)
+    return report(2, "--batch, --seq: expected numbers from 1 on whose product is at most " + llvm::Twine(mostRows) +
+                         ", found " + llvm::Twine(flags.batch) + " and " + llvm::Twine(flags.sequence));
+  options.pipeline.train = flags.train;
+  options.pipeline.batch = flags.batch;
+  options.pipeline.sequence = flags.sequence;
   options.stage = flags.library ? Stage::Library : *stage;
   if (options.stage >= Stage::Objects && options.output == "-")
     return report(1, "-o -: expected the path of a file or folder for what programs are made of, found standard output");

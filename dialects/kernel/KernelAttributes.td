@@ -28,14 +28,19 @@ def Kernel_Form : Kernel_Enum<"Form", "shape of a step that attention is generat
 ]>;
 def Kernel_FormAttr : Kernel_EnumAttr<Kernel_Form, "form">;
 
-// The same numbers as enum sinter_space of runtime/abi.h.
+// The same numbers as enum sinter_space of runtime/abi.h and enum sinter_training_space of its extension.
 def Kernel_Space : Kernel_Enum<"Space", "where a buffer lives", [
   I32EnumAttrCase<"Weight", 0, "weight">,
   I32EnumAttrCase<"Arena", 1, "arena">,
   I32EnumAttrCase<"CacheK", 2, "cache_k">,
   I32EnumAttrCase<"CacheV", 3, "cache_v">,
   I32EnumAttrCase<"Partial", 4, "partial">,
-  I32EnumAttrCase<"Logits", 5, "logits">
+  I32EnumAttrCase<"Logits", 5, "logits">,
+  I32EnumAttrCase<"Gradient", 6, "gradient">,
+  I32EnumAttrCase<"State0", 7, "state0">,
+  I32EnumAttrCase<"State1", 8, "state1">,
+  I32EnumAttrCase<"Norms", 9, "norms">,
+  I32EnumAttrCase<"Losses", 10, "losses">
 ]>;
 def Kernel_SpaceAttr : Kernel_EnumAttr<Kernel_Space, "space">;
 

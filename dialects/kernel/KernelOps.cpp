@@ -63,7 +63,7 @@ static LogicalResult checkProgram(Operation *anchor, Region &region) {
       return op.emitOpError() << "expected straight-line code in a region of " << anchor->getName()
                               << ", found an operation with a region";
     bool known = isa<YieldOp, LoadOp, StoreOp, AppendOp, LookupOp, CombineOp, PositionOp, TokenOp, KeysOp,
-                     SelectedOp, ElementOp>(op);
+                     SelectedOp, ElementOp, HyperOp>(op);
     StringRef dialect = op.getDialect() ? op.getDialect()->getNamespace() : "";
     if (!known && dialect != "arith" && dialect != "math" && dialect != "vector")
       return op.emitOpError()
@@ -127,11 +127,13 @@ Grid RowsOp::getGrid() {
 
 //===--- matmul -----------------------------------------------------------------------------------------===//
 
-int64_t MatmulOp::getInputs() { return cast<WeightType>(getWeights().front().getType()).getColumns(); }
 int64_t MatmulOp::getExpertCount() { return getExperts() ? getExperts().getType().getExperts() : 1; }
-int64_t MatmulOp::getOutputs() {
-  return cast<WeightType>(getWeights().front().getType()).getRows() / getExpertCount();
+static int64_t matrixRows(MatmulOp op) {
+  return cast<WeightType>(op.getWeights().front().getType()).getRows() / op.getExpertCount();
 }
+static int64_t matrixColumns(MatmulOp op) { return cast<WeightType>(op.getWeights().front().getType()).getColumns(); }
+int64_t MatmulOp::getInputs() { return getTransposed() ? matrixRows(*this) : matrixColumns(*this); }
+int64_t MatmulOp::getOutputs() { return getTransposed() ? matrixColumns(*this) : matrixRows(*this); }
 
 LogicalResult MatmulOp::verify() {
   if (getWeights().empty())
@@ -149,8 +151,12 @@ LogicalResult MatmulOp::verify() {
   if (first.getRows() % getExpertCount())
     return emitOpError() << "expected weights whose rows are a multiple of the " << getExpertCount()
                          << " experts, found " << first;
-  if (getLeft() && getLeft().getType().getColumns() != first.getColumns())
-    return emitOpError() << "expected the left side to have " << first.getColumns()
+  if (getTransposed() && !llvm::all_of(getWeights().getTypes(), [](Type type) {
+        return cast<WeightType>(type).getFormat() == WeightFormat::F32;
+      }))
+    return emitOpError() << "expected transposed weights to be f32, found " << first;
+  if (getLeft() && getLeft().getType().getColumns() != getInputs())
+    return emitOpError() << "expected the left side to have " << getInputs()
                          << " columns, as many as the weights, found " << getLeft().getType().getColumns();
   return success();
 }
@@ -315,8 +321,13 @@ Grid DispatchOp::getGrid() { return {1, 0, 0, getDomain()}; }
 LogicalResult BufferOp::verify() {
   Type type = getBuffer().getType();
   StringRef expected;
+  auto rows = dyn_cast<RowsType>(type);
+  bool isImage = rows && rows.getElement().isF32() && getOffset();
   switch (getSpace()) {
   case Space::Weight:
+  case Space::Gradient:
+    if (isImage)
+      break;
     if (!isa<WeightType, TableType>(type))
       expected = "!kernel.weight or !kernel.table";
     else if (!getParameter())
@@ -327,8 +338,15 @@ LogicalResult BufferOp::verify() {
       expected = "!kernel.rows or !kernel.segments";
     break;
   case Space::Logits:
-    if (!isa<RowsType>(type))
+  case Space::Losses:
+    if (!rows)
       expected = "!kernel.rows";
+    break;
+  case Space::State0:
+  case Space::State1:
+  case Space::Norms:
+    if (!isImage)
+      expected = "!kernel.rows of f32 at an offset";
     break;
   case Space::CacheK:
   case Space::CacheV:

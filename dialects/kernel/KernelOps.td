@@ -75,15 +75,18 @@ def Kernel_MatmulOp : Kernel_Anchor<"matmul", [AttrSizedOperandSegments, NoTermi
     `lhs` may store (a new residual): such a store is made by every thread that computes the row, with the
     same value, and must not go to a buffer that the region loads.
     Several weights of one shape give several accumulators (gate and up).
+    With `transposed` the product is with the transposed weight, acc[row, column] = sum over k of left[row, k] *
+    weight[k, column]: the gradient of a linear layer by its input (f32 only).
     With `experts` each weight is a stack of matrices, one an expert, and the rows of `left` (and those that the
     ranges get) are dispatched: rows segments[e] to segments[e + 1] - 1 are multiplied by matrix e.
     Each `kernel.range` in `ranges` handles part of the columns; together they cover each column once, in order.
   }];
   let arguments = (ins Optional<Kernel_RowsType>:$left, Variadic<Kernel_WeightType>:$weights,
-                   Optional<Kernel_SegmentsType>:$experts, Kernel_DomainAttr:$domain, OptionalAttr<Kernel_ScheduleAttr>:$schedule);
+                   Optional<Kernel_SegmentsType>:$experts, UnitAttr:$transposed, Kernel_DomainAttr:$domain,
+                   OptionalAttr<Kernel_ScheduleAttr>:$schedule);
   let regions = (region AnyRegion:$lhs, SizedRegion<1>:$ranges);
   let assemblyFormat = [{
-    (`left` `(` $left^ `:` type($left) `)`)? `weights` `(` $weights `:` type($weights) `)`
+    (`left` `(` $left^ `:` type($left) `)`)? (`transposed` $transposed^)? `weights` `(` $weights `:` type($weights) `)`
     (`experts` `(` $experts^ `:` type($experts) `)`)? `over` `(` $domain `)` (`schedule` $schedule^)? attr-dict-with-keyword (`lhs` $lhs^)? `ranges` $ranges
   }];
   let extraClassDeclaration = [{
@@ -185,22 +188,39 @@ def Kernel_BufferOp : Kernel_Op<"buffer", [Pure, HasParent<"EntryOp">]> {
   let description = [{
     A `weight` or table names its parameter; a cache names its layer; an `arena` buffer has an `offset` (bytes)
     once memory is planned. `kernel.buffer weight @name : T`, `kernel.buffer cache_k layer 3 : T`.
+    An arena buffer with `rows` has that many rows, and not the entry's (logits of a chunk). In training `weight`,
+    `gradient` and the optimizer's `state0` and `state1` may be a part of their image, one row of f32 from `offset` on.
   }];
   let arguments = (ins Kernel_SpaceAttr:$space, OptionalAttr<FlatSymbolRefAttr>:$parameter,
-                   OptionalAttr<I64Attr>:$layer, OptionalAttr<I64Attr>:$offset);
+                   OptionalAttr<I64Attr>:$layer, OptionalAttr<I64Attr>:$offset, OptionalAttr<I64Attr>:$rows);
   let results = (outs Kernel_AnyBuffer:$buffer);
+  let builders = [OpBuilder<(ins "::mlir::Type":$buffer, "Space":$space, "::mlir::FlatSymbolRefAttr":$parameter,
+                                 "::mlir::IntegerAttr":$layer, "::mlir::IntegerAttr":$offset),
+                            [{ build($_builder, $_state, buffer, space, parameter, layer, offset, ::mlir::IntegerAttr()); }]>];
   let assemblyFormat = [{
-    $space ($parameter^)? (`layer` $layer^)? (`offset` $offset^)? attr-dict `:` type($buffer)
+    $space ($parameter^)? (`layer` $layer^)? (`offset` $offset^)? (`rows` $rows^)? attr-dict `:` type($buffer)
   }];
   let hasVerifier = 1;
 }
 
 def Kernel_LaunchOp : Kernel_Op<"launch", [HasParent<"EntryOp">, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "runs a kernel on buffers, after all launches before it";
-  let arguments = (ins FlatSymbolRefAttr:$callee, Variadic<Kernel_AnyBuffer>:$buffers);
+  let description = [{
+    In training a launch may run on some rows, `row_count` from `first_row` on; then its buffers of activations begin
+    there, but for those that have `rows` of their own. `adds`: gradients are added to in the first micro-step too.
+    `in_loss`: the loss depends on it. `fills_logits`: after it the logits of the rows are there.
+  }];
+  let arguments = (ins FlatSymbolRefAttr:$callee, Variadic<Kernel_AnyBuffer>:$buffers,
+                   OptionalAttr<I64Attr>:$first_row, OptionalAttr<I64Attr>:$row_count, UnitAttr:$adds, UnitAttr:$in_loss,
+                   UnitAttr:$fills_logits);
+  let builders = [OpBuilder<(ins "::mlir::FlatSymbolRefAttr":$callee, "::mlir::ValueRange":$buffers), [{
+    $_state.addOperands(buffers);
+    $_state.getOrAddProperties<Properties>().callee = callee;
+  }]>];
   let assemblyFormat = "$callee `(` $buffers `)` attr-dict `:` type($buffers)";
 }
 
 include "dialects/kernel/KernelRowOps.td"
+include "dialects/kernel/KernelTrainingOps.td"
 
 #endif // SINTER_DIALECTS_KERNEL_KERNELOPS_TD

@@ -28,6 +28,8 @@ constexpr int64_t prefillColumns = 64, prefillRows = 96;
 constexpr int64_t gpuPrefillRows = 64, gpuDecodeTiles = 264;
 /// Attention: by multiply-adds (f32) and on tensor cores.
 constexpr int64_t gpuAttentionRows = 16, gpuTensorAttentionRows = 64;
+/// Of a transposed weight with more inputs than this (the head's).
+constexpr int64_t longInputs = 4096, longColumns = 96, longRows = 256;
 
 /// The least width that every range's groups and the panels divide.
 int64_t wholeGroups(kernel::MatmulOp op) {
@@ -44,7 +46,12 @@ int64_t wholeGroups(kernel::MatmulOp op) {
 
 kernel::ScheduleAttr choose(kernel::MatmulOp op, bool decode) {
   int64_t columns = wholeGroups(op), rows = 0;
-  if (!decode) {
+  if (op.getTransposed() && op.getInputs() > longInputs) {
+    // Blocks of the weight are turned, and the left side is read, for every tile: few tiles, but an even number.
+    rows = longRows;
+    int64_t tiles = llvm::alignTo((op.getOutputs() + longColumns - 1) / longColumns, 2);
+    columns = llvm::alignTo((op.getOutputs() + tiles - 1) / tiles, columns);
+  } else if (!decode) {
     rows = prefillRows;
     columns *= std::max<int64_t>(1, prefillColumns / columns);
   }

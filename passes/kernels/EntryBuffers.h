@@ -19,6 +19,8 @@ public:
   EntryBuffers(mlir::func::FuncOp function, kernel::EntryOp entry, kernel::Form form, mlir::Type cacheElement);
 
   mlir::Value rows(mlir::Value value);
+  /// Lets `value` lie where `place` lies.
+  void alias(mlir::Value value, mlir::Value place) { f32[value] = rows(place); }
   mlir::Value quantised(mlir::Value value);
   /// For lm.route's second result: the dispatched row of each choice, and the rows that each expert has.
   mlir::Value places(mlir::Value chosen);

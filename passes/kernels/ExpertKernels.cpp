@@ -16,8 +16,7 @@ using namespace mlir;
 
 namespace sinter {
 
-/// The choices by which the rows of a value (rows, k, width) are sorted, or null.
-static Value choicesOf(Value value) {
+Value choicesOf(Value value) {
   Operation *op = definingOpThroughGroups(value);
   if (auto linear = dyn_cast_or_null<lm::ExpertLinearOp>(op))
     return linear.getChosen();
@@ -74,7 +73,7 @@ FailureOr<LaunchedKernel> KernelBuilder::expertMatmul(ArrayRef<lm::ExpertLinearO
     weights.push_back(argument(buffers.weight(linear.getWeight())));
   int64_t experts = cast<RankedTensorType>(first.getWeight().getType()).getDimSize(0);
   auto anchor = kernel::MatmulOp::create(builder, loc, leftBuffer, weights, argument(buffers.segments(chosen, experts)),
-                                         domainOf(chosen), kernel::ScheduleAttr());
+                                         /*transposed=*/false, domainOf(chosen), kernel::ScheduleAttr());
   builder.createBlock(&anchor.getRanges());
   int64_t columns = lm::width(first.getResult()), width = groupWidth(columns, epilogue);
   auto range = kernel::RangeOp::create(builder, loc, 0, columns, width);
@@ -117,7 +116,7 @@ FailureOr<SmallVector<LaunchedKernel>> convertExperts(lm::GroupOp group, EntryBu
   } else {
     SmallVector<lm::ExpertLinearOp> linears(body.getOps<lm::ExpertLinearOp>());
     if (linears.empty())
-      return group.emitOpError("expected lm.route or lm.expert_linear in a group of experts"), failure();
+      return convertExpertGradients(group, buffers);
     lm::ExpertLinearOp first = linears.front();
     bool quantised = buffers.form == kernel::Form::Prefill;
     for (lm::ExpertLinearOp linear : linears) {

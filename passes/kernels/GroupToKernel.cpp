@@ -32,11 +32,16 @@ FailureOr<LaunchedKernel> KernelBuilder::attention() {
 FailureOr<SmallVector<LaunchedKernel>> convertGroup(lm::GroupOp group, EntryBuffers &buffers) {
   if (group.getKind() == lm::GroupKind::experts)
     return convertExperts(group, buffers);
+  // In training every operation on the rows of experts may stand by itself.
+  auto form = group->getParentOfType<func::FuncOp>()->getAttrOfType<StringAttr>("lm.form");
   for (OpResult out : group->getResults())
-    if (auto type = dyn_cast<RankedTensorType>(out.getType()); type && type.getRank() == 3)
+    if (auto type = dyn_cast<RankedTensorType>(out.getType()); type && type.getRank() == 3) {
+      if (form && form.getValue() == "train" && group.getKind() == lm::GroupKind::rows)
+        return convertExpertGradients(group, buffers);
       return group.emitOpError("expected operations on the rows of experts to be in the group of the layers that make "
                                "them"),
              failure();
+    }
   FailureOr<LaunchedKernel> main = failure();
   KernelBuilder kernel(group, buffers);
   bool quantisedApart = false;
@@ -59,6 +64,10 @@ FailureOr<SmallVector<LaunchedKernel>> convertGroup(lm::GroupOp group, EntryBuff
       else if (auto norm = dyn_cast<lm::RmsNormOp>(op); norm && norm.getGroup())
         width = *norm.getGroup();
       else if (auto norm = dyn_cast<lm::LayerNormOp>(op); norm && norm.getGroup())
+        width = *norm.getGroup();
+      else if (auto norm = dyn_cast<lm::RmsNormBackwardInputOp>(op); norm && norm.getGroup())
+        width = *norm.getGroup();
+      else if (auto norm = dyn_cast<lm::LayerNormBackwardInputOp>(op); norm && norm.getGroup())
         width = *norm.getGroup();
       else if (auto append = dyn_cast<lm::AppendOp>(op))
         width = lm::width(append.getKey()) / static_cast<int64_t>(append.getKvHeads());

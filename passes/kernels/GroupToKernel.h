@@ -23,6 +23,9 @@ mlir::FailureOr<LaunchedKernel> quantiseArgument(lm::GroupOp group, mlir::Value 
 /// The same for a group of kind `experts`.
 mlir::FailureOr<llvm::SmallVector<LaunchedKernel>> convertExperts(lm::GroupOp group, EntryBuffers &buffers);
 
+/// The same for what experts have backwards, and for operations on dispatched rows.
+mlir::FailureOr<llvm::SmallVector<LaunchedKernel>> convertExpertGradients(lm::GroupOp group, EntryBuffers &buffers);
+
 } // namespace sinter
 
 #endif // SINTER_PASSES_KERNELS_GROUPTOKERNEL_H

@@ -45,7 +45,7 @@ void KernelBuilder::split(Value left, SmallVectorImpl<Operation *> &prologue,
     (void)getBackwardSlice(left.getDefiningOp(), &producers, options);
   }
   for (Operation &op : group.getBody().front().without_terminator())
-    if (!isa<lm::LinearOp, lm::ExpertLinearOp, lm::ReadOp>(op))
+    if (!isa<lm::LinearOp, lm::LinearBackwardInputOp, lm::ExpertLinearOp, lm::ReadOp>(op))
       (producers.contains(&op) ? prologue : epilogue).push_back(&op);
 }
 
@@ -156,8 +156,11 @@ int64_t KernelBuilder::groupWidth(int64_t columns, ArrayRef<Operation *> ops) {
     return width;
   for (OpResult result : group->getResults())
     quantised |= isa<RankedTensorType>(result.getType()) && buffers.usesOf(result).quantised;
-  // Whole registers where that is possible; else the widest group that divides.
-  for (int64_t wide = quantised ? 32 : 16; wide > 1; --wide)
+  // Whole registers where that is possible; else the widest group that divides. Accumulators that are only stored, of rows
+  // as long as training's logits, go line after line.
+  auto form = group->getParentOfType<func::FuncOp>()->getAttrOfType<StringAttr>("lm.form");
+  bool copies = ops.empty() && form && form.getValue() == "train";
+  for (int64_t wide = copies ? 64 : quantised ? 32 : 16; wide > 1; --wide)
     if (columns % wide == 0)
       return wide;
   return 1;

@@ -29,6 +29,14 @@ public:
   mlir::FailureOr<LaunchedKernel> gather(lm::ExpertLinearOp first, bool quantised);
   mlir::FailureOr<LaunchedKernel> expertMatmul(llvm::ArrayRef<lm::ExpertLinearOp> linears, bool quantised);
 
+  /// Experts backwards (ExpertGradients.cpp). `dispatched` is a buffer of rows sorted by expert.
+  mlir::FailureOr<LaunchedKernel> combineBackwardInput(lm::CombineBackwardInputOp op);
+  mlir::FailureOr<LaunchedKernel> combineBackwardWeights(lm::CombineBackwardWeightsOp op, mlir::Value chosen);
+  mlir::FailureOr<LaunchedKernel> routeBackward(lm::RouteBackwardOp op);
+  mlir::FailureOr<LaunchedKernel> expertBackwardInput(lm::ExpertLinearBackwardInputOp op, mlir::Value dispatched);
+  mlir::FailureOr<LaunchedKernel> sumOverChoices(mlir::Value chosen, mlir::Value dispatched, mlir::Value result);
+  mlir::FailureOr<LaunchedKernel> dispatchedRows();
+
 private:
   mlir::Value argument(mlir::Value buffer);
   LaunchedKernel finish();
@@ -59,7 +67,7 @@ private:
   mlir::LogicalResult emitRowOps(RowProgram &program, llvm::ArrayRef<mlir::Operation *> ops, mlir::Value row);
   mlir::LogicalResult combineExperts(lm::CombineOp op, RowProgram &program, mlir::Value row);
   void storeRow(mlir::Value value, mlir::Value vector, mlir::Value row);
-  mlir::LogicalResult emitRange(llvm::MutableArrayRef<lm::LinearOp> linears, int64_t begin, int64_t end,
+  mlir::LogicalResult emitRange(llvm::ArrayRef<mlir::Operation *> linears, int64_t begin, int64_t end,
                                 llvm::ArrayRef<mlir::Operation *> ops);
   mlir::LogicalResult emitColumnOps(RowProgram &program, llvm::ArrayRef<mlir::Operation *> ops, mlir::Value row,
                                     mlir::Value column, int64_t width);
@@ -73,6 +81,9 @@ private:
   LaunchedKernel kernel;
   llvm::DenseMap<mlir::Value, mlir::Value> arguments;
 };
+
+/// The choices by which the rows of a value (rows, k, width) are sorted, or null.
+mlir::Value choicesOf(mlir::Value value);
 
 } // namespace sinter
 

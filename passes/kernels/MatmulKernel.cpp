@@ -8,7 +8,16 @@ using namespace mlir;
 
 namespace sinter {
 
-LogicalResult KernelBuilder::emitRange(MutableArrayRef<lm::LinearOp> linears, int64_t begin, int64_t end,
+/// What the products of a group are: linear layers, or their gradients by the input (a product with the transposed
+/// weight).
+static Value leftOf(Operation *op) { return op->getOperand(0); }
+static Value weightOf(Operation *op) { return op->getOperand(1); }
+static Value biasOf(Operation *op) {
+  auto linear = dyn_cast<lm::LinearOp>(op);
+  return linear ? linear.getBias() : Value();
+}
+
+LogicalResult KernelBuilder::emitRange(ArrayRef<Operation *> linears, int64_t begin, int64_t end,
                                        ArrayRef<Operation *> ops) {
   int64_t width = groupWidth(end - begin, ops);
   auto range = kernel::RangeOp::create(builder, loc, begin, end, width);
@@ -21,9 +30,9 @@ LogicalResult KernelBuilder::emitRange(MutableArrayRef<lm::LinearOp> linears, in
   RowProgram program = columnProgram(row, local, width);
   for (auto [number, linear] : llvm::enumerate(linears)) {
     Value accumulator = region->getArgument(number);
-    if (linear.getBias())
-      accumulator = program.add(accumulator, loadTable(linear.getBias(), width, column));
-    program.set(linear.getResult(), accumulator);
+    if (Value bias = biasOf(linear))
+      accumulator = program.add(accumulator, loadTable(bias, width, column));
+    program.set(linear->getResult(0), accumulator);
     for (Operation *user : linear->getUsers())
       if (auto slice = dyn_cast<lm::SliceOp>(user); slice && group->isAncestor(slice) &&
                                                     static_cast<int64_t>(slice.getOffset()) == begin &&
@@ -38,29 +47,33 @@ LogicalResult KernelBuilder::emitRange(MutableArrayRef<lm::LinearOp> linears, in
 
 FailureOr<LaunchedKernel> KernelBuilder::matmul() {
   Block &body = group.getBody().front();
-  SmallVector<lm::LinearOp> linears(body.getOps<lm::LinearOp>());
-  for (lm::LinearOp linear : linears)
-    if (linear.getInput() != linears[0].getInput())
-      return linear.emitOpError("expected all linear layers of a group to read one input"), failure();
+  SmallVector<Operation *> linears;
+  for (Operation &op : body)
+    if (isa<lm::LinearOp, lm::LinearBackwardInputOp>(op))
+      linears.push_back(&op);
+  for (Operation *linear : linears)
+    if (leftOf(linear) != leftOf(linears[0]) || linear->getName() != linears[0]->getName())
+      return linear->emitOpError("expected all linear layers of a group to read one input"), failure();
+  bool transposed = isa<lm::LinearBackwardInputOp>(linears[0]);
 
   // What computes the input is the prologue, the rest the epilogue.
-  Value left = linears[0].getInput();
+  Value left = leftOf(linears[0]);
   SmallVector<Operation *> prologue, epilogue;
   split(left, prologue, epilogue);
 
   SmallVector<Value> weights;
-  for (lm::LinearOp linear : linears)
-    weights.push_back(argument(buffers.weight(linear.getWeight())));
-  kernel::Domain domain = domainOf(linears[0].getResult());
+  for (Operation *linear : linears)
+    weights.push_back(argument(buffers.weight(weightOf(linear))));
+  kernel::Domain domain = domainOf(linears[0]->getResult(0));
   bool direct = prologue.empty() && !buffers.partialOf(left);
   Value leftBuffer;
   if (direct) {
-    Type element = cast<RankedTensorType>(linears[0].getWeight().getType()).getElementType();
+    Type element = cast<RankedTensorType>(weightOf(linears[0]).getType()).getElementType();
     bool quantised = buffers.form == kernel::Form::Prefill && isQuantised(element);
     leftBuffer = argument(quantised ? buffers.quantised(left) : buffers.rows(left));
   }
-  auto anchor = kernel::MatmulOp::create(builder, loc, leftBuffer, weights, /*experts=*/Value(), domain,
-                                         kernel::ScheduleAttr());
+  auto anchor = kernel::MatmulOp::create(builder, loc, leftBuffer, weights, /*experts=*/Value(), transposed,
+                                         domain, kernel::ScheduleAttr());
   if (!direct) {
     Block *region = builder.createBlock(&anchor.getLhs(), {}, {builder.getIndexType()}, {loc});
     Value row = region->getArgument(0);
@@ -77,10 +90,10 @@ FailureOr<LaunchedKernel> KernelBuilder::matmul() {
 
   builder.createBlock(&anchor.getRanges());
   // Slices of the product cut the columns into ranges; what depends on a slice belongs to its range.
-  int64_t columns = lm::width(linears[0].getResult());
+  int64_t columns = lm::width(linears[0]->getResult(0));
   SmallVector<lm::SliceOp> slices;
   for (Operation *op : epilogue)
-    if (auto slice = dyn_cast<lm::SliceOp>(op); slice && slice.getInput() == linears[0].getResult())
+    if (auto slice = dyn_cast<lm::SliceOp>(op); slice && slice.getInput() == linears[0]->getResult(0))
       slices.push_back(slice);
   llvm::sort(slices, [](lm::SliceOp a, lm::SliceOp b) { return a.getOffset() < b.getOffset(); });
   if (slices.empty()) {

@@ -39,7 +39,7 @@ struct PlanMemoryPass : impl::PlanMemoryPassBase<PlanMemoryPass> {
       if (buffer.getSpace() != kernel::Space::Arena || buffer->use_empty() || buffer->hasAttr("argument") ||
           buffer->hasAttr("result"))
         continue;
-      int64_t bytes = bytesOf(buffer.getType(), entry.getMaxRows());
+      int64_t bytes = bytesOf(buffer.getType(), buffer.getRows().value_or(entry.getMaxRows()));
       Life life = {buffer, (bytes + kAlignment - 1) / kAlignment * kAlignment, INT64_MAX, -1};
       for (Operation *user : buffer->getUsers()) {
         life.first = std::min(life.first, place.at(user));

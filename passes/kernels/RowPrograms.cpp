@@ -33,20 +33,25 @@ Value RowProgram::splat(Value scalar) {
   return vector::BroadcastOp::create(builder, loc, VectorType::get({columns}, builder.getF32Type()), scalar);
 }
 
+Value RowProgram::scalar(double number) {
+  return arith::ConstantOp::create(builder, loc, builder.getF32FloatAttr(float(number)));
+}
+
+Value RowProgram::mean(Value vector) {
+  Value sum = vector::ReductionOp::create(builder, loc, vector::CombiningKind::ADD, vector);
+  return arith::DivFOp::create(builder, loc, sum, scalar(double(columns)));
+}
+
 /// (x - mean) / sqrt(variance + epsilon), or x / sqrt(mean of squares + epsilon).
-Value RowProgram::normalise(Value x, double epsilon, bool centred) {
-  auto scalar = [&](double number) -> Value {
-    return arith::ConstantOp::create(builder, loc, builder.getF32FloatAttr(float(number)));
-  };
-  auto mean = [&](Value vector) -> Value {
-    Value sum = vector::ReductionOp::create(builder, loc, vector::CombiningKind::ADD, vector);
-    return arith::DivFOp::create(builder, loc, sum, scalar(double(columns)));
-  };
+Value RowProgram::normalise(Value x, double epsilon, bool centred, Value *inverse) {
   if (centred)
     x = arith::SubFOp::create(builder, loc, x, splat(mean(x)));
   Value variance = arith::AddFOp::create(builder, loc, mean(mul(x, x)), scalar(epsilon));
   Value root = math::SqrtOp::create(builder, loc, variance);
-  return mul(x, splat(arith::DivFOp::create(builder, loc, scalar(1.0), root)));
+  Value factor = splat(arith::DivFOp::create(builder, loc, scalar(1.0), root));
+  if (inverse)
+    *inverse = factor;
+  return mul(x, factor);
 }
 
 Value RowProgram::rope(lm::RopeOp op) {
@@ -86,12 +91,14 @@ Value RowProgram::rope(lm::RopeOp op) {
                                               ArrayRef<int64_t>{1});
 }
 
+Value RowProgram::sigmoid(Value x) {
+  Value one = constant(1.0, columns);
+  Value exp = math::ExpOp::create(builder, loc, arith::NegFOp::create(builder, loc, x));
+  return arith::DivFOp::create(builder, loc, one, add(one, exp));
+}
+
 Value RowProgram::activation(Operation *op, Value x) {
   Value one = constant(1.0, columns);
-  auto sigmoid = [&](Value value) -> Value {
-    Value exp = math::ExpOp::create(builder, loc, arith::NegFOp::create(builder, loc, value));
-    return arith::DivFOp::create(builder, loc, one, add(one, exp));
-  };
   auto gelu = [&](Value inner) { return mul(mul(constant(0.5, columns), x), add(one, inner)); };
   return TypeSwitch<Operation *, Value>(op)
       .Case<lm::SiluOp>([&](auto) { return mul(x, sigmoid(x)); })
@@ -167,7 +174,7 @@ LogicalResult RowProgram::emit(Operation *op) {
       .Default([&](Operation *op) -> LogicalResult {
         Value y = op->getNumOperands() == 1 ? activation(op, get(op->getOperand(0))) : Value();
         if (!y)
-          return op->emitOpError("expected a row-wise operation in a fused region");
+          return emitGradient(op);
         set(op->getResult(0), y);
         return success();
       });

@@ -39,9 +39,18 @@ public:
 
 private:
   mlir::Value splat(mlir::Value scalar);
-  mlir::Value normalise(mlir::Value x, double epsilon, bool centred);
+  /// Of a vector of the program: the mean, a scalar.
+  mlir::Value mean(mlir::Value vector);
+  mlir::Value scalar(double number);
+  /// (x - mean) * r or x * r; `inverse`, when not null, gets r.
+  mlir::Value normalise(mlir::Value x, double epsilon, bool centred, mlir::Value *inverse = nullptr);
   mlir::Value rope(lm::RopeOp op);
   mlir::Value activation(mlir::Operation *op, mlir::Value x);
+  mlir::Value sigmoid(mlir::Value x);
+  /// Backward operations (RowGradients.cpp).
+  mlir::LogicalResult emitGradient(mlir::Operation *op);
+  mlir::Value derivative(mlir::Operation *op, mlir::Value x);
+  template <typename OpT> mlir::LogicalResult normGradient(OpT op, double offset, bool centred);
 
   mlir::OpBuilder &builder;
   mlir::Location loc;

@@ -18,6 +18,16 @@ static SmallVector<Operation *> operationsOf(lm::GroupOp group) {
 FailureOr<LaunchedKernel> KernelBuilder::rows() {
   SmallVector<Operation *> ops = operationsOf(group);
   Value row = beginRows(domainOf(group.getResult(0)))->getArgument(0);
+  if (auto concat = dyn_cast<lm::ConcatOp>(ops.front()); concat && ops.size() == 1) {
+    int64_t column = 0;
+    for (Value input : concat.getInputs()) {
+      kernel::StoreOp::create(builder, loc, loadRow(input, row), argument(buffers.rows(group.getResult(0))), row,
+                              index(column));
+      column += lm::width(input);
+    }
+    kernel::YieldOp::create(builder, loc);
+    return finish();
+  }
   RowProgram program = rowProgram(row, lm::width(ops.back()->getResult(0)));
   if (failed(emitRowOps(program, ops, row)))
     return failure();

@@ -45,6 +45,13 @@ LogicalResult emitAnchor(Frame &frame, Operation *anchor) {
         return op.getForm() == sinter::kernel::Form::Decode ? emitDecodeAttention(frame, op)
                                                             : emitPrefillAttention(frame, op);
       })
+      .Case([&](sinter::kernel::WeightGradientOp op) { return emitWeightGradient(frame, op); })
+      .Case([&](sinter::kernel::ColumnSumOp op) { return emitColumnSum(frame, op); })
+      .Case([&](sinter::kernel::ScatterOp op) { return emitScatter(frame, op); })
+      .Case([&](sinter::kernel::SquareSumOp op) { return emitSquareSum(frame, op); })
+      .Case([&](sinter::kernel::CrossEntropyOp op) { return emitCrossEntropy(frame, op); })
+      .Case([&](sinter::kernel::SelfAttentionOp op) { return emitSelfAttention(frame, op); })
+      .Case([&](sinter::kernel::SelfAttentionBackwardOp op) { return emitSelfAttentionBackward(frame, op); })
       .Default([](Operation *op) { return op->emitOpError() << "expected an anchor that has an emitter for CPUs"; });
 }
 

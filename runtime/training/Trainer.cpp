@@ -191,7 +191,7 @@ void CpuTrainer::bind(BoundList &list, const sinter_train_launch *launches, uint
     void *const *first = list.buffers.data() + list.buffers.size();
     for (uint64_t j = 0; j < from.launch.buffer_count; ++j)
       list.buffers.push_back(resolve(from.launch.buffers[j]));
-    const StepKind kind{from.first_row, from.rows ? from.rows : rows(), from.adds != 0};
+    const StepKind kind{from.first_row, from.rows, from.adds != 0};
     list.launches.push_back({from.launch.kernels[isa], &from.launch.grid, first, &steps[kind],
                              from.in_loss != 0, from.fills_logits != 0, from.first_row});
   }

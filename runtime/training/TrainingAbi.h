@@ -73,7 +73,7 @@ enum sinter_parameter_start {
 
 struct sinter_parameter {
   const char *name; /* in the graph: "layers.0.attention.query" */
-  int64_t rows;     /* a vector has 1; a stack of matrices (experts) all of them */
+  int64_t rows;     /* of a stack of matrices (experts) all of them; a vector is one column */
   int64_t columns;
   uint64_t offset; /* into every image, in floats, a multiple of 16 */
   uint64_t floats; /* with padding; the next parameter begins behind them */
@@ -93,7 +93,7 @@ struct sinter_parameter {
 struct sinter_train_launch {
   struct sinter_launch launch;
   int64_t first_row; /* step.tokens, positions and targets begin here */
-  int64_t rows;      /* step.rows; 0: all */
+  int64_t rows;      /* step.rows; 1 for launches on images */
   uint32_t adds;     /* 1: adds to gradients even in the first micro-step (a parameter used twice) */
   uint32_t in_loss;  /* 1: also run when only the loss is wanted */
   uint32_t
@@ -102,9 +102,9 @@ struct sinter_train_launch {
 };
 
 struct sinter_optimizer {
-  const char *name;                           /* "adamw", "sgd", "muon" */
-  uint64_t state_images;                      /* 1 or 2 */
-  const struct sinter_train_launch *launches; /* step.rows = 1 */
+  const char *name;      /* "adamw", "sgd", "muon" */
+  uint64_t state_images; /* 1 or 2 */
+  const struct sinter_train_launch *launches;
   uint64_t launch_count;
 };
 

@@ -13,6 +13,13 @@ mlir::LogicalResult emitDispatch(Frame &frame, kernel::DispatchOp op);
 mlir::LogicalResult emitMatmul(Frame &frame, kernel::MatmulOp op);
 mlir::LogicalResult emitDecodeAttention(Frame &frame, kernel::AttentionOp op);
 mlir::LogicalResult emitPrefillAttention(Frame &frame, kernel::AttentionOp op);
+mlir::LogicalResult emitWeightGradient(Frame &frame, kernel::WeightGradientOp op);
+mlir::LogicalResult emitColumnSum(Frame &frame, kernel::ColumnSumOp op);
+mlir::LogicalResult emitScatter(Frame &frame, kernel::ScatterOp op);
+mlir::LogicalResult emitSquareSum(Frame &frame, kernel::SquareSumOp op);
+mlir::LogicalResult emitCrossEntropy(Frame &frame, kernel::CrossEntropyOp op);
+mlir::LogicalResult emitSelfAttention(Frame &frame, kernel::SelfAttentionOp op);
+mlir::LogicalResult emitSelfAttentionBackward(Frame &frame, kernel::SelfAttentionBackwardOp op);
 
 /// Writes what kernel.combine gives for `row` to `destination` (f32).
 void emitCombine(Frame &frame, kernel::CombineOp op, mlir::Value row, mlir::Value destination);

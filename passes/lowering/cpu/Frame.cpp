@@ -16,6 +16,12 @@ Value Frame::allocate(int64_t bytes) {
 
 Value Frame::stepField(int64_t offset) { return e.load(e.i64(), e.atByte(step, offset)); }
 
+Value Frame::stepFloat(int64_t offset) { return e.load(e.f32(), e.atByte(step, offset)); }
+
+Value Frame::stepAdds() {
+  return arith::ExtUIOp::create(e.b, e.loc, e.i64(), e.load(e.i32(), e.atByte(step, abi::stepAdds)));
+}
+
 Value Frame::stepEntry(int64_t offset, Value row) {
   Value array = e.load(e.ptr(), e.atByte(step, offset));
   return arith::ExtSIOp::create(e.b, e.loc, e.i64(), e.load(e.i32(), e.at(array, row, e.i32())));

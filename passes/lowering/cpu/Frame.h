@@ -13,7 +13,8 @@ namespace sinter::cpu {
 namespace abi {
 inline constexpr int64_t callBuffers = 0, callStep = 8, callScratch = 16;
 inline constexpr int64_t stepRows = 0, stepSelected = 8, stepTokens = 16, stepPositions = 24, stepSlots = 32,
-                         stepSelect = 40, stepKeys = 56, stepCacheTokens = 64, stepCacheSlotBytes = 72;
+                         stepSelect = 40, stepKeys = 56, stepCacheTokens = 64, stepCacheSlotBytes = 72,
+                         stepTargets = 80, stepTargetWeight = 88, stepAdds = 92, stepUpdate = 104;
 } // namespace abi
 
 struct Frame {
@@ -30,6 +31,9 @@ struct Frame {
   mlir::Value allocate(int64_t bytes);
   /// A number of the step, by its offset: stepField(abi::stepRows).
   mlir::Value stepField(int64_t offset);
+  /// The same for a number of f32, and step.adds.
+  mlir::Value stepFloat(int64_t offset);
+  mlir::Value stepAdds();
   /// An entry of one of the step's arrays of 32-bit numbers, as i64: stepEntry(abi::stepPositions, row).
   mlir::Value stepEntry(int64_t offset, mlir::Value row);
   /// Rows of the domain: step.rows or step.selected.

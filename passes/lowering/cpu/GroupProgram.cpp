@@ -18,6 +18,11 @@ bool emitStepOp(Frame &frame, Operation &op, IRMapping &values) {
     values.map(op.getResult(0), e.toIndex(frame.stepEntry(offset, row)));
     return true;
   };
+  if (auto hyper = dyn_cast<kernel::HyperOp>(op)) {
+    Value update = e.load(e.ptr(), e.atByte(frame.step, abi::stepUpdate));
+    values.map(hyper.getResult(), e.load(e.f32(), e.at(update, static_cast<int64_t>(hyper.getNumber()), e.f32())));
+    return true;
+  }
   if (isa<kernel::KeysOp>(op)) {
     values.map(op.getResult(0), e.toIndex(frame.stepField(abi::stepKeys)));
     return true;

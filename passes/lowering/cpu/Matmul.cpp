@@ -14,7 +14,10 @@ namespace sinter::cpu {
 Matmul::Matmul(Frame &frame, kernel::MatmulOp op)
     : frame(frame), e(frame.e), op(op), inputs(op.getInputs()), outputs(op.getOutputs()) {
   for (Value weight : op.getWeights()) {
-    layouts.emplace_back(cast<kernel::WeightType>(weight.getType()));
+    if (op.getTransposed())
+      layouts.emplace_back(kernel::WeightFormat::F32, outputs, inputs);
+    else
+      layouts.emplace_back(cast<kernel::WeightType>(weight.getType()));
     weights.push_back(frame.buffer(weight));
   }
   columnsPerTile = scheduled(schedule() ? schedule().getColumnsPerTile() : 0, outputs);
@@ -115,6 +118,8 @@ LogicalResult emitMatmul(Frame &frame, kernel::MatmulOp op) {
                               << multiple << ", found " << type.getColumns();
   }
   Matmul m(frame, op);
+  if (op.getTransposed() && !m.rowsPerTile)
+    return op.emitOpError() << "expected a schedule with rows_per_tile for a transposed weight";
   return m.rowsPerTile ? emitPrefillMatmul(m) : emitDecodeMatmul(m);
 }
 

@@ -23,7 +23,7 @@ struct Matmul {
   Emitter &e;
   kernel::MatmulOp op;
   int64_t inputs, outputs;
-  llvm::SmallVector<kernel::WeightLayout> layouts; // of each weight
+  llvm::SmallVector<kernel::WeightLayout> layouts; // of each weight; of the transpose where that is multiplied
   llvm::SmallVector<mlir::Value> weights;          // their addresses
   int64_t columnsPerTile, rowsPerTile;
   int64_t maxGroup = 1;

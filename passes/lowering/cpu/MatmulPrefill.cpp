@@ -2,7 +2,8 @@
 // The prefill form of kernel.matmul: tiles of columns x rows, K whole.
 //
 // A call goes column tile by column tile. The panels of a tile of quantised weights are taken apart into
-// scratch once, then serve all its row tiles. A row tile: its left side is made ready, register tiles go over
+// scratch once, then serve all its row tiles; so are those of a transposed weight, turned, but where K is so long that
+// they would leave the caches: then blocks of K are turned for each row tile. A row tile: its left side is made ready, register tiles go over
 // the panels, accumulators go to scratch, and the epilogues run.
 #include "passes/lowering/cpu/MatmulTile.h"
 
@@ -19,15 +20,19 @@ struct RegisterTile {
   int64_t rows, panels;
 };
 
+/// Blocks of K of a transposed weight, and how long K must be for them.
+constexpr int64_t blockInputs = 256, longInputs = 4096;
+
 class PrefillMatmul {
 public:
   PrefillMatmul(Matmul &m)
       : m(m), e(m.e), use(m.e.target.amx() ? LeftUse::Amx : LeftUse::Exact),
+        transposed(m.op.getTransposed()), blocked(transposed && m.inputs > longInputs && !m.op.getExperts()),
         capacity(llvm::alignTo(m.rowsPerTile, use == LeftUse::Amx ? amxRows : 1)), left(m, capacity, use) {
     int64_t stride = m.accumulatorColumns(m.columnsPerTile);
     accumulators = {m.frame.allocate(m.weights.size() * capacity * stride * 4), stride, capacity * stride};
     for (const kernel::WeightLayout &layout : m.layouts)
-      unpacked.push_back(layout.isFloat()
+      unpacked.push_back(layout.isFloat() && !transposed
                              ? Value()
                              : m.frame.allocate(stride / kernel::panelRows * unpackedPanelBytes(layout)));
   }
@@ -36,6 +41,10 @@ public:
     if (m.op.getExperts()) {
       m.forEachExpert([&](Value columnBegin, Value columnEnd, Value rowBegin, Value rowEnd) {
         Value rowTiles = e.ceilDiv(e.sub(rowEnd, rowBegin), m.rowsPerTile);
+        if (transposed) { // the panels of the turned matrix are its own
+          expertRow = e.mul(e.div(m.expertColumn, m.outputs), m.inputs);
+          m.expertColumn = {};
+        }
         e.loop(columnBegin, columnEnd, 1, [&](Value columnTile) {
           emitColumnTile(columnTile, rowBegin, rowEnd, e.constant(0), rowTiles);
         });
@@ -64,20 +73,27 @@ private:
     Value last = e.min(e.add(first, m.columnsPerTile), e.constant(m.outputs));
     panelBegin = m.firstPanel(first);
     panelEnd = m.panelEnd(last);
-    unpack(e.sub(rowEnd, rowBegin));
+    if (!blocked)
+      unpack(e.sub(rowEnd, rowBegin));
     e.loop(rowTileBegin, rowTileEnd, 1, [&](Value rowTile) {
       Value row = e.add(rowBegin, e.mul(rowTile, m.rowsPerTile));
       Value count = e.min(e.sub(rowEnd, row), e.constant(m.rowsPerTile));
       if (failed(left.prepare(row, count)))
         return void(result = failure());
       for (int64_t weight = 0; weight < static_cast<int64_t>(m.weights.size()); ++weight)
-        isAmx(m.layouts[weight], use) ? emitAmxWeight(weight, count) : emitWeight(weight, count);
+        blocked                         ? emitBlocks(weight, count)
+        : isAmx(m.layouts[weight], use) ? emitAmxWeight(weight, count)
+                                        : emitWeight(weight, count, m.layouts[weight], e.constant(0));
       if (failed(emitEpilogues(m, accumulators, panelBegin, first, last, row, count)))
         result = failure();
     });
   }
 
   int64_t unpackedPanelBytes(const kernel::WeightLayout &layout) const {
+    if (transposed)
+      return (llvm::alignTo(blocked ? blockInputs : layout.columns, kernel::panelRows) +
+              (m.op.getExperts() ? kernel::panelRows : 0)) *
+             kernel::panelRows * 4;
     return isAmx(layout, use) ? amxPanelBytes(layout) : layout.blocks() * unpackedBlockBytes(layout);
   }
 
@@ -94,6 +110,8 @@ private:
       tile.rows = m.scheduled(schedule.getTileRows(), tile.rows);
       tile.panels = m.scheduled(schedule.getTileColumns() / kernel::panelRows, tile.panels);
     }
+    if (blocked)
+      tile.rows = wide ? 8 : 4; // divide the rows of a chunk
     tile.rows = std::min(tile.rows, m.rowsPerTile);
     return tile;
   }
@@ -102,6 +120,10 @@ private:
     for (auto [weight, to] : llvm::enumerate(unpacked)) {
       if (!to)
         continue;
+      if (transposed) {
+        turn(weight, e.constant(0), m.inputs);
+        continue;
+      }
       bool amx = isAmx(m.layouts[weight], use);
       // Fewer rows than a register tile has read the packed weight.
       Value least = e.constant(amx ? 1 : registerTile(m.layouts[weight]).rows);
@@ -112,21 +134,61 @@ private:
     }
   }
 
-  Value unpackedPanel(int64_t weight, Value panel) {
-    return e.atByte(unpacked[weight], e.mul(e.sub(panel, panelBegin), unpackedPanelBytes(m.layouts[weight])));
+  /// Makes rows begin to begin + count - 1 of the tile's panels of the transpose; begin is a multiple of 16.
+  void turn(int64_t weight, Value begin, int64_t count) {
+    constexpr int64_t unit = kernel::panelRows;
+    Value first = e.div(begin, unit), blocks = e.constant((count + unit - 1) / unit);
+    if (expertRow) { // an expert may begin inside a block
+      first = e.div(expertRow, unit);
+      blocks = e.sub(e.ceilDiv(e.add(expertRow, count), unit), first);
+    }
+    e.loop(panelBegin, panelEnd, 1, [&](Value panel) {
+      Value to = e.atByte(unpacked[weight], e.mul(e.sub(panel, panelBegin), unpackedPanelBytes(m.layouts[weight])));
+      emitTransposePanel(e, m.weights[weight], m.outputs, panel, first, blocks, to);
+    });
   }
 
-  /// All rows of the row tile times all panels of the column tile.
-  void emitWeight(int64_t weight, Value count) {
-    RegisterTile tile = registerTile(m.layouts[weight]);
+  /// The same as emitWeight, a block of K after another; the accumulators in memory begin as zeros.
+  void emitBlocks(int64_t weight, Value count) {
+    e.loop(e.constant(0), count, 1, [&](Value row) {
+      e.loop(e.constant(0), e.constant(accumulators.rowStride), e.target.lanes(), [&](Value column) {
+        e.store(e.zeros(e.target.lanes()), accumulators.at(e, weight, row, column));
+      });
+    });
+    auto block = [&](Value begin, int64_t depth) {
+      turn(weight, begin, depth);
+      emitWeight(weight, count, kernel::WeightLayout(kernel::WeightFormat::F32, m.outputs, depth), begin);
+    };
+    int64_t whole = m.inputs / blockInputs * blockInputs;
+    e.loop(e.constant(0), e.constant(whole), blockInputs, [&](Value begin) { block(begin, blockInputs); });
+    if (whole < m.inputs)
+      block(e.constant(whole), m.inputs - whole);
+  }
+
+  Value unpackedPanel(int64_t weight, Value panel) {
+    Value address = e.atByte(unpacked[weight], e.mul(e.sub(panel, panelBegin), unpackedPanelBytes(m.layouts[weight])));
+    if (!expertRow)
+      return address;
+    return e.at(address, e.mul(e.rem(expertRow, kernel::panelRows), kernel::panelRows), e.f32());
+  }
+
+  /// All rows of the row tile, from input `firstInput` on as far as `layout` goes, times all panels of the column tile.
+  void emitWeight(int64_t weight, Value count, const kernel::WeightLayout &layout, Value firstInput) {
+    RegisterTile tile = registerTile(layout);
+    bool isUnpacked = unpacked[weight] != nullptr;
     e.ifThen(e.less(e.constant(tile.rows - 1), count), [&] {
       // Whole register tiles of panels, then one panel at a time; the last rows end with the last row.
       auto panels = [&](Value begin, Value end, int64_t width) {
         e.loop(begin, end, width, [&](Value panel) {
-          e.loop(e.constant(0), e.ceilDiv(count, tile.rows), 1, [&](Value number) {
+          Value tiles = blocked ? e.div(count, tile.rows) : e.ceilDiv(count, tile.rows);
+          e.loop(e.constant(0), tiles, 1, [&](Value number) {
             Value row = e.min(e.mul(number, tile.rows), e.sub(count, tile.rows));
-            emitTile(weight, panel, row, {tile.rows, width}, unpacked[weight] != nullptr);
+            emitTile(weight, panel, row, {tile.rows, width}, isUnpacked, layout, firstInput);
           });
+          if (blocked) // what is added to must not be met twice
+            e.loop(e.mul(tiles, tile.rows), count, 1, [&](Value row) {
+              emitTile(weight, panel, row, {1, width}, isUnpacked, layout, firstInput);
+            });
         });
       };
       Value whole = e.add(panelBegin, e.mul(e.div(e.sub(panelEnd, panelBegin), tile.panels), tile.panels));
@@ -137,7 +199,8 @@ private:
     // Few rows: one by one.
     e.ifThen(e.less(count, e.constant(tile.rows)), [&] {
       e.loop(panelBegin, panelEnd, 1, [&](Value panel) {
-        e.loop(e.constant(0), count, 1, [&](Value row) { emitTile(weight, panel, row, {1, 1}, false); });
+        e.loop(e.constant(0), count, 1,
+               [&](Value row) { emitTile(weight, panel, row, {1, 1}, transposed, layout, firstInput); });
       });
     });
   }
@@ -171,32 +234,38 @@ private:
     return panels == 1 || (!m.straddles && m.columnsPerTile % width == 0 && m.outputs % width == 0);
   }
 
-  void emitTile(int64_t weight, Value panel, Value row, RegisterTile tile, bool fromUnpacked) {
-    const kernel::WeightLayout &layout = m.layouts[weight];
+  void emitTile(int64_t weight, Value panel, Value row, RegisterTile tile, bool fromUnpacked,
+                const kernel::WeightLayout &layout, Value firstInput) {
     SmallVector<Value> addresses;
     for (int64_t i = 0; i < tile.panels; ++i)
       addresses.push_back(fromUnpacked ? unpackedPanel(weight, e.add(panel, i))
                                        : m.panel(weight, e.add(panel, i)));
     Left rows = left.of(layout).fromRow(e, row);
-    TileResult result = fromUnpacked ? emitUnpackedTile(e, layout, rows, tile.rows, addresses)
+    if (blocked)
+      rows.floats.address = e.at(rows.floats.address, firstInput, e.f32());
+    TileResult result = fromUnpacked && !transposed ? emitUnpackedTile(e, layout, rows, tile.rows, addresses)
                                      : emitPackedTile(e, layout, rows, tile.rows, addresses, /*prefetch=*/0);
     Value to = accumulators.at(e, weight, row, e.mul(e.sub(panel, panelBegin), kernel::panelRows));
     for (int64_t i = 0; i < tile.panels; ++i)
       for (int64_t r = 0; r < tile.rows; ++r)
-        for (int64_t half = 0; half < result.halves; ++half)
-          e.store(result.at(i, r, half),
-                  e.at(to, r * accumulators.rowStride + i * kernel::panelRows + half * e.target.lanes(),
-                       e.f32()));
+        for (int64_t half = 0; half < result.halves; ++half) {
+          Value place =
+              e.at(to, r * accumulators.rowStride + i * kernel::panelRows + half * e.target.lanes(), e.f32());
+          Value sum = result.at(i, r, half);
+          e.store(blocked ? e.addF(e.load(sum.getType(), place), sum) : sum, place);
+        }
   }
 
   Matmul &m;
   Emitter &e;
   LeftUse use;
+  bool transposed, blocked;
   int64_t capacity; // rows of a row tile, and those that whole AMX tiles add
   LeftSide left;
   Accumulators accumulators;
   SmallVector<Value> unpacked; // of each quantised weight
   Value panelBegin, panelEnd;
+  Value expertRow; // of a transposed weight with experts: the first row of the expert's matrix
   LogicalResult result = success();
 };
 

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+// The training step as an executable: kernels, tables, the texts that a folder of the model needs, and the
+// parameters to start from where the model has some.
+#include "compiler/Compilation.h"
+
+#include "compiler/Executable.h"
+#include "compiler/ModelData.h"
+#include "compiler/TrainerTable.h"
+#include "compiler/WeightImage.h"
+#include "frontend/Architecture.h"
+#include "runtime/files/Json.h"
+#include "runtime/files/MappedFile.h"
+
+#include "llvm/IR/Module.h"
+
+#include <cmath>
+#include <filesystem>
+
+using namespace mlir;
+
+namespace sinter {
+namespace {
+
+constexpr const char *fileNames[] = {"config.json",
+                                     "generation_config.json",
+                                     "tokenizer.json",
+                                     "tokenizer_config.json",
+                                     "special_tokens_map.json",
+                                     "chat_template.jinja",
+                                     "vocab.json",
+                                     "merges.txt",
+                                     "tokenizer.model"};
+
+Result<std::string> readText(const std::string &path) {
+  Result<MappedFile> file = MappedFile::open(path);
+  if (!file)
+    return tl::unexpected(file.error());
+  return std::string(reinterpret_cast<const char *>(file->bytes().data()), file->bytes().size());
+}
+
+/// The texts of the model's folder, or the configuration alone.
+Result<std::vector<std::pair<std::string, std::string>>> readFiles(const std::string &model) {
+  namespace fs = std::filesystem;
+  std::vector<std::pair<std::string, std::string>> files;
+  for (const char *name : fileNames) {
+    bool isFolder = fs::is_directory(model);
+    std::string path = isFolder ? (fs::path(model) / name).string() : model;
+    if (isFolder ? !fs::exists(path) : std::string_view(name) != "config.json")
+      continue;
+    Result<std::string> text = readText(path);
+    if (!text)
+      return tl::unexpected(text.error());
+    files.emplace_back(name, std::move(*text));
+  }
+  return files;
+}
+
+/// What transformers' _init_weights does with this configuration.
+Result<Initialisation> initialisationOf(const Model &model) {
+  std::filesystem::path path(model.path);
+  Result<Json> json =
+      Json::read(std::filesystem::is_directory(path) ? (path / "config.json").string() : model.path);
+  if (!json)
+    return tl::unexpected(json.error());
+  Initialisation start;
+  if (JsonValue value = json->root()["initializer_range"]; value.isNumber()) {
+    Result<double> range = value.as<double>();
+    if (!range || !(*range > 0))
+      return fail("{}: expected a number above 0, found something else", value.where());
+    start.deviation = *range;
+  }
+  start.outputDeviation = start.deviation / std::sqrt(2.0 * static_cast<double>(model.config.layers.size()));
+  start.normStart = model.config.normOffset == 0 ? 1 : 0;
+  if (Result<int64_t> padding = json->root().get<int64_t>("pad_token_id");
+      padding && *padding >= 0 && *padding < model.config.vocabulary)
+    start.paddingToken = *padding;
+  return start;
+}
+
+} // namespace
+
+Result<std::vector<ObjectFile>> Compilation::makeTrainerObjects() {
+  if (model->gguf)
+    return fail("{}: expected a folder or a config.json to train, found a GGUF file; make a folder of it by "
+                "sinter export",
+                options.model);
+  announce("compiling kernels");
+  llvm::FailureOr<CpuKernels> kernels = compileKernels(*module, {options.isas, options.threads});
+  if (failed(kernels))
+    return fail("{}: expected kernels that compile", options.model);
+  announce("making tables");
+  placement = placeParameters(*module);
+  TrainerTableInput table;
+  table.module = *module;
+  table.isas.assign(cpu::isaCount, "");
+  for (cpu::Isa isa : options.isas)
+    table.isas[static_cast<size_t>(isa)] = cpu::nameOf(isa).str();
+  table.scratchBytes = kernels->scratchBytes;
+  table.name = model->config.name;
+  table.batch = options.pipeline.batch;
+  table.sequence = options.pipeline.sequence;
+  table.vocabulary = model->config.vocabulary;
+  table.context = model->config.contextLength;
+  table.hasInitial = model->weights.has_value();
+  Result<Initialisation> start = initialisationOf(*model);
+  if (!start)
+    return tl::unexpected(start.error());
+  table.initialisation = *start;
+  auto files = readFiles(model->path);
+  if (!files)
+    return tl::unexpected(files.error());
+  table.files = std::move(*files);
+  bool hasTokenizer = llvm::any_of(table.files, [](const auto &file) {
+    return file.first == "tokenizer.json" || file.first == "tokenizer.model";
+  });
+  if (hasTokenizer) {
+    Result<TokenizerSpec> tokenizer = readTokenizer(*model);
+    if (!tokenizer)
+      return tl::unexpected(tokenizer.error());
+    Result<std::vector<uint8_t>> tables = buildTokenizerTables(*tokenizer, options.threads);
+    if (!tables)
+      return tl::unexpected(tables.error());
+    table.tokenizer = std::move(*tables);
+    Result<std::string> chatTemplate = readChatTemplate(*model);
+    if (!chatTemplate)
+      return tl::unexpected(chatTemplate.error());
+    if (model->weights)
+      table.metadata = makeMetadata(*model, *tokenizer, *chatTemplate, "", "");
+  }
+  llvm::LLVMContext llvmContext;
+  std::vector<ObjectFile> objects = std::move(kernels->objects);
+  objects.push_back(compileObject(*makeTrainerTable(table, llvmContext), "trainer"));
+  return objects;
+}
+
+bool Compilation::writeTrainer() {
+  Result<std::vector<ObjectFile>> objects = makeTrainerObjects();
+  if (!objects)
+    return report(objects.error());
+  announce("linking");
+  Result<LinkTree> tree = LinkTree::find(options.program);
+  if (!tree)
+    return report(tree.error());
+  Result<> written = linkExecutable(*tree, *objects, model->weights ? weightImage() : WeightImage(),
+                                    Linkage::Static, options.output);
+  if (!written)
+    return report(written.error());
+  announce("done");
+  return true;
+}
+
+} // namespace sinter

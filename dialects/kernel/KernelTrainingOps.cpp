@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+// Anchors of a training step: checks and grids.
+#include "dialects/kernel/Kernel.h"
+#include "dialects/kernel/WeightLayout.h"
+
+using namespace mlir;
+using namespace sinter::kernel;
+
+static bool isF32(RowsType type) { return type.getElement().isF32(); }
+
+//===--- gradients of parameters
+//----------------------------------------------------------------------------===//
+
+LogicalResult WeightGradientOp::verify() {
+  WeightType output = getOutput().getType();
+  if (output.getFormat() != WeightFormat::F32)
+    return emitOpError() << "expected an output of f32, found " << output;
+  if (output.getRows() % getExpertCount())
+    return emitOpError() << "expected an output whose rows are a multiple of the " << getExpertCount()
+                         << " experts, found " << output;
+  if (!isF32(getGradient().getType()) || !isF32(getInput().getType()) ||
+      getGradient().getType().getColumns() != output.getRows() / getExpertCount() ||
+      getInput().getType().getColumns() != output.getColumns())
+    return emitOpError() << "expected f32 rows as long as the output's rows and columns, found "
+                         << getGradient().getType() << " and " << getInput().getType() << " for " << output;
+  return success();
+}
+
+int64_t WeightGradientOp::getTileOutputs() {
+  ScheduleAttr schedule = getScheduleAttr();
+  return schedule && schedule.getColumnsPerTile() ? schedule.getColumnsPerTile() : 2 * panelRows;
+}
+
+int64_t WeightGradientOp::getTileInputs() { return 288; }
+
+Grid WeightGradientOp::getGrid() {
+  auto parts = [](int64_t whole, int64_t part) { return (whole + part - 1) / part; };
+  WeightType output = getOutput().getType();
+  // Which rows an expert has is known when a launch runs: a tile has all of them.
+  return {parts(output.getRows() / getExpertCount(), getTileOutputs()) *
+              parts(output.getColumns(), getTileInputs()) * getExpertCount(),
+          0, 0, Domain::Rows};
+}
+
+LogicalResult ColumnSumOp::verify() {
+  TableType output = getOutput().getType();
+  if (!isF32(getInput().getType()) || !output.getElement().isF32() || output.getRows() != 1 ||
+      getInput().getType().getColumns() % output.getColumns())
+    return emitOpError()
+           << "expected rows of f32 and a table of one row of f32 whose width divides theirs, found "
+           << getInput().getType() << " and " << output;
+  return success();
+}
+
+/// Columns of a tile: a multiple of every register.
+static constexpr int64_t columnsPerTile = 64;
+
+Grid ColumnSumOp::getGrid() {
+  return {(getOutput().getType().getColumns() + columnsPerTile - 1) / columnsPerTile, 0, 0, Domain::Rows};
+}
+
+LogicalResult ScatterOp::verify() {
+  WeightType output = getOutput().getType();
+  if (!isF32(getGradient().getType()) || output.getFormat() != WeightFormat::F32 ||
+      getGradient().getType().getColumns() != output.getColumns())
+    return emitOpError() << "expected rows of f32 and a weight of f32 with as many columns, found "
+                         << getGradient().getType() << " and " << output;
+  return success();
+}
+
+Grid ScatterOp::getGrid() {
+  constexpr int64_t scatterColumns = 32;
+  return {(getOutput().getType().getColumns() + scatterColumns - 1) / scatterColumns, 0, 0, Domain::Rows};
+}
+
+//===--- loss
+//-----------------------------------------------------------------------------------------------===//
+
+LogicalResult CrossEntropyOp::verify() {
+  if (!isF32(getLogits().getType()) || !isF32(getLosses().getType()) ||
+      getLosses().getType().getColumns() != 1)
+    return emitOpError() << "expected rows of f32, and losses of one column, found " << getLogits().getType()
+                         << " and " << getLosses().getType();
+  double smoothing = getLabelSmoothing().convertToDouble();
+  if (smoothing < 0 || smoothing >= 1)
+    return emitOpError() << "expected a label_smoothing of at least 0 and less than 1, found " << smoothing;
+  return success();
+}
+
+Grid CrossEntropyOp::getGrid() { return {1, 1, 0, Domain::Rows}; }
+
+//===--- attention
+//------------------------------------------------------------------------------------------===//
+
+template <typename AttentionOp> static LogicalResult verifyAttention(AttentionOp op) {
+  int64_t heads = op.getHeads(), kvHeads = op.getKvHeads();
+  int64_t query = op.getQuery().getType().getColumns(), key = op.getKey().getType().getColumns();
+  int64_t value = op.getValue().getType().getColumns(), output = op.getOutput().getType().getColumns();
+  if (heads <= 0 || kvHeads <= 0 || heads % kvHeads)
+    return op.emitOpError() << "expected the heads to be a multiple of the key heads, found " << heads
+                            << " and " << kvHeads;
+  if (query % heads || key % kvHeads || value % kvHeads || query / heads != key / kvHeads ||
+      output != value / kvHeads * heads)
+    return op.emitOpError()
+           << "expected queries and keys of one size of head, and outputs as wide as the values' heads, "
+              "found widths "
+           << query << ", " << key << ", " << value << " and " << output;
+  if (op.getLogSum().getType().getColumns() != heads)
+    return op.emitOpError() << "expected a log_sum of " << heads << " columns, one a head, found "
+                            << op.getLogSum().getType();
+  if (static_cast<int64_t>(op.getSequence()) <= 0)
+    return op.emitOpError() << "expected sequences of at least one row, found "
+                            << static_cast<int64_t>(op.getSequence());
+  if (op.getSlopes() && op.getSlopes().getType().getColumns() != heads)
+    return op.emitOpError() << "expected " << heads << " slopes, one a head, found "
+                            << op.getSlopes().getType();
+  return success();
+}
+
+LogicalResult SelfAttentionOp::verify() { return verifyAttention(*this); }
+LogicalResult SelfAttentionBackwardOp::verify() {
+  if (failed(verifyAttention(*this)))
+    return failure();
+  if (getQueryGradient().getType() != getQuery().getType() ||
+      getKeyGradient().getType() != getKey().getType() ||
+      getValueGradient().getType() != getValue().getType() ||
+      getGradient().getType() != getOutput().getType())
+    return emitOpError() << "expected gradients of the types of what they are gradients of";
+  return success();
+}
+
+Grid SelfAttentionOp::getGrid() {
+  return {static_cast<int64_t>(getHeads()), static_cast<int64_t>(getSequence()), 0, Domain::Rows};
+}
+Grid SelfAttentionBackwardOp::getGrid() {
+  return {static_cast<int64_t>(getKvHeads()), static_cast<int64_t>(getSequence()), 0, Domain::Rows};
+}
+
+//===--- norms
+//----------------------------------------------------------------------------------------------===//
+
+LogicalResult SquareSumOp::verify() {
+  int64_t block = getBlock(), columns = getInput().getType().getColumns();
+  if (!isF32(getInput().getType()) || !isF32(getOutput().getType()) || block <= 0 || block % panelRows ||
+      columns % panelRows || getOutput().getType().getColumns() != (columns + block - 1) / block)
+    return emitOpError() << "expected f32 in multiples of " << panelRows
+                         << ", and an output of a column a block, found " << getInput().getType() << " and "
+                         << getOutput().getType() << " for blocks of " << block;
+  return success();
+}
+
+Grid SquareSumOp::getGrid() { return {getOutput().getType().getColumns(), 0, 0, Domain::Rows}; }

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+// Anchors of a training step beyond those of inference: gradients of weights, sums over rows, losses, attention among
+// the rows of the step and its backward pass, and what an update needs.
+#ifndef SINTER_DIALECTS_KERNEL_KERNELTRAININGOPS_TD
+#define SINTER_DIALECTS_KERNEL_KERNELTRAININGOPS_TD
+
+include "dialects/kernel/KernelTypes.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+
+def Kernel_WeightGradientOp : Kernel_Anchor<"weight_gradient"> {
+  let summary = "output[o, i] = (output[o, i] if step.adds) + sum over rows of gradient[row, o] * input[row, i]";
+  let description = [{
+    The gradient of a linear layer by its weight, written in the packed layout of the weight (f32): rows of the gradient
+    are contiguous in o, as panels are. The sum goes through the rows in order, in blocks whose size depends on nothing
+    but the shapes. With `experts` the output is a stack of matrices and the rows are dispatched, as in kernel.matmul.
+  }];
+  let arguments = (ins Kernel_RowsType:$gradient, Kernel_RowsType:$input, Kernel_WeightType:$output,
+                       Optional<Kernel_SegmentsType>:$experts, OptionalAttr<Kernel_ScheduleAttr>:$schedule);
+  let assemblyFormat = [{
+    `gradient` `(` $gradient `:` type($gradient) `)` `input` `(` $input `:` type($input) `)`
+    `output` `(` $output `:` type($output) `)` (`experts` `(` $experts^ `:` type($experts) `)`)?
+    (`schedule` $schedule^)? attr-dict
+  }];
+  let extraClassDeclaration = [{
+    int64_t getExpertCount() { return getExperts() ? getExperts().getType().getExperts() : 1; }
+    /// Columns of the output and inputs a tile.
+    int64_t getTileOutputs();
+    int64_t getTileInputs();
+  }];
+  let hasVerifier = 1;
+}
+
+def Kernel_ColumnSumOp : Kernel_Anchor<"column_sum"> {
+  let summary = "output[c mod w] = (output[c mod w] if step.adds) + sum over rows of input[row, c]; w is the output's width";
+  let description = "The gradients of biases and norm weights. A tile is some columns and all rows, in order.";
+  let arguments = (ins Kernel_RowsType:$input, Kernel_TableType:$output);
+  let assemblyFormat = "`input` `(` $input `:` type($input) `)` `output` `(` $output `:` type($output) `)` attr-dict";
+  let hasVerifier = 1;
+}
+
+def Kernel_ScatterOp : Kernel_Anchor<"scatter"> {
+  let summary = "output[id of row + offset, :] += gradient[row, :], after zeros unless step.adds: the gradient of an embedding";
+  let description = [{
+    The id is the row's token, or its position with `positions`. A tile is some columns and all rows in order, so that
+    equal ids add up in one order.
+  }];
+  let arguments = (ins Kernel_RowsType:$gradient, Kernel_WeightType:$output, UnitAttr:$positions,
+                       DefaultValuedAttr<I64Attr, "0">:$offset);
+  let assemblyFormat = [{
+    (`positions` $positions^)? `gradient` `(` $gradient `:` type($gradient) `)` `output` `(` $output `:` type($output) `)`
+    attr-dict
+  }];
+  let hasVerifier = 1;
+}
+
+def Kernel_CrossEntropyOp : Kernel_Anchor<"cross_entropy"> {
+  let summary = "cross-entropy of each row against step.targets; logits become their gradient, in place";
+  let description = [{
+    losses[row] = log(sum(exp(logits))) - logits[target], and logits = step.target_weight * (softmax(logits) -
+    onehot(target)); both zero where the target is negative. With `label_smoothing` e the one-hot vector is (1 - e) *
+    onehot + e / columns; with `z_loss` z the loss gains z * log(sum(exp(logits)))^2 (arXiv:2204.02311).
+  }];
+  let arguments = (ins Kernel_RowsType:$logits, Kernel_RowsType:$losses,
+                       DefaultValuedAttr<F64Attr, "0.0">:$label_smoothing, DefaultValuedAttr<F64Attr, "0.0">:$z_loss);
+  let assemblyFormat = [{
+    `logits` `(` $logits `:` type($logits) `)` `losses` `(` $losses `:` type($losses) `)` attr-dict
+  }];
+  let hasVerifier = 1;
+}
+
+defvar Kernel_SelfAttentionAttributes = (ins
+  I64Attr:$heads, I64Attr:$kv_heads, I64Attr:$sequence, F64Attr:$scale,
+  DefaultValuedAttr<I64Attr, "0">:$window, DefaultValuedAttr<F64Attr, "0.0">:$softcap);
+
+def Kernel_SelfAttentionOp : Kernel_Anchor<"self_attention"> {
+  let summary = "attention of each row over the rows of its document before it, and itself";
+  let description = [{
+    Rows come in sequences of `sequence`; row i sees rows i - position[i] to i of its sequence (at most `window` of
+    them). Scores as in kernel.attention. log_sum (rows, heads) is log2 of the sum of 2^(score * log2(e)), which the
+    backward pass reads. Never more than a block of scores is in memory.
+  }];
+  let arguments = !con((ins Kernel_RowsType:$query, Kernel_RowsType:$key, Kernel_RowsType:$value,
+                            Optional<Kernel_TableType>:$slopes, Kernel_RowsType:$output, Kernel_RowsType:$log_sum),
+                       Kernel_SelfAttentionAttributes);
+  let assemblyFormat = [{
+    `query` `(` $query `:` type($query) `)` `key` `(` $key `:` type($key) `)` `value` `(` $value `:` type($value) `)`
+    (`slopes` `(` $slopes^ `:` type($slopes) `)`)? `output` `(` $output `:` type($output) `)`
+    `log_sum` `(` $log_sum `:` type($log_sum) `)` attr-dict
+  }];
+  let hasVerifier = 1;
+}
+
+def Kernel_SelfAttentionBackwardOp : Kernel_Anchor<"self_attention_backward"> {
+  let summary = "gradients of kernel.self_attention by query, key and value";
+  let description = [{
+    Dao et al. 2022, arXiv:2205.14135, algorithm 4: probabilities are computed again from log_sum. A tile is a key head
+    of a sequence with all its query heads: it writes all of its rows of the three gradients, in one order.
+  }];
+  let arguments = !con((ins Kernel_RowsType:$gradient, Kernel_RowsType:$query, Kernel_RowsType:$key,
+                            Kernel_RowsType:$value, Optional<Kernel_TableType>:$slopes, Kernel_RowsType:$output,
+                            Kernel_RowsType:$log_sum, Kernel_RowsType:$query_gradient,
+                            Kernel_RowsType:$key_gradient, Kernel_RowsType:$value_gradient),
+                       Kernel_SelfAttentionAttributes);
+  let assemblyFormat = [{
+    `gradient` `(` $gradient `:` type($gradient) `)`
+    `query` `(` $query `:` type($query) `)` `key` `(` $key `:` type($key) `)` `value` `(` $value `:` type($value) `)`
+    (`slopes` `(` $slopes^ `:` type($slopes) `)`)? `output` `(` $output `:` type($output) `)`
+    `log_sum` `(` $log_sum `:` type($log_sum) `)`
+    `gradients` `(` $query_gradient `,` $key_gradient `,` $value_gradient `:` type($query_gradient) `,`
+    type($key_gradient) `,` type($value_gradient) `)` attr-dict
+  }];
+  let hasVerifier = 1;
+}
+
+def Kernel_SquareSumOp : Kernel_Anchor<"square_sum"> {
+  let summary = "output[b] = sum of the squares of numbers b * block to (b + 1) * block - 1 of the input's one row";
+  let arguments = (ins Kernel_RowsType:$input, Kernel_RowsType:$output, I64Attr:$block);
+  let assemblyFormat = [{
+    `input` `(` $input `:` type($input) `)` `output` `(` $output `:` type($output) `)` `block` $block attr-dict
+  }];
+  let hasVerifier = 1;
+}
+
+//===-- In the regions of an update --------------------------------------------------------------------------===//
+
+// The fields of struct sinter_update (runtime/training/TrainingAbi.h), in its order.
+def Kernel_Hyperparameter : Kernel_Enum<"Hyperparameter", "a number that an update is given", [
+  I32EnumAttrCase<"LearningRate", 0, "learning_rate">,
+  I32EnumAttrCase<"Beta1", 1, "beta1">,
+  I32EnumAttrCase<"Beta2", 2, "beta2">,
+  I32EnumAttrCase<"Epsilon", 3, "epsilon">,
+  I32EnumAttrCase<"WeightDecay", 4, "weight_decay">,
+  I32EnumAttrCase<"Correction1", 5, "correction1">,
+  I32EnumAttrCase<"Correction2", 6, "correction2">,
+  I32EnumAttrCase<"GradientScale", 7, "gradient_scale">,
+  I32EnumAttrCase<"MuonRate", 8, "muon_rate">
+]>;
+def Kernel_HyperparameterAttr : Kernel_EnumAttr<Kernel_Hyperparameter, "hyperparameter">;
+
+def Kernel_HyperOp : Kernel_Op<"hyper", [MemoryEffects<[MemRead]>]> {
+  let summary = "a number of step.update";
+  let arguments = (ins Kernel_HyperparameterAttr:$number);
+  let results = (outs F32:$result);
+  let assemblyFormat = "$number attr-dict";
+}
+
+#endif // SINTER_DIALECTS_KERNEL_KERNELTRAININGOPS_TD

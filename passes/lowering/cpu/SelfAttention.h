@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// What both directions of attention among the rows of the step share: sizes, which keys a row sees, and
+// scores, which are exponents of 2: log2(e) * (cap(scale * q.k) - slope * distance).
+#ifndef SINTER_PASSES_LOWERING_CPU_SELFATTENTION_H
+#define SINTER_PASSES_LOWERING_CPU_SELFATTENTION_H
+
+#include "passes/lowering/cpu/Attention.h"
+
+namespace sinter::cpu {
+
+/// Queries and keys of a block: scores of one are in memory at a time.
+inline constexpr int64_t attentionBlock = 64;
+
+/// Numbers of a sequence are counted from its first row; `rows` of a tile are one sequence.
+class SelfAttention {
+public:
+  template <typename OpT>
+  SelfAttention(Frame &frame, OpT op)
+      : frame(frame), e(frame.e), heads(op.getHeads()), keyHeads(op.getKvHeads()), group(heads / keyHeads),
+        keySize(op.getQuery().getType().getColumns() / heads),
+        valueSize(op.getValue().getType().getColumns() / keyHeads), sequence(op.getSequence()),
+        window(op.getWindow()), lanes(e.target.lanes()), scale(op.getScale().convertToDouble()),
+        cap(op.getSoftcap().convertToDouble()), query(op.getQuery()), key(op.getKey()), value(op.getValue()),
+        slopes(op.getSlopes()) {
+    firsts = frame.allocate(sequence * 8);
+  }
+
+  /// Reads for each of `rows` rows from `rowBegin` on the first row of the sequence that it sees.
+  void findFirsts(mlir::Value rowBegin, mlir::Value rows);
+  /// The least of them among rows begin to end - 1.
+  mlir::Value leastFirst(mlir::Value begin, mlir::Value end);
+  mlir::Value firstOf(mlir::Value row) { return e.load(e.i64(), e.at(firsts, row, e.i64())); }
+
+  /// One head of an argument's row (of the step).
+  mlir::Value headOf(mlir::Value argument, mlir::Value row, mlir::Value head, int64_t size);
+  /// Writes one head of rows as [block of keys][size][attentionBlock]; what lacks in the last block is zeros.
+  void transpose(mlir::Value argument, mlir::Value rowBegin, mlir::Value rows, mlir::Value head, int64_t size,
+                 mlir::Value to);
+  int64_t transposedBytes(int64_t size) const {
+    return (sequence + attentionBlock - 1) / attentionBlock * attentionBlock * size * 4;
+  }
+  /// Copies heads of `rows` queries, times what makes products the argument of `score`.
+  void copyQueries(mlir::Value rowBegin, mlir::Value rows, mlir::Value head, mlir::Value to);
+  /// slope of the head, times log2(e); null without slopes.
+  mlir::Value slopeOf(mlir::Value head);
+  /// Scores (a vector) from products of row `row` and keys from `firstKey` on; `capped`, when not null, gets
+  /// tanh(s/cap).
+  mlir::Value score(mlir::Value products, mlir::Value slope, mlir::Value row, mlir::Value firstKey,
+                    mlir::Value *capped = nullptr);
+  /// Which of the keys from `firstKey` on the row sees (a vector of i1).
+  mlir::Value sees(mlir::Value row, mlir::Value first, mlir::Value firstKey);
+
+  Frame &frame;
+  Emitter &e;
+  int64_t heads, keyHeads, group, keySize, valueSize, sequence, window, lanes;
+  double scale, cap;
+  mlir::Value query, key, value, slopes; // arguments of the kernel
+
+private:
+  mlir::Value firsts; // scratch: (sequence) i64
+};
+
+} // namespace sinter::cpu
+
+#endif // SINTER_PASSES_LOWERING_CPU_SELFATTENTION_H

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+// --kernel-add-updates: the images of parameters get their layout, and updates their kernels and entries.
+//
+// An update is elementwise on the images, so it never knows of matrices: one launch for the parameters that
+// decay (they come first), one for the others.
+//   adamw   m = beta1 m + (1 - beta1) g,  v = beta2 v + (1 - beta2) g^2,
+//           p = p (1 - lr decay) - lr / correction1 * m / (sqrt(v / correction2) + epsilon)
+//           with g clipped (Loshchilov and Hutter 2019, arXiv:1711.05101, as PyTorch computes it)
+//   sgd     m = beta1 m + (g + decay p),  p = p - lr m
+#include "dialects/kernel/WeightLayout.h"
+#include "passes/Passes.h"
+
+using namespace mlir;
+
+namespace sinter {
+#define GEN_PASS_DEF_ADDUPDATESPASS
+#include "passes/Passes.h.inc"
+
+namespace {
+
+/// Numbers of a group of an update: four registers of AVX2.
+constexpr int64_t groupWidth = 32;
+/// Parameters begin at multiples of this.
+constexpr int64_t unit = 64;
+/// Numbers whose squares are added to one partial sum; also a tile of an update.
+constexpr int64_t block = 16384;
+
+/// Floats that a parameter takes in the images.
+int64_t floatsOf(lm::ParameterOp parameter) {
+  auto type = cast<RankedTensorType>(parameter.getType());
+  if (type.getRank() == 1)
+    return llvm::alignTo(type.getDimSize(0), unit);
+  int64_t columns = type.getShape().back();
+  kernel::WeightLayout layout(kernel::WeightFormat::F32, type.getNumElements() / columns, columns);
+  return llvm::alignTo(layout.bytes() / 4, unit);
+}
+
+/// The region of an update.
+class Update {
+public:
+  Update(OpBuilder &builder, Location loc, Value row, Value column)
+      : builder(builder), loc(loc), row(row), column(column),
+        type(VectorType::get({groupWidth}, builder.getF32Type())) {}
+
+  Value load(Value buffer) { return kernel::LoadOp::create(builder, loc, type, buffer, row, column); }
+  void store(Value value, Value buffer) { kernel::StoreOp::create(builder, loc, value, buffer, row, column); }
+  Value number(double value) {
+    return arith::ConstantOp::create(builder, loc, builder.getF32FloatAttr(static_cast<float>(value)));
+  }
+  Value hyper(kernel::Hyperparameter which) {
+    return kernel::HyperOp::create(builder, loc, builder.getF32Type(), which);
+  }
+  Value splat(Value scalar) { return vector::BroadcastOp::create(builder, loc, type, scalar); }
+  Value add(Value a, Value b) { return arith::AddFOp::create(builder, loc, a, b); }
+  Value sub(Value a, Value b) { return arith::SubFOp::create(builder, loc, a, b); }
+  Value mul(Value a, Value b) { return arith::MulFOp::create(builder, loc, a, b); }
+  Value div(Value a, Value b) { return arith::DivFOp::create(builder, loc, a, b); }
+  Value sqrt(Value a) { return math::SqrtOp::create(builder, loc, a); }
+  /// a + weight * (b - a), weight a scalar.
+  Value lerp(Value a, Value b, Value weight) { return add(a, mul(splat(weight), sub(b, a))); }
+
+private:
+  OpBuilder &builder;
+  Location loc;
+  Value row, column;
+  VectorType type;
+};
+
+using Body = llvm::function_ref<void(Update &, ValueRange buffers)>;
+
+void adamw(Update &u, ValueRange buffers, bool decay) {
+  using enum kernel::Hyperparameter;
+  Value one = u.number(1);
+  Value p = u.load(buffers[0]), g = u.mul(u.load(buffers[1]), u.splat(u.hyper(GradientScale)));
+  Value m = u.lerp(u.load(buffers[2]), g, u.sub(one, u.hyper(Beta1)));
+  Value v = u.lerp(u.load(buffers[3]), u.mul(g, g), u.sub(one, u.hyper(Beta2)));
+  Value rate = u.hyper(LearningRate);
+  if (decay)
+    p = u.mul(p, u.splat(u.sub(one, u.mul(rate, u.hyper(WeightDecay)))));
+  Value root = u.div(u.sqrt(v), u.splat(u.sqrt(u.hyper(Correction2))));
+  Value step =
+      u.div(u.mul(m, u.splat(u.div(rate, u.hyper(Correction1)))), u.add(root, u.splat(u.hyper(Epsilon))));
+  u.store(u.sub(p, step), buffers[0]);
+  u.store(m, buffers[2]);
+  u.store(v, buffers[3]);
+}
+
+void sgd(Update &u, ValueRange buffers, bool decay) {
+  using enum kernel::Hyperparameter;
+  Value p = u.load(buffers[0]), g = u.mul(u.load(buffers[1]), u.splat(u.hyper(GradientScale)));
+  if (decay)
+    g = u.add(g, u.mul(u.splat(u.hyper(WeightDecay)), p));
+  Value m = u.add(u.mul(u.splat(u.hyper(Beta1)), u.load(buffers[2])), g);
+  u.store(u.sub(p, u.mul(u.splat(u.hyper(LearningRate)), m)), buffers[0]);
+  u.store(m, buffers[2]);
+}
+
+struct AddUpdatesPass : impl::AddUpdatesPassBase<AddUpdatesPass> {
+  void runOnOperation() override {
+    OpBuilder builder(&getContext());
+    int64_t total = 0, decayed = 0;
+    for (bool decays : {true, false}) {
+      for (auto parameter : getOperation().getOps<lm::ParameterOp>()) {
+        if (parameter.getValue() || parameter.getParts() ||
+            (cast<RankedTensorType>(parameter.getType()).getRank() > 1) != decays)
+          continue;
+        parameter->setAttr("kernel.offset", builder.getI64IntegerAttr(total));
+        total += floatsOf(parameter);
+      }
+      if (decays)
+        decayed = total;
+    }
+    getOperation()->setAttr("kernel.image_floats", builder.getI64IntegerAttr(total));
+    getOperation()->setAttr("kernel.decay_floats", builder.getI64IntegerAttr(decayed));
+
+    builder.setInsertionPointToEnd(getOperation().getBody());
+    addNorm(builder, total);
+    struct Kind {
+      StringRef name;
+      int64_t states;
+      void (*body)(Update &, ValueRange, bool);
+    };
+    for (Kind kind : {Kind{"adamw", 2, adamw}, Kind{"sgd", 1, sgd}}) {
+      kernel::EntryOp entry = addEntry(builder, kind.name);
+      for (bool decays : {true, false}) {
+        int64_t begin = decays ? 0 : decayed, end = decays ? decayed : total;
+        if (begin < end)
+          addUpdate(builder, entry, (kind.name + (decays ? "_decay" : "_plain")).str(), begin, end - begin,
+                    kind.states, [&](Update &u, ValueRange buffers) { kind.body(u, buffers, decays); });
+      }
+    }
+  }
+
+  kernel::EntryOp addEntry(OpBuilder &builder, StringRef name) {
+    auto entry = kernel::EntryOp::create(builder, getOperation().getLoc(), name, 1, 1,
+                                         builder.getI64IntegerAttr(0), IntegerAttr());
+    OpBuilder::InsertionGuard guard(builder);
+    builder.createBlock(&entry.getBody());
+    return entry;
+  }
+
+  /// A kernel on one row a buffer, with its launch on parts of images at `begin`.
+  kernel::FuncOp addKernel(OpBuilder &builder, kernel::EntryOp entry, const std::string &name,
+                           ArrayRef<kernel::Space> spaces, ArrayRef<int64_t> begins,
+                           ArrayRef<int64_t> widths) {
+    Location loc = getOperation().getLoc();
+    SmallVector<Type> types;
+    SmallVector<Value> buffers;
+    OpBuilder inEntry = OpBuilder::atBlockEnd(&entry.getBody().front());
+    for (auto [space, begin, width] : llvm::zip_equal(spaces, begins, widths)) {
+      types.push_back(kernel::RowsType::get(&getContext(), width, builder.getF32Type()));
+      buffers.push_back(kernel::BufferOp::create(inEntry, loc, types.back(), space, FlatSymbolRefAttr(),
+                                                 IntegerAttr(), builder.getI64IntegerAttr(4 * begin)));
+    }
+    OpBuilder before(entry);
+    auto function = kernel::FuncOp::create(before, loc, name, builder.getFunctionType(types, {}), ArrayAttr(),
+                                           ArrayAttr(), StringAttr());
+    function.getBody().emplaceBlock().addArguments(types, SmallVector<Location>(types.size(), loc));
+    kernel::LaunchOp::create(inEntry, loc, FlatSymbolRefAttr::get(&getContext(), name), buffers);
+    return function;
+  }
+
+  void addNorm(OpBuilder &builder, int64_t total) {
+    kernel::EntryOp entry = addEntry(builder, "norm");
+    kernel::FuncOp function =
+        addKernel(builder, entry, "square_sum", {kernel::Space::Gradient, kernel::Space::Norms}, {0, 0},
+                  {total, (total + block - 1) / block});
+    OpBuilder inside = OpBuilder::atBlockBegin(&function.getBody().front());
+    kernel::SquareSumOp::create(inside, function.getLoc(), function.getArgument(0), function.getArgument(1),
+                                block);
+  }
+
+  void addUpdate(OpBuilder &builder, kernel::EntryOp entry, const std::string &name, int64_t begin,
+                 int64_t width, int64_t states, Body body) {
+    SmallVector<kernel::Space> spaces = {kernel::Space::Weight, kernel::Space::Gradient,
+                                         kernel::Space::State0, kernel::Space::State1};
+    spaces.truncate(2 + states);
+    kernel::FuncOp function =
+        addKernel(builder, entry, name, spaces, SmallVector<int64_t>(spaces.size(), begin),
+                  SmallVector<int64_t>(spaces.size(), width));
+    Location loc = function.getLoc();
+    OpBuilder inside = OpBuilder::atBlockBegin(&function.getBody().front());
+    auto schedule = kernel::ScheduleAttr::get(&getContext(), 1, block, 0, 0, 0, 0, 0, 0);
+    auto rows = kernel::RowsOp::create(inside, loc, kernel::Domain::Rows, builder.getI64IntegerAttr(width),
+                                       builder.getI64IntegerAttr(groupWidth), schedule);
+    Block *region =
+        inside.createBlock(&rows.getBody(), {}, {builder.getIndexType(), builder.getIndexType()}, {loc, loc});
+    Update update(inside, loc, region->getArgument(0), region->getArgument(1));
+    body(update, function.getArguments());
+    kernel::YieldOp::create(inside, loc);
+  }
+};
+
+} // namespace
+} // namespace sinter

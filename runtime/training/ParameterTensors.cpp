@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+// Element by element between panels and rows; normal numbers from a counter (Box and Muller 1958, on
+// splitmix64).
+#include "runtime/training/ParameterTensors.h"
+
+#include "runtime/training/Trainer.h"
+#include <cassert>
+#include <cmath>
+#include <numbers>
+#include <unordered_map>
+
+namespace sinter::training {
+
+ParameterTensors::ParameterTensors(const sinter_trainer &trainer) : trainer(trainer) {
+  std::unordered_map<std::string, size_t> known;
+  for (uint64_t i = 0; i < trainer.parameter_count; ++i) {
+    const sinter_parameter &parameter = trainer.parameters[i];
+    for (uint64_t j = 0; j < parameter.part_count; ++j) {
+      const sinter_tensor_part &part = parameter.parts[j];
+      auto [place, isNew] = known.try_emplace(part.tensor, list.size());
+      if (isNew) {
+        list.push_back({part.tensor, {part.shape, part.shape + part.rank}});
+        parts.emplace_back();
+      }
+      parts[place->second].push_back({&parameter, &part});
+    }
+  }
+}
+
+/// Calls copy(place in the image, place in the tensor).
+template <typename Copy> void ParameterTensors::forEachElement(size_t tensor, Copy copy) const {
+  for (const auto &[parameter, part] : parts[tensor])
+    for (int64_t i = 0; i < part->rows; ++i) {
+      const int64_t row = part->offset + (part->order ? part->order[i] : i) * part->row_stride;
+      const bool panels = parameter->layout == SINTER_LAYOUT_PANELS;
+      const uint64_t first = placeOf(*parameter, part->row + i, 0);
+      for (int64_t column = 0; column < parameter->columns; ++column)
+        copy(first + uint64_t(panels ? column * 16 : column), row + column * part->column_stride);
+    }
+}
+
+void ParameterTensors::gather(size_t tensor, std::span<const float> image, std::span<float> out) const {
+  assert(int64_t(out.size()) == list[tensor].elements() && image.size() == trainer.image_floats);
+  forEachElement(tensor, [&](uint64_t place, int64_t element) { out[size_t(element)] = image[place]; });
+}
+
+void ParameterTensors::scatter(size_t tensor, std::span<const float> in, std::span<float> image) const {
+  assert(int64_t(in.size()) == list[tensor].elements() && image.size() == trainer.image_floats);
+  forEachElement(tensor, [&](uint64_t place, int64_t element) { image[place] = in[size_t(element)]; });
+}
+
+namespace {
+
+uint64_t mix(uint64_t state) { // splitmix64's finaliser
+  state = (state ^ (state >> 30)) * 0xbf58476d1ce4e5b9u;
+  state = (state ^ (state >> 27)) * 0x94d049bb133111ebu;
+  return state ^ (state >> 31);
+}
+
+uint64_t hash(const char *text, uint64_t seed) {
+  uint64_t state = mix(seed + 0x9e3779b97f4a7c15u);
+  for (; *text; ++text)
+    state = mix(state ^ uint8_t(*text)) + 0x9e3779b97f4a7c15u;
+  return state;
+}
+
+} // namespace
+
+void ParameterTensors::initialise(uint64_t seed, std::span<float> image) const {
+  for (uint64_t i = 0; i < trainer.parameter_count; ++i) {
+    const sinter_parameter &parameter = trainer.parameters[i];
+    const uint64_t key = hash(parameter.name, seed);
+    double spare = 0;
+    for (int64_t row = 0; row < parameter.rows; ++row)
+      for (int64_t column = 0; column < parameter.columns; ++column) {
+        float &number = image[placeOf(parameter, row, column)];
+        if (parameter.start != SINTER_START_NORMAL) {
+          number = parameter.start == SINTER_START_ONES ? 1.0f : 0.0f;
+          continue;
+        }
+        const uint64_t index = uint64_t(row * parameter.columns + column);
+        double normal = spare;
+        if (index % 2 == 0) {
+          // 53 bits each; the first in (0, 1].
+          const double a = double((mix(key + index) >> 11) + 1) * 0x1p-53;
+          const double b = double(mix(key + index + 1) >> 11) * 0x1p-53;
+          const double radius = std::sqrt(-2 * std::log(a)), angle = 2 * std::numbers::pi * b;
+          normal = radius * std::cos(angle);
+          spare = radius * std::sin(angle);
+        }
+        number = row == parameter.zero_row ? 0.0f : float(normal * double(parameter.start_deviation));
+      }
+  }
+}
+
+} // namespace sinter::training

@@ -1,0 +1,98 @@
+// RUN: sinter-opt %s --split-input-file --verify-diagnostics
+
+kernel.func @f(%g: !kernel.rows<16xf32>, %x: !kernel.rows<8xf32>, %w: !kernel.weight<16x32, q8_0>) {
+  // expected-error @below {{expected an output of f32, found '!kernel.weight<16x32, q8_0>'}}
+  kernel.weight_gradient gradient(%g : !kernel.rows<16xf32>) input(%x : !kernel.rows<8xf32>) output(%w : !kernel.weight<16x32, q8_0>)
+}
+
+// -----
+kernel.func @f(%g: !kernel.rows<16xf32>, %x: !kernel.rows<8xf32>, %w: !kernel.weight<16x8, f32>, %s: !kernel.segments<3>) {
+  // expected-error @below {{expected an output whose rows are a multiple of the 3 experts, found '!kernel.weight<16x8, f32>'}}
+  kernel.weight_gradient gradient(%g : !kernel.rows<16xf32>) input(%x : !kernel.rows<8xf32>) output(%w : !kernel.weight<16x8, f32>) experts(%s : !kernel.segments<3>)
+}
+
+// -----
+kernel.func @f(%g: !kernel.rows<12xf32>, %x: !kernel.rows<8xf32>, %w: !kernel.weight<16x8, f32>) {
+  // expected-error @below {{expected f32 rows as long as the output's rows and columns, found '!kernel.rows<12xf32>' and '!kernel.rows<8xf32>' for '!kernel.weight<16x8, f32>'}}
+  kernel.weight_gradient gradient(%g : !kernel.rows<12xf32>) input(%x : !kernel.rows<8xf32>) output(%w : !kernel.weight<16x8, f32>)
+}
+
+// -----
+kernel.func @f(%x: !kernel.rows<8xf32>, %o: !kernel.table<1x3xf32>) {
+  // expected-error @below {{expected rows of f32 and a table of one row of f32 whose width divides theirs, found '!kernel.rows<8xf32>' and '!kernel.table<1x3xf32>'}}
+  kernel.column_sum input(%x : !kernel.rows<8xf32>) output(%o : !kernel.table<1x3xf32>)
+}
+
+// -----
+kernel.func @f(%g: !kernel.rows<8xf32>, %w: !kernel.weight<16x4, f32>) {
+  // expected-error @below {{expected rows of f32 and a weight of f32 with as many columns, found '!kernel.rows<8xf32>' and '!kernel.weight<16x4, f32>'}}
+  kernel.scatter gradient(%g : !kernel.rows<8xf32>) output(%w : !kernel.weight<16x4, f32>)
+}
+
+// -----
+kernel.func @f(%x: !kernel.rows<8xf32>, %l: !kernel.rows<2xf32>) {
+  // expected-error @below {{expected rows of f32, and losses of one column, found '!kernel.rows<8xf32>' and '!kernel.rows<2xf32>'}}
+  kernel.cross_entropy logits(%x : !kernel.rows<8xf32>) losses(%l : !kernel.rows<2xf32>)
+}
+
+// -----
+kernel.func @f(%x: !kernel.rows<8xf32>, %l: !kernel.rows<1xf32>) {
+  // expected-error @below {{expected a label_smoothing of at least 0 and less than 1, found 1.0}}
+  kernel.cross_entropy logits(%x : !kernel.rows<8xf32>) losses(%l : !kernel.rows<1xf32>) {label_smoothing = 1.0 : f64}
+}
+
+// -----
+kernel.func @f(%q: !kernel.rows<24xf32>, %k: !kernel.rows<16xf32>, %l: !kernel.rows<3xf32>) {
+  // expected-error @below {{expected the heads to be a multiple of the key heads, found 3 and 2}}
+  kernel.self_attention query(%q : !kernel.rows<24xf32>) key(%k : !kernel.rows<16xf32>) value(%k : !kernel.rows<16xf32>)
+      output(%q : !kernel.rows<24xf32>) log_sum(%l : !kernel.rows<3xf32>) {heads = 3 : i64, kv_heads = 2 : i64, sequence = 4 : i64, scale = 1.0 : f64}
+}
+
+// -----
+kernel.func @f(%q: !kernel.rows<32xf32>, %k: !kernel.rows<12xf32>, %l: !kernel.rows<4xf32>) {
+  // expected-error @below {{expected queries and keys of one size of head, and outputs as wide as the values' heads, found widths 32, 12, 12 and 32}}
+  kernel.self_attention query(%q : !kernel.rows<32xf32>) key(%k : !kernel.rows<12xf32>) value(%k : !kernel.rows<12xf32>)
+      output(%q : !kernel.rows<32xf32>) log_sum(%l : !kernel.rows<4xf32>) {heads = 4 : i64, kv_heads = 2 : i64, sequence = 4 : i64, scale = 1.0 : f64}
+}
+
+// -----
+kernel.func @f(%q: !kernel.rows<32xf32>, %k: !kernel.rows<16xf32>, %l: !kernel.rows<2xf32>) {
+  // expected-error @below {{expected a log_sum of 4 columns, one a head, found '!kernel.rows<2xf32>'}}
+  kernel.self_attention query(%q : !kernel.rows<32xf32>) key(%k : !kernel.rows<16xf32>) value(%k : !kernel.rows<16xf32>)
+      output(%q : !kernel.rows<32xf32>) log_sum(%l : !kernel.rows<2xf32>) {heads = 4 : i64, kv_heads = 2 : i64, sequence = 4 : i64, scale = 1.0 : f64}
+}
+
+// -----
+kernel.func @f(%q: !kernel.rows<32xf32>, %k: !kernel.rows<16xf32>, %l: !kernel.rows<4xf32>) {
+  // expected-error @below {{expected sequences of at least one row, found 0}}
+  kernel.self_attention query(%q : !kernel.rows<32xf32>) key(%k : !kernel.rows<16xf32>) value(%k : !kernel.rows<16xf32>)
+      output(%q : !kernel.rows<32xf32>) log_sum(%l : !kernel.rows<4xf32>) {heads = 4 : i64, kv_heads = 2 : i64, sequence = 0 : i64, scale = 1.0 : f64}
+}
+
+// -----
+kernel.func @f(%q: !kernel.rows<32xf32>, %k: !kernel.rows<16xf32>, %l: !kernel.rows<4xf32>, %s: !kernel.table<1x3xf32>) {
+  // expected-error @below {{expected 4 slopes, one a head, found '!kernel.table<1x3xf32>'}}
+  kernel.self_attention query(%q : !kernel.rows<32xf32>) key(%k : !kernel.rows<16xf32>) value(%k : !kernel.rows<16xf32>) slopes(%s : !kernel.table<1x3xf32>)
+      output(%q : !kernel.rows<32xf32>) log_sum(%l : !kernel.rows<4xf32>) {heads = 4 : i64, kv_heads = 2 : i64, sequence = 4 : i64, scale = 1.0 : f64}
+}
+
+// -----
+kernel.func @f(%q: !kernel.rows<32xf32>, %k: !kernel.rows<16xf32>, %l: !kernel.rows<4xf32>) {
+  // expected-error @below {{expected gradients of the types of what they are gradients of}}
+  kernel.self_attention_backward gradient(%q : !kernel.rows<32xf32>) query(%q : !kernel.rows<32xf32>) key(%k : !kernel.rows<16xf32>) value(%k : !kernel.rows<16xf32>)
+      output(%q : !kernel.rows<32xf32>) log_sum(%l : !kernel.rows<4xf32>) gradients(%k, %k, %k : !kernel.rows<16xf32>, !kernel.rows<16xf32>, !kernel.rows<16xf32>)
+      {heads = 4 : i64, kv_heads = 2 : i64, sequence = 4 : i64, scale = 1.0 : f64}
+}
+
+// -----
+kernel.func @f(%x: !kernel.rows<64xf32>, %o: !kernel.rows<3xf32>) {
+  // expected-error @below {{expected f32 in multiples of 16, and an output of a column a block, found '!kernel.rows<64xf32>' and '!kernel.rows<3xf32>' for blocks of 32}}
+  kernel.square_sum input(%x : !kernel.rows<64xf32>) output(%o : !kernel.rows<3xf32>) block 32
+}
+
+// -----
+kernel.func @f(%x: !kernel.rows<32xf32>, %w: !kernel.weight<32x32, q8_0>) {
+  // expected-error @below {{expected transposed weights to be f32, found '!kernel.weight<32x32, q8_0>'}}
+  kernel.matmul left(%x : !kernel.rows<32xf32>) transposed weights(%w : !kernel.weight<32x32, q8_0>) over(rows) ranges {
+  }
+}

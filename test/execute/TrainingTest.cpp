@@ -1,0 +1,401 @@
+// SPDX-License-Identifier: Apache-2.0
+// The anchors of training against naive code in double, on odd sizes: gradients of weights, sums, losses,
+// attention in both directions, products with transposed weights, and an update.
+#include "runtime/training/TrainingAbi.h"
+#include "test/execute/KernelRunner.h"
+
+#include <cmath>
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+#include <random>
+
+namespace sinter::test {
+namespace {
+
+class Training : public testing::TestWithParam<cpu::Isa> {
+protected:
+  void SetUp() override {
+    if (!canRun(GetParam()))
+      GTEST_SKIP() << "this machine does not run " << cpu::nameOf(GetParam()).str();
+  }
+};
+
+std::vector<float> randomFloats(size_t n, unsigned seed) {
+  std::mt19937 generator(seed);
+  std::normal_distribution<float> normal;
+  std::vector<float> values(n);
+  for (float &value : values)
+    value = normal(generator);
+  return values;
+}
+
+/// A step of `rows` rows: documents of `sequence` rows begin at multiples of it and at `extra`.
+struct Step {
+  explicit Step(int64_t rows, int64_t sequence = 1 << 20, int64_t extra = -1)
+      : positions(rows), tokens(rows), targets(rows) {
+    for (int64_t i = 0, position = 0; i < rows; ++i, ++position) {
+      if (i % sequence == 0 || i == extra)
+        position = 0;
+      positions[i] = static_cast<int32_t>(position);
+      tokens[i] = static_cast<int32_t>(i * 7 % 23);
+      targets[i] = static_cast<int32_t>(i % 4 == 3 ? -1 : i * 5 % 17);
+    }
+    step = {};
+    step.rows = step.selected = rows;
+    step.tokens = tokens.data();
+    step.positions = positions.data();
+    step.targets = targets.data();
+    step.target_weight = 0.125f;
+  }
+  std::vector<int32_t> positions, tokens, targets;
+  sinter_step step;
+};
+
+/// A packed f32 weight: panels of 16 rows.
+std::vector<float> packed(const std::vector<float> &values, int64_t rows, int64_t columns) {
+  std::vector<float> out((rows + 15) / 16 * 16 * columns);
+  for (int64_t r = 0; r < rows; ++r)
+    for (int64_t c = 0; c < columns; ++c)
+      out[(r / 16 * columns + c) * 16 + r % 16] = values[r * columns + c];
+  return out;
+}
+
+/// Runs tiles in three calls, as threads would.
+void runInParts(const KernelRunner &runner, const char *name, const std::vector<void *> &buffers,
+                const sinter_step &step, int64_t tiles) {
+  for (int64_t part = 0; part < 3; ++part)
+    if (int64_t begin = tiles * part / 3, end = tiles * (part + 1) / 3; begin < end)
+      runner.run(name, buffers, step, begin, end);
+}
+
+TEST_P(Training, GradientsOfWeightsSumOverRowsAndAddWhenAsked) {
+  struct Case {
+    int64_t rows, outputs, inputs;
+  };
+  for (auto [rows, outputs, inputs] :
+       {Case{1, 16, 6}, {3, 5, 7}, {17, 48, 33}, {300, 100, 72}, {520, 33, 301}}) {
+    std::string text = fmt::format(R"(
+kernel.func @wg(%g: !kernel.rows<{0}xf32>, %x: !kernel.rows<{1}xf32>, %w: !kernel.weight<{0}x{1}, f32>) {{
+  kernel.weight_gradient gradient(%g : !kernel.rows<{0}xf32>) input(%x : !kernel.rows<{1}xf32>) output(%w : !kernel.weight<{0}x{1}, f32>)
+}})",
+                                   outputs, inputs);
+    KernelRunner runner(text, GetParam());
+    ASSERT_TRUE(runner);
+    Step step(rows);
+    std::vector<float> g = randomFloats(rows * outputs, 1), x = randomFloats(rows * inputs, 2);
+    int64_t panels = (outputs + 15) / 16;
+    for (uint32_t adds : {0u, 1u}) {
+      step.step.adds = adds;
+      AlignedBytes out(panels * 16 * inputs * 4);
+      std::fill_n(out.as<float>(), panels * 16 * inputs, adds ? 2.0f : NAN);
+      runInParts(runner, "wg", {g.data(), x.data(), out.data()}, step.step,
+                 (outputs + 31) / 32 * ((inputs + 287) / 288));
+      EXPECT_TRUE(out.isIntact());
+      for (int64_t o = 0; o < panels * 16; ++o)
+        for (int64_t i = 0; i < inputs; ++i) {
+          double sum = adds ? 2 : 0, magnitude = 1;
+          for (int64_t t = 0; t < rows && o < outputs; ++t) {
+            double product = static_cast<double>(g[t * outputs + o]) * x[t * inputs + i];
+            sum += product;
+            magnitude += std::abs(product);
+          }
+          ASSERT_NEAR(out.as<float>()[(o / 16 * inputs + i) * 16 + o % 16], sum, 2e-6 * magnitude)
+              << rows << " rows, " << outputs << " x " << inputs << ", at " << o << ", " << i;
+        }
+    }
+  }
+}
+
+TEST_P(Training, ColumnsAreSummedAndGroupsFolded) {
+  for (auto [columns, width] :
+       {std::pair<int64_t, int64_t>{5, 5}, {64, 64}, {130, 130}, {24, 8}, {192, 64}}) {
+    std::string text = fmt::format(R"(
+kernel.func @sum(%x: !kernel.rows<{0}xf32>, %out: !kernel.table<1x{1}xf32>) {{
+  kernel.column_sum input(%x : !kernel.rows<{0}xf32>) output(%out : !kernel.table<1x{1}xf32>)
+}})",
+                                   columns, width);
+    KernelRunner runner(text, GetParam());
+    ASSERT_TRUE(runner);
+    for (int64_t rows : {1, 37}) {
+      Step step(rows);
+      step.step.adds = rows > 1;
+      std::vector<float> x = randomFloats(rows * columns, 3), out(width, rows > 1 ? 1.5f : NAN);
+      runInParts(runner, "sum", {x.data(), out.data()}, step.step, (width + 63) / 64);
+      for (int64_t c = 0; c < width; ++c) {
+        double sum = rows > 1 ? 1.5 : 0;
+        for (int64_t i = c; i < rows * columns; i += width)
+          sum += x[i];
+        ASSERT_NEAR(out[c], sum, 1e-5) << columns << " columns, " << c;
+      }
+    }
+  }
+}
+
+TEST_P(Training, EmbeddingsGetTheSumsOfTheirRows) {
+  for (int64_t columns : {3, 32, 70})
+    for (bool positions : {false, true}) {
+      std::string text = fmt::format(R"(
+kernel.func @scatter(%g: !kernel.rows<{0}xf32>, %w: !kernel.weight<27x{0}, f32>) {{
+  kernel.scatter {1} gradient(%g : !kernel.rows<{0}xf32>) output(%w : !kernel.weight<27x{0}, f32>) {{offset = {2} : i64}}
+}})",
+                                     columns, positions ? "positions" : "", positions ? 2 : 0);
+      KernelRunner runner(text, GetParam());
+      ASSERT_TRUE(runner);
+      int64_t rows = 50;
+      Step step(rows, 25);
+      std::vector<float> g = randomFloats(rows * columns, 4);
+      for (uint32_t adds : {0u, 1u}) {
+        step.step.adds = adds;
+        std::vector<float> out(32 * columns, adds ? 1.0f : NAN);
+        runInParts(runner, "scatter", {g.data(), out.data()}, step.step, (columns + 31) / 32);
+        for (int64_t id = 0; id < 27; ++id)
+          for (int64_t c = 0; c < columns; ++c) {
+            double sum = adds;
+            for (int64_t t = 0; t < rows; ++t)
+              if ((positions ? step.positions[t] + 2 : step.tokens[t]) == id)
+                sum += g[t * columns + c];
+            ASSERT_NEAR(out[(id / 16 * columns + c) * 16 + id % 16], sum, 1e-5)
+                << columns << " columns, id " << id;
+          }
+      }
+    }
+}
+
+TEST_P(Training, LogitsBecomeTheGradientOfTheLoss) {
+  struct Case {
+    int64_t columns;
+    double smoothing, z;
+  };
+  for (auto [columns, smoothing, z] :
+       {Case{17, 0, 0}, {318, 0, 0}, {318, 0.1, 0}, {100, 0, 0.01}, {1000, 0.2, 0.001}}) {
+    std::string text = fmt::format(R"(
+kernel.func @loss(%x: !kernel.rows<{0}xf32>, %l: !kernel.rows<1xf32>) {{
+  kernel.cross_entropy logits(%x : !kernel.rows<{0}xf32>) losses(%l : !kernel.rows<1xf32>) {{label_smoothing = {1:e} : f64, z_loss = {2:e} : f64}}
+}})",
+                                   columns, smoothing, z);
+    KernelRunner runner(text, GetParam());
+    ASSERT_TRUE(runner);
+    int64_t rows = 9;
+    Step step(rows);
+    std::vector<float> x = randomFloats(rows * columns, 5), out, losses(rows, NAN);
+    for (float &value : x)
+      value *= 5;
+    out = x;
+    runInParts(runner, "loss", {out.data(), losses.data()}, step.step, rows);
+    for (int64_t r = 0; r < rows; ++r) {
+      double maximum = -1e30, sum = 0, all = 0;
+      for (int64_t c = 0; c < columns; ++c) {
+        maximum = std::max<double>(maximum, x[r * columns + c]);
+        all += x[r * columns + c];
+      }
+      for (int64_t c = 0; c < columns; ++c)
+        sum += std::exp(x[r * columns + c] - maximum);
+      double logSum = maximum + std::log(sum);
+      int32_t target = step.targets[r];
+      double loss = target < 0 ? 0
+                               : logSum - (1 - smoothing) * x[r * columns + target] -
+                                     smoothing / columns * all + z * logSum * logSum;
+      EXPECT_NEAR(losses[r], loss, 1e-5 * (1 + std::abs(loss))) << columns << " columns, row " << r;
+      for (int64_t c = 0; c < columns; ++c) {
+        double p = std::exp(x[r * columns + c] - logSum) * (1 + 2 * z * logSum);
+        double expected = target < 0 ? 0 : p - smoothing / columns - (c == target ? 1 - smoothing : 0);
+        ASSERT_NEAR(out[r * columns + c], 0.125 * expected, 3e-7)
+            << columns << " columns, at " << r << ", " << c;
+      }
+    }
+  }
+}
+
+struct AttentionCase {
+  int64_t batch, sequence, heads, keyHeads, size, valueSize, window;
+  double softcap;
+  bool slopes;
+};
+
+/// Attention in double, and its gradients by the chain rule on whole matrices of probabilities.
+struct NaiveAttention {
+  std::vector<double> output, dq, dk, dv;
+  NaiveAttention(const AttentionCase &c, const Step &step, const std::vector<float> &q,
+                 const std::vector<float> &k, const std::vector<float> &v, const std::vector<float> &g,
+                 const std::vector<float> &slopes, double scale) {
+    int64_t rows = c.batch * c.sequence, group = c.heads / c.keyHeads;
+    int64_t qw = c.heads * c.size, kw = c.keyHeads * c.size, vw = c.keyHeads * c.valueSize,
+            ow = c.heads * c.valueSize;
+    output.assign(rows * ow, 0), dq.assign(rows * qw, 0), dk.assign(rows * kw, 0), dv.assign(rows * vw, 0);
+    for (int64_t h = 0; h < c.heads; ++h)
+      for (int64_t i = 0; i < rows; ++i) {
+        int64_t first = i - step.positions[i], kh = h / group;
+        if (c.window)
+          first = std::max(first, i + 1 - c.window);
+        std::vector<double> p, slope;
+        double maximum = -1e30, sum = 0, dot = 0;
+        for (int64_t j = first; j <= i; ++j) {
+          double s = 0, derivative = scale;
+          for (int64_t d = 0; d < c.size; ++d)
+            s += static_cast<double>(q[i * qw + h * c.size + d]) * k[j * kw + kh * c.size + d];
+          s *= scale;
+          if (c.softcap > 0) {
+            double t = std::tanh(s / c.softcap);
+            s = c.softcap * t;
+            derivative *= 1 - t * t;
+          }
+          if (c.slopes)
+            s += slopes[h] * static_cast<double>(j - i);
+          p.push_back(s);
+          slope.push_back(derivative);
+          maximum = std::max(maximum, s);
+        }
+        for (double &s : p)
+          sum += s = std::exp(s - maximum);
+        for (double &s : p)
+          s /= sum;
+        for (int64_t j = first; j <= i; ++j)
+          for (int64_t d = 0; d < c.valueSize; ++d)
+            output[i * ow + h * c.valueSize + d] += p[j - first] * v[j * vw + kh * c.valueSize + d];
+        for (int64_t d = 0; d < c.valueSize; ++d)
+          dot += g[i * ow + h * c.valueSize + d] * output[i * ow + h * c.valueSize + d];
+        for (int64_t j = first; j <= i; ++j) {
+          double dp = 0;
+          for (int64_t d = 0; d < c.valueSize; ++d) {
+            dp += static_cast<double>(g[i * ow + h * c.valueSize + d]) * v[j * vw + kh * c.valueSize + d];
+            dv[j * vw + kh * c.valueSize + d] += p[j - first] * g[i * ow + h * c.valueSize + d];
+          }
+          double ds = p[j - first] * (dp - dot) * slope[j - first];
+          for (int64_t d = 0; d < c.size; ++d) {
+            dq[i * qw + h * c.size + d] += ds * k[j * kw + kh * c.size + d];
+            dk[j * kw + kh * c.size + d] += ds * q[i * qw + h * c.size + d];
+          }
+        }
+      }
+  }
+};
+
+void expectNear(const std::vector<float> &found, const std::vector<double> &expected,
+                const std::string &what) {
+  double difference = 0, norm = 0;
+  for (size_t i = 0; i < expected.size(); ++i) {
+    difference += std::pow(found[i] - expected[i], 2);
+    norm += expected[i] * expected[i];
+  }
+  EXPECT_LT(std::sqrt(difference / norm), 3e-6) << what;
+}
+
+TEST_P(Training, AttentionAndItsGradientsAreThoseOfWholeMatrices) {
+  const AttentionCase cases[] = {
+      {1, 1, 1, 1, 4, 4, 0, 0, false},        {2, 17, 2, 2, 8, 8, 0, 0, false},
+      {2, 70, 6, 2, 12, 12, 0, 0, false},     {1, 130, 4, 1, 16, 16, 0, 0, true},
+      {1, 150, 2, 2, 20, 20, 33, 0, false},   {2, 65, 3, 3, 7, 9, 0, 5.0, false},
+      {1, 200, 4, 2, 64, 64, 70, 10.0, true},
+  };
+  for (const AttentionCase &c : cases) {
+    std::string attributes =
+        fmt::format("{{heads = {} : i64, kv_heads = {} : i64, sequence = {} : i64, scale = 0.3 : f64, "
+                    "window = {} : i64, softcap = {:e} : f64}}",
+                    c.heads, c.keyHeads, c.sequence, c.window, c.softcap);
+    std::string slopesType = c.slopes ? fmt::format(", %s: !kernel.table<1x{}xf32>", c.heads) : "";
+    std::string slopesUse = c.slopes ? fmt::format("slopes(%s : !kernel.table<1x{}xf32>)", c.heads) : "";
+    auto rowsType = [](int64_t columns) { return fmt::format("!kernel.rows<{}xf32>", columns); };
+    std::string q = rowsType(c.heads * c.size), k = rowsType(c.keyHeads * c.size),
+                v = rowsType(c.keyHeads * c.valueSize);
+    std::string o = rowsType(c.heads * c.valueSize), l = rowsType(c.heads);
+    std::string text = fmt::format(R"(
+kernel.func @forward(%q: {0}, %k: {1}, %v: {2}, %o: {3}, %l: {4}{5}) {{
+  kernel.self_attention query(%q : {0}) key(%k : {1}) value(%v : {2}) {6} output(%o : {3}) log_sum(%l : {4}) {7}
+}}
+kernel.func @backward(%g: {3}, %q: {0}, %k: {1}, %v: {2}, %o: {3}, %l: {4}, %dq: {0}, %dk: {1}, %dv: {2}{5}) {{
+  kernel.self_attention_backward gradient(%g : {3}) query(%q : {0}) key(%k : {1}) value(%v : {2}) {6} output(%o : {3}) log_sum(%l : {4}) gradients(%dq, %dk, %dv : {0}, {1}, {2}) {7}
+}})",
+                                   q, k, v, o, l, slopesType, slopesUse, attributes);
+    KernelRunner runner(text, GetParam());
+    ASSERT_TRUE(runner);
+    int64_t rows = c.batch * c.sequence;
+    Step step(rows, c.sequence, c.sequence > 16 ? 9 : -1);
+    std::vector<float> Q = randomFloats(rows * c.heads * c.size, 1),
+                       K = randomFloats(rows * c.keyHeads * c.size, 2);
+    std::vector<float> V = randomFloats(rows * c.keyHeads * c.valueSize, 3),
+                       G = randomFloats(rows * c.heads * c.valueSize, 4);
+    std::vector<float> slopes = {0.5f, 0.25f, 0.125f, 0.0625f}, O(G.size(), NAN), L(rows * c.heads, NAN);
+    std::vector<float> dq(Q.size(), NAN), dk(K.size(), NAN), dv(V.size(), NAN);
+    std::vector<void *> forward = {Q.data(), K.data(), V.data(), O.data(), L.data()};
+    std::vector<void *> backward = {G.data(), Q.data(),  K.data(),  V.data(), O.data(),
+                                    L.data(), dq.data(), dk.data(), dv.data()};
+    if (c.slopes) {
+      forward.push_back(slopes.data());
+      backward.push_back(slopes.data());
+    }
+    runInParts(runner, "forward", forward, step.step, c.heads * c.batch);
+    runInParts(runner, "backward", backward, step.step, c.keyHeads * c.batch);
+    NaiveAttention naive(c, step, Q, K, V, G, slopes, 0.3);
+    std::string what = fmt::format("sequence {}, heads {}, window {}", c.sequence, c.heads, c.window);
+    expectNear(O, naive.output, what + ": output");
+    expectNear(dv, naive.dv, what + ": value");
+    if (c.sequence == 1) // softmax over one key does not change
+      continue;
+    expectNear(dq, naive.dq, what + ": query");
+    expectNear(dk, naive.dk, what + ": key");
+  }
+}
+
+TEST_P(Training, ProductsWithATransposedWeightTurnItsPanels) {
+  struct Case {
+    int64_t rows, inputs, outputs, rowsPerTile; // inputs: rows of the weight
+  };
+  for (auto [rows, inputs, outputs, perTile] :
+       {Case{1, 16, 16, 96}, {7, 33, 20, 96}, {200, 100, 72, 96}, {37, 5000, 40, 32}, {70, 4200, 33, 64}}) {
+    std::string text = fmt::format(R"(
+kernel.func @back(%g: !kernel.rows<{0}xf32>, %w: !kernel.weight<{0}x{1}, f32>, %o: !kernel.rows<{1}xf32>) {{
+  kernel.matmul left(%g : !kernel.rows<{0}xf32>) transposed weights(%w : !kernel.weight<{0}x{1}, f32>) over(rows) schedule<rows_per_tile = {2}, columns_per_tile = 32> ranges {{
+    kernel.range 0 to {1} group 1 {{
+    ^bb0(%a: vector<1xf32>, %row: index, %column: index):
+      kernel.store %a, %o[%row, %column] : vector<1xf32>, !kernel.rows<{1}xf32>
+    }}
+  }}
+}})",
+                                   inputs, outputs, perTile);
+    KernelRunner runner(text, GetParam());
+    ASSERT_TRUE(runner);
+    Step step(rows);
+    std::vector<float> g = randomFloats(rows * inputs, 1), w = randomFloats(inputs * outputs, 2);
+    std::vector<float> weight = packed(w, inputs, outputs);
+    weight.resize(weight.size() + 16 * 16, NAN); // what lies behind must not be read as a number
+    AlignedBytes out(rows * outputs * 4);
+    runInParts(runner, "back", {g.data(), weight.data(), out.data()}, step.step,
+               (outputs + 31) / 32 * ((rows + perTile - 1) / perTile));
+    EXPECT_TRUE(out.isIntact());
+    for (int64_t r = 0; r < rows; ++r)
+      for (int64_t c = 0; c < outputs; ++c) {
+        double sum = 0, magnitude = 1;
+        for (int64_t i = 0; i < inputs; ++i) {
+          double product = static_cast<double>(g[r * inputs + i]) * w[i * outputs + c];
+          sum += product;
+          magnitude += std::abs(product);
+        }
+        ASSERT_NEAR(out.as<float>()[r * outputs + c], sum, 2e-6 * magnitude)
+            << rows << " rows, " << inputs << ", at " << c;
+      }
+  }
+}
+
+TEST_P(Training, SquaresAreSummedBlockByBlock) {
+  std::string text = R"(
+kernel.func @norm(%x: !kernel.rows<640xf32>, %o: !kernel.rows<3xf32>) {
+  kernel.square_sum input(%x : !kernel.rows<640xf32>) output(%o : !kernel.rows<3xf32>) block 256
+})";
+  KernelRunner runner(text, GetParam());
+  ASSERT_TRUE(runner);
+  Step step(1);
+  std::vector<float> x = randomFloats(640, 6), out(3, NAN);
+  runInParts(runner, "norm", {x.data(), out.data()}, step.step, 3);
+  for (int64_t b = 0; b < 3; ++b) {
+    double sum = 0;
+    for (int64_t i = b * 256; i < std::min<int64_t>(640, (b + 1) * 256); ++i)
+      sum += static_cast<double>(x[i]) * x[i];
+    EXPECT_NEAR(out[b], sum, 1e-4);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Isas, Training, testing::Values(cpu::Isa::Avx2, cpu::Isa::Avx512, cpu::Isa::Amx),
+                         [](const auto &info) { return cpu::nameOf(info.param).str(); });
+
+} // namespace
+} // namespace sinter::test

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the goldens of training are made of, and how they are compared. Standard library only.
+
+A tensor is described by its norm, some of its numbers and its products with some vectors of random signs: the norm of
+the difference of the products, over the norm of the products, is the relative difference of the tensors but for the
+spread of such an estimate (about 18% with 16 products).
+"""
+import array
+import json
+import math
+import pathlib
+import random
+import struct
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+MODELS = ["gpt2.default", "llama.default", "qwen3.default", "gemma3.default", "mixtral.default"]
+STEPS = 10
+HYPER = {"lr": 1e-3, "beta1": 0.9, "beta2": 0.95, "eps": 1e-6, "weight-decay": 0.1, "clip": 1.0}
+PRODUCTS, SAMPLES = 16, 16
+
+
+class Case:
+    """Tokens of two sequences of 40; some begin with the end of a document, some targets do not count."""
+    BATCH, SEQUENCE = 2, 40
+    WHOLE = ("bloom", "mpt", "opt")   # transformers counts their positions from the mask alone: documents are sequences
+
+    def __init__(self, name):
+        draw = random.Random(f"{name}/training")
+        rows = self.BATCH * self.SEQUENCE
+        self.tokens = [draw.randrange(3, 250) for _ in range(rows)]
+        self.positions, self.targets = [], []
+        whole = name.split(".")[0] in self.WHOLE
+        starts = {i * self.SEQUENCE for i in range(self.BATCH)} | (set() if whole else {17, 71})
+        position = 0
+        for i in range(rows):
+            position = 0 if i in starts else position + 1
+            self.positions.append(position)
+            last = i + 1 == rows or i + 1 in starts
+            self.targets.append(-1 if last or draw.random() < 0.1 else self.tokens[i + 1])
+
+    def documents(self):
+        starts = [i for i, p in enumerate(self.positions) if p == 0] + [len(self.positions)]
+        return list(zip(starts, starts[1:]))
+
+    def counted(self):
+        return sum(t >= 0 for t in self.targets)
+
+    def write(self, folder):
+        for what in ("tokens", "positions", "targets"):
+            numbers = array.array("i", getattr(self, what))
+            header = f"{{'descr': '<i4', 'fortran_order': False, 'shape': ({len(numbers)},), }}"
+            header += " " * (-(len(header) + 11) % 64) + "\n"
+            (folder / f"{what}.npy").write_bytes(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) +
+                                                 header.encode() + numbers.tobytes())
+
+
+def makeModel(arch, variant, folder):
+    subprocess.run([sys.executable, ROOT / "utils/make-tiny-model", arch, "--variant", variant, "-o", folder],
+                   check=True, capture_output=True)
+
+
+def readTensors(path):
+    """name -> flat list of float32."""
+    data = pathlib.Path(path).read_bytes()
+    size = struct.unpack("<Q", data[:8])[0]
+    tensors = {}
+    for name, entry in json.loads(data[8:8 + size]).items():
+        if name == "__metadata__":
+            continue
+        assert entry["dtype"] == "F32", f"{path}: expected F32, found {entry['dtype']}"
+        begin, end = (8 + size + offset for offset in entry["data_offsets"])
+        tensors[name] = array.array("f", data[begin:end]).tolist()
+    return tensors
+
+
+def sameName(name, tensors):
+    """The tensor `name`, whose prefix may differ; None without one."""
+    short = lambda n: n.removeprefix("model.").removeprefix("transformer.").removeprefix("language_model.")
+    while short(name) != name:
+        name = short(name)
+    for own, value in tensors.items():
+        while short(own) != own:
+            own = short(own)
+        if own == name:
+            return value
+    return None
+
+
+class Found:
+    """What a trainer computed."""
+
+
+def runTrainer(sinter, scratch, case, flags=(), folder="probe"):
+    scratch = pathlib.Path(scratch)
+    trainer, probe = scratch / "trainer", scratch / folder
+    probe.mkdir()
+    case.write(probe)
+    if not trainer.exists():
+        call([sinter, "compile", scratch / "model", "--train", "--target=cpu:native", "--batch", case.BATCH, "--seq",
+              case.SEQUENCE, "-o", trainer])
+    hyper = [x for name, value in HYPER.items() for x in (f"--{name}", value)]
+    lines = call([trainer, "--probe", probe, "--steps", STEPS, *hyper, *flags]).splitlines()
+    found = Found()
+    found.steps = [tuple(map(float, line.split()[1:3])) for line in lines]
+    logits = (probe / "logits.npy").read_bytes()
+    offset = 10 + struct.unpack("<H", logits[8:10])[0]
+    found.logits = array.array("f", logits[offset:]).tolist()
+    found.gradients = readTensors(probe / "gradients.safetensors")
+    start, end = readTensors(scratch / "model/model.safetensors"), readTensors(probe / "updated.safetensors")
+    found.moved = {name: [b - a for a, b in zip(sameName(name, start), value)] for name, value in end.items()}
+    return found
+
+
+def call(command):
+    done = subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=900)
+    if done.returncode != 0:
+        raise SystemExit(f"{' '.join(map(str, command[:2]))}: exit code {done.returncode}: {done.stderr.strip()[-2000:]}")
+    return done.stdout
+
+
+def describe(name, numbers):
+    draw = random.Random(f"{name}/sketch")
+    places = [draw.randrange(len(numbers)) for _ in range(SAMPLES)]
+    products = []
+    for _ in range(PRODUCTS):
+        bits = format(draw.getrandbits(len(numbers)), f"0{len(numbers)}b")
+        products.append(math.fsum(x if bit == "1" else -x for x, bit in zip(numbers, bits)))
+    short = lambda x: float(f"{x:.7g}")
+    return {"norm": short(math.sqrt(math.fsum(x * x for x in numbers))), "size": len(numbers),
+            "numbers": [short(numbers[i]) for i in places], "products": [short(x) for x in products]}
+
+
+def difference(expected, found):
+    """The relative difference of two descriptions, estimated."""
+    if expected["size"] != found["size"]:
+        return math.inf
+    if expected["norm"] == 0:
+        return 0.0 if found["norm"] < 1e-9 else math.inf
+    distance = math.sqrt(sum((a - b) ** 2 for a, b in zip(expected["products"], found["products"])) / PRODUCTS)
+    # Some numbers too: an error in one place is not to hide.
+    largest = max(abs(a - b) for a, b in zip(expected["numbers"], found["numbers"]))
+    result = max(distance, largest, abs(expected["norm"] - found["norm"])) / expected["norm"]
+    return result if result == result else math.inf

@@ -1,0 +1,17 @@
+// Matrices come first in the images, so that decay is one launch; each begins at a multiple of 64 numbers.
+// RUN: sinter-opt %s --kernel-add-updates | FileCheck %s
+
+// CHECK: module attributes {kernel.decay_floats = 256 : i64, kernel.image_floats = 320 : i64}
+// CHECK: lm.parameter @norm {{.*}}kernel.offset = 256
+// CHECK: lm.parameter @w {{.*}}kernel.offset = 0
+// CHECK: kernel.func @square_sum
+// CHECK: kernel.entry @norm
+// CHECK: kernel.func @adamw_decay
+// CHECK: kernel.hyper weight_decay
+// CHECK: kernel.func @adamw_plain
+// CHECK-NOT: kernel.hyper weight_decay
+// CHECK: kernel.entry @adamw rows 1
+// CHECK: kernel.buffer state1 offset 1024 : !kernel.rows<64xf32>
+// CHECK: kernel.entry @sgd
+lm.parameter @norm : tensor<8xf32>
+lm.parameter @w : tensor<20x8xf32>
