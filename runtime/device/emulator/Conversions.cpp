@@ -240,6 +240,20 @@ Handlers frequent(const Conversion &how) {
     return unary<float, Half>([](Half a) { return halfToFloat(a.bits); });
   if (is(Type::f32, Type::bf16))
     return unary<float, Bfloat>([](Bfloat a) { return bfloatToFloat(a.bits); });
+  if (how.toInteger && how.rounding == Rounding::nearest) {
+    if (is(Type::f32, Type::f32))
+      return unary<float, float>(
+          [](float a) { return a != a ? std::bit_cast<float>(0x7fffffffu) : __builtin_roundevenf(a); });
+    if (is(Type::s32, Type::f32))
+      return unary<int32_t, float>([](float a) {
+        const float whole = __builtin_roundevenf(a);
+        return a != a                    ? 0
+               : whole >= 2147483648.0f  ? INT32_MAX
+               : whole <= -2147483648.0f ? INT32_MIN
+                                         : static_cast<int32_t>(whole);
+      });
+    return {};
+  }
   if (how.toInteger || how.rounding != Rounding::nearest) {
     if (how.rounding == Rounding::zero && is(Type::s32, Type::f32))
       return unary<int32_t, float>([](float a) {

@@ -239,6 +239,7 @@ namespace {
 /// A warp as its block begins: registers, constants, special registers, addresses.
 void startWarp(const Launch &launch, const Block &block, Warp &warp) {
   const Program &program = *launch.program;
+  const bool isFirst = !warp.groups.capacity(); // later ones find constants and addresses as they were
   const uint32_t lanes = std::min<uint32_t>(lanesOfWarp, launch.threadsOfBlock() - warp.index * lanesOfWarp);
   warp.live = lanes == lanesOfWarp ? allLanes : (1u << lanes) - 1;
   warp.mask = warp.active = 0;
@@ -253,8 +254,11 @@ void startWarp(const Launch &launch, const Block &block, Warp &warp) {
   warp.inFlight.reset();
   warp.maxRegisters = 0;
   std::fill(warp.local.begin(), warp.local.end(), uint8_t(0));
-  std::memcpy(warp.frame, program.image.data(), program.frameBytes);
+  if (isFirst)
+    std::memcpy(warp.frame, program.image.data(), program.frameBytes);
   fillSpecials(launch, block, warp);
+  if (!isFirst)
+    return;
   for (const Program::AddressSlot &slot : program.addresses) {
     uint64_t value = slot.value;
     if (slot.kind == Program::AddressSlot::parameter)

@@ -362,6 +362,16 @@ template <bool add> void product24(Translator &t) {
 
 /// dp4a: d = c + sum of 4 products of bytes; dp2a: of 2 halves with the low or high 2 bytes (PTX
 /// ISA 9.7.1.24, 25).
+/// dp4a with bytes that are signed or not: each combination a loop that vectorises.
+template <typename A, typename B> Handlers dotOfBytes() {
+  return ternary<uint32_t>([](uint32_t x, uint32_t y, uint32_t sum) {
+    for (int i = 0; i < 4; ++i)
+      sum += static_cast<uint32_t>(static_cast<int32_t>(static_cast<A>(x >> 8 * i)) *
+                                   static_cast<int32_t>(static_cast<B>(y >> 8 * i)));
+    return sum;
+  });
+}
+
 template <bool halves> void dotProduct(Translator &t) {
   const bool isHigh = halves && t.takeOneOf({"lo", "hi"}) == 1;
   const Type a = t.needType(), b = t.needType();
@@ -382,7 +392,12 @@ template <bool halves> void dotProduct(Translator &t) {
       warp.reg<uint32_t>(in.d)[lane] = sum;
     });
   };
-  Instruction &in = t.emit(handler, InstructionClass::integer);
+  static constexpr auto bytes = [](bool signedA, bool signedB) {
+    return signedA ? (signedB ? dotOfBytes<int8_t, int8_t>() : dotOfBytes<int8_t, uint8_t>())
+                   : (signedB ? dotOfBytes<uint8_t, int8_t>() : dotOfBytes<uint8_t, uint8_t>());
+  };
+  Instruction &in = halves ? t.emit(handler, InstructionClass::integer)
+                           : t.emit(bytes(isSigned(a), isSigned(b)), InstructionClass::integer);
   in.d = d, in.a = slots[0], in.b = slots[1], in.c = slots[2];
   in.extra = (isSigned(a) ? 1 : 0) | (isSigned(b) ? 2 : 0) | (isHigh ? 4 : 0);
 }
