@@ -82,6 +82,126 @@ template <typename T> void multiply(Warp &warp, const Instruction &in) {
     counters->tensorFlops += 2ull * static_cast<uint64_t>(how.m * how.n * how.k);
 }
 
+// --- the shapes that kernels use most, m16n8k16 of f16 and bf16 and m16n8k32 of signed bytes: the same sums
+// in the same order
+
+/// C or D of m16n8: register r of a lane is row lane / 4 (+ 8), column 2 (lane % 4) (+ 1).
+template <typename T, typename F> void eachSum(T (&sums)[16][8], F body) {
+  for (int r = 0; r < 4; ++r)
+    for (int lane = 0; lane < lanesOfWarp; ++lane)
+      body(r, lane, sums[lane / 4 + 8 * (r / 2)][2 * (lane % 4) + r % 2]);
+}
+
+template <typename T> void loadSums(const Warp &warp, const uint32_t *slots, T (&sums)[16][8]) {
+  eachSum(sums, [&](int r, int lane, T &sum) { sum = warp.reg<T>(slots[r])[lane]; });
+}
+template <typename T> void storeSums(Warp &warp, const uint32_t *slots, T (&sums)[16][8]) {
+  eachSum(sums, [&](int r, int lane, T &sum) { warp.reg<T>(slots[r])[lane] = sum; });
+  if (KernelCounters *counters = warp.block->cluster->counters)
+    counters->tensorFlops +=
+        sizeof(T) == 4 && std::is_same_v<T, float> ? 2ull * 16 * 8 * 16 : 2ull * 16 * 8 * 32;
+}
+
+/// The two numbers of each lane's register.
+template <Type type> void widen(const uint32_t *reg, float (&low)[32], float (&high)[32]) {
+  SINTER_EACH_LANE {
+    if constexpr (type == Type::bf16) {
+      low[lane] = std::bit_cast<float>(reg[lane] << 16);
+      high[lane] = std::bit_cast<float>(reg[lane] & 0xffff0000u);
+    } else {
+      low[lane] = halfToFloat(static_cast<uint16_t>(reg[lane]));
+      high[lane] = halfToFloat(static_cast<uint16_t>(reg[lane] >> 16));
+    }
+  }
+}
+
+template <Type type> void multiplyHalves(Warp &warp, const Instruction &in) {
+  if (!converged(warp, in, allLanes))
+    return;
+  const uint32_t *slots = warp.program->lists.data() + in.list;
+  alignas(32) float a[16][16], b[16][8], c[16][8];
+  alignas(32) float low[32], high[32];
+  for (int r = 0; r < 4; ++r) {
+    widen<type>(warp.reg<uint32_t>(slots[r]), low, high);
+    for (int lane = 0; lane < lanesOfWarp; ++lane) {
+      float *const pair = &a[lane / 4 + 8 * (r % 2)][lane % 4 * 2 + 8 * (r / 2)];
+      pair[0] = low[lane], pair[1] = high[lane];
+    }
+  }
+  for (int r = 0; r < 2; ++r) {
+    widen<type>(warp.reg<uint32_t>(slots[4 + r]), low, high);
+    for (int lane = 0; lane < lanesOfWarp; ++lane) {
+      b[lane % 4 * 2 + 8 * r][lane / 4] = low[lane];
+      b[lane % 4 * 2 + 8 * r + 1][lane / 4] = high[lane];
+    }
+  }
+  loadSums(warp, slots + 6, c);
+  for (int row = 0; row < 16; ++row)
+    for (int k = 0; k < 16; ++k)
+      for (int column = 0; column < 8; ++column)
+        c[row][column] = __builtin_fmaf(a[row][k], b[k][column], c[row][column]);
+  storeSums(warp, slots + 10, c);
+}
+
+/// Signed bytes 0 and 1 of a word as two 16-bit integers in a word, and bytes 2 and 3.
+inline uint32_t lowBytes(uint32_t word) {
+  return (static_cast<uint32_t>(static_cast<int32_t>(word << 24) >> 24) & 0xffff) |
+         (static_cast<uint32_t>(static_cast<int32_t>(word << 16) >> 24) << 16);
+}
+inline uint32_t highBytes(uint32_t word) { return lowBytes(word >> 16); }
+
+/// sums[i] += the product of the two integers in `a` with those in b[i].
+inline void addPairs(int32_t (&sums)[8], uint32_t a, const uint32_t (&b)[8]) {
+#ifdef __AVX2__
+  auto *place = reinterpret_cast<__m256i *>(sums);
+  const __m256i products = _mm256_madd_epi16(_mm256_set1_epi32(static_cast<int>(a)),
+                                             _mm256_load_si256(reinterpret_cast<const __m256i *>(b)));
+  _mm256_store_si256(place, _mm256_add_epi32(_mm256_load_si256(place), products));
+#else
+  for (int i = 0; i < 8; ++i)
+    sums[i] += static_cast<int16_t>(a) * static_cast<int16_t>(b[i]) +
+               static_cast<int16_t>(a >> 16) * static_cast<int16_t>(b[i] >> 16);
+#endif
+}
+
+void multiplyBytes(Warp &warp, const Instruction &in) {
+  if (!converged(warp, in, allLanes))
+    return;
+  const uint32_t *slots = warp.program->lists.data() + in.list;
+  // A word is 4 neighbours along k: word lane % 4 (+ 4) of row or column lane / 4 (+ 8).
+  alignas(32) uint32_t a[16][8], low[8][8], high[8][8];
+  alignas(32) int32_t c[16][8];
+  for (int r = 0; r < 4; ++r)
+    for (int lane = 0; lane < lanesOfWarp; ++lane)
+      a[lane / 4 + 8 * (r % 2)][lane % 4 + 4 * (r / 2)] = warp.reg<uint32_t>(slots[r])[lane];
+  for (int r = 0; r < 2; ++r)
+    for (int lane = 0; lane < lanesOfWarp; ++lane) {
+      const uint32_t word = warp.reg<uint32_t>(slots[4 + r])[lane];
+      low[lane % 4 + 4 * r][lane / 4] = lowBytes(word);
+      high[lane % 4 + 4 * r][lane / 4] = highBytes(word);
+    }
+  loadSums(warp, slots + 6, c);
+  for (int row = 0; row < 16; ++row)
+    for (int word = 0; word < 8; ++word) {
+      addPairs(c[row], lowBytes(a[row][word]), low[word]);
+      addPairs(c[row], highBytes(a[row][word]), high[word]);
+    }
+  storeSums(warp, slots + 10, c);
+}
+
+/// The loop made for this shape and these types, or null.
+Handler frequent(const Mma &how) {
+  if (how.m != 16 || how.a != how.b)
+    return nullptr;
+  if (how.k == 16 && how.c == Type::f32 && how.d == Type::f32)
+    return how.a == Type::bf16  ? &multiplyHalves<Type::bf16>
+           : how.a == Type::f16 ? &multiplyHalves<Type::f16>
+                                : nullptr;
+  if (how.k == 32 && how.d == Type::s32)
+    return how.a == Type::s8 ? &multiplyBytes : nullptr;
+  return nullptr;
+}
+
 /// m8n8k4 of f64: A is row g, column t; B is row t, column g; C and D are row g, columns 2 t and 2 t + 1.
 void multiplyDouble(Warp &warp, const Instruction &in) {
   if (!converged(warp, in, allLanes))
@@ -163,7 +283,11 @@ void mma(Translator &t) {
       slots.push_back(t.source(each, Type::b32));
   for (const Operand &each : t.operand(0).parts)
     slots.push_back(t.target(each, Type::b32));
-  Instruction &in = t.emit(integers ? &multiply<int32_t> : &multiply<float>, InstructionClass::tensor);
+  const Handler quick = frequent(how);
+  Instruction &in = t.emit(quick      ? quick
+                           : integers ? &multiply<int32_t>
+                                      : &multiply<float>,
+                           InstructionClass::tensor);
   t.list(in, slots);
   in.detail = t.keep(how);
 }
