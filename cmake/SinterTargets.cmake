@@ -102,6 +102,6 @@ function(sinter_fuzzer name source corpus)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzz)
   set(scratch ${CMAKE_BINARY_DIR}/fuzz/corpus-${name})
   file(MAKE_DIRECTORY ${scratch})
-  add_test(NAME fuzz.${name} COMMAND ${name} -max_total_time=${SINTER_FUZZ_SECONDS} -timeout=10 -rss_limit_mb=2048
+  add_test(NAME fuzz.${name} COMMAND ${name} -max_total_time=${SINTER_FUZZ_SECONDS} -timeout=60 -rss_limit_mb=2048
                                      -artifact_prefix=${CMAKE_BINARY_DIR}/fuzz/ ${scratch} ${corpus})
 endfunction()

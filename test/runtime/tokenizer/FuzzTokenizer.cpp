@@ -39,10 +39,17 @@ std::vector<Opened> openGoldens() {
   return opened;
 }
 
+std::vector<Opened> opened;
+
 } // namespace
 
+// Takes longer than an input may.
+extern "C" int LLVMFuzzerInitialize(int *, char ***) {
+  opened = openGoldens();
+  return 0;
+}
+
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-  static std::vector<Opened> opened = openGoldens();
   if (size == 0)
     return 0;
   const Tokenizer &tokenizer = *opened[data[0] % opened.size()].tokenizer;
