@@ -4,6 +4,8 @@
 #include "compiler/commands/Commands.h"
 #include "frontend/WantedFormat.h"
 
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Support/Timing.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/raw_ostream.h"
 
@@ -25,6 +27,8 @@ struct KernelsFlags {
 
 int kernelsCommand(const Invocation &invocation) {
   KernelsFlags flags;
+  mlir::registerPassManagerCLOptions(); // the passes ask for them
+  mlir::registerDefaultTimingManagerCLOptions();
   if (!parseFlags(invocation, "Prints registers, shared memory and occupancy of a model's GPU kernels.\n"))
     return 2;
   CompileOptions options;
