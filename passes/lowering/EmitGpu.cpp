@@ -29,6 +29,8 @@ using namespace sinter::gpu;
 namespace {
 
 constexpr StringRef sharedName = "shared_memory";
+/// Of a multiprocessor of 8.0; 9.0 has more.
+constexpr int64_t smSharedBytes = 164 * 1024;
 
 LogicalResult emitAnchor(Frame &frame, Operation *anchor) {
   return llvm::TypeSwitch<Operation *, LogicalResult>(anchor)
@@ -69,6 +71,8 @@ LogicalResult emitKernel(sinter::kernel::FuncOp kernel, Architecture architectur
     return kernel.emitOpError() << "expected a schedule that takes at most " << maxSharedBytes
                                 << " bytes of shared memory, found " << frame.sharedBytes;
 
+  if (frame.blocksPerSm) // no more than shared memory allows: each block takes 1 KiB besides
+    frame.blocksPerSm = std::max<int64_t>(1, std::min(frame.blocksPerSm, smSharedBytes / (frame.sharedBytes + 1024)));
   function->setAttr("nvvm.reqntid", builder.getDenseI32ArrayAttr({static_cast<int32_t>(frame.threads)}));
   if (frame.blocksPerSm)
     function->setAttr("nvvm.minctasm", builder.getI32IntegerAttr(frame.blocksPerSm));

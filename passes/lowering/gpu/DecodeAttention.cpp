@@ -18,6 +18,7 @@ class DecodeAttention {
 public:
   DecodeAttention(Frame &frame, kernel::AttentionOp op) : frame(frame), e(frame.e), shape(op) {
     frame.threads = 128;
+    frame.blocksPerSm = 6; // up to 80 registers
     partial = dyn_cast<kernel::PartialType>(op.getOutput().getType());
     blockKeys = partial ? partial.getKeys() : 256;
     columns = shape.valueSize % 4 ? 1 : 4;

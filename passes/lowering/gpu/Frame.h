@@ -26,7 +26,7 @@ struct Frame {
   mlir::Value thread;      // number of the thread in the block (i32)
   int64_t threads = 128;   // of the block; emitters set it before they use `thread`
   int64_t sharedBytes = 0;
-  int64_t blocksPerSm = 0; // planned; 0: as many as fit
+  int64_t blocksPerSm = 0; // to be resident at once: ptxas keeps to the registers that allows; 0: it chooses
 
   int64_t warps() const { return threads / warpSize; }
   mlir::Value warp() { return e.div(thread, warpSize); }

@@ -52,6 +52,7 @@ private:
 
 LogicalResult StreamedMatmul::run() {
   frame.threads = 128;
+  frame.blocksPerSm = 3; // up to 168 registers: with 4 rows and unpacked words ptxas spills before it takes as many
   left.emplace(m, mostRows);
   // Warps share panels first, then the blocks of a panel.
   while (slices * 2 * m.panelsPerChunk() <= frame.warps())

@@ -80,6 +80,7 @@ private:
 
 void TensorMatmul::plan() {
   frame.threads = 128;
+  frame.blocksPerSm = 3;
   for (const kernel::WeightLayout &layout : m.layouts)
     needsSums |= isQuantised && layout.block.minima && layout.block.subBlock == kernel::q8Block;
   int64_t stride = m.accumulatorColumns(), before = frame.sharedBytes;

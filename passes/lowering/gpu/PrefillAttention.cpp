@@ -19,6 +19,7 @@ class PrefillAttention {
 public:
   PrefillAttention(Frame &frame, kernel::AttentionOp op) : frame(frame), e(frame.e), shape(op) {
     frame.threads = strip * lanesOfRow;
+    frame.blocksPerSm = shape.valueSize <= 128 ? 6 : 4;
     columns = shape.valueSize % 4 ? 1 : 4;
     quartets = llvm::divideCeil(shape.valueSize, columns * lanesOfRow);
     query = frame.allocate(strip * shape.keySize * 4);

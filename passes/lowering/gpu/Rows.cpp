@@ -9,6 +9,9 @@ using namespace mlir;
 
 namespace sinter::gpu {
 
+/// Threads of a multiprocessor that are planned for: up to 64 registers each.
+constexpr int64_t residentThreads = 1024;
+
 /// As many threads as the longest vector gives work for, by powers of 2.
 static int64_t threadsOf(Region &region) {
   RegionPlan plan(region, {1});
@@ -27,6 +30,7 @@ LogicalResult emitRows(Frame &frame, kernel::RowsOp op) {
   LogicalResult result = success();
   if (!op.getColumns()) {
     frame.threads = threadsOf(op.getBody());
+    frame.blocksPerSm = residentThreads / frame.threads;
     Team team = Team::ofBlock(frame);
     forEachTile(frame, op.getGrid(), [&](Value, Value rowBegin, Value rowEnd, Value) {
       e.loop(rowBegin, rowEnd, 1, [&](Value row) {
@@ -37,6 +41,7 @@ LogicalResult emitRows(Frame &frame, kernel::RowsOp op) {
     });
     return result;
   }
+  frame.blocksPerSm = residentThreads / frame.threads;
   int64_t columns = *op.getColumns(), group = *op.getGroup();
   kernel::ScheduleAttr schedule = op.getScheduleAttr();
   int64_t perTile = schedule && schedule.getColumnsPerTile() ? schedule.getColumnsPerTile() : columns;

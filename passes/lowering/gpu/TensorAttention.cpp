@@ -23,6 +23,8 @@ class TensorAttention {
 public:
   TensorAttention(Frame &frame, kernel::AttentionOp op) : frame(frame), e(frame.e), shape(op) {
     frame.threads = tileRows / 16 * warpSize;
+    // A row's weighted values are in registers: half as many as a head is long.
+    frame.blocksPerSm = shape.valueSize <= 64 ? 4 : shape.valueSize <= 128 ? 2 : 1;
     blockKeys = shape.valueSize > 128 || shape.keySize > 128 ? 32 : 64;
     query = frame.allocate(tileRows * shape.keySize * 2);
     keyStage = frame.allocate(stages * blockKeys * shape.keySize * 2);
