@@ -79,6 +79,12 @@ TEST_P(PrefillMatmul, HandlesGroupsThatAreNoMultipleOfAPanel) {
   check(tiled(c, 16, 24), {1, 18}, 4);
 }
 
+TEST_P(PrefillMatmul, HandlesGroupsAsLongAsAHead) {
+  MatmulCase c{.format = "q4_k", .outputs = 512 + 64, .inputs = 256, .left = LeftKind::Q8};
+  c.ranges = {{0, 256, 256}, {256, 512, 256}, {512, 576, 64}};
+  check(tiled(c, 64, 256), {5, 70});
+}
+
 TEST_P(PrefillMatmul, TakesOtherRegisterTiles) {
   for (const char *format : {"f32", "q8_0", "q5_k"}) {
     MatmulCase c = tiled({.format = format, .outputs = 112, .inputs = 256}, 24, 64);

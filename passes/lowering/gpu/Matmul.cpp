@@ -12,6 +12,9 @@ using namespace mlir;
 
 namespace sinter::gpu {
 
+/// Columns of a group that a chunk is made longer for.
+constexpr int64_t longestGroup = 256;
+
 Matmul::Matmul(Frame &frame, kernel::MatmulOp op, int64_t widestChunk)
     : frame(frame), e(frame.e), op(op), inputs(op.getInputs()), outputs(op.getOutputs()) {
   for (Value weight : op.getWeights()) {
@@ -20,6 +23,12 @@ Matmul::Matmul(Frame &frame, kernel::MatmulOp op, int64_t widestChunk)
   }
   kernel::ScheduleAttr schedule = op.getScheduleAttr();
   columnsPerTile = schedule && schedule.getColumnsPerTile() ? schedule.getColumnsPerTile() : outputs;
+  // Chunks of whole groups, where these are not too long: else each chunk computes the rest of its last group, too.
+  int64_t whole = kernel::panelRows;
+  for (auto range : op.getRanges().getOps<kernel::RangeOp>())
+    whole = std::min(std::lcm(whole, static_cast<int64_t>(range.getGroup())), 2 * longestGroup);
+  if (whole <= longestGroup)
+    widestChunk = std::max(whole, widestChunk / whole * whole);
   columnsPerChunk = std::min(columnsPerTile, widestChunk);
   for (auto range : op.getRanges().getOps<kernel::RangeOp>()) {
     int64_t group = range.getGroup(), begin = range.getBegin();
@@ -88,7 +97,13 @@ LogicalResult emitEpilogues(Matmul &m, const Accumulators &accumulators, Value p
   if (m.expertColumn)
     base = e.sub(base, m.expertColumn);
   LogicalResult result = success();
+  // What one range keeps in shared memory makes room for the next one's.
+  int64_t before = m.frame.sharedBytes, most = before;
   for (auto range : m.op.getRanges().getOps<kernel::RangeOp>()) {
+    if (m.frame.sharedBytes > before)
+      e.barrier();
+    most = std::max(most, m.frame.sharedBytes);
+    m.frame.sharedBytes = before;
     int64_t group = range.getGroup(), known = std::gcd<int64_t>(range.getBegin(), group);
     int64_t place = std::gcd(known, m.expertColumn ? m.outputs : kernel::panelRows);
     SmallVector<int64_t> multiples(m.weights.size(), std::gcd(place, kernel::panelRows));
@@ -113,6 +128,7 @@ LogicalResult emitEpilogues(Matmul &m, const Accumulators &accumulators, Value p
         result = failure();
     });
   }
+  m.frame.sharedBytes = std::max(most, m.frame.sharedBytes);
   return result;
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// kernel.matmul for many rows on tensor cores (mma.sync of sm_80): 64 rows x 64 columns a block, a panel a warp.
+// kernel.matmul for many rows on tensor cores (mma.sync of sm_80): 64 rows x 64 columns a block (32 rows where groups of
+// columns are long), a panel a warp at a time.
 //
 // K goes in chunks of 4 steps; a step is 32 bytes of a left row: 32 integers of 8 bits (m16n8k32) or 16 of f16 or bf16 (m16n8k16).
 // A chunk of the left rows, swizzled for ldmatrix, and the weights of the warps' panels come by cp.async one chunk ahead.
@@ -19,13 +20,14 @@ using namespace mlir;
 namespace sinter::gpu {
 namespace {
 
-constexpr int64_t tileRows = 64, rowTiles = tileRows / 16, widestChunk = 64, chunkSteps = 4, stages = 2;
+constexpr int64_t widestChunk = 64, chunkSteps = 4, stages = 2;
 constexpr int64_t leftLine = chunkSteps * 32; // bytes of a row in a chunk
 
 class TensorMatmul {
 public:
   TensorMatmul(Frame &frame, kernel::MatmulOp op)
-      : frame(frame), e(frame.e), m(frame, op, widestChunk), isQuantised(!m.layouts[0].isFloat()) {}
+      : frame(frame), e(frame.e), m(frame, op, widestChunk), isQuantised(!m.layouts[0].isFloat()),
+        tileRows(m.accumulatorColumns() > 2 * widestChunk ? 32 : 64), rowTiles(tileRows / 16) {}
 
   LogicalResult run();
 
@@ -71,6 +73,7 @@ private:
   Emitter &e;
   Matmul m;
   bool isQuantised, needsSums = false;
+  int64_t tileRows, rowTiles; // 64 rows, 32 where the columns of a chunk are many
   Value leftPlace, statistics;
   SmallVector<Value> weightPlaces;
   Accumulators accumulators;
