@@ -82,7 +82,7 @@ template <typename T> void multiply(Warp &warp, const Instruction &in) {
     counters->tensorFlops += 2ull * static_cast<uint64_t>(how.m * how.n * how.k);
 }
 
-// --- the shapes that kernels use most, m16n8k16 of f16 and bf16 and m16n8k32 of signed bytes: the same sums
+// --- the shapes that kernels use most, m16n8k16 of f16 and bf16 and m16n8k32 of bytes: the same sums
 // in the same order
 
 /// C or D of m16n8: register r of a lane is row lane / 4 (+ 8), column 2 (lane % 4) (+ 1).
@@ -143,12 +143,14 @@ template <Type type> void multiplyHalves(Warp &warp, const Instruction &in) {
   storeSums(warp, slots + 10, c);
 }
 
-/// Signed bytes 0 and 1 of a word as two 16-bit integers in a word, and bytes 2 and 3.
-inline uint32_t lowBytes(uint32_t word) {
+/// Bytes 0 and 1 of a word as two 16-bit integers in a word, and bytes 2 and 3.
+template <bool isSigned> uint32_t lowBytes(uint32_t word) {
+  if constexpr (!isSigned)
+    return (word & 0xff) | (word & 0xff00) << 8;
   return (static_cast<uint32_t>(static_cast<int32_t>(word << 24) >> 24) & 0xffff) |
          (static_cast<uint32_t>(static_cast<int32_t>(word << 16) >> 24) << 16);
 }
-inline uint32_t highBytes(uint32_t word) { return lowBytes(word >> 16); }
+template <bool isSigned> uint32_t highBytes(uint32_t word) { return lowBytes<isSigned>(word >> 16); }
 
 /// sums[i] += the product of the two integers in `a` with those in b[i].
 inline void addPairs(int32_t (&sums)[8], uint32_t a, const uint32_t (&b)[8]) {
@@ -164,7 +166,7 @@ inline void addPairs(int32_t (&sums)[8], uint32_t a, const uint32_t (&b)[8]) {
 #endif
 }
 
-void multiplyBytes(Warp &warp, const Instruction &in) {
+template <bool signedA, bool signedB> void multiplyBytes(Warp &warp, const Instruction &in) {
   if (!converged(warp, in, allLanes))
     return;
   const uint32_t *slots = warp.program->lists.data() + in.list;
@@ -177,28 +179,30 @@ void multiplyBytes(Warp &warp, const Instruction &in) {
   for (int r = 0; r < 2; ++r)
     for (int lane = 0; lane < lanesOfWarp; ++lane) {
       const uint32_t word = warp.reg<uint32_t>(slots[4 + r])[lane];
-      low[lane % 4 + 4 * r][lane / 4] = lowBytes(word);
-      high[lane % 4 + 4 * r][lane / 4] = highBytes(word);
+      low[lane % 4 + 4 * r][lane / 4] = lowBytes<signedB>(word);
+      high[lane % 4 + 4 * r][lane / 4] = highBytes<signedB>(word);
     }
   loadSums(warp, slots + 6, c);
   for (int row = 0; row < 16; ++row)
     for (int word = 0; word < 8; ++word) {
-      addPairs(c[row], lowBytes(a[row][word]), low[word]);
-      addPairs(c[row], highBytes(a[row][word]), high[word]);
+      addPairs(c[row], lowBytes<signedA>(a[row][word]), low[word]);
+      addPairs(c[row], highBytes<signedA>(a[row][word]), high[word]);
     }
   storeSums(warp, slots + 10, c);
 }
 
 /// The loop made for this shape and these types, or null.
 Handler frequent(const Mma &how) {
-  if (how.m != 16 || how.a != how.b)
+  if (how.m != 16)
     return nullptr;
-  if (how.k == 16 && how.c == Type::f32 && how.d == Type::f32)
+  if (how.k == 16 && how.a == how.b && how.c == Type::f32 && how.d == Type::f32)
     return how.a == Type::bf16  ? &multiplyHalves<Type::bf16>
            : how.a == Type::f16 ? &multiplyHalves<Type::f16>
                                 : nullptr;
   if (how.k == 32 && how.d == Type::s32)
-    return how.a == Type::s8 ? &multiplyBytes : nullptr;
+    return how.a == Type::s8 && how.b == Type::s8   ? &multiplyBytes<true, true>
+           : how.a == Type::s8 && how.b == Type::u8 ? &multiplyBytes<true, false>
+                                                    : nullptr;
   return nullptr;
 }
 

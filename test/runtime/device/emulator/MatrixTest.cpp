@@ -39,12 +39,16 @@ std::string registers(const char *prefix, int count, int from = 0) {
   return text + "}";
 }
 
-void checkMma(const ElementKind &type, int m, int k, bool halfResult = false) {
+/// `unsignedB`: the bytes of B are u8, from 0 to 255.
+void checkMma(const ElementKind &type, int m, int k, bool halfResult = false, bool unsignedB = false) {
   const int per = 4 / type.bytes, registersB = k / (4 * per), registersA = registersB * m / 8,
             results = m * 8 / 32 / (halfResult ? 2 : 1);
   const std::vector<int> a = smallNumbers(static_cast<size_t>(m * k), 1),
-                         b = smallNumbers(static_cast<size_t>(k * 8), 2),
                          c = smallNumbers(static_cast<size_t>(m * 8), 3);
+  std::vector<int> b = smallNumbers(static_cast<size_t>(k * 8), 2);
+  if (unsignedB)
+    for (int &each : b)
+      each &= 0xff;
   std::vector<uint32_t> fragments(static_cast<size_t>(32 * (registersA + registersB + results)));
   const auto pack = [&](int at, int lane, int e, int bits, uint32_t value) {
     fragments[static_cast<size_t>(at * 32 + lane)] |= value << e * bits;
@@ -77,8 +81,8 @@ void checkMma(const ElementKind &type, int m, int k, bool halfResult = false) {
     body += "ld.global.b32 %r" + std::to_string(r) + ", [%d1+" + std::to_string(128 * r) + "];\n";
   const std::string accumulator = halfResult ? "f16" : type.integer ? "s32" : "f32";
   const std::string instruction = "mma.sync.aligned.m" + std::to_string(m) + "n8k" + std::to_string(k) +
-                                  ".row.col." + accumulator + "." + type.name + "." + type.name + "." +
-                                  accumulator;
+                                  ".row.col." + accumulator + "." + type.name + "." +
+                                  (unsignedB ? "u8" : type.name) + "." + accumulator;
   body += instruction + " " + registers("%r", results, 40) + ", " + registers("%r", registersA) + ", " +
           registers("%r", registersB, registersA) + ", " + registers("%r", results, registersA + registersB) +
           ";\n";
@@ -109,7 +113,9 @@ TEST(EmulatorMatrix, MmaOfAllShapes) {
   checkMma(tf32, 16, 8);
   checkMma(tf32, 16, 4);
   checkMma(s8, 16, 32);
+  checkMma(s8, 16, 32, false, true);
   checkMma(s8, 16, 16);
+  checkMma(s8, 16, 16, false, true);
   checkMma(s8, 8, 16);
   checkMma(e4m3, 16, 32);
   checkMma(e5m2, 16, 32);
