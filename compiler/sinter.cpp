@@ -25,6 +25,7 @@ constexpr Command commands[] = {
     {"kernel", "functions written in MLIR into an object that C and C++ call", sinter::kernelCommand},
     {"kernels", "registers, shared memory and occupancy of a model's GPU kernels", sinter::kernelsCommand},
     {"tokenizer", "train: a tokenizer from text", sinter::tokenizerCommand},
+    {"train", "a configuration or a model on tokens: compiles the training step and runs it", sinter::trainCommand},
     {"run-ptx", "one kernel of a PTX file, executed and checked on the processor", sinter::runPtxCommand},
 };
 

@@ -25,6 +25,7 @@ int kernelCommand(const Invocation &invocation);
 int kernelsCommand(const Invocation &invocation);
 int tokenizerCommand(const Invocation &invocation);
 int dataCommand(const Invocation &invocation);
+int trainCommand(const Invocation &invocation);
 int runPtxCommand(const Invocation &invocation);
 
 /// Parses flags declared as llvm::cl options; prints what is wrong to stderr and gives false.

@@ -46,6 +46,14 @@ Found find(std::span<const FlagGroup> groups, std::string_view argument) {
   return shortest;
 }
 
+const Flag *findNameless(std::span<const FlagGroup> groups) {
+  for (const FlagGroup &group : groups)
+    for (const Flag &flag : group.flags)
+      if (flag.names.empty())
+        return &flag;
+  return nullptr;
+}
+
 bool beginsWithDigit(const char *text) { return text[0] >= '0' && text[0] <= '9'; }
 
 } // namespace
@@ -54,8 +62,15 @@ Result<void> parseFlags(std::span<const FlagGroup> groups, int argc, const char 
   for (int i = 1; i < argc; ++i) {
     const std::string_view argument = argv[i];
     Found found = find(groups, argument);
+    if (const Flag *words = argument.starts_with('-') ? nullptr : findNameless(groups);
+        words && !found.flag) {
+      if (Result<void> set = words->set(argument); !set)
+        return fail("{}: {}", words->value, set.error().message);
+      continue;
+    }
     if (!found.flag)
-      return fail("{}: expected {}", argument, argument.starts_with('-') ? "a known flag" : "a flag, found a word");
+      return fail("{}: expected {}", argument,
+                  argument.starts_with('-') ? "a known flag" : "a flag, found a word");
     if (found.flag->value.empty()) {
       if (found.hasValue)
         return fail("{}: expected no value, found '{}'", found.name, found.value);
@@ -85,7 +100,9 @@ std::string describeFlags(std::span<const FlagGroup> groups) {
         line += name;
         return false;
       });
-      if (!flag.value.empty())
+      if (flag.names.empty())
+        line += flag.value;
+      else if (!flag.value.empty())
         line += flag.optional ? fmt::format(" [{}]", flag.value) : fmt::format(" {}", flag.value);
       line += line.size() < column ? std::string(column - line.size(), ' ') : "\n" + std::string(column, ' ');
       text += fmt::format("{}{}\n", line, flag.help);

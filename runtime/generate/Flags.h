@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Command-line flags as a table. Every compiled model carries this code: it uses no streams and no locales, which would be
-// larger than the rest of the program.
+// Command-line flags as a table. Every compiled model carries this code: it uses no streams and no locales,
+// which would be larger than the rest of the program.
 #ifndef SINTER_RUNTIME_GENERATE_FLAGS_H
 #define SINTER_RUNTIME_GENERATE_FLAGS_H
 
@@ -16,7 +16,7 @@
 namespace sinter {
 
 struct Flag {
-  std::string_view names; ///< "-n,--predict"
+  std::string_view names; ///< "-n,--predict"; empty: what is no flag, as it stands in argv
   std::string_view value; ///< what --help calls it; empty: the flag has none
   std::string_view help;
   std::function<Result<void>(std::string_view value)> set; ///< messages begin behind the flag's name
@@ -28,8 +28,9 @@ struct FlagGroup {
   std::vector<Flag> flags;
 };
 
-/// Calls `set` for each argument from argv[1] on. Values stand in the next argument ("-n 5", whatever it begins with) or
-/// behind a sign of equality ("--predict=5"), with short names also without ("-n5"). An error names the flag.
+/// Calls `set` for each argument from argv[1] on. Values stand in the next argument ("-n 5", whatever it
+/// begins with) or behind a sign of equality ("--predict=5"), with short names also without ("-n5"). An error
+/// names the flag.
 Result<void> parseFlags(std::span<const FlagGroup> groups, int argc, const char *const *argv);
 
 /// A line a flag, under the titles of the groups.
@@ -46,8 +47,8 @@ template <typename Number> auto numberBetween(Number least, Number most, Number 
   return [least, most, &target](std::string_view text) -> Result<void> {
     Number number;
     if (!parseNumber(text, number) || !(number >= least && number <= most))
-      return fail("expected a {}number from {} to {}, found '{}'", std::is_integral_v<Number> ? "whole " : "", least, most,
-                  text);
+      return fail("expected a {}number from {} to {}, found '{}'", std::is_integral_v<Number> ? "whole " : "",
+                  least, most, text);
     target = number;
     return {};
   };

@@ -144,10 +144,19 @@ Result<> agree(std::string_view flag, int64_t &given, int64_t compiled) {
 } // namespace
 
 Result<ParsedOptions> parseTrainingOptions(int argc, const char *const *argv, const std::string &description,
-                                           const TrainingOptions &base) {
+                                           const TrainingOptions &base, std::string_view *model) {
   ParsedOptions parsed;
   parsed.options = base;
-  const std::vector<FlagGroup> groups = flagTable(parsed.options);
+  std::vector<FlagGroup> groups = flagTable(parsed.options);
+  if (model)
+    groups.insert(groups.begin(), {"Model",
+                                   {{"", "MODEL", "config.json, a Hugging Face folder, or a .gguf file",
+                                     [model](std::string_view word) -> Result<> {
+                                       if (!model->empty())
+                                         return fail("expected one, found '{}' and '{}'", *model, word);
+                                       *model = word;
+                                       return {};
+                                     }}}});
   if (Result<> good = parseFlags(groups, argc, argv); !good)
     return tl::unexpected(good.error());
   if (parsed.options.help)

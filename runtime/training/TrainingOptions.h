@@ -50,9 +50,11 @@ struct ParsedOptions {
 };
 
 /// Parses the arguments from argv[1] on over `base` (a run that is resumed brings its own). A usage error is
-/// an Error whose message names the flag.
+/// an Error whose message names the flag. `model`, where it is not null, gets the word that is no flag (of
+/// argv, so that it can be found there again).
 Result<ParsedOptions> parseTrainingOptions(int argc, const char *const *argv, const std::string &description,
-                                           const TrainingOptions &base = {});
+                                           const TrainingOptions &base = {},
+                                           std::string_view *model = nullptr);
 
 /// Sets what is open from the rest and from `shape`, and checks what flags say about each other and about it.
 Result<> completeOptions(TrainingOptions &options, const StepShape &shape);

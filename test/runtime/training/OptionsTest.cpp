@@ -163,6 +163,21 @@ TEST(TrainingOptions, writtenOutReadBackTheSame) {
     EXPECT_EQ(first[i].name + " " + first[i].value, second[i].name + " " + second[i].value);
 }
 
+TEST(TrainingOptions, takeOneModelWhereverItStands) {
+  std::string_view model;
+  const char *last[] = {"train", "--data", "t", "-o", "r", "m.json"},
+             *first[] = {"train", "m.json", "-t", "2"};
+  ASSERT_TRUE(parseTrainingOptions(6, last, "", {}, &model));
+  EXPECT_EQ(model.data(), last[5]);
+  model = {};
+  ASSERT_TRUE(parseTrainingOptions(4, first, "", {}, &model));
+  EXPECT_EQ(model.data(), first[1]);
+  auto two = parseTrainingOptions(4, first, "", {}, &model);
+  ASSERT_FALSE(two);
+  EXPECT_EQ(two.error().message, "MODEL: expected one, found 'm.json' and 'm.json'");
+  EXPECT_FALSE(parseTrainingOptions(4, first, "")); // a trainer has its model
+}
+
 TEST(TrainingOptions, helpNamesEveryFlagOfARun) {
   const char *arguments[] = {"trainer", "--help"};
   auto parsed = parseTrainingOptions(2, arguments, "A trainer.");

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/training/CompiledProgram.h"
+#include "runtime/device/Memory.h"
+#include "runtime/training/CompiledStep.h"
+#include "runtime/training/TrainerProgram.h"
+
+namespace sinter::training {
+namespace {
+
+double gib(uint64_t bytes) { return double(bytes) / 0x1p30; }
+
+std::string describe(const MemoryUse &use) {
+  return fmt::format(
+      "memory: {:.2f} GiB (weights {:.2f}, gradients {:.2f}, optimizer {:.2f}, activations {:.2f}, "
+      "scratch {:.2f})",
+      gib(use.total()), gib(use.parameters), gib(use.gradients), gib(use.state), gib(use.activations),
+      gib(use.scratch));
+}
+
+/// What to do about a step that does not fit: activations are what a smaller batch makes smaller.
+std::string whatFits(const sinter_trainer &trainer, const MemoryUse &use, uint64_t available) {
+  const uint64_t fixed = use.total() - use.activations;
+  if (fixed >= available)
+    return "weights, gradients and the optimizer's state alone are more: only a smaller model fits";
+  const int64_t batch = int64_t(double(trainer.batch) * double(available - fixed) / double(use.activations));
+  if (batch >= 1)
+    return fmt::format("--batch {} with --grad-accum for the rest would fit",
+                       std::min(batch, trainer.batch - 1));
+  return fmt::format("not even one sequence of {} tokens fits: --seq {} would", trainer.sequence,
+                     int64_t(double(trainer.sequence * trainer.batch) * double(available - fixed) /
+                             double(use.activations)));
+}
+
+} // namespace
+
+int runCompiledTrainer(const ::sinter_trainer &trainer, int argc, const char *const *argv) {
+  StepProgram program;
+  program.name = trainer.name;
+  program.shape = shapeOf(trainer);
+  for (uint64_t i = 0; i < trainer.file_count; ++i)
+    program.files.push_back({trainer.files[i].name,
+                             {static_cast<const char *>(trainer.files[i].contents.data),
+                              size_t(trainer.files[i].contents.size)}});
+  program.open = [&](const TrainingOptions &options,
+                     const std::function<void(std::string)> &note) -> Result<std::unique_ptr<TrainingStep>> {
+    const TrainerOptions wanted{options.threads, options.optimizer};
+    Result<MemoryUse> use = Trainer::memoryOf(trainer, wanted);
+    if (!use)
+      return fail("--optimizer: {}", use.error().message);
+    const uint64_t available = device::availableMemory();
+    if (use->total() > available)
+      return fail("expected a step of at most {:.2f} GiB, the free memory, found {:.2f} GiB for --batch {} "
+                  "--seq {}; {}",
+                  gib(available), gib(use->total()), trainer.batch, trainer.sequence,
+                  whatFits(trainer, *use, available));
+    Result<std::unique_ptr<Trainer>> opened = Trainer::open(trainer, wanted);
+    if (!opened)
+      return tl::unexpected(opened.error());
+    note(fmt::format("{}: {:.2f} million weights, kernels for {}, {} threads", trainer.name,
+                     double(trainer.parameter_total) / 1e6, (*opened)->isaName(), (*opened)->threads()));
+    note(describe(*use));
+    return makeCompiledStep(trainer, std::move(*opened));
+  };
+  return runTrainingProgram(program, argc, argv);
+}
+
+} // namespace sinter::training
