@@ -8,6 +8,8 @@
 #include "runtime/data/TokenizeChats.h"
 #include "runtime/device/CpuFeatures.h"
 #include "runtime/files/AtomicFile.h"
+#include "runtime/files/Json.h"
+#include "runtime/files/JsonWriter.h"
 #include "runtime/files/MappedFile.h"
 #include "runtime/training/RunFolder.h"
 #include "runtime/training/TrainingLoop.h"
@@ -147,13 +149,26 @@ Result<std::string> prepareChats(const std::string &modelPath, const TrainingOpt
       format.specialTokens.emplace_back(name, *text);
 
   const std::string folder = run.path("trainer-data");
+  // A run that goes on is evaluated on the chats that it began with.
+  std::string validation = options.validation;
+  if (options.resume && validation.empty())
+    if (Result<Json> before = Json::read(folder + "/tokens.json"))
+      validation = before->root()["val"].get<std::string>("source").value_or("");
   std::error_code code;
   fs::remove_all(folder, code);
   fs::create_directory(folder, code);
   if (code)
     return fail("{}: cannot make the folder: {}", folder, code.message());
-  const bool hasValidation = isChats(options.validation);
-  for (const auto &[part, path] : {std::pair("train", options.data), std::pair("val", options.validation)}) {
+  JsonWriter list;
+  list.beginObject().key("version").value(1);
+  for (const auto &[part, path] : {std::pair("train", options.data), std::pair("val", validation)}) {
+    list.key(part)
+        .beginObject()
+        .key("shards")
+        .value(int(isChats(path)))
+        .key("source")
+        .value(path)
+        .endObject();
     if (!isChats(path))
       continue;
     Result<std::vector<data::Input>> inputs = data::findInputs({path});
@@ -169,13 +184,10 @@ Result<std::string> prepareChats(const std::string &modelPath, const TrainingOpt
                    << " tokens and are cut";
     llvm::outs() << "\n";
   }
-  Result<AtomicFile> list = AtomicFile::create(folder + "/tokens.json");
-  Result<> written = list ? list->write(fmt::format("{{\"version\": 1, \"train\": {{\"shards\": 1}}, "
-                                                    "\"val\": {{\"shards\": {}}}}}\n",
-                                                    int(hasValidation)))
-                          : tl::unexpected(list.error());
+  Result<AtomicFile> file = AtomicFile::create(folder + "/tokens.json");
+  Result<> written = file ? file->write(list.endObject().take() + "\n") : tl::unexpected(file.error());
   if (written)
-    written = list->commit();
+    written = file->commit();
   return written ? Result<std::string>(folder) : tl::unexpected(written.error());
 }
 
@@ -187,9 +199,9 @@ int trainCommand(const Invocation &invocation) {
       int(invocation.arguments.size()), invocation.arguments.data(), description, {}, &word);
   if (!parsed)
     return report(parsed.error(), 2);
-  if (parsed->options.help || invocation.arguments.size() == 1) {
-    (parsed->options.help ? llvm::outs() : llvm::errs()) << parsed->helpText << "\n";
-    return parsed->options.help ? 0 : 2;
+  if (parsed->options.help) {
+    llvm::outs() << parsed->helpText << "\n";
+    return 0;
   }
   TrainingOptions &options = parsed->options;
   const std::string model(word);

@@ -35,7 +35,7 @@ std::string whatFits(const sinter_trainer &trainer, const MemoryUse &use, uint64
 
 int runCompiledTrainer(const ::sinter_trainer &trainer, int argc, const char *const *argv) {
   StepProgram program;
-  program.name = trainer.name;
+  program.name = *trainer.name ? trainer.name : "a model";
   program.shape = shapeOf(trainer);
   for (uint64_t i = 0; i < trainer.file_count; ++i)
     program.files.push_back({trainer.files[i].name,
@@ -56,7 +56,7 @@ int runCompiledTrainer(const ::sinter_trainer &trainer, int argc, const char *co
     Result<std::unique_ptr<Trainer>> opened = Trainer::open(trainer, wanted);
     if (!opened)
       return tl::unexpected(opened.error());
-    note(fmt::format("{}: {:.2f} million weights, kernels for {}, {} threads", trainer.name,
+    note(fmt::format("{}: {:.2f} million weights, kernels for {}, {} threads", program.name,
                      double(trainer.parameter_total) / 1e6, (*opened)->isaName(), (*opened)->threads()));
     note(describe(*use));
     return makeCompiledStep(trainer, std::move(*opened));
