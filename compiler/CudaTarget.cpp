@@ -79,7 +79,8 @@ LogicalResult lower(ModuleOp module, gpu::Architecture architecture) {
   return passes.run(module);
 }
 
-std::unique_ptr<llvm::Module> translate(ModuleOp module, llvm::LLVMContext &context, llvm::TargetMachine &machine) {
+std::unique_ptr<llvm::Module> translate(ModuleOp module, llvm::LLVMContext &context,
+                                        llvm::TargetMachine &machine) {
   std::unique_ptr<llvm::Module> result = translateModuleToLLVMIR(module, context, "kernels");
   if (!result)
     return nullptr;
@@ -137,7 +138,8 @@ OwningOpRef<ModuleOp> copyKernels(ModuleOp module, bool chooseSchedules) {
 
 FailureOr<CudaKernels> compileCudaKernels(ModuleOp module, const CudaOptions &options) {
   auto fail = [&]() -> FailureOr<CudaKernels> {
-    return module.emitError() << "expected kernels that compile for " << gpu::nameOf(options.architecture), failure();
+    return module.emitError() << "expected kernels that compile for " << gpu::nameOf(options.architecture),
+           failure();
   };
   OwningOpRef<ModuleOp> copy = copyKernels(module, options.chooseSchedules);
   CudaKernels result;

@@ -12,13 +12,15 @@ namespace sinter {
 
 constexpr int64_t smThreads = 2048, smBlocks = 32, smRegisters = 64 * 1024;
 
-int64_t residentBlocks(gpu::Architecture architecture, int64_t registers, int64_t threads, int64_t sharedBytes) {
+int64_t residentBlocks(gpu::Architecture architecture, int64_t registers, int64_t threads,
+                       int64_t sharedBytes) {
   int64_t smShared = (architecture == gpu::Architecture::Sm80 ? 164 : 228) * 1024;
   int64_t warps = llvm::divideCeil(threads, gpu::warpSize);
   int64_t blocks = std::min(smBlocks, smThreads / (warps * gpu::warpSize));
   blocks = std::min(blocks, smShared / static_cast<int64_t>(llvm::alignTo(sharedBytes, 128) + 1024));
   if (registers)
-    blocks = std::min(blocks, smRegisters / static_cast<int64_t>(llvm::alignTo(registers * gpu::warpSize, 256) * warps));
+    blocks = std::min(
+        blocks, smRegisters / static_cast<int64_t>(llvm::alignTo(registers * gpu::warpSize, 256) * warps));
   return blocks;
 }
 
@@ -38,11 +40,13 @@ static std::map<std::string, int64_t> launchesOf(ModuleOp module, StringRef form
 }
 
 std::string kernelTable(ModuleOp module, llvm::ArrayRef<GpuCode> code) {
-  std::map<std::string, int64_t> prefill = launchesOf(module, "prefill_"), decode = launchesOf(module, "decode_");
+  std::map<std::string, int64_t> prefill = launchesOf(module, "prefill_"),
+                                 decode = launchesOf(module, "decode_");
   std::string text;
   for (const GpuCode &each : code) {
-    text += fmt::format("{:<24}{:>8}{:>8}{:>9}{:>11}{:>8}{:>10}{:>10}{:>7}\n", gpu::nameOf(each.architecture).str(), "prefill",
-                        "decode", "threads", "registers", "spills", "shared", "blocks/SM", "full");
+    text += fmt::format("{:<24}{:>8}{:>8}{:>9}{:>11}{:>8}{:>10}{:>10}{:>7}\n",
+                        gpu::nameOf(each.architecture).str(), "prefill", "decode", "threads", "registers",
+                        "spills", "shared", "blocks/SM", "full");
     for (auto function : module.getOps<kernel::FuncOp>()) {
       std::string name = function.getName().str();
       const CudaKernel &facts = each.kernels.kernels.at(name);
@@ -51,11 +55,13 @@ std::string kernelTable(ModuleOp module, llvm::ArrayRef<GpuCode> code) {
         for (const KernelResources &one : each.cubin->kernels)
           if (one.name == facts.function)
             resources = &one;
-      int64_t blocks = residentBlocks(each.architecture, resources ? resources->registers : 0, facts.threads, facts.sharedBytes);
+      int64_t blocks = residentBlocks(each.architecture, resources ? resources->registers : 0, facts.threads,
+                                      facts.sharedBytes);
       auto known = [&](int64_t number) { return resources ? std::to_string(number) : std::string("-"); };
-      text += fmt::format("{:<24}{:>8}{:>8}{:>9}{:>11}{:>8}{:>10}{:>10}{:>6}%\n", name, prefill[name], decode[name], facts.threads,
-                          known(resources ? resources->registers : 0), known(resources ? resources->spillBytes : 0),
-                          facts.sharedBytes, blocks, blocks * facts.threads * 100 / smThreads);
+      text += fmt::format("{:<24}{:>8}{:>8}{:>9}{:>11}{:>8}{:>10}{:>10}{:>6}%\n", name, prefill[name],
+                          decode[name], facts.threads, known(resources ? resources->registers : 0),
+                          known(resources ? resources->spillBytes : 0), facts.sharedBytes, blocks,
+                          blocks * facts.threads * 100 / smThreads);
     }
   }
   return text;

@@ -16,8 +16,10 @@ namespace {
 
 struct KernelsFlags {
   cl::OptionCategory category{"sinter kernels"};
-  cl::opt<std::string> model{cl::Positional, cl::desc("MODEL (folder or .gguf file)"), cl::Required, cl::cat(category)};
-  cl::opt<std::string> target{"target", cl::desc("cuda: all architectures; cuda:sm_80, cuda:sm_90a: one of them"),
+  cl::opt<std::string> model{cl::Positional, cl::desc("MODEL (folder or .gguf file)"), cl::Required,
+                             cl::cat(category)};
+  cl::opt<std::string> target{"target",
+                              cl::desc("cuda: all architectures; cuda:sm_80, cuda:sm_90a: one of them"),
                               cl::init("cuda"), cl::cat(category)};
   cl::opt<std::string> weights{"weights", cl::desc("Type of weights: keep, f32, bf16, f16, q8_0, q4_0, q4_1"),
                                cl::init("keep"), cl::cat(category)};
@@ -49,7 +51,8 @@ int kernelsCommand(const Invocation &invocation) {
   } else if (name.consume_front("cuda:") && gpu::architectureNamed(name)) {
     options.gpus = {*gpu::architectureNamed(name)};
   } else {
-    llvm::errs() << "error: --target: expected cuda, cuda:sm_80 or cuda:sm_90a, found '" << flags.target << "'\n";
+    llvm::errs() << "error: --target: expected cuda, cuda:sm_80 or cuda:sm_90a, found '" << flags.target
+                 << "'\n";
     return 2;
   }
   return Compilation(std::move(options)).run() ? 0 : 1;

@@ -7,7 +7,8 @@
 //   kernel.matmul ... schedule <rows_per_tile = 96, columns_per_tile = 64> ranges {...} (prefill only)
 //
 // A decode step takes all its rows in one tile: rows_per_tile stays 0. Tiles hold whole groups of every range
-// and whole panels of weights, so that nothing is computed twice. With gpu=true a tile is what a block of threads does.
+// and whole panels of weights, so that nothing is computed twice. With gpu=true a tile is what a block of
+// threads does.
 #include "dialects/kernel/WeightLayout.h"
 #include "passes/Passes.h"
 
@@ -47,7 +48,8 @@ int64_t wholeGroups(kernel::MatmulOp op) {
 kernel::ScheduleAttr choose(kernel::MatmulOp op, bool decode) {
   int64_t columns = wholeGroups(op), rows = 0;
   if (op.getTransposed() && op.getInputs() > longInputs) {
-    // Blocks of the weight are turned, and the left side is read, for every tile: few tiles, but an even number.
+    // Blocks of the weight are turned, and the left side is read, for every tile: few tiles, but an even
+    // number.
     rows = longRows;
     int64_t tiles = llvm::alignTo((op.getOutputs() + longColumns - 1) / longColumns, 2);
     columns = llvm::alignTo((op.getOutputs() + tiles - 1) / tiles, columns);
@@ -62,8 +64,9 @@ kernel::ScheduleAttr choose(kernel::MatmulOp op, bool decode) {
 kernel::ScheduleAttr chooseForGpu(kernel::MatmulOp op, bool decode) {
   int64_t whole = wholeGroups(op), most = std::max<int64_t>(1, prefillColumns / whole);
   int64_t times = decode ? std::clamp<int64_t>(op.getOutputs() / whole / gpuDecodeTiles, 1, most) : most;
-  return kernel::ScheduleAttr::get(op.getContext(), decode ? 0 : gpuPrefillRows, whole * times, /*keysPerTile=*/0,
-                                   /*tileRows=*/0, /*tileColumns=*/0, /*streams=*/0, /*prefetch=*/0, /*keyBlock=*/0);
+  return kernel::ScheduleAttr::get(
+      op.getContext(), decode ? 0 : gpuPrefillRows, whole * times, /*keysPerTile=*/0,
+      /*tileRows=*/0, /*tileColumns=*/0, /*streams=*/0, /*prefetch=*/0, /*keyBlock=*/0);
 }
 
 struct ChooseSchedulesPass : impl::ChooseSchedulesPassBase<ChooseSchedulesPass> {

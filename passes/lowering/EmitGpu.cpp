@@ -3,7 +3,8 @@
 //
 //   kernel.func @norm(%x: !kernel.rows<576xf32>) { ... }
 //   ->
-//   llvm.func @norm(%step: !llvm.ptr<1>, %x: !llvm.ptr<1>) attributes {nvvm.kernel, nvvm.reqntid = [128], ...}
+//   llvm.func @norm(%step: !llvm.ptr<1>, %x: !llvm.ptr<1>) attributes {nvvm.kernel, nvvm.reqntid = [128],
+//   ...}
 //
 // What a launch of it needs is left as attributes: kernel.threads, kernel.shared_bytes, kernel.blocks_per_sm.
 #include "passes/Passes.h"
@@ -42,7 +43,9 @@ LogicalResult emitAnchor(Frame &frame, Operation *anchor) {
         return op.getForm() == sinter::kernel::Form::Decode ? emitDecodeAttention(frame, op)
                                                             : emitPrefillAttention(frame, op);
       })
-      .Default([](Operation *op) { return op->emitOpError() << "expected an anchor that has an emitter for GPUs"; });
+      .Default([](Operation *op) {
+        return op->emitOpError() << "expected an anchor that has an emitter for GPUs";
+      });
 }
 
 LogicalResult emitKernel(sinter::kernel::FuncOp kernel, Architecture architecture) {
@@ -72,7 +75,8 @@ LogicalResult emitKernel(sinter::kernel::FuncOp kernel, Architecture architectur
                                 << " bytes of shared memory, found " << frame.sharedBytes;
 
   if (frame.blocksPerSm) // no more than shared memory allows: each block takes 1 KiB besides
-    frame.blocksPerSm = std::max<int64_t>(1, std::min(frame.blocksPerSm, smSharedBytes / (frame.sharedBytes + 1024)));
+    frame.blocksPerSm =
+        std::max<int64_t>(1, std::min(frame.blocksPerSm, smSharedBytes / (frame.sharedBytes + 1024)));
   function->setAttr("nvvm.reqntid", builder.getDenseI32ArrayAttr({static_cast<int32_t>(frame.threads)}));
   if (frame.blocksPerSm)
     function->setAttr("nvvm.minctasm", builder.getI32IntegerAttr(frame.blocksPerSm));
@@ -100,8 +104,8 @@ struct EmitGpuPass : sinter::impl::EmitGpuPassBase<EmitGpuPass> {
     auto bytes = LLVM::LLVMArrayType::get(builder.getI8Type(), 0);
     Emitter e(builder, getOperation().getLoc(), *named);
     auto space = cast<LLVM::LLVMPointerType>(e.sharedPtr()).getAddressSpace();
-    LLVM::GlobalOp::create(builder, getOperation().getLoc(), bytes, /*isConstant=*/false, LLVM::Linkage::External,
-                           sharedName, Attribute(), /*alignment=*/1024, space);
+    LLVM::GlobalOp::create(builder, getOperation().getLoc(), bytes, /*isConstant=*/false,
+                           LLVM::Linkage::External, sharedName, Attribute(), /*alignment=*/1024, space);
     for (auto kernel : llvm::make_early_inc_range(getOperation().getOps<sinter::kernel::FuncOp>()))
       if (failed(emitKernel(kernel, *named)))
         return signalPassFailure();

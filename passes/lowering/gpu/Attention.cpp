@@ -23,7 +23,8 @@ Value AttentionShape::finishScore(Frame &frame, Value product, Value head, Value
   Emitter &e = frame.e;
   double cap = op.getSoftcap().convertToDouble();
   if (cap > 0)
-    product = e.mulF(math::TanhOp::create(e.b, e.loc, product), e.constantF(e.f32(), cap * std::numbers::log2e));
+    product =
+        e.mulF(math::TanhOp::create(e.b, e.loc, product), e.constantF(e.f32(), cap * std::numbers::log2e));
   if (!hasSlopes())
     return product;
   Value slope = e.load(e.f32(), e.at(frame.buffer(op.getSlopes()), head, e.f32()));

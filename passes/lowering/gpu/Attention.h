@@ -25,9 +25,10 @@ struct AttentionShape {
   bool hasSlopes() const { return op.getSlopes() != nullptr; }
   /// Product of a query and a key -> score. `distance`: t - position (i32), `head` (i32).
   mlir::Value finishScore(Frame &frame, mlir::Value product, mlir::Value head, mlir::Value distance) const;
-  /// Copies heads first to first + count - 1 of a row's query to shared memory, times queryFactor(). All threads of the
-  /// block share the work.
-  void copyQuery(Frame &frame, mlir::Value row, mlir::Value first, int64_t count, mlir::Value destination) const;
+  /// Copies heads first to first + count - 1 of a row's query to shared memory, times queryFactor(). All
+  /// threads of the block share the work.
+  void copyQuery(Frame &frame, mlir::Value row, mlir::Value first, int64_t count,
+                 mlir::Value destination) const;
   /// Where the keys and values of a head (i32) of the slot of `row` begin.
   mlir::Value keysOf(Frame &frame, mlir::Value row, mlir::Value head) const;
   mlir::Value valuesOf(Frame &frame, mlir::Value row, mlir::Value head) const;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// kernel.attention decode: a tile is one row, one key head with all query heads that share it, and a chunk of keys (or
-// all keys). For scores a thread has a token, as keys lie in panels with a token a lane; every key that it reads
-// serves all query heads. Then a warp a head makes weights of the scores; for the weighted sum a thread has some
-// columns of the values of every nth token, and what these threads have is added up at the end.
+// kernel.attention decode: a tile is one row, one key head with all query heads that share it, and a chunk of
+// keys (or all keys). For scores a thread has a token, as keys lie in panels with a token a lane; every key
+// that it reads serves all query heads. Then a warp a head makes weights of the scores; for the weighted sum
+// a thread has some columns of the values of every nth token, and what these threads have is added up at the
+// end.
 #include "passes/lowering/gpu/Attention.h"
 #include "passes/lowering/gpu/Emitters.h"
 #include "passes/lowering/gpu/Team.h"
@@ -37,7 +38,8 @@ public:
     if (columnThreads > frame.threads || frame.sharedBytes > maxSharedBytes)
       return shape.op.emitOpError() << "expected heads that fit " << maxSharedBytes
                                     << " bytes of shared memory and " << frame.threads * columns
-                                    << " columns, found a group of " << shape.group << " heads of " << shape.valueSize;
+                                    << " columns, found a group of " << shape.group << " heads of "
+                                    << shape.valueSize;
     // LLVM reads such arrays four numbers at a time: what is behind the last head is a number, too.
     frame.share(e.constant(llvm::alignTo(shape.group, 4)), [&](Value i) {
       for (Value array : {maxima, totals, corrections})
@@ -62,7 +64,9 @@ private:
   void score(Value from, Value count);
   void weigh(Value count, bool isFirst);
   void accumulate(Value from, Value count, bool isFirst);
-  Value scoreAt(Value head, Value index) { return e.at(scores, e.add(e.mul(head, blockKeys), index), e.f32()); }
+  Value scoreAt(Value head, Value index) {
+    return e.at(scores, e.add(e.mul(head, blockKeys), index), e.f32());
+  }
   void eachHeads(llvm::function_ref<void(int64_t first, int64_t count)> body) {
     for (int64_t first = 0; first < shape.group; first += headsAtOnce)
       body(first, std::min(headsAtOnce, shape.group - first));
@@ -73,7 +77,7 @@ private:
   AttentionShape shape;
   kernel::PartialType partial;
   int64_t blockKeys, columns, columnThreads = 1, parts;
-  Value query, scores, sums;          // shared: (group, key size), (group, blockKeys), (parts, group, value size)
+  Value query, scores, sums; // shared: (group, key size), (group, blockKeys), (parts, group, value size)
   Value maxima, totals, corrections;  // shared: (group)
   Value keys, values, position, head; // of the tile
 };
@@ -87,7 +91,8 @@ void DecodeAttention::emitTile(Value keyHead, Value row, Value at, Value from, V
   e.barrier();
   emitBlock(from, to, /*isFirst=*/true);
   if (!partial)
-    e.loop(e.add(from, blockKeys), to, blockKeys, [&](Value begin) { emitBlock(begin, to, /*isFirst=*/false); });
+    e.loop(e.add(from, blockKeys), to, blockKeys,
+           [&](Value begin) { emitBlock(begin, to, /*isFirst=*/false); });
   // Parts are added up; a chunk leaves its maximum and total, too.
   Value base;
   if (partial) {
@@ -101,7 +106,8 @@ void DecodeAttention::emitTile(Value keyHead, Value row, Value at, Value from, V
   frame.share(e.constant(shape.group * shape.valueSize), [&](Value i) {
     Value sum = e.constantF(e.f32(), 0);
     for (int64_t part = 0; part < parts; ++part)
-      sum = e.addF(sum, e.load(e.f32(), e.at(e.at(sums, i, e.f32()), part * shape.group * shape.valueSize, e.f32())));
+      sum = e.addF(
+          sum, e.load(e.f32(), e.at(e.at(sums, i, e.f32()), part * shape.group * shape.valueSize, e.f32())));
     if (!partial)
       sum = e.divF(sum, e.load(e.f32(), e.at(totals, e.div(i, shape.valueSize), e.f32())));
     e.store(sum, e.at(output, i, e.f32()));
@@ -132,18 +138,20 @@ void DecodeAttention::score(Value from, Value count) {
     Value token = e.add(from, index), key = shape.keyAt(frame, keys, token);
     eachHeads([&](int64_t first, int64_t heads) {
       SmallVector<Value> products(heads, e.constantF(e.f32(), 0));
-      products = e.loop(e.constant(0), e.constant(shape.keySize), n, products, [&](Value d, ValueRange carried) {
-        SmallVector<Value> next(carried), x;
-        Value line = e.at(key, e.mul(d, kernel::cachePanel), shape.element);
-        for (int64_t i = 0; i < n; ++i)
-          x.push_back(e.loadWide(shape.element, e.at(line, i * kernel::cachePanel, shape.element)));
-        for (int64_t h = 0; h < heads; ++h) {
-          Value q = e.loadWide(e.f32(), n, e.at(e.at(query, (first + h) * shape.keySize, e.f32()), d, e.f32()));
-          for (int64_t i = 0; i < n; ++i)
-            next[h] = e.fma(e.extract(q, i), x[i], next[h]);
-        }
-        return next;
-      });
+      products =
+          e.loop(e.constant(0), e.constant(shape.keySize), n, products, [&](Value d, ValueRange carried) {
+            SmallVector<Value> next(carried), x;
+            Value line = e.at(key, e.mul(d, kernel::cachePanel), shape.element);
+            for (int64_t i = 0; i < n; ++i)
+              x.push_back(e.loadWide(shape.element, e.at(line, i * kernel::cachePanel, shape.element)));
+            for (int64_t h = 0; h < heads; ++h) {
+              Value q =
+                  e.loadWide(e.f32(), n, e.at(e.at(query, (first + h) * shape.keySize, e.f32()), d, e.f32()));
+              for (int64_t i = 0; i < n; ++i)
+                next[h] = e.fma(e.extract(q, i), x[i], next[h]);
+            }
+            return next;
+          });
       for (int64_t h = 0; h < heads; ++h) {
         Value number = e.constant(first + h);
         Value result = shape.finishScore(frame, products[h], e.add(head, number), e.sub(token, position));
@@ -158,10 +166,11 @@ void DecodeAttention::weigh(Value count, bool isFirst) {
   Team warp = Team::ofWarp(frame, warpSize);
   Value low = e.constantF(e.f32(), invisible), zero = e.constantF(e.f32(), 0);
   e.loop(frame.warp(), e.constant(shape.group), frame.warps(), [&](Value h) {
-    Value largest = e.loop(warp.lane, count, warpSize, low, [&](Value i, ValueRange carried) {
-                       Value score = e.load(e.f32(), scoreAt(h, i));
-                       return SmallVector<Value>{combine(e, vector::CombiningKind::MAXNUMF, carried[0], score)};
-                     }).front();
+    Value largest =
+        e.loop(warp.lane, count, warpSize, low, [&](Value i, ValueRange carried) {
+           Value score = e.load(e.f32(), scoreAt(h, i));
+           return SmallVector<Value>{combine(e, vector::CombiningKind::MAXNUMF, carried[0], score)};
+         }).front();
     largest = warp.max(frame, largest);
     Value maximum = e.at(maxima, h, e.f32()), total = e.at(totals, h, e.f32());
     Value before = isFirst ? low : e.load(e.f32(), maximum);
@@ -186,7 +195,8 @@ void DecodeAttention::weigh(Value count, bool isFirst) {
 
 /// sums = sums * correction + weights * values.
 void DecodeAttention::accumulate(Value from, Value count, bool isFirst) {
-  Value column = e.mul(e.rem(frame.thread, columnThreads), columns), part = e.div(frame.thread, columnThreads);
+  Value column = e.mul(e.rem(frame.thread, columnThreads), columns),
+        part = e.div(frame.thread, columnThreads);
   e.ifThen(e.less(column, e.constant(shape.valueSize)), [&] {
     eachHeads([&](int64_t first, int64_t heads) {
       auto place = [&](int64_t h) {
@@ -204,7 +214,8 @@ void DecodeAttention::accumulate(Value from, Value count, bool isFirst) {
       }
       sum = e.loop(part, count, parts, sum, [&](Value index, ValueRange carried) {
         SmallVector<Value> next;
-        Value v = e.loadWide(shape.element, columns, shape.valueAt(frame, values, e.add(from, index), column));
+        Value v =
+            e.loadWide(shape.element, columns, shape.valueAt(frame, values, e.add(from, index), column));
         for (int64_t h = 0; h < heads; ++h) {
           Value weight = e.load(e.f32(), scoreAt(e.constant(first + h), index));
           next.push_back(e.fma(e.splat(weight, columns), v, carried[h]));
@@ -219,6 +230,8 @@ void DecodeAttention::accumulate(Value from, Value count, bool isFirst) {
 
 } // namespace
 
-LogicalResult emitDecodeAttention(Frame &frame, kernel::AttentionOp op) { return DecodeAttention(frame, op).emit(); }
+LogicalResult emitDecodeAttention(Frame &frame, kernel::AttentionOp op) {
+  return DecodeAttention(frame, op).emit();
+}
 
 } // namespace sinter::gpu

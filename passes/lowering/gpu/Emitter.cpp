@@ -54,7 +54,8 @@ Value Emitter::narrow(Value value, Type element) {
 
 Value Emitter::exp2(Value scalar) {
   auto assembly = LLVM::InlineAsmOp::create(
-      b, loc, TypeRange{f32()}, ValueRange{scalar}, "ex2.approx.ftz.f32 $0, $1;", "=f,f", /*has_side_effects=*/false,
+      b, loc, TypeRange{f32()}, ValueRange{scalar}, "ex2.approx.ftz.f32 $0, $1;", "=f,f",
+      /*has_side_effects=*/false,
       /*is_align_stack=*/false, LLVM::TailCallKind::None,
       LLVM::AsmDialectAttr::get(b.getContext(), LLVM::AsmDialect::AD_ATT), ArrayAttr());
   return assembly.getResult(0);
@@ -93,8 +94,8 @@ Value Emitter::blocks() { return NVVM::GridDimXOp::create(b, loc, i32()); }
 void Emitter::barrier() { NVVM::BarrierOp::create(b, loc); }
 void Emitter::warpBarrier() { NVVM::SyncWarpOp::create(b, loc, constant(allLanes)); }
 Value Emitter::shuffleXor(Value value, int64_t mask) {
-  return NVVM::ShflOp::create(b, loc, value.getType(), constant(allLanes), value, constant(mask), constant(31),
-                              NVVM::ShflKind::bfly, UnitAttr());
+  return NVVM::ShflOp::create(b, loc, value.getType(), constant(allLanes), value, constant(mask),
+                              constant(31), NVVM::ShflKind::bfly, UnitAttr());
 }
 Value Emitter::shuffleFrom(Value value, Value lane) {
   return NVVM::ShflOp::create(b, loc, value.getType(), constant(allLanes), value, lane, constant(31),

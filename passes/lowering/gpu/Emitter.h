@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Short names for code that runs in a thread of a GPU: what the CPU's emitter has, with i32 as integer, pointers
-// that know their memory, barriers and shuffles.
+// Short names for code that runs in a thread of a GPU: what the CPU's emitter has, with i32 as integer,
+// pointers that know their memory, barriers and shuffles.
 #ifndef SINTER_PASSES_LOWERING_GPU_EMITTER_H
 #define SINTER_PASSES_LOWERING_GPU_EMITTER_H
 
@@ -32,13 +32,17 @@ public:
   mlir::Value bitXor(mlir::Value a, mlir::Value b);
   mlir::Value shiftLeft(mlir::Value a, int64_t bits);
   mlir::Value shiftRight(mlir::Value a, mlir::Value bits); // zeros come in
-  mlir::Value shiftRight(mlir::Value a, int64_t bits) { return bits ? shiftRight(a, constantI(a.getType(), bits)) : a; }
+  mlir::Value shiftRight(mlir::Value a, int64_t bits) {
+    return bits ? shiftRight(a, constantI(a.getType(), bits)) : a;
+  }
   mlir::Value both(mlir::Value a, mlir::Value b); // of i1; either may be null
 
   //--- floating point
   /// Rounded by the instruction that sm_80 has for every type.
   mlir::Value narrow(mlir::Value value, mlir::Type element);
-  void storeNarrow(mlir::Value value, mlir::Type element, mlir::Value pointer) { storeAligned(narrow(value, element), pointer); }
+  void storeNarrow(mlir::Value value, mlir::Type element, mlir::Value pointer) {
+    storeAligned(narrow(value, element), pointer);
+  }
   /// 2^x by the special function unit: relative error below 2^-22, denormals become 0.
   mlir::Value exp2(mlir::Value scalar);
 
@@ -47,7 +51,9 @@ public:
   void storeAligned(mlir::Value value, mlir::Value pointer);
   /// n elements of f32, f16 or bf16 as a vector of f32.
   mlir::Value loadWide(mlir::Type element, int64_t n, mlir::Value pointer);
-  mlir::Value loadWide(mlir::Type element, mlir::Value pointer) { return cpu::Emitter::loadWide(element, pointer); }
+  mlir::Value loadWide(mlir::Type element, mlir::Value pointer) {
+    return cpu::Emitter::loadWide(element, pointer);
+  }
   /// Element i of a vector.
   mlir::Value extract(mlir::Value vector, int64_t i);
   mlir::Value pack(llvm::ArrayRef<mlir::Value> elements);

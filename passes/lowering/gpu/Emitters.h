@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One emitter an anchor: a pure function of the anchor (with its schedule) and the architecture. Each says how many
-// threads a block has (Frame::threads) before it emits anything.
+// One emitter an anchor: a pure function of the anchor (with its schedule) and the architecture. Each says
+// how many threads a block has (Frame::threads) before it emits anything.
 #ifndef SINTER_PASSES_LOWERING_GPU_EMITTERS_H
 #define SINTER_PASSES_LOWERING_GPU_EMITTERS_H
 

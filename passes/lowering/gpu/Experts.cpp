@@ -11,8 +11,8 @@ using namespace mlir;
 
 namespace sinter::gpu {
 
-/// A warp a row. Each choice is one pass over the logits: every lane finds the first of its greatest numbers that are
-/// not chosen yet, then the lanes are compared. A row of NaN chooses expert 0 k times.
+/// A warp a row. Each choice is one pass over the logits: every lane finds the first of its greatest numbers
+/// that are not chosen yet, then the lanes are compared. A row of NaN chooses expert 0 k times.
 LogicalResult emitRoute(Frame &frame, kernel::RouteOp op) {
   Emitter &e = frame.e;
   frame.threads = warpSize;
@@ -50,7 +50,8 @@ LogicalResult emitRoute(Frame &frame, kernel::RouteOp op) {
         Value otherGreatest = e.shuffleXor(greatest, mask), otherExpert = e.shuffleXor(expert, mask);
         Value isEqual = compare(arith::CmpFPredicate::OEQ, otherGreatest, greatest);
         Value lower = arith::AndIOp::create(e.b, e.loc, isEqual, e.less(otherExpert, expert));
-        Value takes = arith::OrIOp::create(e.b, e.loc, compare(arith::CmpFPredicate::OGT, otherGreatest, greatest), lower);
+        Value takes = arith::OrIOp::create(
+            e.b, e.loc, compare(arith::CmpFPredicate::OGT, otherGreatest, greatest), lower);
         greatest = e.select(takes, otherGreatest, greatest);
         expert = e.select(takes, otherExpert, expert);
       }
@@ -79,8 +80,9 @@ LogicalResult emitRoute(Frame &frame, kernel::RouteOp op) {
   return success();
 }
 
-/// A counting sort by one block. A thread an expert counts the choices of it; one thread adds up where experts begin;
-/// then each thread gives the choices of its expert their places in order. All threads read all choices, from cache.
+/// A counting sort by one block. A thread an expert counts the choices of it; one thread adds up where
+/// experts begin; then each thread gives the choices of its expert their places in order. All threads read
+/// all choices, from cache.
 LogicalResult emitDispatch(Frame &frame, kernel::DispatchOp op) {
   Emitter &e = frame.e;
   int64_t experts = op.getSegments().getType().getExperts(), k = op.getChosen().getType().getColumns();
@@ -100,12 +102,13 @@ LogicalResult emitDispatch(Frame &frame, kernel::DispatchOp op) {
     });
     e.barrier();
     e.ifThen(e.equal(frame.thread, e.constant(0)), [&] {
-      Value end = e.loop(e.constant(0), e.constant(experts), 1, e.constant(0), [&](Value expert, ValueRange begin) {
-                     Value count = number(counts, expert);
-                     e.store(begin[0], e.at(counts, expert, e.i32()));
-                     e.store(begin[0], e.at(segments, expert, e.i32()));
-                     return SmallVector<Value>{e.add(begin[0], count)};
-                   }).front();
+      Value end =
+          e.loop(e.constant(0), e.constant(experts), 1, e.constant(0), [&](Value expert, ValueRange begin) {
+             Value count = number(counts, expert);
+             e.store(begin[0], e.at(counts, expert, e.i32()));
+             e.store(begin[0], e.at(segments, expert, e.i32()));
+             return SmallVector<Value>{e.add(begin[0], count)};
+           }).front();
       e.store(end, e.at(segments, experts, e.i32()));
     });
     e.barrier();

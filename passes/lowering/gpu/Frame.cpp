@@ -15,7 +15,9 @@ Value Frame::allocate(int64_t bytes) {
 }
 
 Value Frame::wideStepField(int64_t offset) { return e.load(e.i64(), e.atByte(step, offset)); }
-Value Frame::stepField(int64_t offset) { return e.load(e.i32(), e.atByte(step, offset)); } // little-endian, < 2^31
+Value Frame::stepField(int64_t offset) {
+  return e.load(e.i32(), e.atByte(step, offset));
+} // little-endian, < 2^31
 
 Value Frame::stepEntry(int64_t offset, Value row) {
   Value array = e.load(e.globalPtr(), e.atByte(step, offset));
@@ -26,7 +28,9 @@ Value Frame::domainRows(kernel::Domain domain) {
   return stepField(domain == kernel::Domain::Rows ? abi::stepRows : abi::stepSelected);
 }
 
-Value Frame::farAt(Value base, Value index, int64_t bytes) { return e.atByte(base, e.mul(e.extend(index), bytes)); }
+Value Frame::farAt(Value base, Value index, int64_t bytes) {
+  return e.atByte(base, e.mul(e.extend(index), bytes));
+}
 
 Value Frame::rowOf(Value argument, Value row) {
   int64_t bytes = 0;
@@ -44,11 +48,13 @@ Value Frame::slotOf(Value cacheArgument, Value row) {
 
 void Frame::share(Value count, llvm::function_ref<void(Value)> body) { e.loop(thread, count, threads, body); }
 
-void forEachTile(Frame &frame, const kernel::Grid &grid, llvm::function_ref<void(Value, Value, Value, Value)> body) {
+void forEachTile(Frame &frame, const kernel::Grid &grid,
+                 llvm::function_ref<void(Value, Value, Value, Value)> body) {
   Emitter &e = frame.e;
   Value rows = frame.domainRows(grid.domain);
   Value rowTiles = grid.rowsPerTile ? e.ceilDiv(rows, grid.rowsPerTile) : e.constant(1);
-  Value keyTiles = grid.keysPerTile ? e.ceilDiv(frame.stepField(abi::stepKeys), grid.keysPerTile) : e.constant(1);
+  Value keyTiles =
+      grid.keysPerTile ? e.ceilDiv(frame.stepField(abi::stepKeys), grid.keysPerTile) : e.constant(1);
   Value tiles = e.mul(e.mul(e.constant(grid.columns), rowTiles), keyTiles);
   e.loopBy(e.block(), tiles, e.blocks(), [&](Value tile) {
     Value keyTile = e.constant(0), rest = tile;

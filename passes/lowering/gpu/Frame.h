@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the emitter of one kernel works in: the body of the function, which a block of threads runs for its tiles.
+// What the emitter of one kernel works in: the body of the function, which a block of threads runs for its
+// tiles.
 #ifndef SINTER_PASSES_LOWERING_GPU_FRAME_H
 #define SINTER_PASSES_LOWERING_GPU_FRAME_H
 

@@ -57,9 +57,10 @@ public:
     }
     SmallVector<Value> numbers;
     for (int64_t i = 0; i < n; ++i) {
-      Value byte = traits.isSigned
-                       ? Value(arith::ShRSIOp::create(e.b, e.loc, e.shiftLeft(word, 24 - 8 * i), e.constant(24)))
-                       : e.bitAnd(e.shiftRight(word, 8 * i), 0xff);
+      Value byte =
+          traits.isSigned
+              ? Value(arith::ShRSIOp::create(e.b, e.loc, e.shiftLeft(word, 24 - 8 * i), e.constant(24)))
+              : e.bitAnd(e.shiftRight(word, 8 * i), 0xff);
       Value number = e.toFloat(byte);
       if (traits.zero)
         number = e.subF(number, e.constantF(e.f32(), traits.zero));

@@ -23,7 +23,8 @@ Matmul::Matmul(Frame &frame, kernel::MatmulOp op, int64_t widestChunk)
   }
   kernel::ScheduleAttr schedule = op.getScheduleAttr();
   columnsPerTile = schedule && schedule.getColumnsPerTile() ? schedule.getColumnsPerTile() : outputs;
-  // Chunks of whole groups, where these are not too long: else each chunk computes the rest of its last group, too.
+  // Chunks of whole groups, where these are not too long: else each chunk computes the rest of its last
+  // group, too.
   int64_t whole = kernel::panelRows;
   for (auto range : op.getRanges().getOps<kernel::RangeOp>())
     whole = std::min(std::lcm(whole, static_cast<int64_t>(range.getGroup())), 2 * longestGroup);
@@ -119,7 +120,8 @@ LogicalResult emitEpilogues(Matmul &m, const Accumulators &accumulators, Value p
     e.loop(e.constant(0), count, team.count, [&](Value turn) {
       Value item = e.add(turn, team.index), active = e.less(item, count);
       item = e.min(item, e.sub(count, 1));
-      Value row = e.div(item, width), column = e.add(rangeBegin, e.mul(e.add(first, e.rem(item, width)), group));
+      Value row = e.div(item, width),
+            column = e.add(rangeBegin, e.mul(e.add(first, e.rem(item, width)), group));
       SmallVector<Value> arguments;
       for (size_t weight = 0; weight < m.weights.size(); ++weight)
         arguments.push_back(accumulators.at(e, weight, row, e.sub(column, base)));
@@ -135,7 +137,8 @@ LogicalResult emitEpilogues(Matmul &m, const Accumulators &accumulators, Value p
 LogicalResult emitMatmul(Frame &frame, kernel::MatmulOp op) {
   for (Value weight : op.getWeights()) {
     auto type = cast<kernel::WeightType>(weight.getType());
-    if (int64_t multiple = kernel::WeightLayout::columnMultiple(type.getFormat()); type.getColumns() % multiple)
+    if (int64_t multiple = kernel::WeightLayout::columnMultiple(type.getFormat());
+        type.getColumns() % multiple)
       return op.emitOpError() << "expected the inputs of a weight of format "
                               << kernel::stringifyWeightFormat(type.getFormat()) << " to be a multiple of "
                               << multiple << ", found " << type.getColumns();

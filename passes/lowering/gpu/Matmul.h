@@ -34,7 +34,8 @@ struct Matmul {
   int64_t accumulatorColumns() const { return panelsPerChunk() * kernel::panelRows; }
 
   /// Runs `body` for each chunk of columns and the rows of its tile. Rows of experts: those of one expert.
-  using ChunkBody = llvm::function_ref<void(mlir::Value begin, mlir::Value end, mlir::Value rowBegin, mlir::Value rowEnd)>;
+  using ChunkBody =
+      llvm::function_ref<void(mlir::Value begin, mlir::Value end, mlir::Value rowBegin, mlir::Value rowEnd)>;
   void forEachChunk(ChunkBody body);
   /// Panels that hold columns begin to end - 1 and the rest of the last group that begins there.
   mlir::Value firstPanel(mlir::Value begin);
@@ -49,10 +50,10 @@ struct Accumulators {
   mlir::Value at(Emitter &e, int64_t weight, mlir::Value row, mlir::Value column) const;
 };
 
-/// Runs the epilogues of the groups that begin in columns begin to end - 1, for `rows` rows from `firstRow` on. The
-/// block has waited for the accumulators.
-mlir::LogicalResult emitEpilogues(Matmul &m, const Accumulators &accumulators, mlir::Value panel, mlir::Value begin,
-                                  mlir::Value end, mlir::Value firstRow, mlir::Value rows);
+/// Runs the epilogues of the groups that begin in columns begin to end - 1, for `rows` rows from `firstRow`
+/// on. The block has waited for the accumulators.
+mlir::LogicalResult emitEpilogues(Matmul &m, const Accumulators &accumulators, mlir::Value panel,
+                                  mlir::Value begin, mlir::Value end, mlir::Value firstRow, mlir::Value rows);
 
 /// Few rows at a time, every weight read once for them; any left side.
 mlir::LogicalResult emitStreamedMatmul(Frame &frame, kernel::MatmulOp op);

@@ -74,7 +74,8 @@ void LeftSide::forColumns(int64_t n, llvm::function_ref<void(Value, Value)> body
 
 LogicalResult LeftSide::prepareRow(Value first, Value row) {
   Value absolute = e.add(first, row);
-  RowDestination quants{quantRows ? integers(row) : Value(), quantType}, numbers{floatRows ? floats(row) : Value(), floatType};
+  RowDestination quants{quantRows ? integers(row) : Value(), quantType},
+      numbers{floatRows ? floats(row) : Value(), floatType};
   if (needsFloats && paddedInputs() > m.inputs)
     m.frame.share(e.constant(paddedInputs() - m.inputs), [&](Value i) {
       e.store(e.constantF(e.f32(), 0), e.at(floats(row), e.add(i, m.inputs), e.f32()));
@@ -83,7 +84,8 @@ LogicalResult LeftSide::prepareRow(Value first, Value row) {
     copyRow(row, absolute);
     return success();
   }
-  if (failed(emitRegion(m.frame, m.op.getLhs(), {absolute}, {1}, team, Value(), needsFloats ? &numbers : &quants)))
+  if (failed(emitRegion(m.frame, m.op.getLhs(), {absolute}, {1}, team, Value(),
+                        needsFloats ? &numbers : &quants)))
     return failure();
   if (needsFloats && needsIntegers) {
     e.barrier();
@@ -116,7 +118,8 @@ void LeftSide::copyRow(Value row, Value absolute) {
     forColumns(n, [&](Value column, Value inside) {
       Value x;
       if (given) {
-        Value scale = e.load(e.f32(), e.at(e.atByte(from, m.inputs), e.div(column, kernel::q8Block), e.f32()));
+        Value scale =
+            e.load(e.f32(), e.at(e.atByte(from, m.inputs), e.div(column, kernel::q8Block), e.f32()));
         Value bytes = e.loadAligned(e.vec(n, e.i8()), e.atByte(from, column));
         Value words = arith::ExtSIOp::create(e.b, e.loc, e.vec(n, e.i32()), bytes);
         x = e.mulF(arith::SIToFPOp::create(e.b, e.loc, e.vec(n), words), e.splat(scale, n));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The left side of a matmul in shared memory: some rows as f32, and as 8-bit blocks with what their integers add up to.
+// The left side of a matmul in shared memory: some rows as f32, and as 8-bit blocks with what their integers
+// add up to.
 #ifndef SINTER_PASSES_LOWERING_GPU_MATMULLEFT_H
 #define SINTER_PASSES_LOWERING_GPU_MATMULLEFT_H
 
@@ -15,7 +16,8 @@ public:
 
   /// Rows that fit.
   int64_t rows() const { return capacity; }
-  /// Makes rows first to first + count - 1 of the left side ready. The whole block comes here, and has waited after.
+  /// Makes rows first to first + count - 1 of the left side ready. The whole block comes here, and has waited
+  /// after.
   mlir::LogicalResult prepare(mlir::Value first, mlir::Value count);
 
   /// f32 of a row (i32), with zeros up to paddedInputs.
@@ -35,7 +37,8 @@ private:
     mlir::Value address; // (rows, inputs / subBlock)
   };
   mlir::LogicalResult prepareRow(mlir::Value first, mlir::Value row);
-  /// Calls `body` with columns that are `n` apart, all threads together: where not inside, the last ones again.
+  /// Calls `body` with columns that are `n` apart, all threads together: where not inside, the last ones
+  /// again.
   void forColumns(int64_t n, llvm::function_ref<void(mlir::Value column, mlir::Value inside)> body);
   void copyRow(mlir::Value row, mlir::Value absolute);
   void addSums(const SumPlane &plane, mlir::Value count);

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // kernel.matmul for few rows: bound by reading every weight once.
 //
-// A warp takes a panel of 16 rows of the weight, or a slice of its blocks. Each lane reads 16 bytes at a time: a word of
-// 4 rows, where 4 neighbouring lanes have the 16 rows of a block and 8 such quartets 8 blocks. Integers are multiplied
-// with the left side's by dp4a and never leave their registers:
+// A warp takes a panel of 16 rows of the weight, or a slice of its blocks. Each lane reads 16 bytes at a
+// time: a word of 4 rows, where 4 neighbouring lanes have the 16 rows of a block and 8 such quartets 8
+// blocks. Integers are multiplied with the left side's by dp4a and never leave their registers:
 //   floats     acc = fma(left[k], weight[k], acc)
-//   quantised  by sub-block: the exact integer dot product s; acc = fma(s, scale * leftScale, acc), then for formats
+//   quantised  by sub-block: the exact integer dot product s; acc = fma(s, scale * leftScale, acc), then for
+//   formats
 //              with minima acc = fma(minimum, leftScale * sum of the left integers, acc)
-// Lanes and slices add up at the end. Each row's numbers come from the same operations whatever the other rows.
+// Lanes and slices add up at the end. Each row's numbers come from the same operations whatever the other
+// rows.
 #include "passes/lowering/gpu/MatmulLeft.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -33,8 +35,8 @@ private:
   /// Sums of a panel: (row, weight row of the lane).
   SmallVector<Value> floatSums(const kernel::WeightLayout &layout, Value panel, Value row, int64_t rows);
   SmallVector<Value> blockSums(const kernel::WeightLayout &layout, Value panel, Value row, int64_t rows);
-  SmallVector<Value> addBlock(const kernel::WeightLayout &layout, Value panel, Value index, Value row, int64_t rows,
-                              ValueRange sums);
+  SmallVector<Value> addBlock(const kernel::WeightLayout &layout, Value panel, Value index, Value row,
+                              int64_t rows, ValueRange sums);
   /// Weight rows of a lane: as many as 16 bytes hold (of bf16 pairs of columns).
   int64_t laneRows(const kernel::WeightLayout &layout) const {
     return layout.format == kernel::WeightFormat::F16 ? 8 : 4;
@@ -52,7 +54,8 @@ private:
 
 LogicalResult StreamedMatmul::run() {
   frame.threads = 128;
-  frame.blocksPerSm = 3; // up to 168 registers: with 4 rows and unpacked words ptxas spills before it takes as many
+  frame.blocksPerSm =
+      3; // up to 168 registers: with 4 rows and unpacked words ptxas spills before it takes as many
   left.emplace(m, mostRows);
   // Warps share panels first, then the blocks of a panel.
   while (slices * 2 * m.panelsPerChunk() <= frame.warps())
@@ -117,7 +120,8 @@ void StreamedMatmul::emitPanels(int64_t weight, Value row, int64_t rows) {
   int64_t n = laneRows(layout), lanes = kernel::panelRows / n;
   e.loop(e.add(panelBegin, e.div(frame.warp(), slices)), panelEnd, frame.warps() / slices, [&](Value index) {
     Value panel = m.panel(weight, index);
-    SmallVector<Value> sums = layout.isFloat() ? floatSums(layout, panel, row, rows) : blockSums(layout, panel, row, rows);
+    SmallVector<Value> sums =
+        layout.isFloat() ? floatSums(layout, panel, row, rows) : blockSums(layout, panel, row, rows);
     for (Value &sum : sums)
       for (int64_t mask = warpSize / 2; mask >= lanes; mask /= 2)
         sum = e.addF(sum, e.shuffleXor(sum, mask));
@@ -134,7 +138,8 @@ void StreamedMatmul::emitPanels(int64_t weight, Value row, int64_t rows) {
 }
 
 /// Lines of 16 rows: one column, of bf16 a pair.
-SmallVector<Value> StreamedMatmul::floatSums(const kernel::WeightLayout &layout, Value panel, Value row, int64_t rows) {
+SmallVector<Value> StreamedMatmul::floatSums(const kernel::WeightLayout &layout, Value panel, Value row,
+                                             int64_t rows) {
   bool pairs = layout.format == kernel::WeightFormat::BF16;
   int64_t n = laneRows(layout), lanes = kernel::panelRows / n, units = warpSize / lanes;
   int64_t depth = pairs ? 2 : 1, lines = layout.paddedColumns() / depth;
@@ -151,14 +156,16 @@ SmallVector<Value> StreamedMatmul::floatSums(const kernel::WeightLayout &layout,
     return [&, unroll](Value line, ValueRange carried) {
       SmallVector<Value> sums(carried), numbers;
       for (int64_t u = 0; u < unroll; ++u) // all loads first: many in flight
-        numbers.push_back(e.loadWide(element, n * depth, e.atByte(mine, e.mul(e.add(line, u * step), lineBytes))));
+        numbers.push_back(
+            e.loadWide(element, n * depth, e.atByte(mine, e.mul(e.add(line, u * step), lineBytes))));
       for (int64_t u = 0; u < unroll; ++u)
         for (int64_t r = 0; r < rows; ++r) {
           Value x = e.at(address[r], e.mul(e.add(line, u * step), depth), e.f32());
           Value values = e.loadWide(e.f32(), depth, x);
           for (int64_t i = 0; i < n; ++i)
             for (int64_t d = 0; d < depth; ++d)
-              sums[r * n + i] = e.fma(e.extract(values, d), e.extract(numbers[u], i * depth + d), sums[r * n + i]);
+              sums[r * n + i] =
+                  e.fma(e.extract(values, d), e.extract(numbers[u], i * depth + d), sums[r * n + i]);
         }
       return sums;
     };
@@ -174,22 +181,24 @@ SmallVector<Value> StreamedMatmul::floatSums(const kernel::WeightLayout &layout,
   return sums;
 }
 
-SmallVector<Value> StreamedMatmul::blockSums(const kernel::WeightLayout &layout, Value panel, Value row, int64_t rows) {
+SmallVector<Value> StreamedMatmul::blockSums(const kernel::WeightLayout &layout, Value panel, Value row,
+                                             int64_t rows) {
   int64_t units = warpSize / 4;
   SmallVector<Value> sums(rows * 4, e.constantF(e.f32(), 0));
   Value begin = e.add(e.mul(slice, units), e.div(frame.lane(), 4));
-  return e.loop(begin, e.constant(layout.blocks()), units * slices, sums, [&](Value index, ValueRange carried) {
-    return addBlock(layout, panel, index, row, rows, carried);
-  });
+  return e.loop(
+      begin, e.constant(layout.blocks()), units * slices, sums,
+      [&](Value index, ValueRange carried) { return addBlock(layout, panel, index, row, rows, carried); });
 }
 
-SmallVector<Value> StreamedMatmul::addBlock(const kernel::WeightLayout &layout, Value panel, Value index, Value row,
-                                            int64_t rows, ValueRange carried) {
+SmallVector<Value> StreamedMatmul::addBlock(const kernel::WeightLayout &layout, Value panel, Value index,
+                                            Value row, int64_t rows, ValueRange carried) {
   const kernel::BlockTraits &traits = layout.block;
   int64_t perSuper = traits.superBlock / kernel::weightBlock, subBlocks = traits.subBlocks();
   Value group = e.rem(frame.lane(), 4), super = e.div(index, perSuper);
   Value header = e.atByte(panel, e.mul(super, layout.superBytes()));
-  Value block = e.atByte(header, e.add(e.mul(e.rem(index, perSuper), layout.blockBytes()), layout.headerBytes()));
+  Value block =
+      e.atByte(header, e.add(e.mul(e.rem(index, perSuper), layout.blockBytes()), layout.headerBytes()));
   Type four = e.vec(4, e.i32());
   // All loads first.
   SmallVector<Value> words;
@@ -200,7 +209,8 @@ SmallVector<Value> StreamedMatmul::addBlock(const kernel::WeightLayout &layout, 
   };
   /// Bytes of 4 rows, as f32.
   auto subNumbers = [&](int64_t line, int64_t shift, int64_t mask) -> Value {
-    Value bytes = e.loadAligned(e.vec(4, e.i8()), e.atByte(e.atByte(block, line * kernel::panelRows), e.mul(group, 4)));
+    Value bytes =
+        e.loadAligned(e.vec(4, e.i8()), e.atByte(e.atByte(block, line * kernel::panelRows), e.mul(group, 4)));
     if (!mask)
       return arith::SIToFPOp::create(e.b, e.loc, e.vec(4), bytes);
     Value wide = arith::ExtUIOp::create(e.b, e.loc, four, bytes);
@@ -231,7 +241,8 @@ SmallVector<Value> StreamedMatmul::addBlock(const kernel::WeightLayout &layout, 
     if (!traits.highBits)
       return value;
     bool single = traits.highBits == 1;
-    Value high = field(word(layout.lowWords() + (single ? 0 : q / 4)), single ? q : q % 4 * 2, traits.highBits);
+    Value high =
+        field(word(layout.lowWords() + (single ? 0 : q / 4)), single ? q : q % 4 * 2, traits.highBits);
     return e.bitOr(value, e.shiftLeft(high, traits.lowBits));
   };
 
@@ -253,7 +264,8 @@ SmallVector<Value> StreamedMatmul::addBlock(const kernel::WeightLayout &layout, 
   for (int64_t sub = 0; sub < subBlocks; ++sub) {
     SmallVector<Value> leftSums;
     for (int64_t r = 0; r < rows && hasSums; ++r) {
-      Value place = e.at(left->sums(e.add(row, r), traits.subBlock), e.add(e.mul(index, subBlocks), sub), e.i32());
+      Value place =
+          e.at(left->sums(e.add(row, r), traits.subBlock), e.add(e.mul(index, subBlocks), sub), e.i32());
       leftSums.push_back(e.load(e.i32(), place));
     }
     for (int64_t i = 0; i < 4; ++i) {
@@ -276,6 +288,8 @@ SmallVector<Value> StreamedMatmul::addBlock(const kernel::WeightLayout &layout, 
 
 } // namespace
 
-LogicalResult emitStreamedMatmul(Frame &frame, kernel::MatmulOp op) { return StreamedMatmul(frame, op).run(); }
+LogicalResult emitStreamedMatmul(Frame &frame, kernel::MatmulOp op) {
+  return StreamedMatmul(frame, op).run();
+}
 
 } // namespace sinter::gpu

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// kernel.matmul for many rows on tensor cores (mma.sync of sm_80): 64 rows x 64 columns a block (32 rows where groups of
-// columns are long), a panel a warp at a time.
+// kernel.matmul for many rows on tensor cores (mma.sync of sm_80): 64 rows x 64 columns a block (32 rows
+// where groups of columns are long), a panel a warp at a time.
 //
-// K goes in chunks of 4 steps; a step is 32 bytes of a left row: 32 integers of 8 bits (m16n8k32) or 16 of f16 or bf16 (m16n8k16).
-// A chunk of the left rows, swizzled for ldmatrix, and the weights of the warps' panels come by cp.async one chunk ahead.
-// Packed weights are right operands as they lie: a word holds the quads of columns that a lane's two registers want.
-// A lane takes rows 2g and 2g + 1 of the panel for the two halves of the product, so that it ends up with 4 neighbouring
-// columns. Quantised:
-//   by sub-block: the exact integer dot product s; acc = fma(s, leftScale * scale, acc), and for formats with minima
-//   acc = fma(minimum, leftScale * sum of the left integers, acc)
+// K goes in chunks of 4 steps; a step is 32 bytes of a left row: 32 integers of 8 bits (m16n8k32) or 16 of
+// f16 or bf16 (m16n8k16). A chunk of the left rows, swizzled for ldmatrix, and the weights of the warps'
+// panels come by cp.async one chunk ahead. Packed weights are right operands as they lie: a word holds the
+// quads of columns that a lane's two registers want. A lane takes rows 2g and 2g + 1 of the panel for the two
+// halves of the product, so that it ends up with 4 neighbouring columns. Quantised:
+//   by sub-block: the exact integer dot product s; acc = fma(s, leftScale * scale, acc), and for formats with
+//   minima acc = fma(minimum, leftScale * sum of the left integers, acc)
 #include "passes/lowering/gpu/MatmulTensor.h"
 
 #include "passes/lowering/gpu/Mma.h"
@@ -41,7 +41,8 @@ private:
   void fetchWeights(Value chunk, Value stage);
   Sums emitChunk(Value chunk, Value stage, ValueRange sums);
   Sums emitStep(Value chunk, Value step, Value stage, ValueRange sums);
-  void addIntegers(int64_t weight, Value chunk, Value step, Value stage, ArrayRef<std::array<Value, 4>> left, Sums &sums);
+  void addIntegers(int64_t weight, Value chunk, Value step, Value stage, ArrayRef<std::array<Value, 4>> left,
+                   Sums &sums);
   void addHalves(int64_t weight, Value step, Value stage, ArrayRef<std::array<Value, 4>> left, Sums &sums);
   void storeSums(ValueRange sums, Value index);
 
@@ -58,11 +59,14 @@ private:
   }
   int64_t weights() const { return m.weights.size(); }
   int64_t passes() const { return llvm::divideCeil(m.panelsPerChunk(), frame.warps()); }
-  size_t number(int64_t weight, int64_t rowTile, int64_t half) const { return ((weight * rowTiles + rowTile) * 2 + half) * 4; }
+  size_t number(int64_t weight, int64_t rowTile, int64_t half) const {
+    return ((weight * rowTiles + rowTile) * 2 + half) * 4;
+  }
   Value leftAt(Value stage) { return e.atByte(leftPlace, e.mul(stage, tileRows * leftLine)); }
   /// f32 (tileRows, chunkSteps) of a stage: scales, then scale times sum.
   Value statisticsAt(Value stage, int64_t which) {
-    return e.at(statistics, e.add(e.mul(stage, 2 * tileRows * chunkSteps), which * tileRows * chunkSteps), e.f32());
+    return e.at(statistics, e.add(e.mul(stage, 2 * tileRows * chunkSteps), which * tileRows * chunkSteps),
+                e.f32());
   }
   Value weightAt(int64_t weight, Value stage) {
     Value index = e.add(e.mul(stage, frame.warps()), frame.warp());
@@ -201,7 +205,8 @@ void TensorMatmul::fetchWeights(Value chunk, Value stage) {
         Value offset = e.mul(frame.lane(), 16);
         copyAsync(e, e.atByte(to, offset), e.atByte(base, e.add(super, offset)), 16);
       });
-      from = e.add(e.add(super, header), e.mul(e.rem(chunk, chunksPerSuper), chunkSteps * layout.blockBytes()));
+      from =
+          e.add(e.add(super, header), e.mul(e.rem(chunk, chunksPerSuper), chunkSteps * layout.blockBytes()));
     } else {
       from = e.mul(chunk, bytes);
     }
@@ -228,11 +233,13 @@ TensorMatmul::Sums TensorMatmul::emitStep(Value chunk, Value step, Value stage, 
     left.push_back(loadMatrices(e, e.atByte(mine, tile * 16 * leftLine)));
   Sums sums(carried);
   for (int64_t weight = 0; weight < weights(); ++weight)
-    isQuantised ? addIntegers(weight, chunk, step, stage, left, sums) : addHalves(weight, step, stage, left, sums);
+    isQuantised ? addIntegers(weight, chunk, step, stage, left, sums)
+                : addHalves(weight, step, stage, left, sums);
   return sums;
 }
 
-void TensorMatmul::addHalves(int64_t weight, Value step, Value stage, ArrayRef<std::array<Value, 4>> left, Sums &sums) {
+void TensorMatmul::addHalves(int64_t weight, Value step, Value stage, ArrayRef<std::array<Value, 4>> left,
+                             Sums &sums) {
   Value group = e.div(frame.lane(), 4), inGroup = e.rem(frame.lane(), 4);
   bool isPairs = halfType().isBF16();
   Value base = e.atByte(weightAt(weight, stage), e.mul(group, isPairs ? 8 : 4));
@@ -265,8 +272,8 @@ void TensorMatmul::addHalves(int64_t weight, Value step, Value stage, ArrayRef<s
     }
 }
 
-void TensorMatmul::addIntegers(int64_t weight, Value chunk, Value step, Value stage, ArrayRef<std::array<Value, 4>> left,
-                               Sums &sums) {
+void TensorMatmul::addIntegers(int64_t weight, Value chunk, Value step, Value stage,
+                               ArrayRef<std::array<Value, 4>> left, Sums &sums) {
   const kernel::WeightLayout &layout = m.layouts[weight];
   const kernel::BlockTraits &traits = layout.block;
   int64_t subBlocks = traits.subBlocks();
@@ -292,7 +299,9 @@ void TensorMatmul::addIntegers(int64_t weight, Value chunk, Value step, Value st
   Value lowWord[2], highWord[2];
   bool isEight = traits.lowBits == 8, isFour = traits.lowBits == 4;
   for (int64_t r = 0; r < 2; ++r) {
-    lowWord[r] = isEight ? word(e.add(inGroup, 4 * r)) : isFour ? (r ? lowWord[0] : word(inGroup)) : word(e.constant(r));
+    lowWord[r] = isEight  ? word(e.add(inGroup, 4 * r))
+                 : isFour ? (r ? lowWord[0] : word(inGroup))
+                          : word(e.constant(r));
     if (traits.highBits)
       highWord[r] = traits.highBits == 1 ? (r ? highWord[0] : word(e.constant(layout.lowWords())))
                                          : word(e.constant(layout.lowWords() + r));
@@ -322,7 +331,8 @@ void TensorMatmul::addIntegers(int64_t weight, Value chunk, Value step, Value st
     return e.loadWide(e.f16(), 4, e.at(e.atByte(header, offset), e.mul(inGroup, 4), e.f16()));
   };
   auto subNumbers = [&](int64_t line, int64_t shift, int64_t mask) -> Value {
-    Value bytes = e.loadAligned(e.vec(4, e.i8()), e.atByte(e.atByte(block, line * kernel::panelRows), e.mul(inGroup, 4)));
+    Value bytes = e.loadAligned(e.vec(4, e.i8()),
+                                e.atByte(e.atByte(block, line * kernel::panelRows), e.mul(inGroup, 4)));
     if (!mask)
       return arith::SIToFPOp::create(e.b, e.loc, e.vec(4), bytes);
     Value wide = arith::ExtUIOp::create(e.b, e.loc, four, bytes);
@@ -359,7 +369,8 @@ void TensorMatmul::addIntegers(int64_t weight, Value chunk, Value step, Value st
         leftSums = {statistic(1, tile * 16), statistic(1, tile * 16 + 8)};
       else if (minima) { // sums of a half of a block: a product with ones
         std::array<Value, 4> counted = product({ones, ones}, true);
-        leftSums = {e.mulF(e.toFloat(counted[0]), leftScales[0]), e.mulF(e.toFloat(counted[2]), leftScales[1])};
+        leftSums = {e.mulF(e.toFloat(counted[0]), leftScales[0]),
+                    e.mulF(e.toFloat(counted[2]), leftScales[1])};
       }
       for (int64_t half = 0; half < 2; ++half) {
         std::array<Value, 4> dots = product(operands[half], isSigned);

@@ -27,13 +27,13 @@ Four loadMatricesTransposed(Emitter &e, Value address) {
 }
 
 Four mmaInt8(Emitter &e, Four a, Two b, bool rightIsSigned, Four c) {
-  return call(e, rightIsSigned ? "llvm.nvvm.mma.m16n8k32.row.col.s8" : "llvm.nvvm.mma.m16n8k32.row.col.s8.u8", e.i32(),
-              {a[0], a[1], a[2], a[3], b[0], b[1], c[0], c[1], c[2], c[3]});
+  return call(e, rightIsSigned ? "llvm.nvvm.mma.m16n8k32.row.col.s8" : "llvm.nvvm.mma.m16n8k32.row.col.s8.u8",
+              e.i32(), {a[0], a[1], a[2], a[3], b[0], b[1], c[0], c[1], c[2], c[3]});
 }
 
 Four mmaInt8Short(Emitter &e, Two a, Value b, bool rightIsSigned, Four c) {
-  return call(e, rightIsSigned ? "llvm.nvvm.mma.m16n8k16.row.col.s8" : "llvm.nvvm.mma.m16n8k16.row.col.s8.u8", e.i32(),
-              {a[0], a[1], b, c[0], c[1], c[2], c[3]});
+  return call(e, rightIsSigned ? "llvm.nvvm.mma.m16n8k16.row.col.s8" : "llvm.nvvm.mma.m16n8k16.row.col.s8.u8",
+              e.i32(), {a[0], a[1], b, c[0], c[1], c[2], c[3]});
 }
 
 Four mmaHalf(Emitter &e, Type element, Four a, Two b, Four c) {
@@ -41,8 +41,9 @@ Four mmaHalf(Emitter &e, Type element, Four a, Two b, Four c) {
     return call(e, "llvm.nvvm.mma.m16n8k16.row.col.bf16", e.f32(),
                 {a[0], a[1], a[2], a[3], b[0], b[1], c[0], c[1], c[2], c[3]});
   auto pair = [&](Value word) { return e.bitcast(e.vec(2, e.f16()), word); };
-  return call(e, "llvm.nvvm.mma.m16n8k16.row.col.f32.f32", e.f32(),
-              {pair(a[0]), pair(a[1]), pair(a[2]), pair(a[3]), pair(b[0]), pair(b[1]), c[0], c[1], c[2], c[3]});
+  return call(
+      e, "llvm.nvvm.mma.m16n8k16.row.col.f32.f32", e.f32(),
+      {pair(a[0]), pair(a[1]), pair(a[2]), pair(a[3]), pair(b[0]), pair(b[1]), c[0], c[1], c[2], c[3]});
 }
 
 void copyAsync(Emitter &e, Value to, Value from, int64_t bytes) {
@@ -50,6 +51,8 @@ void copyAsync(Emitter &e, Value to, Value from, int64_t bytes) {
   NVVM::CpAsyncOp::create(e.b, e.loc, to, from, static_cast<int32_t>(bytes), cache, Value());
 }
 void asyncCommit(Emitter &e) { NVVM::CpAsyncCommitGroupOp::create(e.b, e.loc); }
-void asyncWait(Emitter &e, int64_t groups) { NVVM::CpAsyncWaitGroupOp::create(e.b, e.loc, static_cast<int32_t>(groups)); }
+void asyncWait(Emitter &e, int64_t groups) {
+  NVVM::CpAsyncWaitGroupOp::create(e.b, e.loc, static_cast<int32_t>(groups));
+}
 
 } // namespace sinter::gpu

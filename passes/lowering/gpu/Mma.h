@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tensor cores of sm_80 and asynchronous copies, with operands as the PTX ISA lays them out (9.7.14.5).
-// Lane l of a warp: group g = l / 4, in the group t = l % 4. Of the result it has rows g and g + 8, columns 2t and 2t + 1.
+// Lane l of a warp: group g = l / 4, in the group t = l % 4. Of the result it has rows g and g + 8, columns
+// 2t and 2t + 1.
 #ifndef SINTER_PASSES_LOWERING_GPU_MMA_H
 #define SINTER_PASSES_LOWERING_GPU_MMA_H
 
@@ -13,8 +14,8 @@ namespace sinter::gpu {
 using Four = std::array<mlir::Value, 4>;
 using Two = std::array<mlir::Value, 2>;
 
-/// ldmatrix.x4: four matrices of 8 rows of 16 bytes; lane l gives the address of row l % 8 of matrix l / 8, and gets
-/// word t of row g of each.
+/// ldmatrix.x4: four matrices of 8 rows of 16 bytes; lane l gives the address of row l % 8 of matrix l / 8,
+/// and gets word t of row g of each.
 Four loadMatrices(Emitter &e, mlir::Value address);
 /// The same of the transposed matrices.
 Four loadMatricesTransposed(Emitter &e, mlir::Value address);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// kernel.attention prefill by multiply-adds in f32: a tile is one query head and a block of rows, consecutive tokens of
-// one sequence. Flash attention: strips of 16 rows go over blocks of 32 keys; 8 neighbouring lanes have a row, each
-// 4 keys of the block and every eighth quartet of the values' columns. Weights pass through shared memory.
+// kernel.attention prefill by multiply-adds in f32: a tile is one query head and a block of rows, consecutive
+// tokens of one sequence. Flash attention: strips of 16 rows go over blocks of 32 keys; 8 neighbouring lanes
+// have a row, each 4 keys of the block and every eighth quartet of the values' columns. Weights pass through
+// shared memory.
 #include "passes/lowering/gpu/Attention.h"
 #include "passes/lowering/gpu/Emitters.h"
 #include "passes/lowering/gpu/Team.h"
@@ -58,7 +59,8 @@ void PrefillAttention::emitStrip(Value tileHead, Value first, Value end) {
   head = tileHead;
   line = e.div(frame.thread, lanesOfRow);
   lane = e.rem(frame.thread, lanesOfRow);
-  Value last = e.sub(end, 1), row = e.min(e.add(first, line), last), isInside = e.less(e.add(first, line), end);
+  Value last = e.sub(end, 1), row = e.min(e.add(first, line), last),
+        isInside = e.less(e.add(first, line), end);
   frame.share(e.constant(strip * shape.keySize), [&](Value i) {
     Value from = e.min(e.add(first, e.div(i, shape.keySize)), last);
     Value source = e.at(frame.rowOf(shape.op.getQuery(), from), e.mul(head, shape.keySize), e.f32());
@@ -69,7 +71,8 @@ void PrefillAttention::emitStrip(Value tileHead, Value first, Value end) {
   position = frame.stepEntry(abi::stepPositions, row);
   mine = e.at(query, e.mul(line, shape.keySize), e.f32());
   // Rows are neighbours: the first one sees the first key, the last one the last.
-  Value begin = e.alignDown(shape.firstKey(e, frame.stepEntry(abi::stepPositions, first)), kernel::cachePanel);
+  Value begin =
+      e.alignDown(shape.firstKey(e, frame.stepEntry(abi::stepPositions, first)), kernel::cachePanel);
   Value keyEnd = e.add(frame.stepEntry(abi::stepPositions, last), 1);
   SmallVector<Value> state = {e.constantF(e.f32(), invisible), e.constantF(e.f32(), 0)};
   state.append(quartets, e.zeros(columns));
@@ -92,7 +95,8 @@ SmallVector<Value> PrefillAttention::scoresOf(Value token, Value end) {
   SmallVector<Value> products(keysOfThread, e.constantF(e.f32(), 0));
   products = e.loop(e.constant(0), e.constant(shape.keySize), n, products, [&](Value d, ValueRange carried) {
     SmallVector<Value> next(carried);
-    Value q = e.loadWide(e.f32(), n, e.at(mine, d, e.f32())), from = e.at(key, e.mul(d, kernel::cachePanel), shape.element);
+    Value q = e.loadWide(e.f32(), n, e.at(mine, d, e.f32())),
+          from = e.at(key, e.mul(d, kernel::cachePanel), shape.element);
     for (int64_t i = 0; i < n; ++i) {
       Value k = e.loadWide(shape.element, keysOfThread, e.at(from, i * kernel::cachePanel, shape.element));
       for (int64_t t = 0; t < keysOfThread; ++t)

@@ -55,7 +55,7 @@ private:
   const RowDestination *yielded;
   int64_t n; // elements at once
   int64_t phase = 0;
-  IRMapping scalars;              // what is not a vector
+  IRMapping scalars;                    // what is not a vector
   llvm::DenseMap<Value, Value> vectors; // where arguments and kept vectors lie
   using Key = std::tuple<void *, void *, int64_t>;
   std::map<Key, Value> chunk; // elements that this turn of the loop has made
@@ -72,7 +72,8 @@ LogicalResult RegionEmitter::check() {
     if (auto type = lookup.getWeight().getType();
         type.getColumns() % kernel::WeightLayout::columnMultiple(type.getFormat()))
       return lookup.emitOpError() << "expected the columns of a weight of format "
-                                  << kernel::stringifyWeightFormat(type.getFormat()) << " to be a multiple of "
+                                  << kernel::stringifyWeightFormat(type.getFormat())
+                                  << " to be a multiple of "
                                   << kernel::WeightLayout::columnMultiple(type.getFormat()) << ", found "
                                   << type.getColumns();
   return success();
@@ -86,9 +87,8 @@ LogicalResult RegionEmitter::run() {
     vectors[value] = e.at(all, e.mul(team.index, lengthOf(value)), e.f32());
   }
   if (frame.sharedBytes > maxSharedBytes)
-    return block.getParentOp()->emitOpError()
-           << "expected a program that keeps at most " << maxSharedBytes << " bytes of shared memory, found "
-           << frame.sharedBytes;
+    return block.getParentOp()->emitOpError() << "expected a program that keeps at most " << maxSharedBytes
+                                              << " bytes of shared memory, found " << frame.sharedBytes;
   if (!plan.kept.empty())
     team.wait(frame); // the last one's are read
   for (int64_t i = 0; i <= plan.lastPhase; ++i)
@@ -180,7 +180,8 @@ SmallVector<Value> RegionEmitter::emitChunk(int64_t now, ArrayRef<Operation *> s
       storeColumns(frame, value, to.getBuffer().getType(), frame.rowOf(to.getBuffer(), number(to.getRow())),
                    e.add(number(to.getColumn()), index(place)), store);
     } else if (auto append = dyn_cast<kernel::AppendOp>(op)) {
-      emitAppend(frame, append, value, number(append.getRow()), number(append.getHead()), index(place), store);
+      emitAppend(frame, append, value, number(append.getRow()), number(append.getHead()), index(place),
+                 store);
     } else if (isa<kernel::YieldOp>(op)) {
       storeColumns(frame, value, yielded->type, yielded->pointer, index(place), store);
     } else { // kept, of teams without anything to do, too
@@ -273,7 +274,8 @@ Value RegionEmitter::shuffled(vector::ShuffleOp op, const Place &place) {
 Value RegionEmitter::constantAt(arith::ConstantOp op, const Place &place) {
   if (auto splat = dyn_cast<SplatElementsAttr>(op.getValue()))
     return arith::ConstantOp::create(
-        e.b, e.loc, DenseElementsAttr::get(e.vec(n, splat.getElementType()), splat.getSplatValue<Attribute>()));
+        e.b, e.loc,
+        DenseElementsAttr::get(e.vec(n, splat.getElementType()), splat.getSplatValue<Attribute>()));
   auto numbers = cast<DenseElementsAttr>(op.getValue());
   // Of a tensor: a vector's would become an initializer of LLVM's vector type, where the table is an array.
   numbers = numbers.reshape(RankedTensorType::get(numbers.getType().getShape(), numbers.getElementType()));
@@ -290,7 +292,8 @@ Value RegionEmitter::constantAt(arith::ConstantOp op, const Place &place) {
     auto type = LLVM::LLVMArrayType::get(numbers.getElementType(), numbers.getNumElements());
     auto global = cast<LLVM::LLVMPointerType>(e.globalPtr());
     std::string name = "table" + std::to_string(llvm::range_size(globals()));
-    table = LLVM::GlobalOp::create(builder, e.loc, type, /*isConstant=*/true, LLVM::Linkage::Internal, name, numbers,
+    table = LLVM::GlobalOp::create(builder, e.loc, type, /*isConstant=*/true, LLVM::Linkage::Internal, name,
+                                   numbers,
                                    /*alignment=*/16, global.getAddressSpace());
   }
   Value address = LLVM::AddressOfOp::create(e.b, e.loc, e.globalPtr(), table.getSymName());
@@ -299,8 +302,8 @@ Value RegionEmitter::constantAt(arith::ConstantOp op, const Place &place) {
 
 } // namespace
 
-LogicalResult emitRegion(Frame &frame, Region &region, ValueRange arguments, Multiples multiples, const Team &team,
-                         Value active, const RowDestination *yielded) {
+LogicalResult emitRegion(Frame &frame, Region &region, ValueRange arguments, Multiples multiples,
+                         const Team &team, Value active, const RowDestination *yielded) {
   return RegionEmitter(frame, region, arguments, multiples, team, active, yielded).run();
 }
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Emits the regions of anchors for a team of threads: programs of kernel.rows, prologues and epilogues.
 //
-// A vector of the region is spread over the team: each thread makes some neighbouring elements of it at a time. An
-// element is made from the elements it depends on, wherever these are (slices and shuffles only change the index),
-// so most vectors are never stored. What later phases need after a reduction is kept in shared memory.
+// A vector of the region is spread over the team: each thread makes some neighbouring elements of it at a
+// time. An element is made from the elements it depends on, wherever these are (slices and shuffles only
+// change the index), so most vectors are never stored. What later phases need after a reduction is kept in
+// shared memory.
 #ifndef SINTER_PASSES_LOWERING_GPU_REGION_H
 #define SINTER_PASSES_LOWERING_GPU_REGION_H
 
@@ -17,25 +18,27 @@ struct RowDestination {
   kernel::RowsType type;
 };
 
-/// What every argument of a region is a multiple of (1: nothing is known): numbers, and offsets of addresses in
-/// elements. Decides how many neighbouring elements a thread takes.
+/// What every argument of a region is a multiple of (1: nothing is known): numbers, and offsets of addresses
+/// in elements. Decides how many neighbouring elements a thread takes.
 using Multiples = llvm::ArrayRef<int64_t>;
 
 /// How many threads of a warp a region for a group of columns is worth: 1, 2, ... 32.
 int64_t teamSizeOf(mlir::Region &region, Multiples multiples);
 
-/// Emits a region. `arguments`: i32 for rows and columns, the address of f32 elements in shared memory for vectors.
-/// Where `active` (i1, may be null) is false, nothing is stored; indices must be valid all the same. All threads of
-/// the team's warps (of the block, if the team is one) must come here together.
-mlir::LogicalResult emitRegion(Frame &frame, mlir::Region &region, mlir::ValueRange arguments, Multiples multiples,
-                               const Team &team, mlir::Value active, const RowDestination *yielded = nullptr);
+/// Emits a region. `arguments`: i32 for rows and columns, the address of f32 elements in shared memory for
+/// vectors. Where `active` (i1, may be null) is false, nothing is stored; indices must be valid all the same.
+/// All threads of the team's warps (of the block, if the team is one) must come here together.
+mlir::LogicalResult emitRegion(Frame &frame, mlir::Region &region, mlir::ValueRange arguments,
+                               Multiples multiples, const Team &team, mlir::Value active,
+                               const RowDestination *yielded = nullptr);
 
-/// Stores V neighbouring f32 elements from `column` on in a row that begins at `pointer`. q8: V must be 4, and 8
-/// neighbouring lanes hold a block; all lanes of the warp must come here together.
-void storeColumns(Frame &frame, mlir::Value vector, kernel::RowsType type, mlir::Value pointer, mlir::Value column,
-                  mlir::Value active);
+/// Stores V neighbouring f32 elements from `column` on in a row that begins at `pointer`. q8: V must be 4,
+/// and 8 neighbouring lanes hold a block; all lanes of the warp must come here together.
+void storeColumns(Frame &frame, mlir::Value vector, kernel::RowsType type, mlir::Value pointer,
+                  mlir::Value column, mlir::Value active);
 
-/// kernel.position, token, keys, selected and element; false for other operations. `values` holds indices as `index`.
+/// kernel.position, token, keys, selected and element; false for other operations. `values` holds indices as
+/// `index`.
 bool emitStepOp(Frame &frame, mlir::Operation &op, mlir::IRMapping &values);
 /// Stores V elements from `column` on of a head's key or value in the cache.
 void emitAppend(Frame &frame, kernel::AppendOp op, mlir::Value vector, mlir::Value row, mlir::Value head,

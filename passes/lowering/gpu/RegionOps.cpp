@@ -41,8 +41,10 @@ static void guarded(Emitter &e, Value active, llvm::function_ref<void()> store) 
   active ? e.ifThen(active, store) : store();
 }
 
-/// 8 lanes of 4 elements are a block: scale = max|x| / 127, integers = round(x / scale), scale * sum of the integers.
-static void storeBlocks(Frame &frame, Value x, kernel::RowsType type, Value pointer, Value column, Value active) {
+/// 8 lanes of 4 elements are a block: scale = max|x| / 127, integers = round(x / scale), scale * sum of the
+/// integers.
+static void storeBlocks(Frame &frame, Value x, kernel::RowsType type, Value pointer, Value column,
+                        Value active) {
   Emitter &e = frame.e;
   constexpr int64_t n = 4, lanes = kernel::q8Block / n;
   auto overBlock = [&](vector::CombiningKind kind, Value vector) {
@@ -79,28 +81,33 @@ static void storeBlocks(Frame &frame, Value x, kernel::RowsType type, Value poin
   });
 }
 
-void storeColumns(Frame &frame, Value vector, kernel::RowsType type, Value pointer, Value column, Value active) {
+void storeColumns(Frame &frame, Value vector, kernel::RowsType type, Value pointer, Value column,
+                  Value active) {
   Emitter &e = frame.e;
   if (type.isQuantized())
     return storeBlocks(frame, vector, type, pointer, column, active);
-  guarded(e, active, [&] { e.storeNarrow(vector, type.getElement(), e.at(pointer, column, type.getElement())); });
+  guarded(e, active,
+          [&] { e.storeNarrow(vector, type.getElement(), e.at(pointer, column, type.getElement())); });
 }
 
 /// Keys go to a panel of 16 tokens, one element a line of 16; values to a row.
-void emitAppend(Frame &frame, kernel::AppendOp op, Value vector, Value row, Value head, Value column, Value active) {
+void emitAppend(Frame &frame, kernel::AppendOp op, Value vector, Value row, Value head, Value column,
+                Value active) {
   Emitter &e = frame.e;
   Value position = frame.stepEntry(abi::stepPositions, row);
   Value slot = frame.slotOf(op.getCache(), row);
   Value tokens = frame.wideStepField(abi::stepCacheTokens), before = e.mul(e.extend(head), tokens);
   if (auto values = dyn_cast<kernel::CacheVType>(op.getCache().getType())) {
     Value index = e.add(e.mul(e.add(before, e.extend(position)), values.getSize()), e.extend(column));
-    guarded(e, active, [&] { e.storeNarrow(vector, values.getElement(), e.at(slot, index, values.getElement())); });
+    guarded(e, active,
+            [&] { e.storeNarrow(vector, values.getElement(), e.at(slot, index, values.getElement())); });
     return;
   }
   auto keys = cast<kernel::CacheKType>(op.getCache().getType());
   Value panel = e.mul(e.div(position, kernel::cachePanel), keys.getSize());
   Value line = e.mul(e.add(panel, column), kernel::cachePanel);
-  Value index = e.add(e.mul(before, keys.getSize()), e.extend(e.add(line, e.rem(position, kernel::cachePanel))));
+  Value index =
+      e.add(e.mul(before, keys.getSize()), e.extend(e.add(line, e.rem(position, kernel::cachePanel))));
   Value base = e.at(slot, index, keys.getElement()), narrow = e.narrow(vector, keys.getElement());
   guarded(e, active, [&] {
     for (int64_t i = 0; i < cast<VectorType>(vector.getType()).getDimSize(0); ++i)
@@ -116,10 +123,13 @@ Value emitCombine(Frame &frame, kernel::CombineOp op, Value row, Value column, i
   Value firstKey = window ? e.max(e.sub(e.add(position, 1), window), e.constant(0)) : e.constant(0);
   Value first = e.div(firstKey, type.getKeys()), end = e.add(e.div(position, type.getKeys()), 1);
   Value chunks = e.ceilDiv(frame.stepField(abi::stepCacheTokens), type.getKeys());
-  Value base = frame.farAt(frame.buffer(op.getPartial()), e.mul(e.extend(row), e.extend(chunks)), type.getBytes());
+  Value base =
+      frame.farAt(frame.buffer(op.getPartial()), e.mul(e.extend(row), e.extend(chunks)), type.getBytes());
   Value head = e.div(column, size);
   auto chunkAt = [&](Value chunk) { return frame.farAt(base, chunk, type.getBytes()); };
-  auto maximumAt = [&](Value chunk) { return e.at(e.at(chunkAt(chunk), type.getHeads() * size, e.f32()), head, e.f32()); };
+  auto maximumAt = [&](Value chunk) {
+    return e.at(e.at(chunkAt(chunk), type.getHeads() * size, e.f32()), head, e.f32());
+  };
   Value high = e.loop(first, end, 1, e.constantF(e.f32(), -1e30), [&](Value chunk, ValueRange carried) {
                   return SmallVector<Value>{combine(e, vector::CombiningKind::MAXNUMF,
                                                     e.load(e.f32(), maximumAt(chunk)), carried[0])};
@@ -130,7 +140,8 @@ Value emitCombine(Frame &frame, kernel::CombineOp op, Value row, Value column, i
     Value factor = e.exp2(e.subF(e.load(e.f32(), maximum), high));
     Value total = e.load(e.f32(), e.at(maximum, type.getHeads(), e.f32()));
     Value numbers = e.loadWide(e.f32(), n, e.at(chunkAt(chunk), column, e.f32()));
-    return SmallVector<Value>{e.fma(factor, total, carried[0]), e.fma(e.splat(factor, n), numbers, carried[1])};
+    return SmallVector<Value>{e.fma(factor, total, carried[0]),
+                              e.fma(e.splat(factor, n), numbers, carried[1])};
   });
   return e.mulF(sums[1], e.splat(e.divF(e.constantF(e.f32(), 1), sums[0]), n));
 }

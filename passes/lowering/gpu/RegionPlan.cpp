@@ -89,7 +89,8 @@ SmallVector<int64_t> RegionPlan::rangesOf(Value vector) const {
   // `shift`: element i of the outer vector needs element i + shift of `value`.
   auto visit = [&](auto &self, Value value, int64_t shift) -> void {
     Operation *op = value.getDefiningOp();
-    if (!op || op->getBlock() != &block || !isVector(value) || !seen.insert({value.getAsOpaquePointer(), shift}).second)
+    if (!op || op->getBlock() != &block || !isVector(value) ||
+        !seen.insert({value.getAsOpaquePointer(), shift}).second)
       return;
     if (auto slice = dyn_cast<vector::ExtractStridedSliceOp>(op))
       return self(self, slice.getSource(), shift + cast<IntegerAttr>(slice.getOffsets()[0]).getInt());

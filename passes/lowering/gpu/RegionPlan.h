@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is decided about a region before it is emitted: how many neighbouring elements a thread takes, where the ranges
-// of a vector's elements lie that are made alike, and what happens in which phase.
+// What is decided about a region before it is emitted: how many neighbouring elements a thread takes, where
+// the ranges of a vector's elements lie that are made alike, and what happens in which phase.
 #ifndef SINTER_PASSES_LOWERING_GPU_REGIONPLAN_H
 #define SINTER_PASSES_LOWERING_GPU_REGIONPLAN_H
 
@@ -11,7 +11,9 @@
 namespace sinter::gpu {
 
 inline bool isVector(mlir::Value value) { return mlir::isa<mlir::VectorType>(value.getType()); }
-inline int64_t lengthOf(mlir::Value vector) { return mlir::cast<mlir::VectorType>(vector.getType()).getDimSize(0); }
+inline int64_t lengthOf(mlir::Value vector) {
+  return mlir::cast<mlir::VectorType>(vector.getType()).getDimSize(0);
+}
 /// Lookups and combinations: many instructions an element.
 bool isSource(mlir::Operation *op);
 /// What makes a loop over elements necessary: stores, reductions, and the yield of a prologue.

@@ -50,7 +50,8 @@ Team Team::ofBlock(Frame &frame) {
 }
 
 Team Team::ofWarp(Frame &frame, int64_t size) {
-  return {size, frame.threads / size, frame.e.rem(frame.thread, size), frame.e.div(frame.thread, size), Value()};
+  return {size, frame.threads / size, frame.e.rem(frame.thread, size), frame.e.div(frame.thread, size),
+          Value()};
 }
 
 void Team::wait(Frame &frame) const { isWarp() ? frame.e.warpBarrier() : frame.e.barrier(); }
@@ -63,7 +64,8 @@ Value Team::reduce(Frame &frame, CombiningKind kind, Value scalar) const {
     return scalar;
   // Before and after: the place may still be read, or be written next.
   e.barrier();
-  e.ifThen(e.equal(frame.lane(), e.constant(0)), [&] { e.store(scalar, e.at(place, frame.warp(), e.f32())); });
+  e.ifThen(e.equal(frame.lane(), e.constant(0)),
+           [&] { e.store(scalar, e.at(place, frame.warp(), e.f32())); });
   e.barrier();
   Value result;
   for (int64_t warp = 0; warp < frame.warps(); ++warp) {

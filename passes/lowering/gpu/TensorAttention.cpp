@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// kernel.attention prefill on tensor cores (mma.sync m16n8k16), for caches of f16 and bf16: queries and weights are
-// rounded to the cache's type, scores and sums are f32.
+// kernel.attention prefill on tensor cores (mma.sync m16n8k16), for caches of f16 and bf16: queries and
+// weights are rounded to the cache's type, scores and sums are f32.
 //
-// A tile is one query head and up to 64 rows a turn, 16 a warp. Blocks of keys and values come by cp.async, one block
-// ahead. Keys lie in panels (dimension, 16 tokens), values in rows: both are right operands by ldmatrix.trans. Scores
-// never leave registers: as weights they are the left operand of the second product as they stand.
+// A tile is one query head and up to 64 rows a turn, 16 a warp. Blocks of keys and values come by cp.async,
+// one block ahead. Keys lie in panels (dimension, 16 tokens), values in rows: both are right operands by
+// ldmatrix.trans. Scores never leave registers: as weights they are the left operand of the second product as
+// they stand.
 #include "passes/lowering/gpu/Attention.h"
 #include "passes/lowering/gpu/Emitters.h"
 #include "passes/lowering/gpu/Mma.h"
@@ -57,7 +58,8 @@ private:
 
   int64_t keyTiles() const { return blockKeys / 8; }
   int64_t valueTiles() const { return shape.valueSize / 8; }
-  /// Where 16 bytes of a row of `pieces` such lie: lines of 128 bytes are swizzled, so that 8 rows do not collide.
+  /// Where 16 bytes of a row of `pieces` such lie: lines of 128 bytes are swizzled, so that 8 rows do not
+  /// collide.
   Value swizzled(Value row, Value piece, int64_t pieces) {
     if (pieces % 8 == 0)
       piece = e.bitXor(piece, e.rem(row, 8));
@@ -72,9 +74,9 @@ private:
   Emitter &e;
   AttentionShape shape;
   int64_t blockKeys;
-  Value query, keyStage, valueStage;  // shared: (tileRows, key size), (stages, blockKeys, ...)
-  Value head, keys, values;           // of the tile
-  Value firstPosition, keyEnd;        // of the turn: of its first row; the key after the last row's own
+  Value query, keyStage, valueStage;   // shared: (tileRows, key size), (stages, blockKeys, ...)
+  Value head, keys, values;            // of the tile
+  Value firstPosition, keyEnd;         // of the turn: of its first row; the key after the last row's own
   Value lane, group, inGroup, warpRow; // of the thread; the warp's first row in the turn
 };
 
@@ -135,7 +137,8 @@ void TensorAttention::loadQuery(Value first, Value last) {
   });
 }
 
-/// Panels of keys and rows of values; beyond the last key that key's again: it is masked, but must be a number.
+/// Panels of keys and rows of values; beyond the last key that key's again: it is masked, but must be a
+/// number.
 void TensorAttention::fetch(Value block, Value stage) {
   int64_t pieces = shape.valueSize / 8, lines = shape.keySize;
   Value keyTo = e.atByte(keyStage, e.mul(stage, blockKeys * shape.keySize * 2));
@@ -157,27 +160,28 @@ void TensorAttention::fetch(Value block, Value stage) {
 SmallVector<Value> TensorAttention::scoresOf(Value block, Value stage) {
   Value base = e.atByte(keyStage, e.mul(stage, blockKeys * shape.keySize * 2));
   SmallVector<Value> scores(keyTiles() * 4, e.constantF(e.f32(), 0));
-  // 16 dimensions at a time. Lane l names line l % 8 of matrix l / 8. Left: rows 0-7, 8-15 of the first 8 dimensions,
-  // then of the others. Right: the dimensions 0-7, 8-15 of 8 tokens, then of the next 8.
+  // 16 dimensions at a time. Lane l names line l % 8 of matrix l / 8. Left: rows 0-7, 8-15 of the first 8
+  // dimensions, then of the others. Right: the dimensions 0-7, 8-15 of 8 tokens, then of the next 8.
   Value matrix = e.div(lane, 8), line = e.rem(lane, 8);
   Value queryRow = e.add(warpRow, e.rem(lane, 16));
-  scores = e.loop(e.constant(0), e.constant(shape.keySize / 16), 1, scores, [&](Value step, ValueRange carried) {
-    SmallVector<Value> next(carried);
-    Value piece = e.add(e.mul(step, 2), e.div(lane, 16));
-    Four left = loadMatrices(e, e.atByte(query, swizzled(queryRow, piece, shape.keySize / 8)));
-    Value dimension = e.add(e.mul(step, 16), e.add(e.mul(e.rem(matrix, 2), 8), line));
-    Value place = e.atByte(base, swizzledKey(dimension, e.div(matrix, 2)));
-    for (int64_t number = 0; number < blockKeys / panel; ++number) {
-      Four right = loadMatricesTransposed(e, e.atByte(place, number * shape.keySize * panel * 2));
-      for (int64_t half = 0; half < 2; ++half) {
-        size_t first = (number * 2 + half) * 4;
-        Four sum = {next[first], next[first + 1], next[first + 2], next[first + 3]};
-        sum = mmaHalf(e, shape.element, left, {right[2 * half], right[2 * half + 1]}, sum);
-        llvm::copy(sum, next.begin() + first);
-      }
-    }
-    return next;
-  });
+  scores =
+      e.loop(e.constant(0), e.constant(shape.keySize / 16), 1, scores, [&](Value step, ValueRange carried) {
+        SmallVector<Value> next(carried);
+        Value piece = e.add(e.mul(step, 2), e.div(lane, 16));
+        Four left = loadMatrices(e, e.atByte(query, swizzled(queryRow, piece, shape.keySize / 8)));
+        Value dimension = e.add(e.mul(step, 16), e.add(e.mul(e.rem(matrix, 2), 8), line));
+        Value place = e.atByte(base, swizzledKey(dimension, e.div(matrix, 2)));
+        for (int64_t number = 0; number < blockKeys / panel; ++number) {
+          Four right = loadMatricesTransposed(e, e.atByte(place, number * shape.keySize * panel * 2));
+          for (int64_t half = 0; half < 2; ++half) {
+            size_t first = (number * 2 + half) * 4;
+            Four sum = {next[first], next[first + 1], next[first + 2], next[first + 3]};
+            sum = mmaHalf(e, shape.element, left, {right[2 * half], right[2 * half + 1]}, sum);
+            llvm::copy(sum, next.begin() + first);
+          }
+        }
+        return next;
+      });
   for (int64_t r = 0; r < 2; ++r) {
     Value position = e.add(firstPosition, e.add(e.add(warpRow, group), 8 * r));
     Value firstSeen = shape.firstKey(e, position);
@@ -222,7 +226,8 @@ TensorAttention::State TensorAttention::emitBlock(Value block, Value stage, Valu
         number = e.mulF(number, correction);
       }
   }
-  // 16 keys at a time: two tiles of weights are a left operand. Right: keys 0-7, 8-15 of 8 columns, then of the next 8.
+  // 16 keys at a time: two tiles of weights are a left operand. Right: keys 0-7, 8-15 of 8 columns, then of
+  // the next 8.
   Value base = e.atByte(valueStage, e.mul(stage, blockKeys * shape.valueSize * 2));
   Value matrix = e.div(lane, 8), line = e.rem(lane, 8);
   for (int64_t step = 0; step < blockKeys / 16; ++step) {
@@ -254,6 +259,8 @@ bool fitsTensorAttention(kernel::AttentionOp op) {
   return !shape.element.isF32() && shape.keySize % 16 == 0 && shape.valueSize % 16 == 0 && most <= 256;
 }
 
-LogicalResult emitTensorAttention(Frame &frame, kernel::AttentionOp op) { return TensorAttention(frame, op).emit(); }
+LogicalResult emitTensorAttention(Frame &frame, kernel::AttentionOp op) {
+  return TensorAttention(frame, op).emit();
+}
 
 } // namespace sinter::gpu

@@ -3,7 +3,8 @@
 // over a warp by shuffles, then between warps through shared memory.
 
 // CHECK: llvm.mlir.global external @shared_memory() {addr_space = 3 : i32, alignment = 1024 : i64}
-// CHECK-LABEL: llvm.func @norm(%arg0: !llvm.ptr<1> {llvm.noalias}, %arg1: !llvm.ptr<1> {llvm.noalias})
+// CHECK-LABEL: llvm.func @norm(%arg0: !llvm.ptr<1> {llvm.noalias}, %arg1: !llvm.ptr<1> {llvm.noalias}, %arg2: !llvm.ptr<1> {llvm.noalias})
+// CHECK-SAME: kernel.blocks_per_sm = 16
 // CHECK-SAME: kernel.shared_bytes = 128
 // CHECK-SAME: kernel.threads = 64
 // CHECK-SAME: nvvm.kernel
@@ -17,7 +18,7 @@
 // CHECK: math.rsqrt
 // CHECK: llvm.store {{.*}} {alignment = 16 : i64} : vector<4xf32>, !llvm.ptr<1>
 // CHECK-NOT: kernel.func
-kernel.func @norm(%x: !kernel.rows<256xf32>) {
+kernel.func @norm(%x: !kernel.rows<256xf32>, %y: !kernel.rows<256xf32>) {
   kernel.rows over(rows) {
   ^bb0(%row: index):
     %a = kernel.load %x[%row] : !kernel.rows<256xf32>, vector<256xf32>
@@ -26,6 +27,6 @@ kernel.func @norm(%x: !kernel.rows<256xf32>) {
     %inv = math.rsqrt %sum : f32
     %iv = vector.broadcast %inv : f32 to vector<256xf32>
     %o = arith.mulf %a, %iv : vector<256xf32>
-    kernel.store %o, %x[%row] : vector<256xf32>, !kernel.rows<256xf32>
+    kernel.store %o, %y[%row] : vector<256xf32>, !kernel.rows<256xf32>
   }
 }
