@@ -94,5 +94,8 @@ kernel.func @f(%x: !kernel.rows<64xf32>, %o: !kernel.rows<3xf32>) {
 kernel.func @f(%x: !kernel.rows<32xf32>, %w: !kernel.weight<32x32, q8_0>) {
   // expected-error @below {{expected transposed weights to be f32, found '!kernel.weight<32x32, q8_0>'}}
   kernel.matmul left(%x : !kernel.rows<32xf32>) transposed weights(%w : !kernel.weight<32x32, q8_0>) over(rows) ranges {
+    kernel.range 0 to 32 group 32 {
+    ^bb0(%a: vector<32xf32>, %row: index, %column: index):
+    }
   }
 }

@@ -2,7 +2,7 @@
 // RUN: sinter-opt %s --kernel-add-updates | FileCheck %s
 
 // CHECK: module attributes {kernel.decay_floats = 256 : i64, kernel.image_floats = 320 : i64}
-// CHECK: lm.parameter @norm {{.*}}kernel.offset = 256
+// CHECK: lm.parameter @final_norm {{.*}}kernel.offset = 256
 // CHECK: lm.parameter @w {{.*}}kernel.offset = 0
 // CHECK: kernel.func @square_sum
 // CHECK: kernel.entry @norm
@@ -13,5 +13,5 @@
 // CHECK: kernel.entry @adamw rows 1
 // CHECK: kernel.buffer state1 offset 1024 : !kernel.rows<64xf32>
 // CHECK: kernel.entry @sgd
-lm.parameter @norm : tensor<8xf32>
+lm.parameter @final_norm : tensor<8xf32>
 lm.parameter @w : tensor<20x8xf32>
