@@ -2,6 +2,7 @@
 // sinter run-ptx from its arguments to the files it writes.
 #include "runtime/device/emulator/RunPtx.h"
 #include "runtime/files/Npy.h"
+#include "test/TemporaryFolder.h"
 
 #include <cstring>
 #include <fstream>
@@ -23,7 +24,7 @@ ld.param.f32 %f1, [by]; ld.global.f32 %f2, [%d1]; mul.f32 %f2, %f2, %f1; st.glob
 class EmulatorRunPtx : public testing::Test {
 protected:
   void SetUp() override {
-    folder = testing::TempDir();
+    folder = place.path();
     std::ofstream(folder + "scale.ptx") << scale;
     NpyArray array{"f4", {2, 20}, {}};
     array.data.resize(160);
@@ -34,6 +35,7 @@ protected:
     ASSERT_TRUE(writeNpy(folder + "a.npy", array));
   }
   RunPtxOutcome run(std::vector<std::string> arguments) { return runPtx(arguments); }
+  sinter::TemporaryFolder place;
   std::string folder;
 };
 
