@@ -91,7 +91,7 @@ std::unique_ptr<llvm::TargetMachine> createMachine() {
 /// The emitters have unrolled, vectorised and interleaved; what is left are repeated addresses, conversions and loads
 /// that do not change in a loop. LLVM's O3 takes six times as long, and its code has more spills and is no faster.
 constexpr StringRef optimisations =
-    "function(sroa,early-cse<memssa>,simplifycfg,instcombine<no-verify-fixpoint>,loop-mssa(loop-rotate,licm),"
+    "function(sroa,early-cse<memssa>,simplifycfg,instcombine<no-verify-fixpoint>,loop-mssa(loop-rotate,licm),loop(indvars),"
     "early-cse<memssa>,instcombine<no-verify-fixpoint>,simplifycfg)";
 
 /// What one thread compiles: some kernels for one instruction set.
