@@ -15,6 +15,9 @@
 #include "runtime/training/TrainingLoop.h"
 #include "runtime/training/TrainingOptions.h"
 
+#include "mlir/IR/AsmState.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Support/Timing.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/raw_ostream.h"
 
@@ -194,6 +197,11 @@ Result<std::string> prepareChats(const std::string &modelPath, const TrainingOpt
 } // namespace
 
 int trainCommand(const Invocation &invocation) {
+  // Compilation asks for MLIR's own flags; here they keep their defaults.
+  mlir::registerAsmPrinterCLOptions();
+  mlir::registerMLIRContextCLOptions();
+  mlir::registerPassManagerCLOptions();
+  mlir::registerDefaultTimingManagerCLOptions();
   std::string_view word;
   Result<training::ParsedOptions> parsed = training::parseTrainingOptions(
       int(invocation.arguments.size()), invocation.arguments.data(), description, {}, &word);
