@@ -3,6 +3,7 @@
 #include "compiler/ProcessSetup.h"
 #include "compiler/commands/Commands.h"
 
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/InitLLVM.h"
 #include "llvm/Support/raw_ostream.h"
@@ -20,12 +21,14 @@ struct Command {
 constexpr Command commands[] = {
     {"compile", "a model (Hugging Face folder or GGUF file) into an executable", sinter::compileCommand},
     {"export", "a GGUF file into a Hugging Face folder", sinter::exportCommand},
-    {"data", "clean: text into clean, different documents; tokenize: documents into tokens", sinter::dataCommand},
+    {"data", "clean: text into clean, different documents; tokenize: documents into tokens",
+     sinter::dataCommand},
     {"info", "what a model is: architecture, sizes, tokenizer, cost of a token", sinter::infoCommand},
     {"kernel", "functions written in MLIR into an object that C and C++ call", sinter::kernelCommand},
     {"kernels", "registers, shared memory and occupancy of a model's GPU kernels", sinter::kernelsCommand},
     {"tokenizer", "train: a tokenizer from text", sinter::tokenizerCommand},
-    {"train", "a configuration or a model on tokens: compiles the training step and runs it", sinter::trainCommand},
+    {"train", "a configuration or a model on tokens: compiles the training step and runs it",
+     sinter::trainCommand},
     {"run-ptx", "one kernel of a PTX file, executed and checked on the processor", sinter::runPtxCommand},
 };
 
@@ -74,6 +77,14 @@ sinter::Invocation sinter::dropVerb(const Invocation &invocation, const char *na
 }
 
 bool sinter::parseFlags(const Invocation &invocation, llvm::StringRef overview) {
+  // LLVM and MLIR bring some 400 flags of their own: --help shows the command's, --help-hidden all.
+  for (auto &[flag, option] : llvm::cl::getRegisteredOptions()) {
+    bool shown = llvm::any_of(option->Categories, [](llvm::cl::OptionCategory *category) {
+      return category->getName().starts_with("sinter") || category->getName() == "Generic Options";
+    });
+    if (!shown && option->getOptionHiddenFlag() == llvm::cl::NotHidden)
+      option->setHiddenFlag(llvm::cl::Hidden);
+  }
   return llvm::cl::ParseCommandLineOptions(invocation.arguments.size(), invocation.arguments.data(), overview,
                                            &llvm::errs());
 }

@@ -22,25 +22,38 @@ namespace {
 
 struct CompileFlags {
   cl::OptionCategory category{"sinter compile"};
-  cl::opt<std::string> model{cl::Positional, cl::desc("MODEL (folder or .gguf file)"), cl::Required, cl::cat(category)};
-  cl::opt<std::string> output{"o", cl::desc("Where the result goes (-: standard output; --lib, --emit=objects, ptx, cubin: a folder)"),
-                              cl::value_desc("path"), cl::Required, cl::cat(category)};
-  cl::opt<bool> train{"train", cl::desc("Make a training step instead: an executable that trains"), cl::cat(category)};
-  cl::opt<int64_t> batch{"batch", cl::desc("With --train: sequences of a micro-step"), cl::init(8), cl::cat(category)};
-  cl::opt<int64_t> sequence{"seq", cl::desc("With --train: tokens of a sequence"), cl::init(256), cl::cat(category)};
-  cl::opt<std::string> emit{"emit", cl::desc("Stage to stop at: import, train (with --train), fuse, kernels, memory, target, llvm, objects, ptx, cubin, exe"),
+  cl::opt<std::string> model{cl::Positional, cl::desc("MODEL (folder or .gguf file)"), cl::Required,
+                             cl::cat(category)};
+  cl::opt<std::string> output{
+      "o",
+      cl::desc("Where the result goes (-: standard output; --lib, --emit=objects, ptx, cubin: a folder)"),
+      cl::value_desc("path"), cl::Required, cl::cat(category)};
+  cl::opt<bool> train{"train", cl::desc("Make a training step instead: an executable that trains"),
+                      cl::cat(category)};
+  cl::opt<int64_t> batch{"batch", cl::desc("With --train: sequences of a micro-step"), cl::init(16),
+                         cl::cat(category)};
+  cl::opt<int64_t> sequence{"seq", cl::desc("With --train: tokens of a sequence"), cl::init(256),
+                            cl::cat(category)};
+  cl::opt<std::string> emit{"emit",
+                            cl::desc("Stage to stop at: import, train (with --train), fuse, kernels, memory, "
+                                     "target, llvm, objects, ptx, cubin, exe"),
                             cl::init("exe"), cl::cat(category)};
-  cl::opt<bool> library{"lib", cl::desc("Make a static and a shared library with a C header"), cl::cat(category)};
+  cl::opt<bool> library{"lib", cl::desc("Make a static and a shared library with a C header"),
+                        cl::cat(category)};
   cl::opt<std::string> weights{"weights", cl::desc("Type of weights: keep, f32, bf16, f16, q8_0, q4_0, q4_1"),
                                cl::init("keep"), cl::cat(category)};
   cl::opt<std::string> weightsFile{"weights-file", cl::desc("Keep the weights outside, in this file"),
                                    cl::value_desc("path"), cl::cat(category)};
-  cl::opt<std::string> target{"target", cl::desc("cpu: versions for AVX2, AVX-512 and AMX; cpu:native: for this machine; cuda: GPUs too; "
-                                        "cuda:sm_80, cuda:sm_90a: one architecture of them"),
-                              cl::init("cpu"), cl::cat(category)};
-  cl::list<std::string> skip{"skip-pass", cl::desc("Leave out a pass, by its flag"), cl::CommaSeparated, cl::cat(category)};
+  cl::opt<std::string> target{
+      "target",
+      cl::desc("cpu: versions for AVX2, AVX-512 and AMX; cpu:native: for this machine; cuda: GPUs too; "
+               "cuda:sm_80, cuda:sm_90a: one architecture of them"),
+      cl::init("cpu"), cl::cat(category)};
+  cl::list<std::string> skip{"skip-pass", cl::desc("Leave out a pass, by its flag"), cl::CommaSeparated,
+                             cl::cat(category)};
   cl::opt<unsigned> threads{"t", cl::desc("Threads (0: all cores)"), cl::init(0), cl::cat(category)};
-  cl::opt<bool> verbose{"v", cl::desc("Say what is done, what was fused and how long it took"), cl::cat(category)};
+  cl::opt<bool> verbose{"v", cl::desc("Say what is done, what was fused and how long it took"),
+                        cl::cat(category)};
 };
 
 int report(int code, const llvm::Twine &message) {
@@ -56,7 +69,10 @@ int compileCommand(const Invocation &invocation) {
   mlir::registerMLIRContextCLOptions();
   mlir::registerPassManagerCLOptions();
   mlir::registerDefaultTimingManagerCLOptions();
-  if (!parseFlags(invocation, "Compiles a model into an executable.\n"))
+  if (!parseFlags(
+          invocation,
+          "Compiles a model into an executable. --help-hidden shows the flags of MLIR too: --mlir-timing,\n"
+          "--mlir-print-ir-after-all, ...\n"))
     return 2;
 
   CompileOptions options;
@@ -65,7 +81,10 @@ int compileCommand(const Invocation &invocation) {
   options.output = flags.output;
   std::optional<Stage> stage = stageByName(flags.emit);
   if (!stage)
-    return report(2, "--emit: expected import, fuse, kernels, memory, target, llvm, objects, ptx, cubin or exe, found '" + flags.emit + "'");
+    return report(
+        2,
+        "--emit: expected import, fuse, kernels, memory, target, llvm, objects, ptx, cubin or exe, found '" +
+            flags.emit + "'");
   if (flags.library && flags.emit.getNumOccurrences())
     return report(2, "expected --lib or --emit, found both");
   if ((flags.batch.getNumOccurrences() || flags.sequence.getNumOccurrences()) && !flags.train)
@@ -74,39 +93,50 @@ int compileCommand(const Invocation &invocation) {
     return report(2, "--emit=train: expected --train, found a compilation for inference");
   if (flags.train && (flags.library || *stage == Stage::Objects || !flags.weightsFile.empty() ||
                       flags.weights.getNumOccurrences()))
-    return report(2, "--train: expected neither --lib, --weights, --weights-file nor --emit=objects, found one of them");
+    return report(
+        2,
+        "--train: expected neither --lib, --weights, --weights-file nor --emit=objects, found one of them");
   constexpr int64_t mostRows = int64_t(1) << 20;
   if (flags.batch < 1 || flags.sequence < 1 || flags.batch > mostRows / flags.sequence)
-    return report(2, "--batch, --seq: expected numbers from 1 on whose product is at most " + llvm::Twine(mostRows) +
-                         ", found " + llvm::Twine(flags.batch) + " and " + llvm::Twine(flags.sequence));
+    return report(2, "--batch, --seq: expected numbers from 1 on whose product is at most " +
+                         llvm::Twine(mostRows) + ", found " + llvm::Twine(flags.batch) + " and " +
+                         llvm::Twine(flags.sequence));
   options.pipeline.train = flags.train;
   options.pipeline.batch = flags.batch;
   options.pipeline.sequence = flags.sequence;
   options.stage = flags.library ? Stage::Library : *stage;
   if (options.stage >= Stage::Objects && options.output == "-")
-    return report(1, "-o -: expected the path of a file or folder for what programs are made of, found standard output");
+    return report(
+        1,
+        "-o -: expected the path of a file or folder for what programs are made of, found standard output");
   options.weights = flags.weights;
   options.weightsFile = flags.weightsFile;
   if (flags.target == "cpu:native") {
     int best = device::detectIsa();
     if (best < 0)
-      return report(1, "--target=cpu:native: expected a processor with AVX2, FMA, F16C and BMI, found one without");
+      return report(
+          1, "--target=cpu:native: expected a processor with AVX2, FMA, F16C and BMI, found one without");
     options.isas = {static_cast<cpu::Isa>(best)};
   } else if (flags.target == "cuda") {
     options.gpus = {gpu::Architecture::Sm90, gpu::Architecture::Sm80};
-  } else if (llvm::StringRef name = flags.target; name.consume_front("cuda:") && gpu::architectureNamed(name)) {
+  } else if (llvm::StringRef name = flags.target;
+             name.consume_front("cuda:") && gpu::architectureNamed(name)) {
     options.gpus = {*gpu::architectureNamed(name)};
   } else if (flags.target != "cpu") {
-    return report(2, "--target: expected cpu, cpu:native, cuda, cuda:sm_80 or cuda:sm_90a, found '" + flags.target + "'");
+    return report(2, "--target: expected cpu, cpu:native, cuda, cuda:sm_80 or cuda:sm_90a, found '" +
+                         flags.target + "'");
   }
   bool isGpuStage = options.stage == Stage::Ptx || options.stage == Stage::Cubin;
   if (isGpuStage && options.gpus.empty())
-    return report(2, "--emit=" + flags.emit + ": expected --target=cuda, cuda:sm_80 or cuda:sm_90a, found '" + flags.target + "'");
+    return report(2, "--emit=" + flags.emit + ": expected --target=cuda, cuda:sm_80 or cuda:sm_90a, found '" +
+                         flags.target + "'");
   if (options.stage == Stage::Library && !options.gpus.empty())
     return report(2, "--lib: expected a processor as --target, found '" + flags.target + "'");
   if (options.stage == Stage::Objects && !options.gpus.empty())
-    return report(2, "--emit=objects: expected a processor as --target (GPUs have --emit=ptx and --emit=cubin), found '" +
-                         flags.target + "'");
+    return report(
+        2,
+        "--emit=objects: expected a processor as --target (GPUs have --emit=ptx and --emit=cubin), found '" +
+            flags.target + "'");
   if (Result<const BlockFormat *> wanted = wantedWeights(options.weights); !wanted)
     return report(2, wanted.error().message);
   for (const std::string &flag : flags.skip)
@@ -119,7 +149,8 @@ int compileCommand(const Invocation &invocation) {
   options.pipeline.skip.assign(flags.skip.begin(), flags.skip.end());
   if (flags.weights == "f32")
     options.pipeline.cacheTypes = {"f32"};
-  options.threads = flags.threads ? unsigned(flags.threads) : std::max(1u, std::thread::hardware_concurrency());
+  options.threads =
+      flags.threads ? unsigned(flags.threads) : std::max(1u, std::thread::hardware_concurrency());
   options.verbose = flags.verbose;
   return Compilation(std::move(options)).run() ? 0 : 1;
 }
