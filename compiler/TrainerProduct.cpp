@@ -8,11 +8,13 @@
 #include "compiler/TrainerTable.h"
 #include "compiler/WeightImage.h"
 #include "frontend/Architecture.h"
+#include "runtime/data/TokenizerFiles.h"
 #include "runtime/files/Json.h"
 #include "runtime/files/MappedFile.h"
 
 #include "llvm/IR/Module.h"
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 
@@ -21,37 +23,26 @@ using namespace mlir;
 namespace sinter {
 namespace {
 
-constexpr const char *fileNames[] = {"config.json",
-                                     "generation_config.json",
-                                     "tokenizer.json",
-                                     "tokenizer_config.json",
-                                     "special_tokens_map.json",
-                                     "chat_template.jinja",
-                                     "vocab.json",
-                                     "merges.txt",
-                                     "tokenizer.model"};
-
-Result<std::string> readText(const std::string &path) {
-  Result<MappedFile> file = MappedFile::open(path);
-  if (!file)
-    return tl::unexpected(file.error());
-  return std::string(reinterpret_cast<const char *>(file->bytes().data()), file->bytes().size());
-}
-
-/// The texts of the model's folder, or the configuration alone.
-Result<std::vector<std::pair<std::string, std::string>>> readFiles(const std::string &model) {
+/// The configurations of the model's folder and what makes its tokenizer, or the configuration alone.
+Result<data::NamedTexts> readFiles(const std::string &model) {
   namespace fs = std::filesystem;
-  std::vector<std::pair<std::string, std::string>> files;
-  for (const char *name : fileNames) {
-    bool isFolder = fs::is_directory(model);
+  bool isFolder = fs::is_directory(model);
+  data::NamedTexts files;
+  for (const char *name : {"config.json", "generation_config.json"}) {
     std::string path = isFolder ? (fs::path(model) / name).string() : model;
     if (isFolder ? !fs::exists(path) : std::string_view(name) != "config.json")
       continue;
-    Result<std::string> text = readText(path);
-    if (!text)
-      return tl::unexpected(text.error());
-    files.emplace_back(name, std::move(*text));
+    Result<MappedFile> file = MappedFile::open(path);
+    if (!file)
+      return tl::unexpected(file.error());
+    files.emplace_back(name, file->text());
   }
+  if (!isFolder)
+    return files;
+  Result<data::NamedTexts> tokenizer = data::readTokenizerFiles(model);
+  if (!tokenizer)
+    return tl::unexpected(tokenizer.error());
+  std::ranges::move(*tokenizer, std::back_inserter(files));
   return files;
 }
 
@@ -106,7 +97,7 @@ Result<std::vector<ObjectFile>> Compilation::makeTrainerObjects() {
   if (!start)
     return tl::unexpected(start.error());
   table.initialisation = *start;
-  auto files = readFiles(model->path);
+  Result<data::NamedTexts> files = readFiles(model->path);
   if (!files)
     return tl::unexpected(files.error());
   table.files = std::move(*files);

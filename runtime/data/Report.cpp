@@ -3,6 +3,7 @@
 // needs no other file. Nothing in either depends on when, where or with how many threads the run was.
 #include "runtime/data/Clean.h"
 #include "runtime/data/Filters.h"
+#include "runtime/files/Html.h"
 
 #include <algorithm>
 
@@ -18,23 +19,6 @@ Rows rowsOf(const Tally &tally, std::string_view prefix) {
        ++at)
     rows.emplace_back(at->first.substr(prefix.size()), at->second);
   return rows;
-}
-
-std::string escape(std::string_view text) {
-  std::string out;
-  for (char c : text) {
-    if (c == '<')
-      out += "&lt;";
-    else if (c == '>')
-      out += "&gt;";
-    else if (c == '&')
-      out += "&amp;";
-    else if (c == '"')
-      out += "&quot;";
-    else
-      out += c;
-  }
-  return out;
 }
 
 /// 1234567 as 1,234,567.
@@ -61,7 +45,7 @@ std::string bars(const Rows &rows) {
     svg += fmt::format(
         "<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text><rect x=\"{}\" y=\"{}\" width=\"{:.1f}\" "
         "height=\"{}\"/><text x=\"{:.1f}\" y=\"{}\">{}</text>\n",
-        label - 8, y + 15, escape(name), label, y + 2, std::max(length, 1.0), height - 4, label + length + 6,
+        label - 8, y + 15, escapeHtml(name), label, y + 2, std::max(length, 1.0), height - 4, label + length + 6,
         y + 15, grouped(count));
     y += height;
   }
@@ -77,17 +61,6 @@ template <typename Name> Rows renamed(Rows rows, Name name) {
 
 std::string powers(int bits) {
   return bits <= 1 ? std::string("1") : fmt::format("{} to {}", 1ull << (bits - 1), (1ull << bits) - 1);
-}
-
-std::string table(const std::vector<std::vector<std::string>> &rows) {
-  std::string html = "<table>\n";
-  for (size_t r = 0; r < rows.size(); ++r) {
-    html += "<tr>";
-    for (const std::string &cell : rows[r])
-      html += fmt::format("<{0}>{1}</{0}>", r == 0 ? "th" : "td", escape(cell));
-    html += "</tr>\n";
-  }
-  return html + "</table>\n";
 }
 
 uint64_t outOf(const Tally &tally, std::string_view what) {
@@ -139,7 +112,7 @@ std::string makeReportHtml(const Tally &tally, const CleanOptions &options) {
       drops.push_back(row);
       dropped += row.second;
     }
-  html += table({{"", "documents", "bytes"},
+  html += htmlTable({{"", "documents", "bytes"},
                  {"in", grouped(tally["in documents"]), grouped(tally["in bytes"])},
                  {"dropped by filters", grouped(dropped), ""},
                  {"dropped as equal to another", grouped(copies), ""},
@@ -182,18 +155,18 @@ std::string makeReportHtml(const Tally &tally, const CleanOptions &options) {
     sources.push_back(
         {input.path, count("in documents"), count("in bytes"), count("kept documents"), count("kept bytes")});
   }
-  html += table(sources);
+  html += htmlTable(sources);
 
   html += "<h2>Filters</h2>\n";
   std::vector<std::vector<std::string>> list = {{"name", "drops", "source", ""}};
   for (size_t i = 0; i < filters().size(); ++i)
     list.push_back({std::string(filters()[i].name), std::string(filters()[i].drops),
                     std::string(filters()[i].source), options.filters >> i & 1 ? "on" : "off"});
-  html += table(list) + "<h2>Examples</h2>\n";
+  html += htmlTable(list) + "<h2>Examples</h2>\n";
   for (const auto &[name, texts] : tally.examples) {
-    html += fmt::format("<h3>{}</h3>\n", escape(name));
+    html += fmt::format("<h3>{}</h3>\n", escapeHtml(name));
     for (const std::string &text : texts)
-      html += fmt::format("<blockquote>{}</blockquote>\n", escape(text));
+      html += fmt::format("<blockquote>{}</blockquote>\n", escapeHtml(text));
   }
   return html + "</body></html>\n";
 }

@@ -294,15 +294,11 @@ Limits CpuDevice::measureLimits() {
     ThreadTeam *team;
     const std::byte *data;
     size_t bytes;
-    int isa;
-    int64_t rounds;
-    std::vector<double> operations;
     std::vector<uint64_t> sums;
-    std::vector<float> sinks;
   };
   const size_t least = size_t(64) << 20;
   Mapping own;
-  Work work{team.get(), weights.data, model().weights.size, isa, 2'000'000, {}, {}, {}};
+  Work work{team.get(), weights.data, model().weights.size, {}};
   if (work.bytes < least) {
     if (Result<Mapping> memory = Mapping::anonymous(least, true, "bandwidth measurement")) {
       own = std::move(*memory);
@@ -311,18 +307,12 @@ Limits CpuDevice::measureLimits() {
       work.bytes = least;
     }
   }
-  work.operations.resize(size_t(threads()));
   work.sums.resize(size_t(threads()));
-  work.sinks.resize(size_t(threads()));
 
   const auto read = [](void *context, int thread) {
     Work &w = *static_cast<Work *>(context);
     const size_t share = w.bytes / size_t(w.team->threads()) / 4096 * 4096;
     w.sums[size_t(thread)] = readStreams(w.data + size_t(thread) * share, share);
-  };
-  const auto multiply = [](void *context, int thread) {
-    Work &w = *static_cast<Work *>(context);
-    w.operations[size_t(thread)] = multiplyAdd(w.isa, w.rounds, &w.sinks[size_t(thread)]);
   };
   const auto seconds = [&](ThreadTeam::Body body) {
     const auto begin = std::chrono::steady_clock::now();
@@ -333,13 +323,7 @@ Limits CpuDevice::measureLimits() {
   const double bytes = double(work.bytes / size_t(threads()) / 4096 * 4096) * threads();
   for (int i = 0; i < 8; ++i) // the first also maps the pages
     limits.readBytesPerSecond = std::max(limits.readBytesPerSecond, bytes / seconds(read));
-  for (int i = 0; i < 5; ++i) {
-    const double time = seconds(multiply);
-    double operations = 0;
-    for (double each : work.operations)
-      operations += each;
-    limits.flopsPerSecond = std::max(limits.flopsPerSecond, operations / time);
-  }
+  limits.flopsPerSecond = measureFlopsPerSecond(*team, isa);
   return limits;
 }
 

@@ -3,8 +3,12 @@
 // which is latency times throughput of the multiply-add of every processor in question.
 #include "runtime/device/CpuLimits.h"
 #include "runtime/abi.h"
+#include "runtime/device/ThreadTeam.h"
+#include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <immintrin.h>
+#include <vector>
 
 namespace sinter::device {
 
@@ -88,8 +92,7 @@ __attribute__((target("amx-tile,amx-bf16"))) double multiplyAddTiles(int64_t rou
   return double(rounds) * 4 * 16 * 16 * 32 * 2;
 }
 
-} // namespace
-
+/// Does `rounds` rounds; gives the number of operations. `sink` takes a result.
 double multiplyAdd(int isa, int64_t rounds, float *sink) {
   switch (isa) {
   case SINTER_ISA_AMX:
@@ -99,6 +102,33 @@ double multiplyAdd(int isa, int64_t rounds, float *sink) {
   default:
     return multiplyAdd256(rounds, sink);
   }
+}
+
+} // namespace
+
+double measureFlopsPerSecond(ThreadTeam &team, int isa) {
+  struct Work {
+    int isa;
+    std::vector<double> operations;
+    std::vector<float> sinks;
+  } work{isa, std::vector<double>(size_t(team.threads())), std::vector<float>(size_t(team.threads()))};
+  const auto multiply = [](void *context, int thread) {
+    Work &w = *static_cast<Work *>(context);
+    w.operations[size_t(thread)] = multiplyAdd(w.isa, 2'000'000, &w.sinks[size_t(thread)]);
+  };
+  using Clock = std::chrono::steady_clock;
+  double best = 0;
+  // Threads that have just begun may share a core for some milliseconds.
+  for (const auto end = Clock::now() + std::chrono::milliseconds(150); Clock::now() < end;) {
+    const auto begin = Clock::now();
+    team.run(multiply, &work);
+    const double time = std::chrono::duration<double>(Clock::now() - begin).count();
+    double operations = 0;
+    for (double each : work.operations)
+      operations += each;
+    best = std::max(best, operations / time);
+  }
+  return best;
 }
 
 const char *multiplyAddKind(int isa) {

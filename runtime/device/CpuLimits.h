@@ -9,15 +9,17 @@
 
 namespace sinter::device {
 
+class ThreadTeam;
+
 /// Reads `bytes` bytes (a multiple of 2048, 64-byte aligned) once in eight interleaved streams; returns their
 /// exclusive or, so that the reads are needed.
 uint64_t readStreams(const std::byte *data, size_t bytes);
 
-/// Does `rounds` rounds of independent multiply-adds of the instruction set `isa` (enum sinter_isa) on
-/// registers; returns the number of floating-point operations. `sink` takes a result.
-double multiplyAdd(int isa, int64_t rounds, float *sink);
+/// Floating-point operations a second that independent multiply-adds of the instruction set `isa` (enum
+/// sinter_isa) on registers reach, all threads of `team` together.
+double measureFlopsPerSecond(ThreadTeam &team, int isa);
 
-/// Which instruction multiplyAdd uses: "f32 FMA, 256 bits", "f32 FMA, 512 bits" or "bf16 AMX".
+/// Which instruction that is: "f32 FMA, 256 bits", "f32 FMA, 512 bits" or "bf16 AMX".
 const char *multiplyAddKind(int isa);
 
 } // namespace sinter::device

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/training/Chart.h"
+#include "runtime/files/Html.h"
 
 #include <algorithm>
 #include <cmath>
@@ -89,23 +90,6 @@ std::vector<Point> thinned(const std::vector<Point> &points, size_t most) {
 }
 
 } // namespace
-
-std::string escapeHtml(std::string_view text) {
-  std::string out;
-  for (char c : text) {
-    if (c == '<')
-      out += "&lt;";
-    else if (c == '>')
-      out += "&gt;";
-    else if (c == '&')
-      out += "&amp;";
-    else if (c == '"')
-      out += "&quot;";
-    else
-      out += c;
-  }
-  return out;
-}
 
 std::string drawChart(const Chart &chart) {
   Axis x{chart.logX}, y{chart.logY};

@@ -4,7 +4,6 @@
 #define SINTER_RUNTIME_TRAINING_CHART_H
 
 #include <string>
-#include <string_view>
 #include <vector>
 
 namespace sinter::training {
@@ -30,9 +29,6 @@ struct Chart {
 /// The chart as an <svg>; of long curves, the least and greatest of each group of neighbours are drawn.
 /// Points that are not finite are left out. A chart without points says so.
 std::string drawChart(const Chart &chart);
-
-/// Text in HTML.
-std::string escapeHtml(std::string_view text);
 
 } // namespace sinter::training
 

@@ -13,17 +13,14 @@ namespace {
 class CompiledStep final : public TrainingStep {
 public:
   CompiledStep(const sinter_trainer &trainer, std::unique_ptr<Trainer> opened)
-      : trainer(trainer), opened(std::move(opened)), parameters(trainer), stepShape(shapeOf(trainer)) {
-    for (const ParameterTensors::Tensor &tensor : parameters.tensors())
-      shapes.push_back({tensor.name, tensor.shape});
-  }
+      : trainer(trainer), opened(std::move(opened)), parameters(trainer), stepShape(shapeOf(trainer)) {}
 
   const StepShape &shape() const override { return stepShape; }
   size_t images() const override { return 1 + opened->stateImages(); }
   std::span<float> image(size_t index) override {
     return index == 0 ? opened->parameters() : opened->state(index - 1);
   }
-  std::span<const TensorShape> tensors() const override { return shapes; }
+  std::span<const TensorShape> tensors() const override { return parameters.tensors(); }
   void exportTensor(size_t index, std::span<const float> image, std::span<float> tensor) const override {
     parameters.gather(index, image, tensor);
   }
@@ -47,8 +44,8 @@ public:
   double gradientNorm() override { return opened->gradientNorm(); }
   std::optional<size_t> findBadGradient() override {
     std::vector<float> tensor;
-    for (size_t i = 0; i < shapes.size(); ++i) {
-      tensor.resize(shapes[i].elements());
+    for (size_t i = 0; i < tensors().size(); ++i) {
+      tensor.resize(tensors()[i].elements());
       parameters.gather(i, opened->gradients(), tensor);
       if (!std::ranges::all_of(tensor, [](float value) { return std::isfinite(value); }))
         return i;
@@ -74,7 +71,6 @@ private:
   std::unique_ptr<Trainer> opened;
   ParameterTensors parameters;
   StepShape stepShape;
-  std::vector<TensorShape> shapes;
 };
 
 } // namespace

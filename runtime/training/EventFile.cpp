@@ -4,10 +4,8 @@
 #include "runtime/training/EventFile.h"
 
 #include <bit>
-#include <cerrno>
 #include <chrono>
 #include <cstring>
-#include <fcntl.h>
 #include <filesystem>
 #include <nmmintrin.h>
 #include <unistd.h>
@@ -82,30 +80,21 @@ Result<EventFile> EventFile::create(const std::string &folder, int64_t step) {
       std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
           .count();
   std::string path = fmt::format("{}/events.out.tfevents.{:010}.{}.{}", folder, time, host, ::getpid());
-  const int descriptor = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-  if (descriptor < 0)
-    return fail("{}: cannot write: {}", path, std::strerror(errno));
-  EventFile file(std::move(path), descriptor);
+  Result<AppendFile> file = AppendFile::open(std::move(path));
+  if (!file)
+    return tl::unexpected(file.error());
   std::string version = beginEvent(0);
   appendBytes(version, 3, "brain.Event:2"); // file_version
-  if (Result<> written = file.write(version); !written)
+  if (Result<> written = file->append(eventRecord(version)); !written)
     return tl::unexpected(written.error());
   std::string session; // SessionLog: status = 1, START = 1
   appendKey(session, 1, Varint);
   appendVarint(session, 1);
   std::string start = beginEvent(step);
   appendBytes(start, 7, session); // session_log
-  if (Result<> written = file.write(start); !written)
+  if (Result<> written = file->append(eventRecord(start)); !written)
     return tl::unexpected(written.error());
-  return file;
-}
-
-EventFile::EventFile(EventFile &&other) noexcept
-    : filePath(std::move(other.filePath)), descriptor(std::exchange(other.descriptor, -1)) {}
-
-EventFile::~EventFile() {
-  if (descriptor >= 0)
-    ::close(descriptor);
+  return EventFile(std::move(*file));
 }
 
 Result<> EventFile::add(int64_t step, std::span<const Scalar> scalars) {
@@ -119,19 +108,7 @@ Result<> EventFile::add(int64_t step, std::span<const Scalar> scalars) {
   }
   std::string event = beginEvent(step);
   appendBytes(event, 5, summary);
-  return write(event);
-}
-
-Result<> EventFile::write(std::string_view event) {
-  const std::string record = eventRecord(event);
-  ssize_t count;
-  do {
-    count = ::write(descriptor, record.data(), record.size());
-  } while (count < 0 && errno == EINTR);
-  if (count != ssize_t(record.size()))
-    return fail("{}: expected to write {} bytes, wrote {}: {}", filePath, record.size(),
-                std::max<ssize_t>(count, 0), std::strerror(count < 0 ? errno : ENOSPC));
-  return {};
+  return file.append(eventRecord(event));
 }
 
 } // namespace sinter::training

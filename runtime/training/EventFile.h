@@ -4,6 +4,7 @@
 #define SINTER_RUNTIME_TRAINING_EVENTFILE_H
 
 #include "runtime/Result.h"
+#include "runtime/training/AppendFile.h"
 
 #include <cstdint>
 #include <span>
@@ -22,18 +23,13 @@ public:
   /// Creates FOLDER/events.out.tfevents.TIME.HOST.PID. `step`: where the run begins or goes on; what
   /// TensorBoard knows of later steps it forgets.
   static Result<EventFile> create(const std::string &folder, int64_t step);
-  EventFile(EventFile &&other) noexcept;
-  EventFile &operator=(EventFile &&) = delete;
-  ~EventFile();
 
   Result<> add(int64_t step, std::span<const Scalar> scalars);
-  const std::string &path() const { return filePath; }
+  const std::string &path() const { return file.path(); }
 
 private:
-  EventFile(std::string path, int descriptor) : filePath(std::move(path)), descriptor(descriptor) {}
-  Result<> write(std::string_view event);
-  std::string filePath;
-  int descriptor;
+  explicit EventFile(AppendFile file) : file(std::move(file)) {}
+  AppendFile file;
 };
 
 /// CRC-32C (Castagnoli) as TensorFlow's records mask it.

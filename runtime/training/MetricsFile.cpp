@@ -69,34 +69,6 @@ std::string metricsLine(const Evaluation &evaluation) {
   return json.endObject().take() + "\n";
 }
 
-Result<MetricsFile> MetricsFile::open(std::string path) {
-  const int descriptor = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-  struct stat status;
-  if (descriptor < 0 || ::fstat(descriptor, &status) != 0)
-    return fail("{}: cannot write: {}", path, std::strerror(errno));
-  return MetricsFile(std::move(path), descriptor, uint64_t(status.st_size));
-}
-
-MetricsFile::MetricsFile(MetricsFile &&other) noexcept
-    : path(std::move(other.path)), descriptor(std::exchange(other.descriptor, -1)), bytes(other.bytes) {}
-
-MetricsFile::~MetricsFile() {
-  if (descriptor >= 0)
-    ::close(descriptor);
-}
-
-Result<> MetricsFile::append(std::string_view line) {
-  ssize_t count;
-  do {
-    count = ::write(descriptor, line.data(), line.size());
-  } while (count < 0 && errno == EINTR);
-  if (count != ssize_t(line.size()))
-    return fail("{}: expected to write {} bytes, wrote {}: {}", path, line.size(),
-                std::max<ssize_t>(count, 0), std::strerror(count < 0 ? errno : ENOSPC));
-  bytes += line.size();
-  return {};
-}
-
 Result<> truncateMetrics(const std::string &path, int64_t step) {
   struct stat status;
   if (::stat(path.c_str(), &status) != 0 && errno == ENOENT)

@@ -39,26 +39,6 @@ struct Metrics {
 std::string metricsLine(const StepMetrics &metrics);
 std::string metricsLine(const Evaluation &evaluation);
 
-/// Appends to a file. A line is written at once and whole.
-class MetricsFile {
-public:
-  static Result<MetricsFile> open(std::string path);
-  MetricsFile(MetricsFile &&other) noexcept;
-  MetricsFile &operator=(MetricsFile &&) = delete;
-  ~MetricsFile();
-
-  Result<> append(std::string_view line);
-  /// Bytes so far: what a checkpoint remembers.
-  uint64_t size() const { return bytes; }
-
-private:
-  MetricsFile(std::string path, int descriptor, uint64_t bytes)
-      : path(std::move(path)), descriptor(descriptor), bytes(bytes) {}
-  std::string path;
-  int descriptor;
-  uint64_t bytes;
-};
-
 /// Cuts the file to its lines about steps before `step` and evaluations up to it. A line that a kill cut
 /// short goes with what is behind it. A missing file stays missing.
 Result<> truncateMetrics(const std::string &path, int64_t step);

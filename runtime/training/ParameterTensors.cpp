@@ -40,12 +40,12 @@ template <typename Copy> void ParameterTensors::forEachElement(size_t tensor, Co
 }
 
 void ParameterTensors::gather(size_t tensor, std::span<const float> image, std::span<float> out) const {
-  assert(int64_t(out.size()) == list[tensor].elements() && image.size() == trainer.image_floats);
+  assert(out.size() == list[tensor].elements() && image.size() == trainer.image_floats);
   forEachElement(tensor, [&](uint64_t place, int64_t element) { out[size_t(element)] = image[place]; });
 }
 
 void ParameterTensors::scatter(size_t tensor, std::span<const float> in, std::span<float> image) const {
-  assert(int64_t(in.size()) == list[tensor].elements() && image.size() == trainer.image_floats);
+  assert(in.size() == list[tensor].elements() && image.size() == trainer.image_floats);
   forEachElement(tensor, [&](uint64_t place, int64_t element) { image[place] = in[size_t(element)]; });
 }
 

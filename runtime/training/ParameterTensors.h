@@ -5,6 +5,7 @@
 #define SINTER_RUNTIME_TRAINING_PARAMETERTENSORS_H
 
 #include "runtime/training/TrainingAbi.h"
+#include "runtime/training/TrainingStep.h"
 #include <cstdint>
 #include <span>
 #include <string>
@@ -14,22 +15,11 @@ namespace sinter::training {
 
 class ParameterTensors {
 public:
-  struct Tensor {
-    std::string name;
-    std::vector<int64_t> shape; ///< outermost first
-    int64_t elements() const {
-      int64_t product = 1;
-      for (int64_t length : shape)
-        product *= length;
-      return product;
-    }
-  };
-
   /// `trainer` must outlive this.
   explicit ParameterTensors(const sinter_trainer &trainer);
 
   /// In the order of the parameters; a tensor that several parameters are parts of comes once.
-  std::span<const Tensor> tensors() const { return list; }
+  std::span<const TensorShape> tensors() const { return list; }
   /// Copies a tensor out of an image of trainer.image_floats numbers, and into one.
   void gather(size_t tensor, std::span<const float> image, std::span<float> out) const;
   void scatter(size_t tensor, std::span<const float> in, std::span<float> image) const;
@@ -46,7 +36,7 @@ private:
   template <typename Copy> void forEachElement(size_t tensor, Copy copy) const;
 
   const sinter_trainer &trainer;
-  std::vector<Tensor> list;
+  std::vector<TensorShape> list;
   std::vector<std::vector<Part>> parts; // of each tensor
 };
 

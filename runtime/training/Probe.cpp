@@ -75,7 +75,7 @@ Result<std::vector<int32_t>> readIds(const std::string &path, int64_t rows) {
 
 Result<> writeImage(const std::string &path, const ParameterTensors &tensors, std::span<const float> image) {
   SafeTensorsWriter writer(path);
-  for (const ParameterTensors::Tensor &tensor : tensors.tensors())
+  for (const TensorShape &tensor : tensors.tensors())
     writer.declare(tensor.name, f32Format, tensor.shape);
   if (Result<> begun = writer.begin(); !begun)
     return begun;
@@ -93,7 +93,7 @@ Result<> readImage(const std::string &path, const ParameterTensors &tensors, std
   if (!file)
     return tl::unexpected(file.error());
   for (size_t i = 0; i < tensors.tensors().size(); ++i) {
-    const ParameterTensors::Tensor &tensor = tensors.tensors()[i];
+    const TensorShape &tensor = tensors.tensors()[i];
     const SafeTensor *found = file->find(tensor.name);
     if (!found || found->format != &f32Format || found->shape != tensor.shape)
       return fail("{}: expected tensor '{}' of f32 and the model's shape, found {}", path, tensor.name,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/training/RunReport.h"
+#include "runtime/files/Html.h"
 #include "runtime/training/Chart.h"
 
 #include <array>
@@ -33,17 +34,6 @@ std::vector<Point> smoothed(const std::vector<Point> &points) {
   return out;
 }
 
-std::string table(const std::vector<std::vector<std::string>> &rows) {
-  std::string html = "<table>\n";
-  for (size_t r = 0; r < rows.size(); ++r) {
-    html += "<tr>";
-    for (const std::string &cell : rows[r])
-      html += fmt::format("<{0}>{1}</{0}>", r == 0 ? "th" : "td", escapeHtml(cell));
-    html += "</tr>\n";
-  }
-  return html + "</table>\n";
-}
-
 std::string number(std::optional<double> value) { return value ? fmt::format("{:.4f}", *value) : "-"; }
 
 std::string summary(std::span<const NamedRun> runs) {
@@ -67,7 +57,7 @@ std::string summary(std::span<const NamedRun> runs) {
                     best ? fmt::format("{:.4f}, {}", best->loss, best->step) : "-",
                     end ? number(end->bitsPerByte) : "-", speed ? fmt::format("{:.0f}", *speed) : "-"});
   }
-  return table(rows);
+  return htmlTable(rows);
 }
 
 } // namespace
@@ -127,7 +117,7 @@ std::string makeRunReport(std::span<const NamedRun> runs,
   std::vector<std::vector<std::string>> rows = {{"flag", "value"}};
   for (const auto &[name, value] : flags)
     rows.push_back({name, value});
-  return html + table(rows) + "</body></html>\n";
+  return html + htmlTable(rows) + "</body></html>\n";
 }
 
 } // namespace sinter::training

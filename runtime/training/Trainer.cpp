@@ -87,7 +87,7 @@ public:
   uint64_t stateImages() const override { return optimizer.state_images; }
   int threads() const override { return team->threads(); }
   const char *isaName() const override { return device::isaName(isa); }
-  double measureFlopsPerSecond() override;
+  double measureFlopsPerSecond() override { return device::measureFlopsPerSecond(*team, isa); }
   MemoryUse memory() const override { return use; }
   void setLaunchTimes(double *seconds) override { times = seconds; }
 
@@ -307,30 +307,6 @@ void CpuTrainer::walk(void *self, int thread) {
     times[number - 1] += after - before;
     before = after;
   }
-}
-
-double CpuTrainer::measureFlopsPerSecond() {
-  struct Work {
-    int isa;
-    std::vector<double> operations;
-    std::vector<float> sinks;
-  } work{isa, std::vector<double>(size_t(threads())), std::vector<float>(size_t(threads()))};
-  const auto multiply = [](void *context, int thread) {
-    Work &w = *static_cast<Work *>(context);
-    w.operations[size_t(thread)] = device::multiplyAdd(w.isa, 2'000'000, &w.sinks[size_t(thread)]);
-  };
-  // Threads that have just begun may share a core for some milliseconds.
-  double best = 0;
-  for (const double end = now() + 0.15; now() < end;) {
-    const double begin = now();
-    team->run(multiply, &work);
-    const double time = now() - begin;
-    double operations = 0;
-    for (double each : work.operations)
-      operations += each;
-    best = std::max(best, operations / time);
-  }
-  return best;
 }
 
 } // namespace

@@ -2,6 +2,7 @@
 #include "runtime/training/TrainingLoop.h"
 #include "runtime/data/TokenizerFiles.h"
 #include "runtime/files/MappedFile.h"
+#include "runtime/training/AppendFile.h"
 #include "runtime/training/Batches.h"
 #include "runtime/training/EventFile.h"
 #include "runtime/training/RunReport.h"
@@ -60,7 +61,7 @@ private:
   std::vector<float> average;
   data::NamedTexts contents; // of the model's files
   RunState state;
-  std::optional<MetricsFile> metrics;
+  std::optional<AppendFile> metrics;
   std::optional<EventFile> events;
   double peak = 0;
   int64_t savedStep = -1, badSteps = 0;
@@ -238,7 +239,7 @@ Result<> Run::begin() {
 }
 
 Result<> Run::openOutputs() {
-  Result<MetricsFile> file = MetricsFile::open(folder.path("metrics.jsonl"));
+  Result<AppendFile> file = AppendFile::open(folder.path("metrics.jsonl"));
   if (!file)
     return tl::unexpected(file.error());
   metrics.emplace(std::move(*file));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/training/MetricsFile.h"
+#include "runtime/training/AppendFile.h"
 #include "test/TemporaryFolder.h"
 
 #include <gtest/gtest.h>
@@ -29,7 +30,7 @@ std::string lines() {
 
 TEST(MetricsFile, readsBackWhatItWrote) {
   TemporaryFolder folder;
-  auto file = MetricsFile::open(folder.path("m.jsonl"));
+  auto file = AppendFile::open(folder.path("m.jsonl"));
   ASSERT_TRUE(file);
   ASSERT_TRUE(file->append(lines() + "{\"step\":3,\"lo")); // killed while it wrote
   auto metrics = readMetrics(folder.path("m.jsonl"));
