@@ -93,16 +93,10 @@ Result<std::vector<ObjectFile>> Compilation::makeObjects() {
 
   announce("placing weights");
   placement = placeWeights(*module);
-  std::string weightsPath;
-  if (!options.weightsFile.empty()) {
-    announce("writing weights");
-    Result<WeightsFile> written = writeWeightsFile(options.weightsFile, weightImage());
-    if (!written)
-      return tl::unexpected(written.error());
-    placement.hash = written->hash;
-    weightsFile = std::move(written->file);
-    weightsPath = std::filesystem::absolute(options.weightsFile).lexically_normal();
-  }
+  if (Result<> written = writeWeightsOutside(); !written)
+    return tl::unexpected(written.error());
+  std::string weightsPath =
+      weightsFile ? std::filesystem::absolute(options.weightsFile).lexically_normal() : "";
   ModelTableInput table;
   std::string emulatorFolder;
   if (!options.gpus.empty()) {
@@ -114,9 +108,7 @@ Result<std::vector<ObjectFile>> Compilation::makeObjects() {
       emulatorFolder = tree->libraries();
   }
   table.module = *module;
-  table.isas.assign(cpu::isaCount, "");
-  for (cpu::Isa isa : options.isas)
-    table.isas[static_cast<size_t>(isa)] = cpu::nameOf(isa).str();
+  table.isas = isaSuffixes(options.isas);
   table.scratchBytes = kernels->scratchBytes;
   table.weights = placement;
   table.weightsInFile = weightsFile.has_value();
@@ -125,17 +117,12 @@ Result<std::vector<ObjectFile>> Compilation::makeObjects() {
   for (const Rope &rope : model->config.ropes)
     if (rope.dynamic) // made to go beyond: as far as the factor says
       table.context = std::max<int64_t>(table.context, rope.dynamic->length * rope.dynamic->factor);
-  Result<TokenizerSpec> tokenizer = readTokenizer(*model);
+  Result<ModelTokenizer> tokenizer = readModelTokenizer(*model, options.threads);
   if (!tokenizer)
     return tl::unexpected(tokenizer.error());
-  Result<std::vector<uint8_t>> tables = buildTokenizerTables(*tokenizer, options.threads);
-  if (!tables)
-    return tl::unexpected(tables.error());
-  table.tokenizer = std::move(*tables);
-  Result<std::string> chatTemplate = readChatTemplate(*model);
-  if (!chatTemplate)
-    return tl::unexpected(chatTemplate.error());
-  table.metadata = makeMetadata(*model, *tokenizer, *chatTemplate, weightsPath, emulatorFolder);
+  table.tokenizer = std::move(tokenizer->tables);
+  table.metadata =
+      makeMetadata(*model, tokenizer->spec, tokenizer->chatTemplate, weightsPath, emulatorFolder);
 
   llvm::LLVMContext llvmContext;
   std::vector<ObjectFile> objects = std::move(kernels->objects);
@@ -149,7 +136,7 @@ Result<std::vector<GpuCode>> Compilation::makeGpuCode() {
   for (gpu::Architecture architecture : options.gpus) {
     std::string name = gpu::nameOf(architecture).str();
     announce("compiling kernels for " + name);
-    llvm::FailureOr<CudaKernels> kernels = compileCudaKernels(*module, {architecture, options.threads});
+    llvm::FailureOr<CudaKernels> kernels = compileCudaKernels(*module, {architecture});
     if (failed(kernels))
       return fail("{}: expected kernels that compile for {}", options.model, name);
     GpuCode code{architecture, std::move(*kernels), std::nullopt};
@@ -181,6 +168,29 @@ WeightImage Compilation::weightImage() {
           }};
 }
 
+/// --weights-file: the file gets its name when the product is there.
+Result<> Compilation::writeWeightsOutside() {
+  if (options.weightsFile.empty())
+    return {};
+  announce("writing weights");
+  Result<WeightsFile> written = writeWeightsFile(options.weightsFile, weightImage());
+  if (!written)
+    return tl::unexpected(written.error());
+  placement.hash = written->hash;
+  weightsFile = std::move(written->file);
+  return {};
+}
+
+/// What follows once the product was written, or was not.
+bool Compilation::finish(Result<> written) {
+  if (written && weightsFile)
+    written = weightsFile->commit();
+  if (!written)
+    return report(written.error());
+  announce("done");
+  return true;
+}
+
 /// Puts the model's name in front of those of kernels, so that those of two models can be in one program.
 bool Compilation::renameKernels() {
   std::string prefix = OutputFolder::nameOf(options.output) + "_";
@@ -210,23 +220,13 @@ bool Compilation::writeGpuProduct() {
     product.functions.push_back(makeKernelFunction(function, {}));
   placement = placeWeights(*module);
   product.model = modelManifest(*module, placement, model->config.name);
-  std::optional<WeightsFile> outside;
-  if (!options.weightsFile.empty()) {
-    announce("writing weights");
-    Result<WeightsFile> written = writeWeightsFile(options.weightsFile, weightImage());
-    if (!written)
-      return report(written.error());
-    outside = std::move(*written);
-  }
+  if (Result<> written = writeWeightsOutside(); !written)
+    return report(written.error());
   announce("writing kernels");
   Result<LinkTree> tree = LinkTree::find(options.program);
-  Result<> written = tree ? writeGpuKernels(*tree, product, form, options.output) : tl::unexpected(tree.error());
-  if (written && outside)
-    written = outside->file.commit();
-  if (!written)
-    return report(written.error());
-  announce("done");
-  return true;
+  Result<> written =
+      tree ? writeGpuKernels(*tree, product, form, options.output) : tl::unexpected(tree.error());
+  return finish(written);
 }
 
 /// --emit=objects.
@@ -246,23 +246,12 @@ bool Compilation::writeKernelProduct() {
   product.isas = options.isas;
   placement = placeWeights(*module);
   product.model = modelManifest(*module, placement, model->config.name);
-  std::optional<WeightsFile> outside;
-  if (!options.weightsFile.empty()) {
-    announce("writing weights");
-    Result<WeightsFile> written = writeWeightsFile(options.weightsFile, weightImage());
-    if (!written)
-      return report(written.error());
-    outside = std::move(*written);
-  }
+  if (Result<> written = writeWeightsOutside(); !written)
+    return report(written.error());
   announce("linking");
   Result<LinkTree> tree = LinkTree::find(options.program);
   Result<> written = tree ? writeKernels(*tree, product, options.output) : tl::unexpected(tree.error());
-  if (written && outside)
-    written = outside->file.commit();
-  if (!written)
-    return report(written.error());
-  announce("done");
-  return true;
+  return finish(written);
 }
 
 bool Compilation::writeProduct() {
@@ -274,16 +263,12 @@ bool Compilation::writeProduct() {
   if (!tree)
     return report(tree.error());
   WeightImage inside = weightsFile ? WeightImage() : weightImage();
-  Result<> written = options.stage == Stage::Library
-                         ? writeLibrary(*tree, *objects, inside, model->config.name, options.output)
-                         : linkExecutable(*tree, *objects, inside,
-                                          options.gpus.empty() ? Linkage::Static : Linkage::Dynamic, options.output);
-  if (written && weightsFile)
-    written = weightsFile->commit();
-  if (!written)
-    return report(written.error());
-  announce("done");
-  return true;
+  Result<> written =
+      options.stage == Stage::Library
+          ? writeLibrary(*tree, *objects, inside, model->config.name, options.output)
+          : linkExecutable(*tree, *objects, inside, options.gpus.empty() ? Linkage::Static : Linkage::Dynamic,
+                           options.output);
+  return finish(written);
 }
 
 bool Compilation::run() {
@@ -321,8 +306,9 @@ bool Compilation::run() {
     return printModule();
   if (options.verbose && train) {
     TrainingCost cost = costOfTraining(*module);
-    llvm::errs() << llvm::format("%10.3f GFLOP a micro-step, %.1f MiB of activations, %llu launches\n", cost.flops / 1e9,
-                                 cost.arenaBytes / 1048576.0, static_cast<unsigned long long>(cost.launches));
+    llvm::errs() << llvm::format("%10.3f GFLOP a micro-step, %.1f MiB of activations, %llu launches\n",
+                                 cost.flops / 1e9, cost.arenaBytes / 1048576.0,
+                                 static_cast<unsigned long long>(cost.launches));
   } else if (options.verbose)
     fusion.print(llvm::errs(), *module);
   if ((options.stage == Stage::Target || options.stage == Stage::Llvm) && !options.gpus.empty()) {
@@ -339,7 +325,8 @@ bool Compilation::run() {
     return printKernelTable();
   if (train)
     return writeTrainer();
-  bool isKernels = options.stage == Stage::Objects || options.stage == Stage::Ptx || options.stage == Stage::Cubin;
+  bool isKernels =
+      options.stage == Stage::Objects || options.stage == Stage::Ptx || options.stage == Stage::Cubin;
   if (!model->weights && (!isKernels || !options.weightsFile.empty()))
     return report({model->path + ": expected a model with weights, found a configuration alone"});
   if (options.stage == Stage::Objects)

@@ -36,6 +36,8 @@ private:
   Result<std::vector<ObjectFile>> makeObjects();
   Result<std::vector<GpuCode>> makeGpuCode();
   WeightImage weightImage();
+  Result<> writeWeightsOutside();
+  bool finish(Result<> written);
   bool writeProduct();
   /// The training step (TrainerProduct.cpp).
   Result<std::vector<ObjectFile>> makeTrainerObjects();

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Kernels to objects. The module is cut into shares, each compiled in a context of its own (parsed from text),
-// so that threads have nothing in common.
+// Kernels to objects. The module is cut into shares, each compiled in a context of its own (parsed from
+// text), so that threads have nothing in common.
 #include "compiler/CpuTarget.h"
+
+#include "compiler/Optimise.h"
 
 #include "dialects/kernel/Kernel.h"
 #include "passes/lowering/CpuPipeline.h"
@@ -18,7 +20,6 @@
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
 #include "llvm/MC/TargetRegistry.h"
-#include "llvm/Passes/PassBuilder.h"
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Support/ThreadPool.h"
 #include "llvm/Target/TargetMachine.h"
@@ -31,22 +32,22 @@ using namespace mlir;
 namespace sinter {
 
 // The emitters address the structs of the contract by these numbers.
-static_assert(offsetof(sinter_call, buffers) == cpu::abi::callBuffers);
-static_assert(offsetof(sinter_call, step) == cpu::abi::callStep);
-static_assert(offsetof(sinter_call, scratch) == cpu::abi::callScratch);
-static_assert(offsetof(sinter_step, rows) == cpu::abi::stepRows);
-static_assert(offsetof(sinter_step, selected) == cpu::abi::stepSelected);
-static_assert(offsetof(sinter_step, tokens) == cpu::abi::stepTokens);
-static_assert(offsetof(sinter_step, positions) == cpu::abi::stepPositions);
-static_assert(offsetof(sinter_step, slots) == cpu::abi::stepSlots);
-static_assert(offsetof(sinter_step, select) == cpu::abi::stepSelect);
-static_assert(offsetof(sinter_step, keys) == cpu::abi::stepKeys);
-static_assert(offsetof(sinter_step, cache_tokens) == cpu::abi::stepCacheTokens);
-static_assert(offsetof(sinter_step, cache_slot_bytes) == cpu::abi::stepCacheSlotBytes);
-static_assert(offsetof(sinter_step, targets) == cpu::abi::stepTargets);
-static_assert(offsetof(sinter_step, target_weight) == cpu::abi::stepTargetWeight);
-static_assert(offsetof(sinter_step, adds) == cpu::abi::stepAdds);
-static_assert(offsetof(sinter_step, update) == cpu::abi::stepUpdate);
+static_assert(offsetof(sinter_call, buffers) == abi::callBuffers);
+static_assert(offsetof(sinter_call, step) == abi::callStep);
+static_assert(offsetof(sinter_call, scratch) == abi::callScratch);
+static_assert(offsetof(sinter_step, rows) == abi::stepRows);
+static_assert(offsetof(sinter_step, selected) == abi::stepSelected);
+static_assert(offsetof(sinter_step, tokens) == abi::stepTokens);
+static_assert(offsetof(sinter_step, positions) == abi::stepPositions);
+static_assert(offsetof(sinter_step, slots) == abi::stepSlots);
+static_assert(offsetof(sinter_step, select) == abi::stepSelect);
+static_assert(offsetof(sinter_step, keys) == abi::stepKeys);
+static_assert(offsetof(sinter_step, cache_tokens) == abi::stepCacheTokens);
+static_assert(offsetof(sinter_step, cache_slot_bytes) == abi::stepCacheSlotBytes);
+static_assert(offsetof(sinter_step, targets) == abi::stepTargets);
+static_assert(offsetof(sinter_step, target_weight) == abi::stepTargetWeight);
+static_assert(offsetof(sinter_step, adds) == abi::stepAdds);
+static_assert(offsetof(sinter_step, update) == abi::stepUpdate);
 static_assert(SINTER_CACHE_PANEL == kernel::cachePanel);
 static_assert(SINTER_ISA_COUNT == cpu::isaCount && SINTER_ISA_AVX2 == static_cast<int>(cpu::Isa::Avx2) &&
               SINTER_ISA_AVX512 == static_cast<int>(cpu::Isa::Avx512) &&
@@ -55,8 +56,9 @@ static_assert(SINTER_SPACE_LOGITS == static_cast<int>(kernel::Space::Logits));
 static_assert(SINTER_DOMAIN_SELECTED == static_cast<int>(kernel::Domain::Selected));
 
 std::string targetFeatures(cpu::Isa isa) {
-  std::string features = "+cx16,+sahf,+popcnt,+sse3,+ssse3,+sse4.1,+sse4.2,+avx,+avx2,+bmi,+bmi2,+f16c,+fma,+lzcnt,"
-                         "+movbe,+xsave";
+  std::string features =
+      "+cx16,+sahf,+popcnt,+sse3,+ssse3,+sse4.1,+sse4.2,+avx,+avx2,+bmi,+bmi2,+f16c,+fma,+lzcnt,"
+      "+movbe,+xsave";
   if (isa != cpu::Isa::Avx2)
     features += ",+avx512f,+avx512bw,+avx512cd,+avx512dq,+avx512vl,+avx512vnni";
   if (isa == cpu::Isa::Amx)
@@ -88,16 +90,18 @@ std::unique_ptr<llvm::TargetMachine> createMachine() {
                                   llvm::CodeGenOptLevel::Aggressive));
 }
 
-/// The emitters have unrolled, vectorised and interleaved; what is left are repeated addresses, conversions and loads
-/// that do not change in a loop. LLVM's O3 takes six times as long, and its code has more spills and is no faster.
-constexpr StringRef optimisations =
-    "function(sroa,early-cse<memssa>,simplifycfg,instcombine<no-verify-fixpoint>,loop-mssa(loop-rotate,licm),loop(indvars),"
-    "early-cse<memssa>,instcombine<no-verify-fixpoint>,simplifycfg)";
+/// The emitters have unrolled, vectorised and interleaved; what is left are repeated addresses, conversions
+/// and loads that do not change in a loop. LLVM's O3 takes six times as long, and its code has more spills
+/// and is no faster.
+constexpr StringRef optimisations = "function(sroa,early-cse<memssa>,simplifycfg,instcombine<no-verify-"
+                                    "fixpoint>,loop-mssa(loop-rotate,licm),loop(indvars),"
+                                    "early-cse<memssa>,instcombine<no-verify-fixpoint>,simplifycfg)";
 
 /// What one thread compiles: some kernels for one instruction set.
 class Share {
 public:
-  Share(const DialectRegistry &registry, cpu::Isa isa) : context(registry, MLIRContext::Threading::DISABLED), isa(isa) {
+  Share(const DialectRegistry &registry, cpu::Isa isa)
+      : context(registry, MLIRContext::Threading::DISABLED), isa(isa) {
     // The one diagnostic handler of a share collects the text; the caller reports it.
     context.getDiagEngine().registerHandler([this](Diagnostic &diagnostic) {
       llvm::raw_string_ostream(message) << diagnostic.getLocation() << ": " << diagnostic << "\n";
@@ -131,8 +135,6 @@ std::unique_ptr<llvm::Module> Share::translate(llvm::LLVMContext &llvmContext, l
   std::unique_ptr<llvm::Module> result = translateModuleToLLVMIR(*module, llvmContext, "kernels");
   if (!result)
     return nullptr;
-  result->setTargetTriple(machine.getTargetTriple());
-  result->setDataLayout(machine.createDataLayout());
   for (llvm::Function &function : *result) {
     if (function.isDeclaration())
       continue;
@@ -141,19 +143,7 @@ std::unique_ptr<llvm::Module> Share::translate(llvm::LLVMContext &llvmContext, l
     function.addFnAttr("no-trapping-math", "true");
     function.addFnAttr(llvm::Attribute::NoUnwind);
   }
-  llvm::LoopAnalysisManager loops;
-  llvm::FunctionAnalysisManager functions;
-  llvm::CGSCCAnalysisManager components;
-  llvm::ModuleAnalysisManager modules;
-  llvm::PassBuilder builder(&machine);
-  builder.registerModuleAnalyses(modules);
-  builder.registerCGSCCAnalyses(components);
-  builder.registerFunctionAnalyses(functions);
-  builder.registerLoopAnalyses(loops);
-  builder.crossRegisterProxies(loops, functions, components, modules);
-  llvm::ModulePassManager passes;
-  llvm::cantFail(builder.parsePassPipeline(passes, optimisations), "the passes are LLVM's");
-  passes.run(*result, modules);
+  optimise(*result, machine, optimisations);
   return result;
 }
 
@@ -240,7 +230,8 @@ FailureOr<CpuKernels> compileKernels(ModuleOp module, const CpuOptions &options)
   CpuKernels kernels;
   for (Job &job : jobs) {
     if (!job.done) {
-      module.emitError() << "expected kernels that compile for " << cpu::nameOf(job.isa) << ", found: " << job.message;
+      module.emitError() << "expected kernels that compile for " << cpu::nameOf(job.isa)
+                         << ", found: " << job.message;
       return failure();
     }
     for (const auto &[name, bytes] : job.scratchBytes)

@@ -2,11 +2,11 @@
 // Kernels to PTX text: the passes of one architecture, then LLVM's NVPTX back end.
 #include "compiler/CudaTarget.h"
 
+#include "compiler/Optimise.h"
+
 #include "dialects/kernel/Kernel.h"
 #include "passes/Passes.h"
 #include "passes/lowering/GpuPipeline.h"
-#include "passes/lowering/gpu/Frame.h"
-#include "runtime/abi.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Pass/PassManager.h"
@@ -17,7 +17,6 @@
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
 #include "llvm/MC/TargetRegistry.h"
-#include "llvm/Passes/PassBuilder.h"
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Target/TargetMachine.h"
 #include "llvm/TargetParser/Triple.h"
@@ -27,17 +26,6 @@
 using namespace mlir;
 
 namespace sinter {
-
-// The emitters address the struct of the contract by these numbers.
-static_assert(offsetof(sinter_step, rows) == gpu::abi::stepRows);
-static_assert(offsetof(sinter_step, selected) == gpu::abi::stepSelected);
-static_assert(offsetof(sinter_step, tokens) == gpu::abi::stepTokens);
-static_assert(offsetof(sinter_step, positions) == gpu::abi::stepPositions);
-static_assert(offsetof(sinter_step, slots) == gpu::abi::stepSlots);
-static_assert(offsetof(sinter_step, select) == gpu::abi::stepSelect);
-static_assert(offsetof(sinter_step, keys) == gpu::abi::stepKeys);
-static_assert(offsetof(sinter_step, cache_tokens) == gpu::abi::stepCacheTokens);
-static_assert(offsetof(sinter_step, cache_slot_bytes) == gpu::abi::stepCacheSlotBytes);
 
 namespace {
 
@@ -84,27 +72,10 @@ std::unique_ptr<llvm::Module> translate(ModuleOp module, llvm::LLVMContext &cont
   std::unique_ptr<llvm::Module> result = translateModuleToLLVMIR(module, context, "kernels");
   if (!result)
     return nullptr;
-  result->setTargetTriple(machine.getTargetTriple());
-  result->setDataLayout(machine.createDataLayout());
   for (llvm::Function &function : *result)
     if (!function.isDeclaration())
       function.addFnAttr(llvm::Attribute::NoUnwind);
-  llvm::PipelineTuningOptions tuning;
-  tuning.LoopUnrolling = false; // the emitters unroll
-  tuning.LoopInterleaving = false;
-  tuning.LoopVectorization = false;
-  tuning.SLPVectorization = false;
-  llvm::LoopAnalysisManager loops;
-  llvm::FunctionAnalysisManager functions;
-  llvm::CGSCCAnalysisManager components;
-  llvm::ModuleAnalysisManager modules;
-  llvm::PassBuilder builder(&machine, tuning);
-  builder.registerModuleAnalyses(modules);
-  builder.registerCGSCCAnalyses(components);
-  builder.registerFunctionAnalyses(functions);
-  builder.registerLoopAnalyses(loops);
-  builder.crossRegisterProxies(loops, functions, components, modules);
-  builder.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O3).run(*result, modules);
+  optimise(*result, machine, "default<O3>");
   return result;
 }
 

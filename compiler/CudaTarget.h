@@ -14,8 +14,6 @@ namespace sinter {
 
 struct CudaOptions {
   gpu::Architecture architecture = gpu::Architecture::Sm80;
-  /// 0: as many as the machine has cores.
-  unsigned threads = 0;
   /// Kernels get schedules for GPUs first; else they have them.
   bool chooseSchedules = true;
 };
@@ -38,7 +36,8 @@ llvm::FailureOr<CudaKernels> compileCudaKernels(mlir::ModuleOp module, const Cud
 
 /// The stages in text: MLIR's llvm and nvvm dialects, LLVM IR (optimised); PTX is CudaKernels::ptx.
 enum class CudaStage { Target, Llvm };
-llvm::FailureOr<std::string> printCudaKernels(mlir::ModuleOp module, gpu::Architecture architecture, CudaStage stage);
+llvm::FailureOr<std::string> printCudaKernels(mlir::ModuleOp module, gpu::Architecture architecture,
+                                              CudaStage stage);
 
 } // namespace sinter
 

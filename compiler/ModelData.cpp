@@ -81,6 +81,19 @@ Result<std::string> readChatTemplate(const Model &model) {
   return text;
 }
 
+Result<ModelTokenizer> readModelTokenizer(const Model &model, unsigned threads) {
+  Result<TokenizerSpec> spec = readTokenizer(model);
+  if (!spec)
+    return tl::unexpected(spec.error());
+  Result<std::vector<uint8_t>> tables = buildTokenizerTables(*spec, threads);
+  if (!tables)
+    return tl::unexpected(tables.error());
+  Result<std::string> chatTemplate = readChatTemplate(model);
+  if (!chatTemplate)
+    return tl::unexpected(chatTemplate.error());
+  return ModelTokenizer{std::move(*spec), std::move(*tables), std::move(*chatTemplate)};
+}
+
 std::string makeMetadata(const Model &model, const TokenizerSpec &tokenizer, const std::string &chatTemplate,
                          const std::string &weightsFile, const std::string &emulatorFolder) {
   const ModelConfig &config = model.config;

@@ -92,7 +92,8 @@ llvm::Constant *TableBuilder::launch(kernel::LaunchOp op, uint64_t &scratch) {
   if (auto place = input.scratchBytes.find(op.getCallee().str()); place != input.scratchBytes.end())
     scratch = std::max(scratch, place->second);
   StepCost cost = costOfLaunch(op, function);
-  return launch(op.getCallee(), input.isas, function.getAnchor().getGrid(), buffers(op), cost.weightBytes, cost.rowFlops);
+  return launch(op.getCallee(), input.isas, function.getAnchor().getGrid(), buffers(op), cost.weightBytes,
+                cost.rowFlops);
 }
 
 llvm::Constant *TableBuilder::entry(kernel::EntryOp op, llvm::StringRef name) {
@@ -110,8 +111,8 @@ llvm::Constant *TableBuilder::gpuLaunch(kernel::LaunchOp op, const CudaKernels &
   const CudaKernel &code = kernels.kernels.at(op.getCallee().str());
   StepCost cost = costOfLaunch(op, function);
   llvm::SmallVector<llvm::Constant *> all = buffers(op);
-  return structure({text(op.getCallee()), text(code.function), grid(code.grid), array(all),
-                    i64(all.size()), i32(code.threads), i32(code.sharedBytes), i32(code.cluster), i32(code.blocksPerSm),
+  return structure({text(op.getCallee()), text(code.function), grid(code.grid), array(all), i64(all.size()),
+                    i32(code.threads), i32(code.sharedBytes), i32(code.cluster), i32(code.blocksPerSm),
                     i64(cost.weightBytes), i64(cost.rowFlops)});
 }
 
@@ -126,12 +127,13 @@ llvm::Constant *TableBuilder::gpuEntry(kernel::EntryOp op, llvm::StringRef name,
 llvm::SmallVector<llvm::Constant *> TableBuilder::gpuImages() {
   llvm::SmallVector<llvm::Constant *> images;
   auto add = [&](gpu::Architecture architecture, uint32_t code, llvm::ArrayRef<uint8_t> data, uint64_t size) {
-    images.push_back(structure({i32(static_cast<uint32_t>(architecture)), i32(code),
-                                structure({bytes(data, 64), i64(size)})}));
+    images.push_back(structure(
+        {i32(static_cast<uint32_t>(architecture)), i32(code), structure({bytes(data, 64), i64(size)})}));
   };
   for (const GpuCode &each : input.gpus) {
     const std::string &ptx = each.kernels.ptx;
-    add(each.architecture, SINTER_GPU_PTX, {reinterpret_cast<const uint8_t *>(ptx.c_str()), ptx.size() + 1}, ptx.size());
+    add(each.architecture, SINTER_GPU_PTX, {reinterpret_cast<const uint8_t *>(ptx.c_str()), ptx.size() + 1},
+        ptx.size());
     if (each.cubin)
       add(each.architecture, SINTER_GPU_CUBIN, each.cubin->bytes, each.cubin->bytes.size());
   }
@@ -147,8 +149,9 @@ void TableBuilder::collectLayers(kernel::EntryOp op) {
       continue;
     unsigned number = cast<BlockArgument>(attention.getKeys()).getArgNumber();
     auto keys = launchOp.getBuffers()[number].getDefiningOp<kernel::BufferOp>();
-    layers[*keys.getLayer()] = {attention.getKeys().getType().getHeads(), attention.getKeys().getType().getSize(),
-                                attention.getValues().getType().getSize(), static_cast<int64_t>(attention.getWindow())};
+    layers[*keys.getLayer()] = {
+        attention.getKeys().getType().getHeads(), attention.getKeys().getType().getSize(),
+        attention.getValues().getType().getSize(), static_cast<int64_t>(attention.getWindow())};
   }
 }
 
@@ -166,14 +169,16 @@ void TableBuilder::build() {
     // f16 is the default wherever it is there.
     programs.insert(type == "f16" ? programs.begin() : programs.end(), program);
     for (const GpuCode &each : input.gpus) {
-      program = structure({i32(static_cast<uint32_t>(each.architecture)), i32(number),
-                           gpuEntry(prefill, "prefill", each.kernels), gpuEntry(decode, "decode", each.kernels)});
+      program =
+          structure({i32(static_cast<uint32_t>(each.architecture)), i32(number),
+                     gpuEntry(prefill, "prefill", each.kernels), gpuEntry(decode, "decode", each.kernels)});
       gpuPrograms.insert(type == "f16" ? gpuPrograms.begin() : gpuPrograms.end(), program);
     }
   }
   llvm::SmallVector<llvm::Constant *> layerConstants;
   for (auto &[number, layer] : layers) {
-    assert(number == static_cast<int64_t>(layerConstants.size()) && "layers of the cache are numbered from 0");
+    assert(number == static_cast<int64_t>(layerConstants.size()) &&
+           "layers of the cache are numbered from 0");
     layerConstants.push_back(structure({i32(layer[0]), i32(layer[1]), i32(layer[2]), i32(layer[3])}));
   }
   uint32_t mask = 0;
@@ -182,19 +187,41 @@ void TableBuilder::build() {
   llvm::SmallVector<llvm::Constant *> images = gpuImages();
   bool hasGpu = !images.empty();
   llvm::Constant *weights = input.weightsInFile ? null : external("sinter_weights");
-  llvm::ArrayRef<uint8_t> metadata(reinterpret_cast<const uint8_t *>(input.metadata.data()), input.metadata.size());
-  llvm::Constant *model = structure(
-      {i32(SINTER_ABI_VERSION), i32(mask), text(input.name), i64(vocabulary), i64(input.context), array(programs),
-       i64(programs.size()), array(layerConstants), i64(layerConstants.size()), i64(partialBytes), i64(partialKeys),
-       structure({weights, i64(input.weights.size)}), i64(input.weights.hash),
-       structure({bytes(input.tokenizer, 64), i64(input.tokenizer.size())}),
-       structure({bytes(metadata, 1), i64(metadata.size())}),
-       array(images), i64(images.size()), array(gpuPrograms), i64(gpuPrograms.size()), i64(hasGpu ? partialBytes : 0),
-       i64(hasGpu ? partialKeys : 0)});
-  new llvm::GlobalVariable(module, model->getType(), true, llvm::GlobalValue::ExternalLinkage, model, "sinter_model");
+  llvm::ArrayRef<uint8_t> metadata(reinterpret_cast<const uint8_t *>(input.metadata.data()),
+                                   input.metadata.size());
+  llvm::Constant *model = structure({i32(SINTER_ABI_VERSION),
+                                     i32(mask),
+                                     text(input.name),
+                                     i64(vocabulary),
+                                     i64(input.context),
+                                     array(programs),
+                                     i64(programs.size()),
+                                     array(layerConstants),
+                                     i64(layerConstants.size()),
+                                     i64(partialBytes),
+                                     i64(partialKeys),
+                                     structure({weights, i64(input.weights.size)}),
+                                     i64(input.weights.hash),
+                                     structure({bytes(input.tokenizer, 64), i64(input.tokenizer.size())}),
+                                     structure({bytes(metadata, 1), i64(metadata.size())}),
+                                     array(images),
+                                     i64(images.size()),
+                                     array(gpuPrograms),
+                                     i64(gpuPrograms.size()),
+                                     i64(hasGpu ? partialBytes : 0),
+                                     i64(hasGpu ? partialKeys : 0)});
+  new llvm::GlobalVariable(module, model->getType(), true, llvm::GlobalValue::ExternalLinkage, model,
+                           "sinter_model");
 }
 
 } // namespace
+
+std::vector<std::string> isaSuffixes(llvm::ArrayRef<cpu::Isa> isas) {
+  std::vector<std::string> suffixes(cpu::isaCount);
+  for (cpu::Isa isa : isas)
+    suffixes[static_cast<size_t>(isa)] = cpu::nameOf(isa).str();
+  return suffixes;
+}
 
 StepCost costOfEntry(Operation *entry) {
   StepCost total;

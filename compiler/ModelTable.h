@@ -5,6 +5,7 @@
 
 #include "compiler/CudaTarget.h"
 #include "compiler/Ptxas.h"
+#include "passes/lowering/cpu/Emitter.h"
 #include "runtime/Result.h"
 
 #include "mlir/IR/BuiltinOps.h"
@@ -16,6 +17,9 @@
 #include <vector>
 
 namespace sinter {
+
+/// Suffixes of kernels, "avx2", ..., by enum sinter_isa; "" where not compiled.
+std::vector<std::string> isaSuffixes(llvm::ArrayRef<cpu::Isa> isas);
 
 /// Where each parameter's packed bytes are in the weight image. The key is the buffer's parameter and type.
 struct WeightPlacement {
@@ -34,7 +38,8 @@ struct GpuCode {
 /// What the table needs beside the module of kernels and entries.
 struct ModelTableInput {
   mlir::ModuleOp module;
-  std::vector<std::string> isas; // suffixes of kernels, "avx2", ..., by enum sinter_isa; "" where not compiled
+  std::vector<std::string>
+      isas; // suffixes of kernels, "avx2", ..., by enum sinter_isa; "" where not compiled
   std::map<std::string, uint64_t> scratchBytes;
   WeightPlacement weights;
   bool weightsInFile = false; // the image is a file of its own, sinter_model.weights.data is null
@@ -48,7 +53,8 @@ struct ModelTableInput {
 /// The LLVM module that defines `sinter_model`; kernels and `sinter_weights` are declared.
 std::unique_ptr<llvm::Module> makeModelTable(const ModelTableInput &input, llvm::LLVMContext &context);
 
-/// Bytes of weights that one decode step reads, and floating-point operations of one row, by the entry `decode`.
+/// Bytes of weights that one decode step reads, and floating-point operations of one row, by the entry
+/// `decode`.
 struct StepCost {
   uint64_t launches = 0, weightBytes = 0, rowFlops = 0;
 };

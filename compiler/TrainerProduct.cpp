@@ -83,9 +83,7 @@ Result<std::vector<ObjectFile>> Compilation::makeTrainerObjects() {
   placement = placeParameters(*module);
   TrainerTableInput table;
   table.module = *module;
-  table.isas.assign(cpu::isaCount, "");
-  for (cpu::Isa isa : options.isas)
-    table.isas[static_cast<size_t>(isa)] = cpu::nameOf(isa).str();
+  table.isas = isaSuffixes(options.isas);
   table.scratchBytes = kernels->scratchBytes;
   table.name = model->config.name;
   table.batch = options.pipeline.batch;
@@ -105,18 +103,12 @@ Result<std::vector<ObjectFile>> Compilation::makeTrainerObjects() {
     return file.first == "tokenizer.json" || file.first == "tokenizer.model";
   });
   if (hasTokenizer) {
-    Result<TokenizerSpec> tokenizer = readTokenizer(*model);
+    Result<ModelTokenizer> tokenizer = readModelTokenizer(*model, options.threads);
     if (!tokenizer)
       return tl::unexpected(tokenizer.error());
-    Result<std::vector<uint8_t>> tables = buildTokenizerTables(*tokenizer, options.threads);
-    if (!tables)
-      return tl::unexpected(tables.error());
-    table.tokenizer = std::move(*tables);
-    Result<std::string> chatTemplate = readChatTemplate(*model);
-    if (!chatTemplate)
-      return tl::unexpected(chatTemplate.error());
+    table.tokenizer = std::move(tokenizer->tables);
     if (model->weights)
-      table.metadata = makeMetadata(*model, *tokenizer, *chatTemplate, "", "");
+      table.metadata = makeMetadata(*model, tokenizer->spec, tokenizer->chatTemplate, "", "");
   }
   llvm::LLVMContext llvmContext;
   std::vector<ObjectFile> objects = std::move(kernels->objects);
@@ -134,10 +126,7 @@ bool Compilation::writeTrainer() {
     return report(tree.error());
   Result<> written = linkExecutable(*tree, *objects, model->weights ? weightImage() : WeightImage(),
                                     Linkage::Static, options.output);
-  if (!written)
-    return report(written.error());
-  announce("done");
-  return true;
+  return finish(written);
 }
 
 } // namespace sinter

@@ -23,7 +23,7 @@ struct KernelTarget {
 
 static FailureOr<Result<>> writeForGpu(const LinkTree &tree, KernelFile &file, const KernelTarget &target,
                                        const std::string &folder) {
-  FailureOr<CudaKernels> kernels = compileCudaKernels(*file.kernels, {*target.gpu, target.threads});
+  FailureOr<CudaKernels> kernels = compileCudaKernels(*file.kernels, {*target.gpu});
   if (failed(kernels))
     return failure();
   GpuProduct product;
@@ -32,8 +32,8 @@ static FailureOr<Result<>> writeForGpu(const LinkTree &tree, KernelFile &file, c
   return writeGpuKernels(tree, product, GpuForm::Ptx, folder);
 }
 
-static LogicalResult compileFile(const std::string &program, const std::string &path, const std::string &folder,
-                                 const KernelTarget &target) {
+static LogicalResult compileFile(const std::string &program, const std::string &path,
+                                 const std::string &folder, const KernelTarget &target) {
   CpuOptions options;
   options.threads = target.threads;
   DialectRegistry registry;
@@ -63,7 +63,8 @@ static LogicalResult compileFile(const std::string &program, const std::string &
   for (KernelFunction &function : product.functions)
     for (const KernelLaunch &launch : function.launches) {
       auto kernel = launch.kernel;
-      function.scratchBytes = std::max(function.scratchBytes, kernels->scratchBytes.at(kernel.getName().str()));
+      function.scratchBytes =
+          std::max(function.scratchBytes, kernels->scratchBytes.at(kernel.getName().str()));
     }
   product.kernels = std::move(kernels->objects);
   product.isas = options.isas;
@@ -77,15 +78,18 @@ static LogicalResult compileFile(const std::string &program, const std::string &
 int kernelCommand(const Invocation &invocation) {
   // These live until the end: lld resets all flags of the process, and their values with them.
   cl::OptionCategory category("sinter kernel");
-  cl::opt<std::string> file(cl::Positional, cl::desc("FILE.mlir (-: standard input)"), cl::Required, cl::cat(category));
-  cl::opt<std::string> folder("o", cl::desc("Folder for the object, the header and the manifest, named after it"),
+  cl::opt<std::string> file(cl::Positional, cl::desc("FILE.mlir (-: standard input)"), cl::Required,
+                            cl::cat(category));
+  cl::opt<std::string> folder("o",
+                              cl::desc("Folder for the object, the header and the manifest, named after it"),
                               cl::value_desc("folder"), cl::Required, cl::cat(category));
-  cl::opt<std::string> target("target", cl::desc("cpu; cuda:sm_80, cuda:sm_90a: PTX for GPUs"), cl::init("cpu"),
-                              cl::cat(category));
+  cl::opt<std::string> target("target", cl::desc("cpu; cuda:sm_80, cuda:sm_90a: PTX for GPUs"),
+                              cl::init("cpu"), cl::cat(category));
   cl::opt<unsigned> threads("t", cl::desc("Threads (0: all cores)"), cl::init(0), cl::cat(category));
   registerAsmPrinterCLOptions();
   registerPassManagerCLOptions();
-  if (!parseFlags(invocation, "Compiles functions of the dialects kernel and lm into an object for C and C++.\n"))
+  if (!parseFlags(invocation,
+                  "Compiles functions of the dialects kernel and lm into an object for C and C++.\n"))
     return 2;
   KernelTarget wanted = {std::nullopt, threads};
   if (llvm::StringRef name = target; name.consume_front("cuda:"))

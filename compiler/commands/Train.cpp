@@ -128,26 +128,21 @@ Result<std::string> prepareChats(const std::string &modelPath, const TrainingOpt
   Result<Model> model = openModel(modelPath);
   if (!model)
     return tl::unexpected(model.error());
-  Result<TokenizerSpec> spec = readTokenizer(*model);
-  if (!spec)
-    return tl::unexpected(spec.error());
-  Result<std::string> source = readChatTemplate(*model);
+  Result<ModelTokenizer> source = readModelTokenizer(*model, /*threads=*/1);
   if (!source)
     return tl::unexpected(source.error());
-  if (source->empty())
+  if (source->chatTemplate.empty())
     return fail("{}: expected a model with a chat template to train on chats, found none", modelPath);
-  Result<chat::Template> form = chat::Template::parse(*source);
+  Result<chat::Template> form = chat::Template::parse(source->chatTemplate);
   if (!form)
     return tl::unexpected(form.error());
-  Result<std::vector<uint8_t>> tables = buildTokenizerTables(*spec);
-  if (!tables)
-    return tl::unexpected(tables.error());
-  Result<Tokenizer> tokenizer = Tokenizer::open(std::as_bytes(std::span(*tables)));
+  Result<Tokenizer> tokenizer = Tokenizer::open(std::as_bytes(std::span(source->tables)));
   if (!tokenizer)
     return tl::unexpected(tokenizer.error());
   data::ChatFormat format{*tokenizer, *form, {}};
-  for (const auto &[name, text] : {std::pair("bos_token", &spec->bos), std::pair("eos_token", &spec->eos),
-                                   std::pair("pad_token", &spec->pad)})
+  for (const auto &[name, text] :
+       {std::pair("bos_token", &source->spec.bos), std::pair("eos_token", &source->spec.eos),
+        std::pair("pad_token", &source->spec.pad)})
     if (!text->empty())
       format.specialTokens.emplace_back(name, *text);
 

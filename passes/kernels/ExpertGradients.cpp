@@ -184,13 +184,7 @@ FailureOr<SmallVector<LaunchedKernel>> convertExpertGradients(lm::GroupOp group,
   } else {
     return group.emitOpError("expected lm.route or lm.expert_linear in a group of experts"), failure();
   }
-  SmallVector<LaunchedKernel> kernels;
-  for (FailureOr<LaunchedKernel> &kernel : made) {
-    if (failed(kernel))
-      return failure();
-    kernels.push_back(std::move(*kernel));
-  }
-  return kernels;
+  return allOf(made);
 }
 
 } // namespace sinter

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Groups of a mixture of experts. In memory the rows of the step are sorted by expert: a value (rows, k, width) of the
-// graph lies as `!kernel.rows<k x width>` in that order, so that each expert is one matmul over neighbouring rows.
+// Groups of a mixture of experts. In memory the rows of the step are sorted by expert: a value (rows, k,
+// width) of the graph lies as `!kernel.rows<k x width>` in that order, so that each expert is one matmul over
+// neighbouring rows.
 //
 //   %w, %c = lm.route %logits       ->   route (weights, choices), dispatch (places, segments)
 //   %h = lm.expert_linear %x, ...   ->   rows (copies %x to its places, after the prologue), matmul experts
 //   %y = lm.expert_linear %h, ...   ->   matmul experts
-//   %z = lm.combine %y, %w          ->   in the program on rows that reads it: the sum over j of w[row, j] * y[place j]
+//   %z = lm.combine %y, %w          ->   in the program on rows that reads it: the sum over j of w[row, j] *
+//   y[place j]
 //
 // The sum over a row's experts goes from the most probable to the least, whatever else the step holds.
 #include "passes/kernels/KernelBuilder.h"
@@ -26,8 +28,9 @@ Value choicesOf(Value value) {
 }
 
 FailureOr<LaunchedKernel> KernelBuilder::route(lm::RouteOp op) {
-  kernel::RouteOp::create(builder, loc, argument(buffers.rows(op.getLogits())), argument(buffers.rows(group.getResult(0))),
-                          argument(buffers.rows(group.getResult(1))), domainOf(op.getLogits()), op.getNormalise());
+  kernel::RouteOp::create(
+      builder, loc, argument(buffers.rows(op.getLogits())), argument(buffers.rows(group.getResult(0))),
+      argument(buffers.rows(group.getResult(1))), domainOf(op.getLogits()), op.getNormalise());
   return finish();
 }
 
@@ -72,8 +75,9 @@ FailureOr<LaunchedKernel> KernelBuilder::expertMatmul(ArrayRef<lm::ExpertLinearO
   for (lm::ExpertLinearOp linear : linears)
     weights.push_back(argument(buffers.weight(linear.getWeight())));
   int64_t experts = cast<RankedTensorType>(first.getWeight().getType()).getDimSize(0);
-  auto anchor = kernel::MatmulOp::create(builder, loc, leftBuffer, weights, argument(buffers.segments(chosen, experts)),
-                                         /*transposed=*/false, domainOf(chosen), kernel::ScheduleAttr());
+  auto anchor =
+      kernel::MatmulOp::create(builder, loc, leftBuffer, weights, argument(buffers.segments(chosen, experts)),
+                               /*transposed=*/false, domainOf(chosen), kernel::ScheduleAttr());
   builder.createBlock(&anchor.getRanges());
   int64_t columns = lm::width(first.getResult()), width = groupWidth(columns, epilogue);
   auto range = kernel::RangeOp::create(builder, loc, 0, columns, width);
@@ -99,7 +103,8 @@ LogicalResult KernelBuilder::combineExperts(lm::CombineOp op, RowProgram &progra
   for (int64_t j = 0; j < lm::width(chosen); ++j) {
     Value place = kernel::ElementOp::create(builder, loc, builder.getIndexType(), places, row, j);
     Value weight = kernel::ElementOp::create(builder, loc, builder.getF32Type(), weights, row, j);
-    Value vector = kernel::LoadOp::create(builder, loc, type, argument(buffers.rows(op.getInput())), place, Value());
+    Value vector =
+        kernel::LoadOp::create(builder, loc, type, argument(buffers.rows(op.getInput())), place, Value());
     Value product = program.mul(vector, vector::BroadcastOp::create(builder, loc, type, weight));
     sum = sum ? program.add(sum, product) : product;
   }
@@ -121,22 +126,18 @@ FailureOr<SmallVector<LaunchedKernel>> convertExperts(lm::GroupOp group, EntryBu
     bool quantised = buffers.form == kernel::Form::Prefill;
     for (lm::ExpertLinearOp linear : linears) {
       if (linear.getInput() != first.getInput() || linear.getChosen() != first.getChosen())
-        return linear.emitOpError("expected all expert layers of a group to read one input and one choice"), failure();
+        return linear.emitOpError("expected all expert layers of a group to read one input and one choice"),
+               failure();
       quantised &= isQuantised(cast<RankedTensorType>(linear.getWeight().getType()).getElementType());
     }
     if (cast<RankedTensorType>(first.getInput().getType()).getRank() == 2)
       made.push_back(KernelBuilder(group, buffers).gather(first, quantised));
     else if (choicesOf(first.getInput()) != first.getChosen())
-      return first.emitOpError("expected an input of rank 3 to come from experts of the same choice"), failure();
+      return first.emitOpError("expected an input of rank 3 to come from experts of the same choice"),
+             failure();
     made.push_back(KernelBuilder(group, buffers).expertMatmul(linears, quantised));
   }
-  SmallVector<LaunchedKernel> kernels;
-  for (FailureOr<LaunchedKernel> &kernel : made) {
-    if (failed(kernel))
-      return failure();
-    kernels.push_back(std::move(*kernel));
-  }
-  return kernels;
+  return allOf(made);
 }
 
 } // namespace sinter

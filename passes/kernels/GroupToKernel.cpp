@@ -21,12 +21,22 @@ FailureOr<LaunchedKernel> KernelBuilder::attention() {
   Value slopes = op.getAlibi() ? argument(buffers.constants(*op.getAlibi())) : Value();
   Value output = argument(buffers.form == kernel::Form::Decode ? buffers.partial(result, heads, valueSize)
                                                                : buffers.rows(result));
-  kernel::AttentionOp::create(builder, loc, query, keys, values, slopes, output,
-                              kernel::FormAttr::get(builder.getContext(), buffers.form), builder.getI64IntegerAttr(heads), op.getScaleAttr(),
-                              builder.getI64IntegerAttr(op.getWindow().value_or(0)),
-                              op.getSoftcapAttr() ? op.getSoftcapAttr() : builder.getF64FloatAttr(0.0),
-                              kernel::ScheduleAttr());
+  kernel::AttentionOp::create(
+      builder, loc, query, keys, values, slopes, output,
+      kernel::FormAttr::get(builder.getContext(), buffers.form), builder.getI64IntegerAttr(heads),
+      op.getScaleAttr(), builder.getI64IntegerAttr(op.getWindow().value_or(0)),
+      op.getSoftcapAttr() ? op.getSoftcapAttr() : builder.getF64FloatAttr(0.0), kernel::ScheduleAttr());
   return finish();
+}
+
+FailureOr<SmallVector<LaunchedKernel>> allOf(MutableArrayRef<FailureOr<LaunchedKernel>> made) {
+  SmallVector<LaunchedKernel> kernels;
+  for (FailureOr<LaunchedKernel> &kernel : made) {
+    if (failed(kernel))
+      return failure();
+    kernels.push_back(std::move(*kernel));
+  }
+  return kernels;
 }
 
 FailureOr<SmallVector<LaunchedKernel>> convertGroup(lm::GroupOp group, EntryBuffers &buffers) {
@@ -38,8 +48,9 @@ FailureOr<SmallVector<LaunchedKernel>> convertGroup(lm::GroupOp group, EntryBuff
     if (auto type = dyn_cast<RankedTensorType>(out.getType()); type && type.getRank() == 3) {
       if (form && form.getValue() == "train" && group.getKind() == lm::GroupKind::rows)
         return convertExpertGradients(group, buffers);
-      return group.emitOpError("expected operations on the rows of experts to be in the group of the layers that make "
-                               "them"),
+      return group.emitOpError(
+                 "expected operations on the rows of experts to be in the group of the layers that make "
+                 "them"),
              failure();
     }
   FailureOr<LaunchedKernel> main = failure();
@@ -84,7 +95,8 @@ FailureOr<SmallVector<LaunchedKernel>> convertGroup(lm::GroupOp group, EntryBuff
     return failure();
   SmallVector<LaunchedKernel> kernels;
   kernels.push_back(std::move(*main));
-  if (quantisedApart && buffers.usesOf(group.getResult(0)).quantised && !buffers.partialOf(group.getResult(0))) {
+  if (quantisedApart && buffers.usesOf(group.getResult(0)).quantised &&
+      !buffers.partialOf(group.getResult(0))) {
     FailureOr<LaunchedKernel> second = KernelBuilder(group, buffers).quantise(group.getResult(0));
     if (failed(second))
       return failure();

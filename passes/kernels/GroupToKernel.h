@@ -13,18 +13,24 @@ struct LaunchedKernel {
   llvm::SmallVector<mlir::Value> buffers;
 };
 
-/// The kernels (several where a result is needed in a second form, and of experts) of a group, in order; a located error where
-/// no kernel can compute it.
+/// All of them, or failure where one failed.
+mlir::FailureOr<llvm::SmallVector<LaunchedKernel>>
+allOf(llvm::MutableArrayRef<mlir::FailureOr<LaunchedKernel>> made);
+
+/// The kernels (several where a result is needed in a second form, and of experts) of a group, in order; a
+/// located error where no kernel can compute it.
 mlir::FailureOr<llvm::SmallVector<LaunchedKernel>> convertGroup(lm::GroupOp group, EntryBuffers &buffers);
 
-/// The kernel that quantises a value which no group computes, an argument of the function. `group` is one that uses it.
+/// The kernel that quantises a value which no group computes, an argument of the function. `group` is one
+/// that uses it.
 mlir::FailureOr<LaunchedKernel> quantiseArgument(lm::GroupOp group, mlir::Value value, EntryBuffers &buffers);
 
 /// The same for a group of kind `experts`.
 mlir::FailureOr<llvm::SmallVector<LaunchedKernel>> convertExperts(lm::GroupOp group, EntryBuffers &buffers);
 
 /// The same for what experts have backwards, and for operations on dispatched rows.
-mlir::FailureOr<llvm::SmallVector<LaunchedKernel>> convertExpertGradients(lm::GroupOp group, EntryBuffers &buffers);
+mlir::FailureOr<llvm::SmallVector<LaunchedKernel>> convertExpertGradients(lm::GroupOp group,
+                                                                          EntryBuffers &buffers);
 
 } // namespace sinter
 

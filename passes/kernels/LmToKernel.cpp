@@ -6,10 +6,11 @@
 //     %1 = lm.group matmul { ... }           kernel.launch @matmul_0(...)
 //   }                                        kernel.launch @matmul_0(...) }
 //
-// Equal kernels are one: the text of a kernel without its name is its key, so all layers share theirs. An entry is
-// made for each type of cache element: for the first from the groups, for the others by changing the type of the cache
-// in a copy of that entry and of its kernels that touch the cache.
+// Equal kernels are one: the text of a kernel without its name is its key, so all layers share theirs. An
+// entry is made for each type of cache element: for the first from the groups, for the others by changing the
+// type of the cache in a copy of that entry and of its kernels that touch the cache.
 #include "passes/kernels/GroupToKernel.h"
+#include "passes/kernels/KernelNames.h"
 
 #include "mlir/IR/AttrTypeSubElements.h"
 #include "llvm/Support/raw_ostream.h"
@@ -27,16 +28,17 @@ struct LmToKernelPass : impl::LmToKernelPassBase<LmToKernelPass> {
 
   void runOnOperation() override {
     SymbolTable symbols(getOperation());
+    KernelNames names(symbols);
     SmallVector<func::FuncOp> functions(getOperation().getOps<func::FuncOp>());
     SmallVector<std::string> types(cacheTypes.begin(), cacheTypes.end());
     if (types.empty())
       types.push_back("f16");
     for (func::FuncOp function : functions) {
-      FailureOr<kernel::EntryOp> entry = convert(symbols, function, types.front());
+      FailureOr<kernel::EntryOp> entry = convert(names, function, types.front());
       if (failed(entry))
         return signalPassFailure();
       for (StringRef type : llvm::drop_begin(types))
-        retype(symbols, *entry, function, type);
+        retype(symbols, names, *entry, function, type);
     }
     for (func::FuncOp function : functions)
       function.erase();
@@ -53,7 +55,7 @@ struct LmToKernelPass : impl::LmToKernelPassBase<LmToKernelPass> {
     return (function->getAttrOfType<StringAttr>("lm.form").getValue() + "_" + cacheType).str();
   }
 
-  FailureOr<kernel::EntryOp> convert(SymbolTable &symbols, func::FuncOp function, StringRef cacheType) {
+  FailureOr<kernel::EntryOp> convert(KernelNames &names, func::FuncOp function, StringRef cacheType) {
     auto form = function->getAttrOfType<StringAttr>("lm.form");
     if (!form)
       return function.emitError("expected the attribute lm.form (prefill or decode), found none"), failure();
@@ -67,7 +69,7 @@ struct LmToKernelPass : impl::LmToKernelPassBase<LmToKernelPass> {
                          elementOf(cacheType));
     int64_t launches = 0, headBegin = -1;
     auto launch = [&](LaunchedKernel &launched, lm::GroupOp group) {
-      StringAttr name = intern(symbols, std::move(launched.function), lm::stringifyGroupKind(group.getKind()));
+      StringAttr name = names.intern(std::move(launched.function), lm::stringifyGroupKind(group.getKind()));
       OpBuilder atEnd = OpBuilder::atBlockEnd(&entry.getBody().front());
       kernel::LaunchOp::create(atEnd, group.getLoc(), FlatSymbolRefAttr::get(name), launched.buffers);
       ++launches;
@@ -100,7 +102,8 @@ struct LmToKernelPass : impl::LmToKernelPassBase<LmToKernelPass> {
   }
 
   /// Makes the entry of `function` for another type of cache out of `entry`.
-  void retype(SymbolTable &symbols, kernel::EntryOp entry, func::FuncOp function, StringRef cacheType) {
+  void retype(SymbolTable &symbols, KernelNames &names, kernel::EntryOp entry, func::FuncOp function,
+              StringRef cacheType) {
     AttrTypeReplacer replacer;
     Type element = elementOf(cacheType);
     replacer.addReplacement([=](kernel::CacheKType type) {
@@ -112,7 +115,8 @@ struct LmToKernelPass : impl::LmToKernelPassBase<LmToKernelPass> {
     OpBuilder builder(function);
     auto copy = cast<kernel::EntryOp>(builder.clone(*entry));
     copy.setSymName(entryName(function, cacheType));
-    replacer.recursivelyReplaceElementsIn(copy, /*replaceAttrs=*/true, /*replaceLocs=*/false, /*replaceTypes=*/true);
+    replacer.recursivelyReplaceElementsIn(copy, /*replaceAttrs=*/true, /*replaceLocs=*/false,
+                                          /*replaceTypes=*/true);
     llvm::DenseMap<StringAttr, StringAttr> retyped;
     for (auto launch : copy.getOps<kernel::LaunchOp>()) {
       StringAttr callee = launch.getCalleeAttr().getAttr();
@@ -120,30 +124,17 @@ struct LmToKernelPass : impl::LmToKernelPassBase<LmToKernelPass> {
       if (!name) {
         name = callee;
         auto original = symbols.lookup<kernel::FuncOp>(callee.getValue());
-        if (llvm::any_of(original.getArgumentTypes(), llvm::IsaPred<kernel::CacheKType, kernel::CacheVType>)) {
+        if (llvm::any_of(original.getArgumentTypes(),
+                         llvm::IsaPred<kernel::CacheKType, kernel::CacheVType>)) {
           OwningOpRef<kernel::FuncOp> other(cast<kernel::FuncOp>(original->clone()));
           other->setSymName("kernel");
           replacer.recursivelyReplaceElementsIn(*other, true, false, true);
-          name = intern(symbols, std::move(other), callee.getValue().rsplit('_').first);
+          name = names.intern(std::move(other), callee.getValue().rsplit('_').first);
         }
       }
       launch.setCalleeAttr(FlatSymbolRefAttr::get(name));
     }
   }
-
-  /// Gives the name of the kernel in the module that is equal to `function`, which may become it.
-  StringAttr intern(SymbolTable &symbols, OwningOpRef<kernel::FuncOp> function, StringRef kind) {
-    std::string text;
-    llvm::raw_string_ostream(text) << *function;
-    StringAttr &name = names[text];
-    if (!name) {
-      function->setSymName((kind + "_" + Twine(names.size() - 1)).str());
-      name = symbols.insert(function.release());
-    }
-    return name;
-  }
-
-  llvm::StringMap<StringAttr> names;
 };
 
 } // namespace

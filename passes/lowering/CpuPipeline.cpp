@@ -1,59 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
-// kernel -> arith, math, vector, scf, llvm -> llvm.
+// kernel -> arith, math, vector, scf, amx, llvm -> llvm.
 #include "passes/lowering/CpuPipeline.h"
 
-#include "dialects/kernel/Kernel.h"
-#include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
-#include "mlir/Conversion/ControlFlowToLLVM/ControlFlowToLLVM.h"
-#include "mlir/Conversion/ConvertToLLVM/ToLLVMPass.h"
-#include "mlir/Conversion/IndexToLLVM/IndexToLLVM.h"
-#include "mlir/Conversion/MathToLLVM/MathToLLVM.h"
-#include "mlir/Conversion/ReconcileUnrealizedCasts/ReconcileUnrealizedCasts.h"
-#include "mlir/Conversion/SCFToControlFlow/SCFToControlFlow.h"
-#include "mlir/Conversion/UBToLLVM/UBToLLVM.h"
-#include "mlir/Conversion/VectorToLLVM/ConvertVectorToLLVM.h"
-#include "mlir/Conversion/VectorToLLVM/ConvertVectorToLLVMPass.h"
 #include "mlir/Dialect/AMX/AMXDialect.h"
 #include "mlir/Dialect/AMX/Transforms.h"
-#include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
-#include "mlir/Dialect/Math/IR/Math.h"
-#include "mlir/Dialect/SCF/IR/SCF.h"
-#include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/Dialect/X86Vector/X86VectorDialect.h"
-#include "mlir/Transforms/Passes.h"
 #include "passes/Passes.h"
+#include "passes/lowering/LlvmLowering.h"
 
 namespace sinter {
 
 void buildCpuLowering(mlir::OpPassManager &passes, cpu::Isa isa) {
   passes.addPass(createEmitCpuPass({cpu::nameOf(isa).str()}));
-  passes.addPass(createLowerMathPass());
-  passes.addPass(mlir::createCanonicalizerPass());
-  passes.addPass(mlir::createCSEPass());
-  // Address arithmetic that does not change in a loop leaves it here: LLVM then sees simple loops.
-  passes.addPass(mlir::createLoopInvariantCodeMotionPass());
-  passes.addPass(mlir::createSCFToControlFlowPass());
   mlir::ConvertVectorToLLVMPassOptions vectors;
   vectors.reassociateFPReductions = false; // each reduction says for itself
   vectors.amx = true;
   vectors.x86Vector = true;
-  passes.addPass(mlir::createConvertVectorToLLVMPass(vectors));
-  // One conversion for the rest: a loop that carries AMX tiles needs its branches and its tiles converted together.
-  passes.addPass(mlir::createConvertToLLVMPass());
-  passes.addPass(mlir::createReconcileUnrealizedCastsPass());
+  buildLlvmLowering(passes, vectors);
 }
 
 void registerCpuLowering(mlir::DialectRegistry &registry) {
-  registry.insert<kernel::KernelDialect, mlir::LLVM::LLVMDialect, mlir::arith::ArithDialect, mlir::math::MathDialect,
-                  mlir::scf::SCFDialect, mlir::vector::VectorDialect, mlir::amx::AMXDialect,
-                  mlir::x86vector::X86VectorDialect>();
-  mlir::arith::registerConvertArithToLLVMInterface(registry);
-  mlir::cf::registerConvertControlFlowToLLVMInterface(registry);
-  mlir::index::registerConvertIndexToLLVMInterface(registry);
-  mlir::registerConvertMathToLLVMInterface(registry);
-  mlir::ub::registerConvertUBToLLVMInterface(registry);
-  mlir::vector::registerConvertVectorToLLVMInterface(registry);
+  registerLlvmLowering(registry);
+  registry.insert<mlir::amx::AMXDialect, mlir::x86vector::X86VectorDialect>();
   mlir::registerConvertAMXToLLVMInterface(registry);
 }
 

@@ -52,7 +52,9 @@ LogicalResult emitAnchor(Frame &frame, Operation *anchor) {
       .Case([&](sinter::kernel::CrossEntropyOp op) { return emitCrossEntropy(frame, op); })
       .Case([&](sinter::kernel::SelfAttentionOp op) { return emitSelfAttention(frame, op); })
       .Case([&](sinter::kernel::SelfAttentionBackwardOp op) { return emitSelfAttentionBackward(frame, op); })
-      .Default([](Operation *op) { return op->emitOpError() << "expected an anchor that has an emitter for CPUs"; });
+      .Default([](Operation *op) {
+        return op->emitOpError() << "expected an anchor that has an emitter for CPUs";
+      });
 }
 
 LogicalResult emitKernel(sinter::kernel::FuncOp kernel, Target target) {
@@ -76,10 +78,10 @@ LogicalResult emitKernel(sinter::kernel::FuncOp kernel, Target target) {
   Block *entry = outer.addEntryBlock(builder);
   builder.setInsertionPointToStart(entry);
   Value call = entry->getArgument(0);
-  Value buffers = e.load(e.ptr(), e.atByte(call, abi::callBuffers));
-  SmallVector<Value> operands = {e.load(e.ptr(), e.atByte(call, abi::callStep)),
-                                 e.load(e.ptr(), e.atByte(call, abi::callScratch)), entry->getArgument(1),
-                                 entry->getArgument(2)};
+  Value buffers = e.load(e.ptr(), e.atByte(call, sinter::abi::callBuffers));
+  SmallVector<Value> operands = {e.load(e.ptr(), e.atByte(call, sinter::abi::callStep)),
+                                 e.load(e.ptr(), e.atByte(call, sinter::abi::callScratch)),
+                                 entry->getArgument(1), entry->getArgument(2)};
   for (unsigned i = 0; i < kernel.getNumArguments(); ++i)
     operands.push_back(e.load(e.ptr(), e.at(buffers, i, e.ptr())));
   LLVM::CallOp::create(builder, kernel.getLoc(), tiles, operands);

@@ -12,6 +12,7 @@
 // What works on logits (the head's matmul, what follows it, the loss, and back again) is launched once for
 // each chunk of rows, on one buffer of logits. Gradients of parameters go into their image: each launch adds
 // to what is there, but the first one of a parameter, which in the first micro-step overwrites.
+#include "passes/kernels/KernelNames.h"
 #include "passes/training/TrainingKernels.h"
 
 #include "llvm/ADT/SetVector.h"
@@ -35,10 +36,10 @@ bool isParameterShaped(Value value) {
 
 class Converter {
 public:
-  Converter(func::FuncOp function, SymbolTable &symbols, llvm::StringMap<StringAttr> &names,
-            kernel::EntryOp entry, int64_t sequence, int64_t chunkRows, LossSettings settings)
-      : function(function), symbols(symbols), names(names), entry(entry), sequence(sequence),
-        chunkRows(chunkRows), settings(settings),
+  Converter(func::FuncOp function, SymbolTable &symbols, kernel::EntryOp entry, int64_t sequence,
+            int64_t chunkRows, LossSettings settings)
+      : function(function), names(symbols), entry(entry), sequence(sequence), chunkRows(chunkRows),
+        settings(settings),
         buffers(function, entry, kernel::Form::Prefill, Float32Type::get(function.getContext())) {}
 
   LogicalResult run();
@@ -52,11 +53,9 @@ private:
   LogicalResult convert(Operation *op, int64_t firstRow);
   void launch(LaunchedKernel &launched, Operation *op, StringRef kind, int64_t firstRow);
   Value gradientBuffer(Value value);
-  StringAttr intern(OwningOpRef<kernel::FuncOp> function, StringRef kind);
 
   func::FuncOp function;
-  SymbolTable &symbols;
-  llvm::StringMap<StringAttr> &names;
+  KernelNames names;
   kernel::EntryOp entry;
   int64_t sequence, chunkRows;
   LossSettings settings;
@@ -156,19 +155,8 @@ Value Converter::gradientBuffer(Value value) {
   return buffer;
 }
 
-StringAttr Converter::intern(OwningOpRef<kernel::FuncOp> made, StringRef kind) {
-  std::string text;
-  llvm::raw_string_ostream(text) << *made;
-  StringAttr &name = names[text];
-  if (!name) {
-    made->setSymName((kind + "_" + Twine(names.size() - 1)).str());
-    name = symbols.insert(made.release());
-  }
-  return name;
-}
-
 void Converter::launch(LaunchedKernel &launched, Operation *op, StringRef kind, int64_t firstRow) {
-  StringAttr name = intern(std::move(launched.function), kind);
+  StringAttr name = names.intern(std::move(launched.function), kind);
   OpBuilder builder = OpBuilder::atBlockEnd(&entry.getBody().front());
   auto made = kernel::LaunchOp::create(builder, op->getLoc(), FlatSymbolRefAttr::get(name), launched.buffers);
   int64_t rows = entry.getMaxRows();
@@ -279,8 +267,7 @@ struct TrainToKernelPass : impl::TrainToKernelPassBase<TrainToKernelPass> {
     auto entry =
         kernel::EntryOp::create(builder, function.getLoc(), name, rows, rows, IntegerAttr(), IntegerAttr());
     builder.createBlock(&entry.getBody());
-    llvm::StringMap<StringAttr> names;
-    if (failed(Converter(function, symbols, names, entry, sequence, chunk, {labelSmoothing, zLoss}).run()))
+    if (failed(Converter(function, symbols, entry, sequence, chunk, {labelSmoothing, zLoss}).run()))
       return signalPassFailure();
     function.erase();
   }

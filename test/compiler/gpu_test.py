@@ -10,22 +10,9 @@ import struct
 import subprocess
 import unittest
 
-from products import SINTER, ProductTest, run
+from products import SCALE, SINTER, ProductTest, run
 
 EMULATOR = SINTER.parent.parent / "lib/libsinter-cuda-emulator.so"
-
-SCALE = """
-kernel.func @scale(%in: !kernel.rows<37xf32>, %by: !kernel.table<1x37xf32>, %out: !kernel.rows<37xf32>) {
-  kernel.rows over(rows) {
-  ^bb0(%row: index):
-    %zero = arith.constant 0 : index
-    %a = kernel.load %in[%row] : !kernel.rows<37xf32>, vector<37xf32>
-    %b = kernel.load %by[%zero] : !kernel.table<1x37xf32>, vector<37xf32>
-    %c = arith.mulf %a, %b : vector<37xf32>
-    kernel.store %c, %out[%row] : vector<37xf32>, !kernel.rows<37xf32>
-  }
-}
-"""
 
 
 def dynamicNeeds(path):

@@ -8,20 +8,10 @@ import struct
 import subprocess
 import unittest
 
-from products import COMPILERS, SINTER, ProductTest, run
+from products import COMPILERS, SCALE, SINTER, ProductTest, run
 
-NORM = """
-// Both dialects in one file: a kernel as it is, and a function on tensors.
-kernel.func @scale(%in: !kernel.rows<37xf32>, %by: !kernel.table<1x37xf32>, %out: !kernel.rows<37xf32>) {
-  kernel.rows over(rows) {
-  ^bb0(%row: index):
-    %zero = arith.constant 0 : index
-    %a = kernel.load %in[%row] : !kernel.rows<37xf32>, vector<37xf32>
-    %b = kernel.load %by[%zero] : !kernel.table<1x37xf32>, vector<37xf32>
-    %c = arith.mulf %a, %b : vector<37xf32>
-    kernel.store %c, %out[%row] : vector<37xf32>, !kernel.rows<37xf32>
-  }
-}
+# Both dialects in one file: a kernel as it is, and a function on tensors.
+NORM = SCALE + """
 func.func @norm(%x: tensor<?x37xf32>, %weight: tensor<37xf32>) -> tensor<?x37xf32> {
   %y = lm.rms_norm %x, %weight : tensor<37xf32> {epsilon = 1.0e-5} : tensor<?x37xf32>
   return %y : tensor<?x37xf32>

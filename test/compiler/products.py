@@ -13,6 +13,20 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 SINTER = pathlib.Path(os.environ.get("SINTER", ROOT / "build/bin/sinter"))
 COMPILERS = [c for c in ("gcc", "clang-22") if shutil.which(c)]
 
+# A kernel in MLIR: the rows of `in`, each times `by`.
+SCALE = """
+kernel.func @scale(%in: !kernel.rows<37xf32>, %by: !kernel.table<1x37xf32>, %out: !kernel.rows<37xf32>) {
+  kernel.rows over(rows) {
+  ^bb0(%row: index):
+    %zero = arith.constant 0 : index
+    %a = kernel.load %in[%row] : !kernel.rows<37xf32>, vector<37xf32>
+    %b = kernel.load %by[%zero] : !kernel.table<1x37xf32>, vector<37xf32>
+    %c = arith.mulf %a, %b : vector<37xf32>
+    kernel.store %c, %out[%row] : vector<37xf32>, !kernel.rows<37xf32>
+  }
+}
+"""
+
 
 def run(*command, code=0, **options):
     """Runs a command and gives what it wrote to (stdout, stderr); another exit code than `code` is a failure."""

@@ -94,7 +94,7 @@ void addHostRange(const void *address, size_t bytes) { hostRanges()[address] = b
 void removeHostRange(const void *address) { hostRanges().erase(address); }
 
 std::unique_ptr<GpuKernels> GpuKernels::compile(mlir::ModuleOp module, gpu::Architecture architecture) {
-  auto kernels = compileCudaKernels(module, {architecture, /*threads=*/1, /*chooseSchedules=*/false});
+  auto kernels = compileCudaKernels(module, {architecture, /*chooseSchedules=*/false});
   if (failed(kernels))
     return nullptr;
   auto made = std::make_unique<EmulatedKernels>(std::move(*kernels));

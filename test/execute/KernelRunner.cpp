@@ -16,18 +16,29 @@
 
 #include <cstring>
 #include <gtest/gtest.h>
+#include <random>
 
 namespace sinter::test {
 
 constexpr size_t guardBytes = 256;
 constexpr char guardFill = 0x5a;
 
+std::vector<float> randomFloats(size_t n, unsigned seed) {
+  std::mt19937 generator(seed);
+  std::normal_distribution<float> normal;
+  std::vector<float> values(n);
+  for (float &value : values)
+    value = normal(generator);
+  return values;
+}
+
 AlignedBytes::AlignedBytes(size_t size, unsigned char fill) : bytes(size), storage(size + guardBytes + 64) {
   std::memset(data(), fill, size);
   std::memset(data() + size, guardFill, guardBytes);
   addHostRange(data(), size);
 }
-AlignedBytes::AlignedBytes(AlignedBytes &&other) noexcept : bytes(other.bytes), storage(std::move(other.storage)) {}
+AlignedBytes::AlignedBytes(AlignedBytes &&other) noexcept
+    : bytes(other.bytes), storage(std::move(other.storage)) {}
 AlignedBytes::~AlignedBytes() {
   if (!storage.empty())
     removeHostRange(data());

@@ -34,8 +34,12 @@ public:
 /// For messages of GoogleTest.
 inline void PrintTo(const Machine &machine, std::ostream *stream) { *stream << machine.name(); }
 
-/// Whether code for a machine runs here: instruction sets by their feature bits, GPUs always, as they are emulated.
+/// Whether code for a machine runs here: instruction sets by their feature bits, GPUs always, as they are
+/// emulated.
 bool canRun(Machine machine);
+
+/// Numbers of the standard normal distribution.
+std::vector<float> randomFloats(size_t n, unsigned seed);
 
 /// Memory aligned to 64 bytes, followed by bytes that `isIntact` watches.
 class AlignedBytes {
@@ -67,8 +71,9 @@ public:
   /// Of a CPU. Null if there is none.
   sinter_kernel find(const std::string &kernel) const;
   uint64_t scratchBytes(const std::string &kernel) const;
-  /// Runs tiles begin to end - 1 with fresh scratch, which holds NaN. A launch on a GPU is always whole: the call
-  /// with the first tile runs it, by a few blocks that share the tiles, with all of the emulator's checks.
+  /// Runs tiles begin to end - 1 with fresh scratch, which holds NaN. A launch on a GPU is always whole: the
+  /// call with the first tile runs it, by a few blocks that share the tiles, with all of the emulator's
+  /// checks.
   void run(const std::string &kernel, const std::vector<void *> &buffers, const sinter_step &step,
            int64_t begin, int64_t end) const;
 

@@ -18,15 +18,6 @@ protected:
   }
 };
 
-std::vector<float> randomFloats(size_t n, unsigned seed) {
-  std::mt19937 generator(seed);
-  std::normal_distribution<float> normal;
-  std::vector<float> values(n);
-  for (float &value : values)
-    value = normal(generator);
-  return values;
-}
-
 /// A step of `rows` tokens at positions 7, 8, ... of slot 0.
 struct Step {
   explicit Step(int64_t rows) : positions(rows), slots(rows), tokens(rows), select(rows) {
@@ -369,7 +360,9 @@ kernel.func @select(%x: !kernel.rows<20xf32>, %inv: !kernel.table<1x20xf32>, %ou
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(Isas, Rows, testing::Values(cpu::Isa::Avx2, cpu::Isa::Avx512, gpu::Architecture::Sm80, gpu::Architecture::Sm90),
+INSTANTIATE_TEST_SUITE_P(Isas, Rows,
+                         testing::Values(cpu::Isa::Avx2, cpu::Isa::Avx512, gpu::Architecture::Sm80,
+                                         gpu::Architecture::Sm90),
                          [](const auto &info) { return info.param.name(); });
 
 } // namespace

@@ -20,15 +20,6 @@ protected:
   }
 };
 
-std::vector<float> randomFloats(size_t n, unsigned seed) {
-  std::mt19937 generator(seed);
-  std::normal_distribution<float> normal;
-  std::vector<float> values(n);
-  for (float &value : values)
-    value = normal(generator);
-  return values;
-}
-
 /// A step of `rows` rows: documents of `sequence` rows begin at multiples of it and at `extra`.
 struct Step {
   explicit Step(int64_t rows, int64_t sequence = 1 << 20, int64_t extra = -1)

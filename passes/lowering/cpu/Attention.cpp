@@ -16,16 +16,6 @@ SmallVector<Segment> segmentsOf(int64_t length, int64_t lanes) {
   return segments;
 }
 
-AttentionShape::AttentionShape(kernel::AttentionOp op)
-    : op(op), heads(op.getHeads()), keyHeads(op.getKeys().getType().getHeads()), group(heads / keyHeads),
-      keySize(op.getKeys().getType().getSize()), valueSize(op.getValues().getType().getSize()),
-      window(op.getWindow()), element(op.getKeys().getType().getElement()) {}
-
-double AttentionShape::queryFactor() const {
-  double scale = op.getScale().convertToDouble(), cap = op.getSoftcap().convertToDouble();
-  return cap > 0 ? scale / cap : scale * std::numbers::log2e;
-}
-
 Value AttentionShape::finishScore(Emitter &e, Value products, Value slope, Value distance) const {
   double cap = op.getSoftcap().convertToDouble();
   Value score = products;
@@ -54,11 +44,13 @@ void AttentionShape::copyQuery(Frame &frame, Value row, Value head, Value destin
 
 Value AttentionShape::keysOf(Frame &frame, Value row, Value head) const {
   Value tokens = frame.stepField(abi::stepCacheTokens);
-  return frame.e.at(frame.slotOf(op.getKeys(), row), frame.e.mul(head, frame.e.mul(tokens, keySize)), element);
+  return frame.e.at(frame.slotOf(op.getKeys(), row), frame.e.mul(head, frame.e.mul(tokens, keySize)),
+                    element);
 }
 Value AttentionShape::valuesOf(Frame &frame, Value row, Value head) const {
   Value tokens = frame.stepField(abi::stepCacheTokens);
-  return frame.e.at(frame.slotOf(op.getValues(), row), frame.e.mul(head, frame.e.mul(tokens, valueSize)), element);
+  return frame.e.at(frame.slotOf(op.getValues(), row), frame.e.mul(head, frame.e.mul(tokens, valueSize)),
+                    element);
 }
 
 Value AttentionShape::firstKey(Emitter &e, Value position) const {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the forms of attention share: sizes, scores and masks. Scores are exponents of 2:
-// log2(e) * (cap(scale * q.k) - slope * (position - t)).
+// What the forms of attention share: scores, and addresses in the cache.
 #ifndef SINTER_PASSES_LOWERING_CPU_ATTENTION_H
 #define SINTER_PASSES_LOWERING_CPU_ATTENTION_H
 
+#include "passes/lowering/Anchors.h"
 #include "passes/lowering/cpu/Frame.h"
 
 namespace sinter::cpu {
@@ -14,23 +14,11 @@ struct Segment {
 };
 llvm::SmallVector<Segment> segmentsOf(int64_t length, int64_t lanes);
 
-/// A score that stands for "not visible": far below every score, and 2^(x - maximum) of it is 0 or harmless.
-inline constexpr double invisible = -1.0e30;
+struct AttentionShape : AttentionSizes {
+  using AttentionSizes::AttentionSizes;
 
-struct AttentionShape {
-  explicit AttentionShape(kernel::AttentionOp op);
-
-  mutable kernel::AttentionOp op; // operations have no const accessors
-  int64_t heads, keyHeads, group; // group: query heads that share a key head
-  int64_t keySize, valueSize;     // of one head
-  int64_t window;
-  mlir::Type element; // of the cache
-
-  /// Query elements times this make the products that finishScore takes.
-  double queryFactor() const;
-  bool hasSlopes() const { return op.getSlopes() != nullptr; }
-  /// Products of query and keys (a vector) -> scores. `distance`: t - position as f32 vector, `slope`: vector of
-  /// slope * log2(e); both only with slopes.
+  /// Products of query and keys (a vector) -> scores. `distance`: t - position as f32 vector, `slope`: vector
+  /// of slope * log2(e); both only with slopes.
   mlir::Value finishScore(Emitter &e, mlir::Value products, mlir::Value slope, mlir::Value distance) const;
   /// slope of a query head (i64) times log2(e), in n lanes; null without slopes.
   mlir::Value slopeOf(Frame &frame, mlir::Value head, int64_t n) const;

@@ -52,6 +52,7 @@ Value Emitter::alignDown(Value value, int64_t unit) {
 }
 Value Emitter::toI32(Value value) { return arith::TruncIOp::create(b, loc, i32(), value); }
 Value Emitter::toFloat(Value value) { return arith::SIToFPOp::create(b, loc, f32(), value); }
+Value Emitter::integer(Value number) { return arith::ExtSIOp::create(b, loc, i64(), number); }
 Value Emitter::toIndex(Value value) {
   return b.createOrFold<arith::IndexCastOp>(loc, b.getIndexType(), value);
 }
@@ -91,10 +92,12 @@ Value Emitter::maxF(Value x, Value y) {
   return arith::SelectOp::create(b, loc, greater, x, y);
 }
 Value Emitter::sum(Value vector) {
-  return vector::ReductionOp::create(b, loc, vector::CombiningKind::ADD, vector, arith::FastMathFlags::reassoc);
+  return vector::ReductionOp::create(b, loc, vector::CombiningKind::ADD, vector,
+                                     arith::FastMathFlags::reassoc);
 }
 Value Emitter::maxOf(Value vector) {
-  return vector::ReductionOp::create(b, loc, vector::CombiningKind::MAXNUMF, vector, arith::FastMathFlags::nnan);
+  return vector::ReductionOp::create(b, loc, vector::CombiningKind::MAXNUMF, vector,
+                                     arith::FastMathFlags::nnan);
 }
 Value Emitter::slice(Value vector, int64_t first, int64_t n) {
   if (first == 0 && n == cast<VectorType>(vector.getType()).getDimSize(0))
@@ -119,7 +122,8 @@ Value Emitter::exp2Negative(Value x) {
     p = fma(p, r, constantF(type, coefficient));
   Value exponent = arith::ShLIOp::create(b, loc, arith::FPToSIOp::create(b, loc, integer, whole).getResult(),
                                          constantI(integer, 23));
-  Value bits = arith::AddIOp::create(b, loc, arith::BitcastOp::create(b, loc, integer, p).getResult(), exponent);
+  Value bits =
+      arith::AddIOp::create(b, loc, arith::BitcastOp::create(b, loc, integer, p).getResult(), exponent);
   return arith::BitcastOp::create(b, loc, type, bits);
 }
 
@@ -135,7 +139,8 @@ Value Emitter::at(Value pointer, int64_t index, Type element) {
   if (index != static_cast<int32_t>(index))
     return at(pointer, constant(index), element);
   return LLVM::GEPOp::create(b, loc, pointer.getType(), element, pointer,
-                             ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(index)}, LLVM::GEPNoWrapFlags::inbounds);
+                             ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(index)},
+                             LLVM::GEPNoWrapFlags::inbounds);
 }
 static unsigned alignmentOf(Type type) {
   Type element = getElementTypeOrSelf(type);
@@ -166,8 +171,10 @@ Value Emitter::narrow(Value value, Type element) {
   Type word = shaped(i32());
   auto number = [&](int64_t bits) { return constantI(word, bits); };
   Value bits = arith::BitcastOp::create(b, loc, word, value);
-  Value odd = arith::AndIOp::create(b, loc, arith::ShRUIOp::create(b, loc, bits, number(16)).getResult(), number(1));
-  Value rounded = arith::AddIOp::create(b, loc, arith::AddIOp::create(b, loc, bits, number(0x7fff)).getResult(), odd);
+  Value odd =
+      arith::AndIOp::create(b, loc, arith::ShRUIOp::create(b, loc, bits, number(16)).getResult(), number(1));
+  Value rounded =
+      arith::AddIOp::create(b, loc, arith::AddIOp::create(b, loc, bits, number(0x7fff)).getResult(), odd);
   Value quiet = arith::OrIOp::create(b, loc, bits, number(0x400000));
   Value isNan = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::UNO, value, value);
   Value chosen = arith::SelectOp::create(b, loc, isNan, quiet, rounded);
@@ -175,7 +182,9 @@ Value Emitter::narrow(Value value, Type element) {
   Value half = arith::TruncIOp::create(b, loc, shaped(i16()), high);
   return arith::BitcastOp::create(b, loc, shaped(element), half);
 }
-void Emitter::storeNarrow(Value value, Type element, Value pointer) { store(narrow(value, element), pointer); }
+void Emitter::storeNarrow(Value value, Type element, Value pointer) {
+  store(narrow(value, element), pointer);
+}
 void Emitter::prefetch(Value pointer) {
   LLVM::Prefetch::create(b, loc, pointer, /*rw=*/0, /*hint=*/3, /*cache=*/1);
 }

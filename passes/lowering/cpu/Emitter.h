@@ -29,7 +29,8 @@ struct Target {
 /// A builder with short names. All integers are i64 unless said; `n` of a vector is its number of elements.
 class Emitter {
 public:
-  Emitter(mlir::OpBuilder &builder, mlir::Location loc, Target target) : b(builder), loc(loc), target(target) {}
+  Emitter(mlir::OpBuilder &builder, mlir::Location loc, Target target)
+      : b(builder), loc(loc), target(target) {}
 
   mlir::OpBuilder &b;
   mlir::Location loc;
@@ -47,7 +48,8 @@ public:
   mlir::VectorType vec(int64_t n, mlir::Type element) { return mlir::VectorType::get({n}, element); }
   mlir::VectorType vec(int64_t n) { return vec(n, f32()); }
 
-  //--- integers (constants i64, or of the type of the other operand): folded when constant; no overflow is assumed
+  //--- integers (constants i64, or of the type of the other operand): folded when constant; no overflow is
+  //assumed
   mlir::Value constant(int64_t value);
   mlir::Value add(mlir::Value a, mlir::Value b);
   mlir::Value add(mlir::Value a, int64_t b) { return b ? add(a, constantI(a.getType(), b)) : a; }
@@ -71,6 +73,8 @@ public:
   mlir::Value toI32(mlir::Value value);
   /// As f32.
   mlir::Value toFloat(mlir::Value value);
+  /// A 32-bit number out of memory.
+  mlir::Value integer(mlir::Value number);
   mlir::Value toIndex(mlir::Value value);
   mlir::Value fromIndex(mlir::Value value);
 
@@ -117,8 +121,8 @@ public:
       llvm::function_ref<llvm::SmallVector<mlir::Value>(mlir::Value iv, mlir::ValueRange carried)>;
   void loop(mlir::Value begin, mlir::Value end, int64_t step, Body body);
   /// `carried` are registers that live through the loop; the body gives their next values.
-  llvm::SmallVector<mlir::Value> loop(mlir::Value begin, mlir::Value end, int64_t step, mlir::ValueRange carried,
-                                      CarriedBody body);
+  llvm::SmallVector<mlir::Value> loop(mlir::Value begin, mlir::Value end, int64_t step,
+                                      mlir::ValueRange carried, CarriedBody body);
   void ifThen(mlir::Value condition, llvm::function_ref<void()> then);
 
   //--- intrinsics by LLVM's name, e.g. "llvm.x86.avx512.vpdpbusd.512"

@@ -11,8 +11,8 @@ using namespace mlir;
 
 namespace sinter::cpu {
 
-/// Each choice is one pass over the logits, which lie in scratch: every lane finds the first of its greatest numbers,
-/// then the lanes are compared; what was chosen becomes -inf. A row of NaN chooses expert 0 k times.
+/// Each choice is one pass over the logits, which lie in scratch: every lane finds the first of its greatest
+/// numbers, then the lanes are compared; what was chosen becomes -inf. A row of NaN chooses expert 0 k times.
 LogicalResult emitRoute(Frame &frame, kernel::RouteOp op) {
   Emitter &e = frame.e;
   int64_t experts = op.getLogits().getType().getColumns(), k = op.getChosen().getType().getColumns();
@@ -40,19 +40,21 @@ LogicalResult emitRoute(Frame &frame, kernel::RouteOp op) {
     SmallVector<Value> best;
     for (int64_t j = 0; j < k; ++j) {
       SmallVector<Value> start = {e.constantF(e.vec(lanes), nothing), e.constantI(integers, 0)};
-      auto found = e.loop(e.constant(0), e.constant(padded), lanes, start, [&](Value first, ValueRange carried) {
-        Value x = e.loadWide(e.f32(), lanes, e.at(copy, first, e.f32()));
-        Value number = arith::AddIOp::create(e.b, e.loc, e.splat(e.toI32(first), lanes), e.iota(lanes, e.i32()));
-        Value greater = compare(arith::CmpFPredicate::OGT, x, carried[0]);
-        return SmallVector<Value>{e.select(greater, x, carried[0]), e.select(greater, number, carried[1])};
-      });
+      auto found =
+          e.loop(e.constant(0), e.constant(padded), lanes, start, [&](Value first, ValueRange carried) {
+            Value x = e.loadWide(e.f32(), lanes, e.at(copy, first, e.f32()));
+            Value number =
+                arith::AddIOp::create(e.b, e.loc, e.splat(e.toI32(first), lanes), e.iota(lanes, e.i32()));
+            Value greater = compare(arith::CmpFPredicate::OGT, x, carried[0]);
+            return SmallVector<Value>{e.select(greater, x, carried[0]),
+                                      e.select(greater, number, carried[1])};
+          });
       Value greatest = e.maxOf(found[0]);
       Value isGreatest = compare(arith::CmpFPredicate::OEQ, found[0], e.splat(greatest, lanes));
       Value candidates = e.select(isGreatest, found[1], e.constantI(integers, INT32_MAX));
       Value expert = vector::ReductionOp::create(e.b, e.loc, vector::CombiningKind::MINSI, candidates);
       e.store(expert, e.at(chosen, j, e.i32()));
-      e.store(e.constantF(e.f32(), nothing),
-              e.at(copy, arith::ExtSIOp::create(e.b, e.loc, e.i64(), expert).getResult(), e.f32()));
+      e.store(e.constantF(e.f32(), nothing), e.at(copy, e.integer(expert), e.f32()));
       best.push_back(greatest);
     }
     Value sum;
@@ -84,9 +86,7 @@ LogicalResult emitDispatch(Frame &frame, kernel::DispatchOp op) {
     Value chosen = frame.buffer(op.getChosen()), places = frame.buffer(op.getPlaces()),
           segments = frame.buffer(op.getSegments()), pairs = e.mul(rows, k);
     auto number = [&](Value array, Value index) { return e.load(e.i32(), e.at(array, index, e.i32())); };
-    auto expertOf = [&](Value pair) -> Value {
-      return arith::ExtSIOp::create(e.b, e.loc, e.i64(), number(chosen, pair));
-    };
+    auto expertOf = [&](Value pair) { return e.integer(number(chosen, pair)); };
     /// Adds 1 to a counter and gives what it was.
     auto count = [&](Value index) {
       Value before = number(next, index);
@@ -96,15 +96,15 @@ LogicalResult emitDispatch(Frame &frame, kernel::DispatchOp op) {
     e.loop(e.constant(0), e.constant(experts + 1), 1,
            [&](Value i) { e.store(e.constantI(e.i32(), 0), e.at(next, i, e.i32())); });
     e.loop(e.constant(0), pairs, 1, [&](Value pair) { count(expertOf(pair)); });
-    e.loop(e.constant(0), e.constant(experts + 1), 1, {e.constantI(e.i32(), 0)}, [&](Value i, ValueRange begin) {
-      Value counted = number(next, i);
-      e.store(begin[0], e.at(next, i, e.i32()));
-      e.store(begin[0], e.at(segments, i, e.i32()));
-      return SmallVector<Value>{arith::AddIOp::create(e.b, e.loc, begin[0], counted)};
-    });
-    e.loop(e.constant(0), pairs, 1, [&](Value pair) {
-      e.store(count(expertOf(pair)), e.at(places, pair, e.i32()));
-    });
+    e.loop(e.constant(0), e.constant(experts + 1), 1, {e.constantI(e.i32(), 0)},
+           [&](Value i, ValueRange begin) {
+             Value counted = number(next, i);
+             e.store(begin[0], e.at(next, i, e.i32()));
+             e.store(begin[0], e.at(segments, i, e.i32()));
+             return SmallVector<Value>{arith::AddIOp::create(e.b, e.loc, begin[0], counted)};
+           });
+    e.loop(e.constant(0), pairs, 1,
+           [&](Value pair) { e.store(count(expertOf(pair)), e.at(places, pair, e.i32())); });
   });
   return success();
 }

@@ -2,6 +2,8 @@
 // Addresses of rows, fields of the step, and the loop over tiles.
 #include "passes/lowering/cpu/Frame.h"
 
+#include "passes/lowering/StepOps.h"
+
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
 using namespace mlir;
@@ -22,9 +24,11 @@ Value Frame::stepAdds() {
   return arith::ExtUIOp::create(e.b, e.loc, e.i64(), e.load(e.i32(), e.atByte(step, abi::stepAdds)));
 }
 
+Value Frame::stepPointer(int64_t offset) { return e.load(e.ptr(), e.atByte(step, offset)); }
+
 Value Frame::stepEntry(int64_t offset, Value row) {
-  Value array = e.load(e.ptr(), e.atByte(step, offset));
-  return arith::ExtSIOp::create(e.b, e.loc, e.i64(), e.load(e.i32(), e.at(array, row, e.i32())));
+  Value array = stepPointer(offset);
+  return e.integer(e.load(e.i32(), e.at(array, row, e.i32())));
 }
 
 Value Frame::domainRows(kernel::Domain domain) {
@@ -47,22 +51,8 @@ Value Frame::slotOf(Value cacheArgument, Value row) {
 
 void forEachTile(Frame &frame, const kernel::Grid &grid,
                  llvm::function_ref<void(Value, Value, Value, Value)> body) {
-  Emitter &e = frame.e;
-  Value rows = frame.domainRows(grid.domain);
-  Value rowTiles = grid.rowsPerTile ? e.ceilDiv(rows, grid.rowsPerTile) : e.constant(1);
-  Value keyTiles =
-      grid.keysPerTile ? e.ceilDiv(frame.stepField(abi::stepKeys), grid.keysPerTile) : e.constant(1);
-  e.loop(frame.begin, frame.end, 1, [&](Value tile) {
-    Value keyTile = e.constant(0), rest = tile;
-    if (grid.keysPerTile) {
-      keyTile = e.rem(tile, keyTiles);
-      rest = e.div(tile, keyTiles);
-    }
-    if (!grid.rowsPerTile)
-      return body(rest, e.constant(0), rows, keyTile);
-    Value first = e.mul(e.rem(rest, rowTiles), grid.rowsPerTile);
-    body(e.div(rest, rowTiles), first, e.min(e.add(first, grid.rowsPerTile), rows), keyTile);
-  });
+  TileNumbers<Frame> numbers(frame, grid);
+  frame.e.loop(frame.begin, frame.end, 1, [&](Value tile) { numbers.visit(tile, body); });
 }
 
 } // namespace sinter::cpu

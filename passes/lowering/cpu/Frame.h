@@ -5,23 +5,16 @@
 
 #include "dialects/kernel/Kernel.h"
 #include "mlir/IR/IRMapping.h"
+#include "passes/lowering/AbiLayout.h"
 #include "passes/lowering/cpu/Emitter.h"
 
 namespace sinter::cpu {
 
-/// Offsets in the structs of runtime/abi.h; compiler/CpuTarget.cpp checks them against it.
-namespace abi {
-inline constexpr int64_t callBuffers = 0, callStep = 8, callScratch = 16;
-inline constexpr int64_t stepRows = 0, stepSelected = 8, stepTokens = 16, stepPositions = 24, stepSlots = 32,
-                         stepSelect = 40, stepKeys = 56, stepCacheTokens = 64, stepCacheSlotBytes = 72,
-                         stepTargets = 80, stepTargetWeight = 88, stepAdds = 92, stepUpdate = 104;
-} // namespace abi
-
 struct Frame {
   Emitter &e;
-  mlir::Value begin, end; // i64: the tiles of this call
-  mlir::Value step;       // const sinter_step *
-  mlir::Value scratch;    // 64-byte aligned, of this thread
+  mlir::Value begin, end;  // i64: the tiles of this call
+  mlir::Value step;        // const sinter_step *
+  mlir::Value scratch;     // 64-byte aligned, of this thread
   mlir::IRMapping buffers; // arguments of the kernel.func -> !llvm.ptr
   int64_t scratchBytes = 0;
 
@@ -34,6 +27,8 @@ struct Frame {
   /// The same for a number of f32, and step.adds.
   mlir::Value stepFloat(int64_t offset);
   mlir::Value stepAdds();
+  /// An address in the step.
+  mlir::Value stepPointer(int64_t offset);
   /// An entry of one of the step's arrays of 32-bit numbers, as i64: stepEntry(abi::stepPositions, row).
   mlir::Value stepEntry(int64_t offset, mlir::Value row);
   /// Rows of the domain: step.rows or step.selected.

@@ -11,40 +11,6 @@ using namespace mlir;
 
 namespace sinter::cpu {
 
-bool emitStepOp(Frame &frame, Operation &op, IRMapping &values) {
-  Emitter &e = frame.e;
-  auto entry = [&](int64_t offset) {
-    Value row = e.fromIndex(values.lookup(op.getOperand(0)));
-    values.map(op.getResult(0), e.toIndex(frame.stepEntry(offset, row)));
-    return true;
-  };
-  if (auto hyper = dyn_cast<kernel::HyperOp>(op)) {
-    Value update = e.load(e.ptr(), e.atByte(frame.step, abi::stepUpdate));
-    values.map(hyper.getResult(), e.load(e.f32(), e.at(update, static_cast<int64_t>(hyper.getNumber()), e.f32())));
-    return true;
-  }
-  if (isa<kernel::KeysOp>(op)) {
-    values.map(op.getResult(0), e.toIndex(frame.stepField(abi::stepKeys)));
-    return true;
-  }
-  if (auto element = dyn_cast<kernel::ElementOp>(op)) {
-    Value row = e.fromIndex(values.lookup(element.getRow()));
-    Type type = element.getBuffer().getType().getElement();
-    Value number = e.load(type, e.at(frame.rowOf(element.getBuffer(), row), element.getColumn(), type));
-    if (type.isInteger())
-      number = e.toIndex(arith::ExtSIOp::create(e.b, e.loc, e.i64(), number));
-    values.map(element.getResult(), number);
-    return true;
-  }
-  if (isa<kernel::PositionOp>(op))
-    return entry(abi::stepPositions);
-  if (isa<kernel::TokenOp>(op))
-    return entry(abi::stepTokens);
-  if (isa<kernel::SelectedOp>(op))
-    return entry(abi::stepSelect);
-  return false;
-}
-
 Value columnAddress(Frame &frame, Value buffer, Value row, Value column) {
   Type type = buffer.getType();
   Type element = isa<kernel::RowsType>(type) ? cast<kernel::RowsType>(type).getElement()
@@ -71,9 +37,11 @@ static void emitAppend(Frame &frame, kernel::AppendOp op, Value vector, Value ro
   }
   auto keys = cast<kernel::CacheKType>(op.getCache().getType());
   Value panel = e.mul(e.div(position, kernel::cachePanel), keys.getSize() * kernel::cachePanel);
-  Value index = e.add(e.add(e.mul(head, e.mul(tokens, keys.getSize())), panel), e.rem(position, kernel::cachePanel));
+  Value index =
+      e.add(e.add(e.mul(head, e.mul(tokens, keys.getSize())), panel), e.rem(position, kernel::cachePanel));
   Value base = e.at(slot, index, keys.getElement());
-  // A loop over parts: LLVM looks for stores to merge among all of a block, in time that grows with their square.
+  // A loop over parts: LLVM looks for stores to merge among all of a block, in time that grows with their
+  // square.
   constexpr int64_t unrolled = 16;
   Type element = keys.getElement();
   auto scatter = [&](Value part, Value first, int64_t n) {
@@ -119,7 +87,8 @@ LogicalResult emitWhole(Frame &frame, Region &region, ValueRange arguments, cons
       storeColumns(e, values.lookup(store.getValue()), store.getBuffer().getType(),
                    frame.rowOf(store.getBuffer(), number(store.getRow())), column);
     } else if (auto append = dyn_cast<kernel::AppendOp>(op)) {
-      emitAppend(frame, append, values.lookup(append.getValue()), number(append.getRow()), number(append.getHead()));
+      emitAppend(frame, append, values.lookup(append.getValue()), number(append.getRow()),
+                 number(append.getHead()));
     } else if (isa<kernel::LookupOp, kernel::CombineOp>(op)) {
       int64_t n = cast<VectorType>(op.getResult(0).getType()).getDimSize(0);
       Value address = frame.allocate(n * 4);
@@ -128,7 +97,8 @@ LogicalResult emitWhole(Frame &frame, Region &region, ValueRange arguments, cons
       values.map(op.getResult(0), e.loadWide(e.f32(), n, address));
     } else if (auto yield = dyn_cast<kernel::YieldOp>(op)) {
       if (yielded)
-        storeColumns(e, values.lookup(yield.getValues().front()), yielded->type, yielded->pointer, e.constant(0));
+        storeColumns(e, values.lookup(yield.getValues().front()), yielded->type, yielded->pointer,
+                     e.constant(0));
     } else {
       Operation *clone = e.b.clone(op, values);
       if (auto reduction = dyn_cast<vector::ReductionOp>(clone))

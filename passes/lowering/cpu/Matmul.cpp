@@ -2,6 +2,7 @@
 // kernel.matmul: geometry of tiles and groups, epilogues, and the choice of the form.
 #include "passes/lowering/cpu/Matmul.h"
 
+#include "passes/lowering/Anchors.h"
 #include "passes/lowering/cpu/Emitters.h"
 #include "passes/lowering/cpu/RowProgram.h"
 
@@ -37,13 +38,14 @@ void Matmul::forEachExpert(llvm::function_ref<void(Value, Value, Value, Value)> 
   int64_t experts = op.getExpertCount();
   Value segments = frame.buffer(op.getExperts());
   e.loop(e.constant(0), e.constant(experts), 1, [&](Value expert) {
-    auto segment = [&](int64_t next) -> Value {
-      Value number = e.load(e.i32(), e.at(e.at(segments, expert, e.i32()), next, e.i32()));
-      return arith::ExtSIOp::create(e.b, e.loc, e.i64(), number);
+    auto segment = [&](int64_t next) {
+      return e.integer(e.load(e.i32(), e.at(e.at(segments, expert, e.i32()), next, e.i32())));
     };
     Value rowBegin = segment(0), rowEnd = segment(1);
     // The first of this expert's tiles from `tile` on.
-    auto columnTile = [&](Value tile) { return e.ceilDiv(e.max(e.sub(tile, expert), e.constant(0)), experts); };
+    auto columnTile = [&](Value tile) {
+      return e.ceilDiv(e.max(e.sub(tile, expert), e.constant(0)), experts);
+    };
     Value tileBegin = columnTile(frame.begin), tileEnd = columnTile(frame.end);
     e.ifThen(e.less(tileBegin, tileEnd), [&] {
       e.ifThen(e.less(rowBegin, rowEnd), [&] {
@@ -109,14 +111,8 @@ LogicalResult emitEpilogues(Matmul &m, const Accumulators &accumulators, Value p
 }
 
 LogicalResult emitMatmul(Frame &frame, kernel::MatmulOp op) {
-  for (Value weight : op.getWeights()) {
-    auto type = cast<kernel::WeightType>(weight.getType());
-    if (int64_t multiple = kernel::WeightLayout::columnMultiple(type.getFormat());
-        type.getColumns() % multiple)
-      return op.emitOpError() << "expected the inputs of a weight of format "
-                              << kernel::stringifyWeightFormat(type.getFormat()) << " to be a multiple of "
-                              << multiple << ", found " << type.getColumns();
-  }
+  if (failed(checkInputs(op)))
+    return failure();
   Matmul m(frame, op);
   if (op.getTransposed() && !m.rowsPerTile)
     return op.emitOpError() << "expected a schedule with rows_per_tile for a transposed weight";

@@ -3,12 +3,10 @@
 #ifndef SINTER_PASSES_LOWERING_CPU_REGIONOPS_H
 #define SINTER_PASSES_LOWERING_CPU_REGIONOPS_H
 
+#include "passes/lowering/StepOps.h"
 #include "passes/lowering/cpu/RowProgram.h"
 
 namespace sinter::cpu {
-
-/// kernel.position, token, keys, selected and element; false for other operations. `values` holds indices as `index`.
-bool emitStepOp(Frame &frame, mlir::Operation &op, mlir::IRMapping &values);
 
 /// Address of an element of a row of activations (not q8) or of a table; `column` may be null.
 mlir::Value columnAddress(Frame &frame, mlir::Value buffer, mlir::Value row, mlir::Value column);

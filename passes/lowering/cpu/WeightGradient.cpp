@@ -78,8 +78,7 @@ private:
   }
 
   Value segmentAt(Value expert) {
-    Value number = e.load(e.i32(), e.at(frame.buffer(op.getExperts()), expert, e.i32()));
-    return arith::ExtSIOp::create(e.b, e.loc, e.i64(), number);
+    return e.integer(e.load(e.i32(), e.at(frame.buffer(op.getExperts()), expert, e.i32())));
   }
 
   /// Matrices of experts that begin inside a panel: a tile is a share of the panels, and goes through the

@@ -9,16 +9,6 @@ using namespace mlir;
 
 namespace sinter::gpu {
 
-AttentionShape::AttentionShape(kernel::AttentionOp op)
-    : op(op), heads(op.getHeads()), keyHeads(op.getKeys().getType().getHeads()), group(heads / keyHeads),
-      keySize(op.getKeys().getType().getSize()), valueSize(op.getValues().getType().getSize()),
-      window(op.getWindow()), element(op.getKeys().getType().getElement()) {}
-
-double AttentionShape::queryFactor() const {
-  double scale = op.getScale().convertToDouble(), cap = op.getSoftcap().convertToDouble();
-  return cap > 0 ? scale / cap : scale * std::numbers::log2e;
-}
-
 Value AttentionShape::finishScore(Frame &frame, Value product, Value head, Value distance) const {
   Emitter &e = frame.e;
   double cap = op.getSoftcap().convertToDouble();

@@ -1,28 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the forms of attention share: sizes, scores and masks. Scores are exponents of 2:
-// log2(e) * (cap(scale * q.k) - slope * (position - t)).
+// What the forms of attention share: scores, and addresses in the cache.
 #ifndef SINTER_PASSES_LOWERING_GPU_ATTENTION_H
 #define SINTER_PASSES_LOWERING_GPU_ATTENTION_H
 
+#include "passes/lowering/Anchors.h"
 #include "passes/lowering/gpu/Frame.h"
 
 namespace sinter::gpu {
 
-/// A score that stands for "not visible": far below every score, and 2^(x - maximum) of it is 0 or harmless.
-inline constexpr double invisible = -1.0e30;
+struct AttentionShape : AttentionSizes {
+  using AttentionSizes::AttentionSizes;
 
-struct AttentionShape {
-  explicit AttentionShape(kernel::AttentionOp op);
-
-  mutable kernel::AttentionOp op; // operations have no const accessors
-  int64_t heads, keyHeads, group; // group: query heads that share a key head
-  int64_t keySize, valueSize;     // of one head
-  int64_t window;
-  mlir::Type element; // of the cache
-
-  /// Query elements times this make the products that finishScore takes.
-  double queryFactor() const;
-  bool hasSlopes() const { return op.getSlopes() != nullptr; }
   /// Product of a query and a key -> score. `distance`: t - position (i32), `head` (i32).
   mlir::Value finishScore(Frame &frame, mlir::Value product, mlir::Value head, mlir::Value distance) const;
   /// Copies heads first to first + count - 1 of a row's query to shared memory, times queryFactor(). All

@@ -26,6 +26,7 @@ public:
   mlir::Value wide(int64_t value) { return constantI(i64(), value); }
   /// Sign-extended to i64.
   mlir::Value extend(mlir::Value value);
+  mlir::Value integer(mlir::Value number) { return number; }
   mlir::Value fromIndex(mlir::Value value);
   mlir::Value bitAnd(mlir::Value a, int64_t b);
   mlir::Value bitOr(mlir::Value a, mlir::Value b);

@@ -2,6 +2,8 @@
 // Addresses of rows, fields of the step, and the loop over a block's tiles.
 #include "passes/lowering/gpu/Frame.h"
 
+#include "passes/lowering/StepOps.h"
+
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
 using namespace mlir;
@@ -19,8 +21,10 @@ Value Frame::stepField(int64_t offset) {
   return e.load(e.i32(), e.atByte(step, offset));
 } // little-endian, < 2^31
 
+Value Frame::stepPointer(int64_t offset) { return e.load(e.globalPtr(), e.atByte(step, offset)); }
+
 Value Frame::stepEntry(int64_t offset, Value row) {
-  Value array = e.load(e.globalPtr(), e.atByte(step, offset));
+  Value array = stepPointer(offset);
   return e.load(e.i32(), e.at(array, row, e.i32()));
 }
 
@@ -51,23 +55,10 @@ void Frame::share(Value count, llvm::function_ref<void(Value)> body) { e.loop(th
 void forEachTile(Frame &frame, const kernel::Grid &grid,
                  llvm::function_ref<void(Value, Value, Value, Value)> body) {
   Emitter &e = frame.e;
-  Value rows = frame.domainRows(grid.domain);
-  Value rowTiles = grid.rowsPerTile ? e.ceilDiv(rows, grid.rowsPerTile) : e.constant(1);
-  Value keyTiles =
-      grid.keysPerTile ? e.ceilDiv(frame.stepField(abi::stepKeys), grid.keysPerTile) : e.constant(1);
-  Value tiles = e.mul(e.mul(e.constant(grid.columns), rowTiles), keyTiles);
+  TileNumbers<Frame> numbers(frame, grid);
+  Value tiles = e.mul(e.mul(e.constant(grid.columns), numbers.rowTiles), numbers.keyTiles);
   e.loopBy(e.block(), tiles, e.blocks(), [&](Value tile) {
-    Value keyTile = e.constant(0), rest = tile;
-    if (grid.keysPerTile) {
-      keyTile = e.rem(tile, keyTiles);
-      rest = e.div(tile, keyTiles);
-    }
-    if (grid.rowsPerTile) {
-      Value first = e.mul(e.rem(rest, rowTiles), grid.rowsPerTile);
-      body(e.div(rest, rowTiles), first, e.min(e.add(first, grid.rowsPerTile), rows), keyTile);
-    } else {
-      body(rest, e.constant(0), rows, keyTile);
-    }
+    numbers.visit(tile, body);
     e.barrier();
   });
 }

@@ -6,15 +6,10 @@
 
 #include "dialects/kernel/Kernel.h"
 #include "mlir/IR/IRMapping.h"
+#include "passes/lowering/AbiLayout.h"
 #include "passes/lowering/gpu/Emitter.h"
 
 namespace sinter::gpu {
-
-/// Offsets in struct sinter_step; compiler/CudaTarget.cpp checks them against runtime/abi.h.
-namespace abi {
-inline constexpr int64_t stepRows = 0, stepSelected = 8, stepTokens = 16, stepPositions = 24, stepSlots = 32,
-                         stepSelect = 40, stepKeys = 56, stepCacheTokens = 64, stepCacheSlotBytes = 72;
-} // namespace abi
 
 /// Shared memory of a block that every device from 8.0 on has (8.6 and 8.9 the least).
 inline constexpr int64_t maxSharedBytes = 99 * 1024;
@@ -41,6 +36,8 @@ struct Frame {
   mlir::Value stepField(int64_t offset);
   /// The same as i64.
   mlir::Value wideStepField(int64_t offset);
+  /// An address in the step.
+  mlir::Value stepPointer(int64_t offset);
   /// An entry of one of the step's arrays of numbers, as i32: stepEntry(abi::stepPositions, row).
   mlir::Value stepEntry(int64_t offset, mlir::Value row);
   /// Rows of the domain: step.rows or step.selected.

@@ -2,6 +2,7 @@
 // kernel.matmul: geometry of tiles and chunks, epilogues, and the choice of the form.
 #include "passes/lowering/gpu/Matmul.h"
 
+#include "passes/lowering/Anchors.h"
 #include "passes/lowering/gpu/Emitters.h"
 #include "passes/lowering/gpu/MatmulTensor.h"
 #include "passes/lowering/gpu/Region.h"
@@ -135,14 +136,8 @@ LogicalResult emitEpilogues(Matmul &m, const Accumulators &accumulators, Value p
 }
 
 LogicalResult emitMatmul(Frame &frame, kernel::MatmulOp op) {
-  for (Value weight : op.getWeights()) {
-    auto type = cast<kernel::WeightType>(weight.getType());
-    if (int64_t multiple = kernel::WeightLayout::columnMultiple(type.getFormat());
-        type.getColumns() % multiple)
-      return op.emitOpError() << "expected the inputs of a weight of format "
-                              << kernel::stringifyWeightFormat(type.getFormat()) << " to be a multiple of "
-                              << multiple << ", found " << type.getColumns();
-  }
+  if (failed(checkInputs(op)))
+    return failure();
   return fitsTensorCores(op) ? emitTensorMatmul(frame, op) : emitStreamedMatmul(frame, op);
 }
 

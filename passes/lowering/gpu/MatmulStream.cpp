@@ -15,6 +15,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
+#include "passes/lowering/gpu/BlockScales.h"
 using namespace mlir;
 
 namespace sinter::gpu {
@@ -204,30 +205,7 @@ SmallVector<Value> StreamedMatmul::addBlock(const kernel::WeightLayout &layout, 
   SmallVector<Value> words;
   for (int64_t w = 0; w < layout.lowWords() + layout.highWords(); ++w)
     words.push_back(e.loadAligned(four, e.at(e.atByte(block, layout.scaleBytes() + 64 * w), group, four)));
-  auto headerNumbers = [&](int64_t offset) {
-    return e.loadWide(e.f16(), 4, e.at(e.atByte(header, offset), e.mul(group, 4), e.f16()));
-  };
-  /// Bytes of 4 rows, as f32.
-  auto subNumbers = [&](int64_t line, int64_t shift, int64_t mask) -> Value {
-    Value bytes =
-        e.loadAligned(e.vec(4, e.i8()), e.atByte(e.atByte(block, line * kernel::panelRows), e.mul(group, 4)));
-    if (!mask)
-      return arith::SIToFPOp::create(e.b, e.loc, e.vec(4), bytes);
-    Value wide = arith::ExtUIOp::create(e.b, e.loc, four, bytes);
-    wide = arith::ShRUIOp::create(e.b, e.loc, wide, e.constantI(four, shift));
-    wide = arith::AndIOp::create(e.b, e.loc, wide, e.constantI(four, mask));
-    return arith::SIToFPOp::create(e.b, e.loc, e.vec(4), wide);
-  };
-  Value scales = headerNumbers(0), minima = traits.minima ? headerNumbers(2 * kernel::panelRows) : Value();
-  SmallVector<Value> subScales(subBlocks, scales), subMinima(subBlocks, minima);
-  if (traits.hasSubScales())
-    for (int64_t sub = 0; sub < subBlocks; ++sub) {
-      subScales[sub] = e.mulF(scales, subNumbers(sub, 0, traits.packedScales ? 0x0f : 0));
-      if (!traits.minima)
-        continue;
-      Value factor = traits.packedScales ? subNumbers(sub, 4, 0x0f) : subNumbers(subBlocks + sub, 0, 0);
-      subMinima[sub] = e.subF(e.zeros(4), e.mulF(minima, factor));
-    }
+  auto [subScales, subMinima] = loadBlockScales(e, layout, header, block, group);
 
   /// Columns 4q to 4q + 3 of weight row i of the lane.
   auto quad = [&](int64_t q, int64_t i) {

@@ -11,6 +11,7 @@
 //   minima acc = fma(minimum, leftScale * sum of the left integers, acc)
 #include "passes/lowering/gpu/MatmulTensor.h"
 
+#include "passes/lowering/gpu/BlockScales.h"
 #include "passes/lowering/gpu/Mma.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -327,20 +328,7 @@ void TensorMatmul::addIntegers(int64_t weight, Value chunk, Value step, Value st
     }
 
   // The lane's columns are rows 4 * inGroup to + 3 of the panel.
-  auto headerNumbers = [&](int64_t offset) {
-    return e.loadWide(e.f16(), 4, e.at(e.atByte(header, offset), e.mul(inGroup, 4), e.f16()));
-  };
-  auto subNumbers = [&](int64_t line, int64_t shift, int64_t mask) -> Value {
-    Value bytes = e.loadAligned(e.vec(4, e.i8()),
-                                e.atByte(e.atByte(block, line * kernel::panelRows), e.mul(inGroup, 4)));
-    if (!mask)
-      return arith::SIToFPOp::create(e.b, e.loc, e.vec(4), bytes);
-    Value wide = arith::ExtUIOp::create(e.b, e.loc, four, bytes);
-    wide = arith::ShRUIOp::create(e.b, e.loc, wide, e.constantI(four, shift));
-    wide = arith::AndIOp::create(e.b, e.loc, wide, e.constantI(four, mask));
-    return arith::SIToFPOp::create(e.b, e.loc, e.vec(4), wide);
-  };
-  Value scales = headerNumbers(0), minima = traits.minima ? headerNumbers(2 * kernel::panelRows) : Value();
+  BlockScales all = loadBlockScales(e, layout, header, block, inGroup);
   auto statistic = [&](int64_t which, int64_t row) { // of row group + row of the tile
     Value index = e.add(e.mul(e.add(group, row), chunkSteps), step);
     return e.load(e.f32(), e.at(statisticsAt(stage, which), index, e.f32()));
@@ -348,14 +336,7 @@ void TensorMatmul::addIntegers(int64_t weight, Value chunk, Value step, Value st
   Value zero = e.constant(0), ones = e.constant(0x01010101);
   bool isSigned = traits.isSigned || traits.zero;
   for (int64_t sub = 0; sub < subBlocks; ++sub) {
-    Value subScales = scales, subMinima = minima;
-    if (traits.hasSubScales()) {
-      subScales = e.mulF(scales, subNumbers(sub, 0, traits.packedScales ? 0x0f : 0));
-      if (minima) {
-        Value factor = traits.packedScales ? subNumbers(sub, 4, 0x0f) : subNumbers(subBlocks + sub, 0, 0);
-        subMinima = e.subF(e.zeros(4), e.mulF(minima, factor));
-      }
-    }
+    Value scales = all.scales[sub], minima = all.minima[sub];
     for (int64_t tile = 0; tile < rowTiles; ++tile) {
       auto product = [&](std::array<Value, 2> right, bool rightIsSigned) {
         const std::array<Value, 4> &a = left[tile];
@@ -377,9 +358,9 @@ void TensorMatmul::addIntegers(int64_t weight, Value chunk, Value step, Value st
         for (int64_t i = 0; i < 4; ++i) {
           Value &sum = sums[number(weight, tile, half) + i];
           int64_t column = i % 2 * 2 + half, row = i / 2;
-          sum = e.fma(e.toFloat(dots[i]), e.mulF(e.extract(subScales, column), leftScales[row]), sum);
+          sum = e.fma(e.toFloat(dots[i]), e.mulF(e.extract(scales, column), leftScales[row]), sum);
           if (minima)
-            sum = e.fma(e.extract(subMinima, column), leftSums[row], sum);
+            sum = e.fma(e.extract(minima, column), leftSums[row], sum);
         }
       }
     }

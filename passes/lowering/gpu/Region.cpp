@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A region in phases: each is a loop over the elements of what it stores and reduces.
 #include "dialects/kernel/WeightLayout.h"
+#include "passes/lowering/StepOps.h"
 #include "passes/lowering/gpu/RegionPlan.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"

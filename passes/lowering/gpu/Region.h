@@ -37,9 +37,6 @@ mlir::LogicalResult emitRegion(Frame &frame, mlir::Region &region, mlir::ValueRa
 void storeColumns(Frame &frame, mlir::Value vector, kernel::RowsType type, mlir::Value pointer,
                   mlir::Value column, mlir::Value active);
 
-/// kernel.position, token, keys, selected and element; false for other operations. `values` holds indices as
-/// `index`.
-bool emitStepOp(Frame &frame, mlir::Operation &op, mlir::IRMapping &values);
 /// Stores V elements from `column` on of a head's key or value in the cache.
 void emitAppend(Frame &frame, kernel::AppendOp op, mlir::Value vector, mlir::Value row, mlir::Value head,
                 mlir::Value column, mlir::Value active);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Operations of regions that touch memory: numbers of the step, stores, the cache, and combined attention.
+// Operations of regions that touch memory: stores, the cache, and combined attention.
+#include "passes/lowering/Anchors.h"
 #include "passes/lowering/gpu/Region.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -8,33 +9,6 @@
 using namespace mlir;
 
 namespace sinter::gpu {
-
-bool emitStepOp(Frame &frame, Operation &op, IRMapping &values) {
-  Emitter &e = frame.e;
-  auto entry = [&](int64_t offset) {
-    Value row = e.fromIndex(values.lookup(op.getOperand(0)));
-    values.map(op.getResult(0), e.toIndex(frame.stepEntry(offset, row)));
-    return true;
-  };
-  if (isa<kernel::KeysOp>(op)) {
-    values.map(op.getResult(0), e.toIndex(frame.stepField(abi::stepKeys)));
-    return true;
-  }
-  if (auto element = dyn_cast<kernel::ElementOp>(op)) {
-    Value row = e.fromIndex(values.lookup(element.getRow()));
-    Type type = element.getBuffer().getType().getElement();
-    Value number = e.load(type, e.at(frame.rowOf(element.getBuffer(), row), element.getColumn(), type));
-    values.map(element.getResult(), type.isInteger() ? e.toIndex(number) : number);
-    return true;
-  }
-  if (isa<kernel::PositionOp>(op))
-    return entry(abi::stepPositions);
-  if (isa<kernel::TokenOp>(op))
-    return entry(abi::stepTokens);
-  if (isa<kernel::SelectedOp>(op))
-    return entry(abi::stepSelect);
-  return false;
-}
 
 /// Runs `store` where `active` is true, always if it is null.
 static void guarded(Emitter &e, Value active, llvm::function_ref<void()> store) {
@@ -130,7 +104,7 @@ Value emitCombine(Frame &frame, kernel::CombineOp op, Value row, Value column, i
   auto maximumAt = [&](Value chunk) {
     return e.at(e.at(chunkAt(chunk), type.getHeads() * size, e.f32()), head, e.f32());
   };
-  Value high = e.loop(first, end, 1, e.constantF(e.f32(), -1e30), [&](Value chunk, ValueRange carried) {
+  Value high = e.loop(first, end, 1, e.constantF(e.f32(), invisible), [&](Value chunk, ValueRange carried) {
                   return SmallVector<Value>{combine(e, vector::CombiningKind::MAXNUMF,
                                                     e.load(e.f32(), maximumAt(chunk)), carried[0])};
                 }).front();

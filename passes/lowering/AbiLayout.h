@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where the fields of the structs of runtime/abi.h lie, which passes do not include; the same for every
+// target.
+#ifndef SINTER_PASSES_LOWERING_ABILAYOUT_H
+#define SINTER_PASSES_LOWERING_ABILAYOUT_H
+
+#include <cstdint>
+
+/// Offsets in bytes; compiler/CpuTarget.cpp checks them.
+namespace sinter::abi {
+inline constexpr int64_t callBuffers = 0, callStep = 8, callScratch = 16;
+inline constexpr int64_t stepRows = 0, stepSelected = 8, stepTokens = 16, stepPositions = 24, stepSlots = 32,
+                         stepSelect = 40, stepKeys = 56, stepCacheTokens = 64, stepCacheSlotBytes = 72,
+                         stepTargets = 80, stepTargetWeight = 88, stepAdds = 92, stepUpdate = 104;
+} // namespace sinter::abi
+
+#endif // SINTER_PASSES_LOWERING_ABILAYOUT_H
