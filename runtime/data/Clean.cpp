@@ -87,7 +87,7 @@ private:
 /// What a run depends on. Files by name and size: whoever changes them in between starts anew.
 std::string describeSettings(const CleanOptions &options) {
   JsonWriter json(1);
-  json.beginObject().key("version").value(1).key("inputs").beginArray();
+  json.beginObject().key("version").value(2).key("inputs").beginArray();
   for (const std::vector<Input> *list : {&options.known, &options.inputs})
     for (const Input &input : *list)
       json.beginArray().value(input.path).value(static_cast<int>(input.format)).value(input.size).endArray();
@@ -109,7 +109,7 @@ std::string describeSettings(const CleanOptions &options) {
 /// Collects batches into segments.
 class SegmentWriter {
 public:
-  SegmentWriter(const std::string &folder, size_t memory) : folder(folder), seen(memory, folder) {}
+  SegmentWriter(const std::string &folder, size_t memory) : folder(folder), segment(folder), seen(memory, folder) {}
 
   /// Takes up what an interrupted run has finished; gives how many batches that were.
   Result<uint64_t> resume() {
@@ -137,29 +137,30 @@ public:
       } else {
         record.text = {};
       }
-      appendRecord(records, record);
+      if (Result<> done = segment.append(number, record); !done)
+        return done;
     }
     tally.add(batch.tally);
     ++batches;
     read += batch.read;
     constexpr uint64_t full = 64 << 20;
-    return records.size() >= full || read >= 4 * full ? finish() : Result<>();
+    return segment.size() >= full || read >= 4 * full ? finish() : Result<>();
   }
 
   Result<> finish() {
     if (batches == 0)
       return {};
-    if (Result<> written = writeSegment(folder, number, records, batches, tally); !written)
+    if (Result<> written = segment.finish(number, batches, tally); !written)
       return written;
     ++number;
-    records.clear();
     tally = {};
     batches = read = 0;
     return {};
   }
 
 private:
-  std::string folder, records;
+  std::string folder;
+  SegmentFile segment;
   size_t number = 0;
   HashIndex seen;
   uint32_t documents = 0; // that are no copies

@@ -3,6 +3,7 @@
 #include "runtime/data/CleanBatch.h"
 #include "runtime/data/Ascii.h"
 #include "runtime/data/Documents.h"
+#include "runtime/data/FoldAscii.h"
 #include "runtime/data/Filters.h"
 #include "runtime/data/PersonalData.h"
 #include "runtime/tokenizer/Unicode.h"
@@ -57,13 +58,9 @@ std::string_view BatchCleaner::dropBoilerplate(std::string_view text, Tally &tal
 
 /// Equal but for case of ASCII letters and white space is equal.
 Hash128 BatchCleaner::hashOf(std::string_view text) {
-  normal.resize(text.size());
-  char *out = normal.data();
-  for (char c : text) {
-    *out = toAsciiLower(c);
-    out += !isAsciiSpace(c);
-  }
-  return hash128({normal.data(), static_cast<size_t>(out - normal.data())});
+  if (normal.size() < text.size() + foldSlack)
+    normal.resize(text.size() + foldSlack);
+  return hash128({normal.data(), foldAscii(text, normal.data())});
 }
 
 void BatchCleaner::take(CleanBatch &out, uint32_t input, uint64_t number, std::string_view id,

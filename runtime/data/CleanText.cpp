@@ -4,6 +4,7 @@
 #include "runtime/tokenizer/Nfc.h"
 #include "runtime/tokenizer/Utf8.h"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 
@@ -18,6 +19,18 @@ constexpr auto isSpecial = [] {
   special[0x7F] = special[0xC2] = special[0xE2] = special[0xEF] = true;
   return special;
 }();
+
+unsigned char byteAt(std::string_view text, size_t i) { return static_cast<unsigned char>(text[i]); }
+
+/// Whether none of 32 bytes is special, nor beyond ASCII. A loop that vectorises.
+bool allPlain(const char *bytes) {
+  unsigned char special = 0;
+  for (size_t i = 0; i < 32; ++i) {
+    auto c = static_cast<unsigned char>(bytes[i]);
+    special |= static_cast<unsigned char>((c < 0x20) & (c != '\n') & (c != '\t')) | (c >= 0x7F);
+  }
+  return !special;
+}
 
 /// What becomes of the character at the front of a text.
 struct Change {
@@ -70,10 +83,14 @@ bool strip(std::string_view text, std::string &out, CleanCounts &counts) {
   size_t done = 0;
   bool changed = false;
   for (size_t i = 0; i < text.size();) {
-    if (!isSpecial[static_cast<unsigned char>(text[i])]) {
-      ++i;
+    if (i + 32 <= text.size() && allPlain(text.data() + i)) {
+      i += 32;
       continue;
     }
+    for (size_t end = std::min(text.size(), i + 32); i < end && !isSpecial[byteAt(text, i)];)
+      ++i;
+    if (i == text.size() || !isSpecial[byteAt(text, i)])
+      continue;
     Change change = changeAt(text.substr(i), i > 0 ? text[i - 1] : '\0');
     if (change.put) {
       out.append(text.substr(done, i - done)).append(change.put);

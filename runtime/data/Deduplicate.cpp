@@ -61,6 +61,7 @@ void Deduplication::findNear() {
   auto shinglesOf = [&](std::string_view text, std::vector<uint64_t> &shingles) {
     measurer.measureUnits(text);
     makeShingles(measurer.units(), shingles);
+    makeSet(shingles);
   };
   for (uint32_t document = 0; document < places.size(); ++document) {
     Record record = read(document);

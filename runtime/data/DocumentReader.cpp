@@ -86,11 +86,13 @@ Result<bool> DocumentReader::fill(size_t wanted) {
   }
   while (!ended && pending.size() < wanted) {
     size_t before = pending.size(), size = std::max(block, wanted - before);
-    pending.resize(before + size);
-    Result<size_t> got = source.bytes->read({pending.data() + before, size});
+    Result<size_t> got = 0;
+    pending.resize_and_overwrite(before + size, [&](char *bytes, size_t) {
+      got = source.bytes->read({bytes + before, size});
+      return before + got.value_or(0);
+    });
     if (!got)
       return tl::unexpected(got.error());
-    pending.resize(before + *got);
     taken += *got;
     ended = *got == 0;
   }

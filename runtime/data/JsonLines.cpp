@@ -35,13 +35,13 @@ Result<std::string> readMessages(JsonValue messages) {
 } // namespace
 
 Result<JsonLine> readJsonLine(std::string_view line, std::string_view field, const std::string &where) {
+  Result<Json> json = Json::parse(std::string(line), where);
   // The parser wants valid UTF-8; repairing keeps a line that has one bad byte.
-  std::string valid;
-  if (validUtf8Prefix(line) == line.size())
-    valid = line;
-  else
-    appendRepairedUtf8(valid, line);
-  Result<Json> json = Json::parse(std::move(valid), where);
+  if (!json && validUtf8Prefix(line) != line.size()) {
+    std::string repaired;
+    appendRepairedUtf8(repaired, line);
+    json = Json::parse(std::move(repaired), where);
+  }
   if (!json)
     return tl::unexpected(json.error());
   JsonValue root = json->root();

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Languages by script; those in Latin letters by their most frequent words.
+#include "runtime/data/Ascii.h"
 #include "runtime/data/Filters.h"
 #include "runtime/tokenizer/Unicode.h"
 
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <string>
-#include <unordered_map>
 
 namespace sinter::data {
 namespace {
@@ -16,15 +15,25 @@ struct Script {
   std::string_view language; // the one it is written for most
   uint32_t first, last;
 };
-constexpr Script scripts[] = {
+constexpr auto scripts = std::to_array<Script>({
     {"el", 0x370, 0x3FF},     {"ru", 0x400, 0x52F},   {"hy", 0x530, 0x58F},   {"he", 0x590, 0x5FF},
     {"ar", 0x600, 0x77F},     {"hi", 0x900, 0x97F},   {"bn", 0x980, 0x9FF},   {"pa", 0xA00, 0xA7F},
     {"gu", 0xA80, 0xAFF},     {"ta", 0xB80, 0xBFF},   {"te", 0xC00, 0xC7F},   {"kn", 0xC80, 0xCFF},
     {"ml", 0xD00, 0xD7F},     {"si", 0xD80, 0xDFF},   {"th", 0xE00, 0xE7F},   {"lo", 0xE80, 0xEFF},
     {"my", 0x1000, 0x109F},   {"ka", 0x10A0, 0x10FF}, {"ko", 0x1100, 0x11FF}, {"am", 0x1200, 0x137F},
     {"km", 0x1780, 0x17FF},   {"ja", 0x3040, 0x30FF}, {"zh", 0x3400, 0x9FFF}, {"ko", 0xAC00, 0xD7AF},
-    {"zh", 0x20000, 0x323AF},
-};
+    {"zh", 0x20000, 0x323AF}, // the only one beyond U+FFFF
+});
+
+/// The script of each block of 16 code points below U+10000, counted from 1; 0: none. All of them begin and
+/// end where such a block does.
+constexpr auto scriptOfBlock = [] {
+  std::array<uint8_t, 4096> blocks{};
+  for (size_t s = 0; s < std::size(scripts); ++s)
+    for (uint32_t c = scripts[s].first; c <= scripts[s].last && c < 0x10000; c += 16)
+      blocks[c >> 4] = static_cast<uint8_t>(s + 1);
+  return blocks;
+}();
 
 struct Latin {
   std::string_view language;
@@ -47,38 +56,63 @@ constexpr Latin latin[] = {
     {"tr", {"ve", "bir", "bu", "i\xC3\xA7in", "ile", "olarak", "da", "de", "olan", "daha"}},
 };
 
-/// The languages that have a word among their most frequent ones, a bit each.
-uint32_t languagesOf(std::string_view word) {
-  static const auto table = [] {
-    std::unordered_map<std::string_view, uint32_t> words;
-    for (size_t l = 0; l < std::size(latin); ++l)
-      for (std::string_view other : latin[l].words)
-        words[other] |= 1u << l;
-    return words;
-  }();
-  auto at = table.find(word);
-  return at == table.end() ? 0 : at->second;
+/// Bytes of the longest word of the lists.
+constexpr size_t longestFrequent = 7;
+
+/// A word of at most eight bytes as a number.
+uint64_t keyOf(std::string_view word) {
+  uint64_t key = 0;
+  for (size_t i = 0; i < word.size(); ++i)
+    key |= uint64_t{static_cast<unsigned char>(word[i])} << 8 * i;
+  return key;
 }
 
+/// The languages that have a word among their most frequent ones, a bit each: open addressing, key 0 is free.
+class FrequentWords {
+public:
+  FrequentWords() {
+    for (size_t l = 0; l < std::size(latin); ++l)
+      for (std::string_view word : latin[l].words) {
+        Slot &slot = slots[placeOf(keyOf(word))];
+        slot.key = keyOf(word);
+        slot.languages |= 1u << l;
+      }
+  }
+  uint32_t languagesOf(uint64_t key) const { return slots[placeOf(key)].languages; }
+
+private:
+  struct Slot {
+    uint64_t key = 0;
+    uint32_t languages = 0;
+  };
+  size_t placeOf(uint64_t key) const {
+    size_t at = key * 0x9E3779B97F4A7C15u >> 55;
+    while (slots[at].key && slots[at].key != key)
+      at = (at + 1) % slots.size();
+    return at;
+  }
+  std::array<Slot, 512> slots;
+};
+
 std::string_view latinLanguage(std::string_view text) {
+  static const FrequentWords frequent;
   std::array<uint32_t, std::size(latin)> hits{};
   uint32_t words = 0;
-  std::string word;
-  for (size_t i = 0; i <= text.size(); ++i) {
-    char c = i < text.size() ? text[i] : ' ';
-    if (c >= 'A' && c <= 'Z')
-      c = static_cast<char>(c + 32);
-    if ((c >= 'a' && c <= 'z') || static_cast<signed char>(c) < 0) {
-      word += c;
-      continue;
-    }
-    if (word.empty())
-      continue;
+  auto inWord = [&](size_t i) { return isAsciiLetter(text[i]) || static_cast<signed char>(text[i]) < 0; };
+  for (size_t i = 0;;) {
+    while (i < text.size() && !inWord(i))
+      ++i;
+    if (i == text.size())
+      break;
+    size_t begin = i;
+    while (i < text.size() && inWord(i))
+      ++i;
     ++words;
-    if (word.size() <= 7)
-      for (uint32_t languages = languagesOf(word); languages; languages &= languages - 1)
-        ++hits[static_cast<size_t>(std::countr_zero(languages))];
-    word.clear();
+    if (i - begin > longestFrequent)
+      continue;
+    uint64_t key = toAsciiLower(keyOf(text.substr(begin, i - begin)));
+    for (uint32_t languages = frequent.languagesOf(key); languages; languages &= languages - 1)
+      ++hits[static_cast<size_t>(std::countr_zero(languages))];
   }
   auto best = std::ranges::max_element(hits);
   if (*best * 20 < words || *best == 0)
@@ -99,6 +133,12 @@ std::string_view detectLanguage(std::string_view text) {
   std::array<uint32_t, std::size(scripts)> counts{};
   uint32_t letters = 0, ascii = 0;
   for (size_t i = 0; i < text.size();) {
+    if (static_cast<unsigned char>(text[i]) < 0x80) {
+      bool letter = isAsciiLetter(text[i++]);
+      letters += letter;
+      ascii += letter;
+      continue;
+    }
     unicode::Char c = unicode::decode(text.data() + i);
     i += c.size;
     if (!(unicode::category(c.code) & unicode::Letter))
@@ -108,11 +148,10 @@ std::string_view detectLanguage(std::string_view text) {
       ++ascii;
       continue;
     }
-    for (size_t s = 0; s < counts.size(); ++s)
-      if (c.code >= scripts[s].first && c.code <= scripts[s].last) {
-        ++counts[s];
-        break;
-      }
+    if (c.code >= 0x10000)
+      counts.back() += c.code >= scripts.back().first && c.code <= scripts.back().last;
+    else if (uint8_t script = scriptOfBlock[c.code >> 4])
+      ++counts[script - 1];
   }
   if (letters == 0)
     return "und";

@@ -1,59 +1,50 @@
 // SPDX-License-Identifier: Apache-2.0
-// The inner loop takes 128 multiplications of 32 bits a shingle, which vectorise.
+// A sketch takes about one hash a shingle: each round puts every shingle into a slot, and when all slots have one no
+// later round can matter. The first rounds choose slots by the hash; when short texts leave some empty, round after round
+// fills one of them.
 #include "runtime/data/MinHash.h"
 #include "runtime/data/Hash.h"
 
 #include <algorithm>
 
 namespace sinter::data {
-namespace {
-
-constexpr size_t rows = 128; // the first bandCount * bandRows are used
-
-struct Permutations {
-  alignas(32) std::array<uint32_t, rows> factor, offset;
-  Permutations() {
-    for (size_t i = 0; i < rows; ++i) {
-      factor[i] = static_cast<uint32_t>(mix64(2 * i + 1)) | 1;
-      offset[i] = static_cast<uint32_t>(mix64(2 * i + 2));
-    }
-  }
-};
-const Permutations permutations;
-
-} // namespace
-
 void makeShingles(const std::vector<uint64_t> &units, std::vector<uint64_t> &shingles) {
   shingles.clear();
   size_t size = std::min(shingleUnits, units.size());
   if (size == 0)
     return;
+  shingles.reserve(units.size());
   for (size_t i = 0; i + size <= units.size(); ++i) {
     uint64_t hash = 0;
     for (size_t k = 0; k < size; ++k)
       hash = hash * 0x9E3779B97F4A7C15ull + units[i + k];
     shingles.push_back(mix64(hash));
   }
+}
+
+void makeSet(std::vector<uint64_t> &shingles) {
   std::ranges::sort(shingles);
   shingles.erase(std::unique(shingles.begin(), shingles.end()), shingles.end());
 }
 
 Bands makeBands(const std::vector<uint64_t> &shingles) {
-  alignas(32) std::array<uint32_t, rows> least;
-  least.fill(~0u);
-  for (uint64_t shingle : shingles) {
-    // Two halves, so that a permutation is more than an affine map of one 32-bit number.
-    auto low = static_cast<uint32_t>(shingle), high = static_cast<uint32_t>(shingle >> 32);
-    for (size_t i = 0; i < rows; ++i) {
-      uint32_t x = (low ^ permutations.offset[i]) * permutations.factor[i] + high;
-      x = (x ^ x >> 15) * 0x2C1B3C6Du;
-      least[i] = std::min(least[i], x);
+  constexpr size_t slots = bandCount * bandRows;
+  constexpr uint64_t unset = ~0ull;
+  std::array<uint64_t, slots> least; // (round, hash): the round above
+  least.fill(unset);
+  size_t empty = shingles.empty() ? 0 : slots;
+  for (uint64_t round = 0; empty > 0; ++round) {
+    for (uint64_t shingle : shingles) {
+      uint64_t hash = round == 0 ? shingle : mix64(shingle + round * 0x9E3779B97F4A7C15ull);
+      size_t at = round < slots ? static_cast<size_t>((hash >> 32) * slots >> 32) : round - slots;
+      empty -= least[at] == unset;
+      least[at] = std::min(least[at], round << 32 | (hash & 0xFFFFFFFF));
     }
   }
   Bands bands;
   for (size_t b = 0; b < bandCount; ++b)
     bands[b] =
-        hash64({reinterpret_cast<const char *>(least.data() + b * bandRows), bandRows * sizeof(uint32_t)}, b);
+        hash64({reinterpret_cast<const char *>(least.data() + b * bandRows), bandRows * sizeof(uint64_t)}, b);
   return bands;
 }
 

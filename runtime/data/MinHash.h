@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Near-duplicates: MinHash signatures (Broder 1997), banded for locality-sensitive hashing, over shingles of
-// five units; and the Jaccard similarity itself, by which what the bands propose is checked.
+// Near-duplicates: MinHash signatures (Broder 1997; made by fast similarity sketching, Dahlgaard, Knudsen and
+// Thorup 2017), banded for locality-sensitive hashing, over shingles of five units; and the Jaccard similarity itself, by which what the bands propose is checked.
 #ifndef SINTER_RUNTIME_DATA_MINHASH_H
 #define SINTER_RUNTIME_DATA_MINHASH_H
 
@@ -17,10 +17,13 @@ namespace sinter::data {
 inline constexpr size_t bandCount = 21, bandRows = 6, shingleUnits = 5;
 using Bands = std::array<uint64_t, bandCount>;
 
-/// The set of shingles of a text's units (Measurer::units()), sorted; a text of fewer than five units is one
+/// The shingles of a text's units (Measurer::units()), in its order; a text of fewer than five units is one
 /// shingle.
 void makeShingles(const std::vector<uint64_t> &units, std::vector<uint64_t> &shingles);
+/// Sorts them and leaves each in once.
+void makeSet(std::vector<uint64_t> &shingles);
 
+/// By the set of the shingles: neither order nor repetition matters.
 Bands makeBands(const std::vector<uint64_t> &shingles);
 
 /// |a and b| / |a or b| of sorted sets.

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Records are a fixed part, then id and text.
 #include "runtime/data/Segments.h"
-#include "runtime/files/AtomicFile.h"
 
 #include <cstring>
 #include <filesystem>
@@ -17,18 +16,6 @@ struct Fixed {
 };
 
 } // namespace
-
-void appendRecord(std::string &out, const Record &record) {
-  Fixed fixed{record.hash,
-              record.bands,
-              record.number,
-              record.input,
-              record.copyOf,
-              static_cast<uint32_t>(record.id.size()),
-              static_cast<uint32_t>(record.text.size())};
-  out.append(reinterpret_cast<const char *>(&fixed), sizeof fixed);
-  out.append(record.id).append(record.text);
-}
 
 std::optional<Record> Segment::next(size_t &at) const {
   Fixed fixed;
@@ -53,23 +40,50 @@ std::string segmentPath(const std::string &folder, size_t number, std::string_vi
   return fmt::format("{}/segment-{:05}.{}", folder, number, ending);
 }
 
-Result<> writeSegment(const std::string &folder, size_t number, std::string_view records, uint64_t batches,
-                      const Tally &tally) {
+Result<> SegmentFile::append(size_t number, const Record &record) {
+  Fixed fixed{record.hash,
+              record.bands,
+              record.number,
+              record.input,
+              record.copyOf,
+              static_cast<uint32_t>(record.id.size()),
+              static_cast<uint32_t>(record.text.size())};
+  buffer.append(reinterpret_cast<const char *>(&fixed), sizeof fixed);
+  buffer.append(record.id).append(record.text);
+  constexpr size_t full = 1 << 20;
+  return buffer.size() >= full ? flush(number) : Result<>();
+}
+
+Result<> SegmentFile::flush(size_t number) {
+  if (!file) {
+    Result<AtomicFile> created = AtomicFile::create(segmentPath(folder, number, "records"));
+    if (!created)
+      return tl::unexpected(created.error());
+    file = std::move(*created);
+  }
+  Result<> done = file->write(buffer);
+  written += buffer.size();
+  buffer.clear();
+  return done;
+}
+
+Result<> SegmentFile::finish(size_t number, uint64_t batches, const Tally &tally) {
   JsonWriter json;
-  json.beginObject().key("batches").value(batches).key("bytes").value(records.size());
+  json.beginObject().key("batches").value(batches).key("bytes").value(size());
   tally.write(json);
   std::string description = json.endObject().take();
-  for (auto [ending, bytes] : {std::pair<const char *, std::string_view>("records", records),
-                               std::pair<const char *, std::string_view>("json", description)}) {
-    Result<AtomicFile> file = AtomicFile::create(segmentPath(folder, number, ending));
-    if (!file)
-      return tl::unexpected(file.error());
-    if (Result<> written = file->write(bytes); !written)
-      return written;
-    if (Result<> done = file->commit(true); !done)
-      return done;
-  }
-  return {};
+  if (Result<> flushed = flush(number); !flushed)
+    return flushed;
+  if (Result<> done = file->commit(true); !done)
+    return done;
+  file.reset();
+  written = 0;
+  Result<AtomicFile> named = AtomicFile::create(segmentPath(folder, number, "json"));
+  if (!named)
+    return tl::unexpected(named.error());
+  if (Result<> done = named->write(description); !done)
+    return done;
+  return named->commit(true);
 }
 
 Result<std::optional<Segment>> openSegment(const std::string &folder, size_t number) {

@@ -8,6 +8,7 @@
 #include "runtime/data/LargeTable.h"
 #include "runtime/data/MinHash.h"
 #include "runtime/data/Tally.h"
+#include "runtime/files/AtomicFile.h"
 #include "runtime/files/MappedFile.h"
 
 #include <optional>
@@ -26,9 +27,6 @@ struct Record {
   std::string_view id, text;
 };
 
-/// Appends the record's bytes.
-void appendRecord(std::string &out, const Record &record);
-
 /// A finished segment. Segments are written by this program and read on the same machine.
 struct Segment {
   MappedFile file; // of records; not open when there are none
@@ -40,9 +38,24 @@ struct Segment {
 };
 
 std::string segmentPath(const std::string &folder, size_t number, std::string_view ending);
-/// Writes segment `number`: first its records, then the description that makes it count.
-Result<> writeSegment(const std::string &folder, size_t number, std::string_view records, uint64_t batches,
-                      const Tally &tally);
+
+/// Writes segments one after another: first the records of each, then the description that makes it count.
+class SegmentFile {
+public:
+  explicit SegmentFile(std::string folder) : folder(std::move(folder)) {}
+  Result<> append(size_t number, const Record &record);
+  /// Bytes of the segment's records so far.
+  uint64_t size() const { return written + buffer.size(); }
+  Result<> finish(size_t number, uint64_t batches, const Tally &tally);
+
+private:
+  Result<> flush(size_t number);
+
+  std::string folder, buffer;
+  uint64_t written = 0;
+  std::optional<AtomicFile> file;
+};
+
 /// Nothing where segment `number` was not finished.
 Result<std::optional<Segment>> openSegment(const std::string &folder, size_t number);
 

@@ -56,6 +56,28 @@ WordList::WordList(const std::vector<std::string> &list) {
       order.push_back(edge);
     }
   }
+  makeJumps();
+}
+
+void WordList::makeJumps() {
+  constexpr size_t worthIt = 4;
+  size_t shortest = 255;
+  for (const std::string &phrase : phrases)
+    shortest = std::min(shortest, phrase.size());
+  if (phrases.empty() || shortest < worthIt)
+    return;
+  window = shortest;
+  jumps.assign(256 * 256, static_cast<uint8_t>(window - 1));
+  auto upper = [](unsigned char c) { return c >= 'a' && c <= 'z' ? c - 32u : c; };
+  for (const std::string &phrase : phrases)
+    for (size_t i = 1; i < window; ++i) {
+      auto first = static_cast<unsigned char>(phrase[i - 1]), second = static_cast<unsigned char>(phrase[i]);
+      for (unsigned a : {unsigned{first}, upper(first)})
+        for (unsigned b : {unsigned{second}, upper(second)}) {
+          uint8_t &jump = jumps[a << 8 | b];
+          jump = std::min(jump, static_cast<uint8_t>(window - 1 - i));
+        }
+    }
 }
 
 Result<WordList> WordList::read(const std::string &path) {
@@ -89,8 +111,21 @@ Result<WordList> WordList::read(const std::string &path) {
 int WordList::find(std::string_view text) const {
   if (phrases.empty())
     return -1;
+  auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
   uint32_t at = 0;
   for (size_t i = 0; i < text.size(); ++i) {
+    if (at == 0 && window) { // no phrase has begun before i
+      size_t last = i + window - 1;
+      while (last < text.size()) {
+        uint8_t jump = jumps[static_cast<size_t>(byte(last - 1)) << 8 | byte(last)];
+        if (jump == 0)
+          break;
+        last += jump;
+      }
+      if (last >= text.size())
+        return -1;
+      i = last + 1 - window;
+    }
     at = next[at * classCount + classes[static_cast<unsigned char>(text[i])]];
     uint32_t hit = nodes[at].phrase >= 0 ? at : nodes[at].shorter;
     for (; hit; hit = nodes[hit].shorter) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Finds any of a list of phrases in a text in one pass over its bytes (Aho and Corasick 1975), ASCII letters
-// in either case.
+// in either case. Where no phrase can begin the pass jumps ahead (Wu and Manber 1994).
 #ifndef SINTER_RUNTIME_DATA_WORDLIST_H
 #define SINTER_RUNTIME_DATA_WORDLIST_H
 
@@ -29,6 +29,8 @@ public:
   const std::string &phrase(int index) const { return phrases[static_cast<size_t>(index)]; }
 
 private:
+  void makeJumps();
+
   struct Node {
     uint32_t fail = 0;
     int32_t phrase = -1;  // that ends here
@@ -39,6 +41,9 @@ private:
   uint32_t classCount = 1;
   std::vector<uint32_t> next; // (node, class)
   std::vector<Node> nodes;
+  size_t window = 0; // bytes of the shortest phrase, at most 255; 0: too short to jump by
+  /// By the last two bytes of a window: how far the window may move without passing a phrase's beginning.
+  std::vector<uint8_t> jumps;
 };
 
 } // namespace sinter::data

@@ -4,7 +4,7 @@
 #include "runtime/files/JsonDocument.h"
 #include "runtime/files/Utf8.h"
 
-#include <array>
+#include <algorithm>
 #include <charconv>
 #include <cstdlib>
 #include <cstring>
@@ -13,21 +13,13 @@
 namespace sinter {
 namespace {
 
-/// Bytes that end the plain part of a string: quote, backslash, control characters and non-ASCII.
-constexpr std::array<bool, 256> specialInString = [] {
-  std::array<bool, 256> table{};
-  for (int c = 0; c < 256; ++c)
-    table[c] = c < 0x20 || c >= 0x80 || c == '"' || c == '\\';
-  return table;
-}();
-
 class Parser {
 public:
   explicit Parser(JsonDocument &document)
       : document(document), begin(document.text.data()), at(begin), end(begin + document.text.size()) {}
 
   Result<> parse() {
-    document.nodes.reserve(document.text.size() / 16 + 1);
+    document.nodes.reserve(std::min<size_t>(document.text.size() / 16, 256) + 1);
     if (Result<> value = parseValue(0, {}, 0); !value)
       return value;
     skipSpace();
@@ -155,16 +147,13 @@ private:
 
   /// A string from its opening quote on; sets the range of its unescaped bytes.
   Result<> parseString(JsonRange &range) {
-    char *start = ++at;
-    while (!specialInString[static_cast<unsigned char>(*at)])
-      ++at;
-    char *out = at;
+    char *start = ++at, *out = at;
     while (*at != '"') {
       char *run = at;
-      while (!specialInString[static_cast<unsigned char>(*at)])
-        ++at;
+      at += skipPlain(at, end) - at;
       if (at != run) {
-        std::memmove(out, run, static_cast<size_t>(at - run));
+        if (out != run)
+          std::memmove(out, run, static_cast<size_t>(at - run));
         out += at - run;
         continue;
       }
@@ -178,13 +167,9 @@ private:
           return escape;
         continue;
       }
-      size_t length = utf8Length({at, static_cast<size_t>(end - at)});
-      if (length == 0)
+      if (c >= 0x80)
         return unexpected("valid UTF-8");
-      if (out != at)
-        std::memmove(out, at, length);
-      out += length;
-      at += length;
+      *out++ = *at++; // DEL
     }
     ++at;
     range = {offsetOf(start), static_cast<uint32_t>(out - start)};

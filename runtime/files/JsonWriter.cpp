@@ -3,7 +3,6 @@
 #include "runtime/files/JsonWriter.h"
 #include "runtime/files/Utf8.h"
 
-#include <array>
 #include <charconv>
 #include <cmath>
 
@@ -21,37 +20,19 @@ template <typename T> std::string shortest(T number) {
   return text;
 }
 
-/// ASCII that needs no escape in a string.
-constexpr auto isPlain = [] {
-  std::array<bool, 256> plain{};
-  for (size_t c = 0x20; c < 0x7F; ++c)
-    plain[c] = c != '"' && c != '\\';
-  return plain;
-}();
-
 } // namespace
 
 void appendJsonString(std::string &out, std::string_view text) {
   constexpr char hex[] = "0123456789abcdef";
   out += '"';
-  size_t at = 0;
-  while (at < text.size()) {
-    size_t run = at; // most of a text is written as it is
-    while (run < text.size() && isPlain[static_cast<unsigned char>(text[run])])
-      ++run;
-    if (run > at) {
-      out.append(text, at, run - at);
-      at = run;
-      continue;
-    }
-    unsigned char c = static_cast<unsigned char>(text[at]);
-    if (c >= 0x80) {
-      size_t length = utf8Length(text.substr(at));
-      out += length ? text.substr(at, length) : std::string_view("\xEF\xBF\xBD");
-      at += length ? length : 1;
-      continue;
-    }
-    ++at;
+  const char *at = text.data(), *end = at + text.size();
+  for (;;) {
+    const char *plain = skipPlain(at, end); // most of a text is written as it is
+    out.append(at, plain);
+    at = plain;
+    if (at == end)
+      break;
+    unsigned char c = static_cast<unsigned char>(*at++);
     switch (c) {
     case '"':
       out += "\\\"";
@@ -69,6 +50,10 @@ void appendJsonString(std::string &out, std::string_view text) {
       out += "\\t";
       break;
     default:
+      if (c >= 0x80) {
+        out += "\xEF\xBF\xBD";
+        break;
+      }
       out += "\\u00";
       out += hex[c >> 4];
       out += hex[c & 15];

@@ -3,6 +3,7 @@
 #include "runtime/tokenizer/Nfc.h"
 #include "runtime/tokenizer/Unicode.h"
 #include <cstdlib>
+#include <cstring>
 #include <utf8proc.h>
 
 namespace sinter {
@@ -39,6 +40,12 @@ bool composeCanonical(std::string_view text, std::string &out) {
   for (size_t i = 0; i < text.size();) {
     if (static_cast<unsigned char>(text[i]) < 0x80) {
       ++i;
+      for (uint64_t a, b; i + 16 <= text.size(); i += 16) {
+        std::memcpy(&a, text.data() + i, 8);
+        std::memcpy(&b, text.data() + i + 8, 8);
+        if ((a | b) & 0x8080808080808080u)
+          break;
+      }
       continue;
     }
     Char c = decode(text.data() + i);

@@ -48,6 +48,20 @@ size_t validUtf8Prefix(std::string_view text) {
         break;
       i += 16;
     }
+    // Most characters of two and three bytes are told by one look; what is not goes the long way.
+    while (i + 4 <= text.size()) {
+      uint32_t word;
+      std::memcpy(&word, text.data() + i, 4);
+      auto lead = static_cast<unsigned char>(word);
+      if (lead > 0xE0 && lead != 0xED && (word & 0xC0C0F0) == 0x8080E0)
+        i += 3;
+      else if (lead >= 0xC2 && (word & 0xC0E0) == 0x80C0)
+        i += 2;
+      else if (lead < 0x80 && (word & 0x8080) != 0)
+        i += 1;
+      else
+        break;
+    }
     if (i == text.size())
       break;
     Utf8Step step = stepUtf8(text.substr(i, 4));

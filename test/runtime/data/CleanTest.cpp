@@ -5,9 +5,11 @@
 #include "runtime/data/ByteSource.h"
 #include "runtime/data/CleanText.h"
 #include "runtime/data/Filters.h"
+#include "runtime/data/FoldAscii.h"
 #include "runtime/data/MinHash.h"
 #include "runtime/data/PersonalData.h"
 #include "runtime/data/TextSource.h"
+#include "runtime/data/WordList.h"
 #include "test/TemporaryFolder.h"
 
 #include <gtest/gtest.h>
@@ -80,6 +82,52 @@ TEST(WordList, findsPhrasesAtWordsOnlyAndChineseAnywhere) {
   EXPECT_LT(list.find("badly forbad"), 0);
   EXPECT_GE(list.find("\xE5\xBE\x88\xE5\x9D\x8F\xE7\x9A\x84"), 0);
   EXPECT_LT(list.find(""), 0);
+}
+
+TEST(WordList, jumpsOverNothingThatOneStepAtATimeFinds) {
+  std::mt19937 random(7);
+  for (int trial = 0; trial < 3000; ++trial) {
+    auto letters = [&](size_t size) {
+      std::string text;
+      for (size_t i = 0; i < size; ++i)
+        text += "abAB \xE5\x9D\x8F"[random() % 8];
+      return text;
+    };
+    std::vector<std::string> phrases;
+    for (size_t i = 0; i <= random() % 3; ++i)
+      phrases.push_back(letters(4 + random() % 5));
+    std::string text = letters(random() % 200);
+    auto lower = [](std::string s) {
+      for (char &c : s)
+        c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+      return s;
+    };
+    auto isWord = [](char c) { return (c | 32) >= 'a' && (c | 32) <= 'z'; };
+    bool expected = false;
+    for (const std::string &phrase : phrases)
+      for (size_t at = 0; at + phrase.size() <= text.size(); ++at) {
+        size_t end = at + phrase.size();
+        bool cut = at > 0 && isWord(phrase.front()) && isWord(text[at - 1]);
+        cut = cut || (end < text.size() && isWord(phrase.back()) && isWord(text[end]));
+        expected = expected || (!cut && lower(text).compare(at, phrase.size(), lower(phrase)) == 0);
+      }
+    EXPECT_EQ(WordList(phrases).find(text) >= 0, expected) << trial;
+  }
+}
+
+TEST(FoldAscii, isTheSameEightBytesAtATime) {
+  std::mt19937 random(8);
+  for (size_t size = 0; size < 300; ++size) {
+    std::string text(size, '\0'), expected;
+    for (char &c : text) {
+      c = static_cast<char>(random() % 3 ? random() % 256 : " \n\tAZaz@[`{"[random() % 11]);
+      if (c != ' ' && c != '\n' && c != '\t')
+        expected += c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+    }
+    std::string folded(size + foldSlack, '\0');
+    folded.resize(foldAscii(text, folded.data()));
+    EXPECT_EQ(folded, expected);
+  }
 }
 
 TEST(Language, isFoundByScriptAndByFrequentWords) {
@@ -187,6 +235,40 @@ TEST(MinHash, bandsFindSimilarSetsAndJaccardTellsHowSimilar) {
   }
   EXPECT_GE(found, 195); // 0.998 expected
   EXPECT_EQ(wrong, 0);
+}
+
+TEST(MinHash, sketchesAgreeInEachSlotAsOftenAsSetsAreSimilar) {
+  std::mt19937_64 random(5);
+  for (int size : {3, 40, 3000}) { // of which a text has fewer, about as many, and more than slots
+    int same = 0, trials = size > 1000 ? 100 : 2000;
+    for (int trial = 0; trial < trials; ++trial) {
+      std::vector<uint64_t> a, b;
+      for (int i = 0; i < size; ++i) {
+        uint64_t x = random();
+        a.push_back(x);
+        b.push_back(i * 10 < size * 9 ? x : random());
+      }
+      Bands x = makeBands(a), y = makeBands(b);
+      for (size_t i = 0; i < bandCount; ++i)
+        same += x[i] == y[i];
+    }
+    double shared = std::ceil(size * 0.9), similarity = shared / (2 * size - shared);
+    double expected = std::pow(similarity, bandRows), share = double(same) / (trials * double(bandCount));
+    EXPECT_NEAR(share, expected, 0.03) << size;
+  }
+}
+
+TEST(MinHash, orderAndRepetitionDoNotMatter) {
+  std::mt19937_64 random(6);
+  std::vector<uint64_t> set(50);
+  for (uint64_t &x : set)
+    x = random();
+  std::vector<uint64_t> other(set.rbegin(), set.rend());
+  other.insert(other.end(), set.begin(), set.begin() + 20);
+  EXPECT_EQ(makeBands(set), makeBands(other));
+  makeSet(other);
+  makeSet(set);
+  EXPECT_EQ(set, other);
 }
 
 TEST(TextSource, tellsEncodingsByTheirBytes) {
