@@ -4,6 +4,8 @@
 
 #include "dialects/kernel/WeightLayout.h"
 
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+
 #include "llvm/ADT/StringSet.h"
 #include "llvm/ADT/TypeSwitch.h"
 #include "llvm/Support/raw_ostream.h"
@@ -26,13 +28,8 @@ bool needsStep(kernel::FuncOp kernel) {
 }
 
 bool isWritten(Value buffer) {
-  return llvm::any_of(buffer.getUses(), [&](OpOperand &use) {
-    return llvm::TypeSwitch<Operation *, bool>(use.getOwner())
-        .Case([&](kernel::StoreOp op) { return op.getBuffer() == buffer; })
-        .Case([&](kernel::AppendOp op) { return op.getCache() == buffer; })
-        .Case([&](kernel::AttentionOp op) { return op.getOutput() == buffer; })
-        .Default([](Operation *) { return false; });
-  });
+  return llvm::any_of(buffer.getUsers(),
+                      [&](Operation *op) { return hasEffect<MemoryEffects::Write>(op, buffer); });
 }
 
 StringRef nameByKind(Type type, bool written) {
@@ -42,18 +39,20 @@ StringRef nameByKind(Type type, bool written) {
       .Case([](kernel::TableType) { return "table"; })
       .Case([](kernel::CacheKType) { return "keys"; })
       .Case([](kernel::CacheVType) { return "values"; })
-      .Default([](Type) { return "partial"; });
+      .Case([](kernel::SegmentsType) { return "segments"; })
+      .Case([](kernel::PartialType) { return "partial"; });
 }
 
 } // namespace
 
 bool isCIdentifier(StringRef name) {
   static const llvm::StringSet<> reserved = {
-      "auto",     "break",   "case",     "char",    "const",  "continue", "default", "do",     "double", "else",
-      "enum",     "extern",  "float",    "for",     "goto",   "if",       "inline",  "int",    "long",   "register",
-      "restrict", "return",  "short",    "signed",  "sizeof", "static",   "struct",  "switch", "typedef", "union",
-      "unsigned", "void",    "volatile", "while",   "bool",   "class",    "delete",  "new",    "this",   "template",
-      "true",     "false",   "operator", "private", "public", "protected", "rows",   "step",   "workspace"};
+      "auto",      "break",    "case",     "char",     "const", "continue", "default",  "do",      "double",
+      "else",      "enum",     "extern",   "float",    "for",   "goto",     "if",       "inline",  "int",
+      "long",      "register", "restrict", "return",   "short", "signed",   "sizeof",   "static",  "struct",
+      "switch",    "typedef",  "union",    "unsigned", "void",  "volatile", "while",    "bool",    "class",
+      "delete",    "new",      "this",     "template", "true",  "false",    "operator", "private", "public",
+      "protected", "rows",     "step",     "workspace"};
   return !name.empty() && !llvm::isDigit(name[0]) && !reserved.contains(name) &&
          llvm::all_of(name, [](char c) { return llvm::isAlnum(c) || c == '_'; });
 }
@@ -73,8 +72,8 @@ uint64_t rowBytes(const KernelArgument &argument) {
 
 bool canRound(kernel::WeightFormat format) {
   using Format = kernel::WeightFormat;
-  return format == Format::F16 || format == Format::BF16 || format == Format::Q8_0 || format == Format::Q4_0 ||
-         format == Format::Q4_1;
+  return format == Format::F16 || format == Format::BF16 || format == Format::Q8_0 ||
+         format == Format::Q4_0 || format == Format::Q4_1;
 }
 
 KernelFunction makeKernelFunction(kernel::FuncOp kernel, ArrayRef<std::string> names) {

@@ -25,6 +25,8 @@ std::string cType(const KernelArgument &argument) {
     base = "float";
   else if (element && (element.isF16() || element.isBF16()))
     base = "uint16_t";
+  else if ((element && element.isInteger(32)) || isa<kernel::SegmentsType>(argument.type))
+    base = "int32_t";
   return (argument.written ? "" : "const ") + base + " *";
 }
 
@@ -33,11 +35,15 @@ std::string cType(const KernelArgument &argument) {
 std::string argumentContents(const KernelArgument &argument) {
   return llvm::TypeSwitch<Type, std::string>(argument.type)
       .Case([](kernel::RowsType type) {
-        std::string text = llvm::formatv("(rows, {0}) {1}", type.getColumns(), elementName(type.getElement())).str();
+        std::string rows =
+            type.getPerRow() == 1 ? "rows" : llvm::formatv("rows * {0}", type.getPerRow()).str();
+        std::string text =
+            llvm::formatv("({0}, {1}) {2}", rows, type.getColumns(), elementName(type.getElement()));
         if (type.isQuantized())
-          text += llvm::formatv(": a row is int8 x {0}, f32 scale x {1}, f32 scale * sum of the integers x {1}, padded "
-                                "to {2} bytes",
-                                type.getColumns(), type.getColumns() / kernel::q8Block, type.getRowBytes())
+          text += llvm::formatv(
+                      ": a row is int8 x {0}, f32 scale x {1}, f32 scale * sum of the integers x {1}, padded "
+                      "to {2} bytes",
+                      type.getColumns(), type.getColumns() / kernel::q8Block, type.getRowBytes())
                       .str();
         return text;
       })
@@ -48,7 +54,9 @@ std::string argumentContents(const KernelArgument &argument) {
             .str();
       })
       .Case([](kernel::TableType type) {
-        return llvm::formatv("({0}, {1}) {2}", type.getRows(), type.getColumns(), elementName(type.getElement())).str();
+        return llvm::formatv("({0}, {1}) {2}", type.getRows(), type.getColumns(),
+                             elementName(type.getElement()))
+            .str();
       })
       .Case([](kernel::CacheKType type) {
         return llvm::formatv("keys of a slot: (head {0}, token / 16, {1}, token % 16) {2}", type.getHeads(),
@@ -60,9 +68,14 @@ std::string argumentContents(const KernelArgument &argument) {
                              elementName(type.getElement()))
             .str();
       })
+      .Case([](kernel::SegmentsType type) {
+        return llvm::formatv("({0}) i32: expert e has the dispatched rows [e] to [e + 1] - 1",
+                             type.getExperts() + 1)
+            .str();
+      })
       .Case([](kernel::PartialType type) {
-        return llvm::formatv("partial attention: (rows, ceil(step->cache_tokens / {0})) of {1} bytes", type.getKeys(),
-                             type.getBytes())
+        return llvm::formatv("partial attention: (rows, ceil(step->cache_tokens / {0})) of {1} bytes",
+                             type.getKeys(), type.getBytes())
             .str();
       });
 }
@@ -97,8 +110,8 @@ void HeaderWriter::comment(const KernelFunction &function) {
   for (const KernelArgument &argument : function.arguments)
     longest = std::max(longest, argument.name.size());
   for (const KernelArgument &argument : function.arguments)
-    out << " *   " << argument.name << std::string(longest + 2 - argument.name.size(), ' ') << argumentContents(argument)
-        << (argument.written ? "; written" : "") << "\n";
+    out << " *   " << argument.name << std::string(longest + 2 - argument.name.size(), ' ')
+        << argumentContents(argument) << (argument.written ? "; written" : "") << "\n";
   for (const KernelLaunch &launch : function.launches) {
     kernel::Grid grid = kernel::FuncOp(launch.kernel).getAnchor().getGrid();
     std::string tiles = std::to_string(grid.columns);
@@ -148,19 +161,20 @@ void HeaderWriter::declarePacking(const KernelFunction &function) {
     bool isFloat = kernel::WeightLayout(type).isFloat();
     std::string full = function.name + "_" + argument.name;
     out << "#define " << StringRef(full).upper() << "_BYTES " << kernel::WeightLayout(type).bytes() << "\n";
-    out << llvm::formatv("/* Packs {0}: `stored` is ({1}, {2}) in {3}{4}. */\n", argument.name, type.getRows(),
-                         type.getColumns(), kernel::stringifyWeightFormat(type.getFormat()),
+    out << llvm::formatv("/* Packs {0}: `stored` is ({1}, {2}) in {3}{4}. */\n", argument.name,
+                         type.getRows(), type.getColumns(), kernel::stringifyWeightFormat(type.getFormat()),
                          isFloat ? "" : ", rows of ggml's blocks as in GGUF files");
     bool plain = type.getFormat() == kernel::WeightFormat::F32;
     out << "void " << function.name << "_pack_" << argument.name << "(const " << (plain ? "float" : "void")
         << " *stored, void *" << argument.name << ");\n";
     if (!canRound(type.getFormat()))
       continue;
-    out << llvm::formatv("/* The same from ({0}, {1}) f32 numbers, rounded as ggml does. -1: no memory for 16 rows, "
-                         "else 0. */\n",
-                         type.getRows(), type.getColumns());
-    out << "int " << function.name << "_round_" << argument.name << "(const float *numbers, void *" << argument.name
-        << ");\n";
+    out << llvm::formatv(
+        "/* The same from ({0}, {1}) f32 numbers, rounded as ggml does. -1: no memory for 16 rows, "
+        "else 0. */\n",
+        type.getRows(), type.getColumns());
+    out << "int " << function.name << "_round_" << argument.name << "(const float *numbers, void *"
+        << argument.name << ");\n";
   }
 }
 
@@ -169,8 +183,8 @@ void HeaderWriter::declareVersions(kernel::FuncOp kernel) {
   for (cpu::Isa isa : isas) {
     StringRef suffix = cpu::nameOf(isa);
     out << "void " << kernel.getName() << "_" << suffix
-        << "(const struct sinter_call *call, int64_t begin, int64_t end) __asm__(\"" << kernel.getName() << "."
-        << suffix << "\");\n";
+        << "(const struct sinter_call *call, int64_t begin, int64_t end) __asm__(\"" << kernel.getName()
+        << "." << suffix << "\");\n";
   }
 }
 
@@ -178,11 +192,14 @@ std::string HeaderWriter::write(ArrayRef<KernelFunction> functions) {
   std::string guard = "SINTER_KERNELS_" + name.upper() + "_H";
   for (char &c : guard)
     c = llvm::isAlnum(c) ? c : '_';
-  out << "/* Kernels compiled by sinter. Link a C or C++ program with the objects beside this header; they need libc\n"
+  out << "/* Kernels compiled by sinter. Link a C or C++ program with the objects beside this header; they "
+         "need libc\n"
          " * only. The functions pick the version for this processor's instruction set themselves (";
   llvm::interleaveComma(isas, out, [&](cpu::Isa isa) { out << cpu::nameOf(isa); });
-  out << ";\n * on a processor without any of them they end the program) and run on the calling thread. A NAME_ISA function\n"
-         " * runs tiles begin to end - 1 of a launch: tiles are independent, so threads may share them; buffers come in\n"
+  out << ";\n * on a processor without any of them they end the program) and run on the calling thread. A "
+         "NAME_ISA function\n"
+         " * runs tiles begin to end - 1 of a launch: tiles are independent, so threads may share them; "
+         "buffers come in\n"
          " * the order of NAME, and sinter_tile_count says how many there are. */\n"
       << "#ifndef " << guard << "\n#define " << guard << "\n\n#include \"sinter_kernels.h\"\n\n"
       << "#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n";

@@ -23,6 +23,7 @@ void writeBufferType(JsonWriter &json, Type type) {
   llvm::TypeSwitch<Type>(type)
       .Case([&](kernel::RowsType rows) {
         json.key("kind").value("rows").key("columns").value(rows.getColumns());
+        json.key("per_row").value(rows.getPerRow());
         json.key("dtype").value(elementName(rows.getElement())).key("row_bytes").value(rows.getRowBytes());
       })
       .Case([&](kernel::WeightType weight) {
@@ -38,15 +39,34 @@ void writeBufferType(JsonWriter &json, Type type) {
         json.key("bytes").value(table.getRows() * table.getRowBytes());
       })
       .Case([&](kernel::CacheKType keys) {
-        json.key("kind").value("cache_keys").key("heads").value(keys.getHeads()).key("size").value(keys.getSize());
+        json.key("kind")
+            .value("cache_keys")
+            .key("heads")
+            .value(keys.getHeads())
+            .key("size")
+            .value(keys.getSize());
         json.key("dtype").value(elementName(keys.getElement()));
       })
       .Case([&](kernel::CacheVType values) {
-        json.key("kind").value("cache_values").key("heads").value(values.getHeads()).key("size").value(values.getSize());
+        json.key("kind")
+            .value("cache_values")
+            .key("heads")
+            .value(values.getHeads())
+            .key("size")
+            .value(values.getSize());
         json.key("dtype").value(elementName(values.getElement()));
       })
+      .Case([&](kernel::SegmentsType segments) {
+        json.key("kind").value("segments").key("experts").value(segments.getExperts());
+        json.key("bytes").value(segments.getBytes());
+      })
       .Case([&](kernel::PartialType partial) {
-        json.key("kind").value("partial").key("heads").value(partial.getHeads()).key("size").value(partial.getSize());
+        json.key("kind")
+            .value("partial")
+            .key("heads")
+            .value(partial.getHeads())
+            .key("size")
+            .value(partial.getSize());
         json.key("keys").value(partial.getKeys()).key("bytes").value(partial.getBytes());
       });
 }
@@ -86,7 +106,12 @@ void ManifestWriter::launch(const KernelLaunch &launch) {
     json.key(std::string_view(cpu::nameOf(isa))).value((kernel.getName() + "." + cpu::nameOf(isa)).str());
   json.endObject();
   kernel::Grid grid = kernel.getAnchor().getGrid();
-  json.key("grid").beginObject().key("columns").value(grid.columns).key("rows_per_tile").value(grid.rowsPerTile);
+  json.key("grid")
+      .beginObject()
+      .key("columns")
+      .value(grid.columns)
+      .key("rows_per_tile")
+      .value(grid.rowsPerTile);
   json.key("keys_per_tile").value(grid.keysPerTile);
   json.key("domain").value(std::string_view(kernel::stringifyDomain(grid.domain))).endObject();
   json.key("buffers").beginArray();

@@ -125,7 +125,8 @@ def Kernel_AttentionOp : Kernel_Anchor<"attention"> {
     that run in parallel and are put together by `kernel.combine`.
   }];
   let arguments = (ins Kernel_RowsType:$query, Kernel_CacheKType:$keys, Kernel_CacheVType:$values,
-                   Optional<Kernel_TableType>:$slopes, AnyTypeOf<[Kernel_RowsType, Kernel_PartialType]>:$output,
+                   Optional<Kernel_TableType>:$slopes,
+                   Arg<AnyTypeOf<[Kernel_RowsType, Kernel_PartialType]>, "", [MemWrite]>:$output,
                    Kernel_FormAttr:$form, I64Attr:$heads, F64Attr:$scale,
                    DefaultValuedAttr<I64Attr, "0">:$window, DefaultValuedAttr<F64Attr, "0.0">:$softcap,
                    OptionalAttr<Kernel_ScheduleAttr>:$schedule);
@@ -144,7 +145,8 @@ def Kernel_RouteOp : Kernel_Anchor<"route"> {
     Of equal logits the first counts as the greater. A weight is the softmax over all experts, or with `normalise`
     over the chosen ones.
   }];
-  let arguments = (ins Kernel_RowsType:$logits, Kernel_RowsType:$weights, Kernel_RowsType:$chosen,
+  let arguments = (ins Kernel_RowsType:$logits, Arg<Kernel_RowsType, "", [MemWrite]>:$weights,
+                   Arg<Kernel_RowsType, "", [MemWrite]>:$chosen,
                    Kernel_DomainAttr:$domain, UnitAttr:$normalise);
   let assemblyFormat = [{
     (`normalise` $normalise^)? `logits` `(` $logits `:` type($logits) `)` `weights` `(` $weights `:` type($weights) `)`
@@ -159,7 +161,8 @@ def Kernel_DispatchOp : Kernel_Anchor<"dispatch"> {
     A counting sort in one tile: a dispatched row depends on nothing but the choices, and the rows of an expert stay
     in order.
   }];
-  let arguments = (ins Kernel_RowsType:$chosen, Kernel_RowsType:$places, Kernel_SegmentsType:$segments,
+  let arguments = (ins Kernel_RowsType:$chosen, Arg<Kernel_RowsType, "", [MemWrite]>:$places,
+                   Arg<Kernel_SegmentsType, "", [MemWrite]>:$segments,
                    Kernel_DomainAttr:$domain);
   let assemblyFormat = [{
     `chosen` `(` $chosen `:` type($chosen) `)` `places` `(` $places `:` type($places) `)`

@@ -27,20 +27,21 @@ def Kernel_LoadOp : Kernel_Op<"load", [MemoryEffects<[MemRead]>]> {
   let hasVerifier = 1;
 }
 
-def Kernel_StoreOp : Kernel_Op<"store", [MemoryEffects<[MemWrite]>]> {
+def Kernel_StoreOp : Kernel_Op<"store"> {
   let summary = "stores columns of a row, rounded to the element of the buffer (q8: quantised in blocks of 32)";
   let description = [{
     To q8: scale = largest magnitude / 127, integers round(x / scale) to the nearest, ties to even, as far as
     the blocks of 32 go; the sums are of the rounded integers.
   }];
-  let arguments = (ins Kernel_F32Vector:$value, Kernel_RowsType:$buffer, Index:$row, Optional<Index>:$column);
+  let arguments = (ins Kernel_F32Vector:$value, Arg<Kernel_RowsType, "", [MemWrite]>:$buffer, Index:$row,
+                   Optional<Index>:$column);
   let assemblyFormat = "$value `,` $buffer `[` $row (`,` $column^)? `]` attr-dict `:` type($value) `,` type($buffer)";
   let hasVerifier = 1;
 }
 
-def Kernel_AppendOp : Kernel_Op<"append", [MemoryEffects<[MemWrite]>]> {
+def Kernel_AppendOp : Kernel_Op<"append"> {
   let summary = "stores one head of the row's key or value in the cache, at the row's slot and position";
-  let arguments = (ins Kernel_F32Vector:$value, Kernel_Cache:$cache, Index:$row, Index:$head);
+  let arguments = (ins Kernel_F32Vector:$value, Arg<Kernel_Cache, "", [MemWrite]>:$cache, Index:$row, Index:$head);
   let assemblyFormat = "$value `,` $cache `[` $row `,` $head `]` attr-dict `:` type($value) `,` type($cache)";
   let hasVerifier = 1;
 }

@@ -14,7 +14,8 @@ def Kernel_WeightGradientOp : Kernel_Anchor<"weight_gradient"> {
     are contiguous in o, as panels are. The sum goes through the rows in order, in blocks whose size depends on nothing
     but the shapes. With `experts` the output is a stack of matrices and the rows are dispatched, as in kernel.matmul.
   }];
-  let arguments = (ins Kernel_RowsType:$gradient, Kernel_RowsType:$input, Kernel_WeightType:$output,
+  let arguments = (ins Kernel_RowsType:$gradient, Kernel_RowsType:$input,
+                       Arg<Kernel_WeightType, "", [MemRead, MemWrite]>:$output,
                        Optional<Kernel_SegmentsType>:$experts, OptionalAttr<Kernel_ScheduleAttr>:$schedule);
   let assemblyFormat = [{
     `gradient` `(` $gradient `:` type($gradient) `)` `input` `(` $input `:` type($input) `)`
@@ -33,7 +34,7 @@ def Kernel_WeightGradientOp : Kernel_Anchor<"weight_gradient"> {
 def Kernel_ColumnSumOp : Kernel_Anchor<"column_sum"> {
   let summary = "output[c mod w] = (output[c mod w] if step.adds) + sum over rows of input[row, c]; w is the output's width";
   let description = "The gradients of biases and norm weights. A tile is some columns and all rows, in order.";
-  let arguments = (ins Kernel_RowsType:$input, Kernel_TableType:$output);
+  let arguments = (ins Kernel_RowsType:$input, Arg<Kernel_TableType, "", [MemRead, MemWrite]>:$output);
   let assemblyFormat = "`input` `(` $input `:` type($input) `)` `output` `(` $output `:` type($output) `)` attr-dict";
   let hasVerifier = 1;
 }
@@ -44,7 +45,8 @@ def Kernel_ScatterOp : Kernel_Anchor<"scatter"> {
     The id is the row's token, or its position with `positions`. A tile is some columns and all rows in order, so that
     equal ids add up in one order.
   }];
-  let arguments = (ins Kernel_RowsType:$gradient, Kernel_WeightType:$output, UnitAttr:$positions,
+  let arguments = (ins Kernel_RowsType:$gradient, Arg<Kernel_WeightType, "", [MemRead, MemWrite]>:$output,
+                       UnitAttr:$positions,
                        DefaultValuedAttr<I64Attr, "0">:$offset);
   let assemblyFormat = [{
     (`positions` $positions^)? `gradient` `(` $gradient `:` type($gradient) `)` `output` `(` $output `:` type($output) `)`
@@ -60,7 +62,7 @@ def Kernel_CrossEntropyOp : Kernel_Anchor<"cross_entropy"> {
     onehot(target)); both zero where the target is negative. With `label_smoothing` e the one-hot vector is (1 - e) *
     onehot + e / columns; with `z_loss` z the loss gains z * log(sum(exp(logits)))^2 (arXiv:2204.02311).
   }];
-  let arguments = (ins Kernel_RowsType:$logits, Kernel_RowsType:$losses,
+  let arguments = (ins Arg<Kernel_RowsType, "", [MemRead, MemWrite]>:$logits, Arg<Kernel_RowsType, "", [MemWrite]>:$losses,
                        DefaultValuedAttr<F64Attr, "0.0">:$label_smoothing, DefaultValuedAttr<F64Attr, "0.0">:$z_loss);
   let assemblyFormat = [{
     `logits` `(` $logits `:` type($logits) `)` `losses` `(` $losses `:` type($losses) `)` attr-dict
@@ -80,7 +82,8 @@ def Kernel_SelfAttentionOp : Kernel_Anchor<"self_attention"> {
     backward pass reads. Never more than a block of scores is in memory.
   }];
   let arguments = !con((ins Kernel_RowsType:$query, Kernel_RowsType:$key, Kernel_RowsType:$value,
-                            Optional<Kernel_TableType>:$slopes, Kernel_RowsType:$output, Kernel_RowsType:$log_sum),
+                            Optional<Kernel_TableType>:$slopes, Arg<Kernel_RowsType, "", [MemWrite]>:$output,
+                            Arg<Kernel_RowsType, "", [MemWrite]>:$log_sum),
                        Kernel_SelfAttentionAttributes);
   let assemblyFormat = [{
     `query` `(` $query `:` type($query) `)` `key` `(` $key `:` type($key) `)` `value` `(` $value `:` type($value) `)`
@@ -98,8 +101,9 @@ def Kernel_SelfAttentionBackwardOp : Kernel_Anchor<"self_attention_backward"> {
   }];
   let arguments = !con((ins Kernel_RowsType:$gradient, Kernel_RowsType:$query, Kernel_RowsType:$key,
                             Kernel_RowsType:$value, Optional<Kernel_TableType>:$slopes, Kernel_RowsType:$output,
-                            Kernel_RowsType:$log_sum, Kernel_RowsType:$query_gradient,
-                            Kernel_RowsType:$key_gradient, Kernel_RowsType:$value_gradient),
+                            Kernel_RowsType:$log_sum, Arg<Kernel_RowsType, "", [MemWrite]>:$query_gradient,
+                            Arg<Kernel_RowsType, "", [MemWrite]>:$key_gradient,
+                            Arg<Kernel_RowsType, "", [MemWrite]>:$value_gradient),
                        Kernel_SelfAttentionAttributes);
   let assemblyFormat = [{
     `gradient` `(` $gradient `:` type($gradient) `)`
@@ -114,7 +118,7 @@ def Kernel_SelfAttentionBackwardOp : Kernel_Anchor<"self_attention_backward"> {
 
 def Kernel_SquareSumOp : Kernel_Anchor<"square_sum"> {
   let summary = "output[b] = sum of the squares of numbers b * block to (b + 1) * block - 1 of the input's one row";
-  let arguments = (ins Kernel_RowsType:$input, Kernel_RowsType:$output, I64Attr:$block);
+  let arguments = (ins Kernel_RowsType:$input, Arg<Kernel_RowsType, "", [MemWrite]>:$output, I64Attr:$block);
   let assemblyFormat = [{
     `input` `(` $input `:` type($input) `)` `output` `(` $output `:` type($output) `)` `block` $block attr-dict
   }];

@@ -196,6 +196,22 @@ class KernelTest(ProductTest):
         run("gcc", self.folder / "all.c", "-I", folder, *folder.glob("*.o"), "-o", self.folder / "all")
         run(self.folder / "all")
 
+    def testKernelsOfExpertsAreObjectsAndPtx(self):
+        model, folder, ptx = self.tinyModel("mixtral"), self.folder / "experts", self.folder / "ptx"
+        self.compile(model, "--emit=objects", "-o", folder)
+        run("gcc", "-std=c99", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", "-x", "c", folder / "experts.h")
+        self.compile(model, "--emit=ptx", "--target=cuda:sm_80", "-o", ptx)
+        for manifest, key in (folder / "experts.json", "functions"), (ptx / "ptx.json", "kernels"):
+            kernels = [[a for a in f["arguments"] if a["kind"] != "step"] for f in json.loads(manifest.read_text())[key]]
+            segments = lambda arguments, written: any(a["kind"] == "segments" and a["written"] == written for a in arguments)
+            with self.subTest(manifest.name):
+                dispatch = next(arguments for arguments in kernels if segments(arguments, True))
+                self.assertEqual([(a["kind"], a["written"]) for a in dispatch], [("rows", False), ("rows", True), ("segments", True)])
+                self.assertEqual([a["dtype"] for a in dispatch[:2]], ["i32", "i32"])
+                experts = [arguments for arguments in kernels if segments(arguments, False)]
+                self.assertTrue(experts)
+                self.assertTrue(all(any(a.get("per_row", 1) > 1 for a in arguments) for arguments in experts))
+
 
 if __name__ == "__main__":
     unittest.main()
