@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Threads, the counting barrier, and the three ways to wait. Correct by C++'s memory model alone: the store
+// Threads, the counting barrier, and the two ways to wait. Correct by C++'s memory model alone: the store
 // to a Signal's value and the load of its sleepers, and the other way round in the waiter, are sequentially
 // consistent, so one of the two sees the other.
 #include "runtime/device/ThreadTeam.h"
@@ -23,12 +23,12 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// Longer than one thread waits for another within a step: who yields on a crowded machine is gone for
-// milliseconds, and who sleeps takes 50 microseconds to wake. With more threads than cores, though, the one
-// that is waited for may need this very core.
-constexpr std::chrono::microseconds spinTime{1000}, crowdedSpinTime{20};
+// Longer than one thread waits for another within a step: who sleeps takes 50 microseconds to wake. Who waits
+// longer waits for a thread that has no core, and should make room. It sleeps rather than yields: after a
+// yield a busy neighbour keeps the core for its whole time slice, but a sleeper is let in soon after it is
+// woken. With more threads than cores the one that is waited for may need this very core.
+constexpr std::chrono::microseconds spinTime{1000}, crowdedSpinTime{0};
 constexpr int pausesBetweenLooks = 64; // at the clock
-constexpr int yieldsBeforeSleep = 500; // about 0.25 ms when nobody else wants the core
 
 void futexWait(std::atomic<uint32_t> &word, uint32_t old) {
   syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, old, nullptr, nullptr, 0);
@@ -51,13 +51,8 @@ void Signal::waitWhile(uint32_t old, bool crowded) {
     const Clock::time_point now = Clock::now();
     if (!looked)
       begin = now;
-    else if (now - begin > patience)
+    if (now - begin >= patience)
       break;
-  }
-  for (int i = 0; i < yieldsBeforeSleep; ++i) {
-    if (value.load(std::memory_order_acquire) != old)
-      return;
-    sched_yield();
   }
   sleepers.fetch_add(1, std::memory_order_seq_cst);
   while (value.load(std::memory_order_seq_cst) == old)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A fixed team of threads that enters one parallel region a step. Inside it the threads meet at spin
-// barriers; a thread that waits long yields, then sleeps, so that a crowded machine slows down gently.
+// barriers; a thread that waits long sleeps, so that a crowded machine slows down gently.
 #ifndef SINTER_RUNTIME_DEVICE_THREADTEAM_H
 #define SINTER_RUNTIME_DEVICE_THREADTEAM_H
 
@@ -18,8 +18,8 @@ class alignas(64) Signal {
 public:
   uint32_t read() const { return value.load(std::memory_order_acquire); }
 
-  /// Waits until the number is not `old`: spins for a millisecond (`crowded`, more threads than cores: some
-  /// microseconds), yields for a fraction of another, then sleeps in the kernel.
+  /// Waits until the number is not `old`: spins for a millisecond (`crowded`, more threads than cores: for a
+  /// microsecond), then sleeps in the kernel.
   void waitWhile(uint32_t old, bool crowded);
 
   /// Sets the number and wakes who sleeps.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/device/ThreadTeam.h"
 #include <gtest/gtest.h>
+#include <sched.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 using namespace sinter::device;
@@ -55,6 +57,30 @@ TEST_P(ThreadTeamTest, ThreadsThatFellAsleepComeBack) {
 
 // 16: more threads than cores, where pure spinning would take forever.
 INSTANTIATE_TEST_SUITE_P(Threads, ThreadTeamTest, testing::Values(1, 2, 3, 16));
+
+// After a yield a busy neighbour keeps the core for a whole time slice; a sleeper that is woken comes back at
+// once. The kernel counts who slept as voluntary switches, who yielded as others.
+TEST(CrowdedThreadTeamTest, WhoWaitsSleepsAndDoesNotYield) {
+  cpu_set_t before;
+  ASSERT_EQ(sched_getaffinity(0, sizeof before, &before), 0);
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  for (int cpu = 0; CPU_COUNT(&one) == 0; ++cpu)
+    if (CPU_ISSET(cpu, &before))
+      CPU_SET(cpu, &one);
+  ASSERT_EQ(sched_setaffinity(0, sizeof one, &one), 0);
+  {
+    std::unique_ptr<ThreadTeam> team = std::move(*ThreadTeam::start(2));
+    Work work{team.get(), 500, std::vector<int>(2), {}};
+    rusage start{}, end{};
+    getrusage(RUSAGE_SELF, &start);
+    team->run(meet, &work);
+    getrusage(RUSAGE_SELF, &end);
+    EXPECT_EQ(work.mistakes, 0);
+    EXPECT_GE(end.ru_nvcsw - start.ru_nvcsw, 500); // of 1001 barriers, at each of which one of the two waits
+  }
+  sched_setaffinity(0, sizeof before, &before);
+}
 
 TEST(UsableCoresTest, IsPositive) { EXPECT_GE(usableCores(), 1); }
 
