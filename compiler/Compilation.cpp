@@ -254,6 +254,34 @@ bool Compilation::writeKernelProduct() {
   return finish(written);
 }
 
+/// --emit=target, llvm: every version of the kernels that the target asks for. Several are cut apart by lines
+/// with
+/// `-----`, as MLIR's tools read them: a version is a module of its own.
+bool Compilation::printVersions() {
+  bool target = options.stage == Stage::Target;
+  std::string text;
+  auto add = [&](llvm::StringRef version, bool several, const llvm::FailureOr<std::string> &kernels) {
+    if (failed(kernels))
+      return false;
+    std::string comment = target ? "// " : "; ";
+    if (several)
+      text +=
+          (text.empty() ? "" : "\n" + comment + "-----\n") + comment + "version for " + version.str() + "\n";
+    text += *kernels;
+    return true;
+  };
+  for (gpu::Architecture architecture : options.gpus)
+    if (!add(gpu::nameOf(architecture), options.gpus.size() > 1,
+             printCudaKernels(*module, architecture, target ? CudaStage::Target : CudaStage::Llvm)))
+      return false;
+  if (options.gpus.empty())
+    for (cpu::Isa isa : options.isas)
+      if (!add(cpu::nameOf(isa), options.isas.size() > 1,
+               printKernels(*module, isa, target ? CpuStage::Target : CpuStage::Llvm)))
+        return false;
+  return printText(text);
+}
+
 bool Compilation::writeProduct() {
   Result<std::vector<ObjectFile>> objects = makeObjects();
   if (!objects)
@@ -311,16 +339,8 @@ bool Compilation::run() {
                                  static_cast<unsigned long long>(cost.launches));
   } else if (options.verbose)
     fusion.print(llvm::errs(), *module);
-  if ((options.stage == Stage::Target || options.stage == Stage::Llvm) && !options.gpus.empty()) {
-    CudaStage stage = options.stage == Stage::Target ? CudaStage::Target : CudaStage::Llvm;
-    llvm::FailureOr<std::string> text = printCudaKernels(*module, options.gpus[0], stage);
-    return succeeded(text) && printText(*text);
-  }
-  if (options.stage == Stage::Target || options.stage == Stage::Llvm) {
-    CpuStage stage = options.stage == Stage::Target ? CpuStage::Target : CpuStage::Llvm;
-    llvm::FailureOr<std::string> text = printKernels(*module, options.isas[0], stage);
-    return succeeded(text) && printText(*text);
-  }
+  if (options.stage == Stage::Target || options.stage == Stage::Llvm)
+    return printVersions();
   if (options.stage == Stage::KernelTable)
     return printKernelTable();
   if (train)

@@ -46,6 +46,7 @@ private:
   bool writeKernelProduct();
   bool writeGpuProduct();
   bool printKernelTable();
+  bool printVersions();
 
   const CompileOptions options;
   mlir::MLIRContext context;

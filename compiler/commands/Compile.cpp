@@ -46,7 +46,8 @@ struct CompileFlags {
                                    cl::value_desc("path"), cl::cat(category)};
   cl::opt<std::string> target{
       "target",
-      cl::desc("cpu: versions for AVX2, AVX-512 and AMX; cpu:native: for this machine; cuda: GPUs too; "
+      cl::desc("cpu: versions for AVX2, AVX-512 and AMX; cpu:native: for this machine; cpu:avx2, cpu:avx512, "
+               "cpu:amx: one version; cuda: GPUs too; "
                "cuda:sm_80, cuda:sm_90a: one architecture of them"),
       cl::init("cpu"), cl::cat(category)};
   cl::list<std::string> skip{"skip-pass", cl::desc("Leave out a pass, by its flag"), cl::CommaSeparated,
@@ -117,13 +118,16 @@ int compileCommand(const Invocation &invocation) {
       return report(
           1, "--target=cpu:native: expected a processor with AVX2, FMA, F16C and BMI, found one without");
     options.isas = {static_cast<cpu::Isa>(best)};
+  } else if (llvm::StringRef name = flags.target; name.consume_front("cpu:") && cpu::isaNamed(name)) {
+    options.isas = {*cpu::isaNamed(name)};
   } else if (flags.target == "cuda") {
     options.gpus = {gpu::Architecture::Sm90, gpu::Architecture::Sm80};
   } else if (llvm::StringRef name = flags.target;
              name.consume_front("cuda:") && gpu::architectureNamed(name)) {
     options.gpus = {*gpu::architectureNamed(name)};
   } else if (flags.target != "cpu") {
-    return report(2, "--target: expected cpu, cpu:native, cuda, cuda:sm_80 or cuda:sm_90a, found '" +
+    return report(2, "--target: expected cpu, cpu:native, cpu:avx2, cpu:avx512, cpu:amx, cuda, cuda:sm_80 or "
+                     "cuda:sm_90a, found '" +
                          flags.target + "'");
   }
   bool isGpuStage = options.stage == Stage::Ptx || options.stage == Stage::Cubin;

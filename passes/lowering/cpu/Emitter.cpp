@@ -24,6 +24,13 @@ llvm::StringRef nameOf(Isa isa) {
   llvm_unreachable("an instruction set that is none of the three");
 }
 
+std::optional<Isa> isaNamed(llvm::StringRef name) {
+  for (Isa isa : {Isa::Avx2, Isa::Avx512, Isa::Amx})
+    if (name == nameOf(isa))
+      return isa;
+  return std::nullopt;
+}
+
 Type Emitter::ptr() { return LLVM::LLVMPointerType::get(b.getContext()); }
 
 //--- integers -----------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ inline constexpr unsigned isaCount = 3;
 
 /// "avx2", "avx512", "amx": the suffix of a kernel's function.
 llvm::StringRef nameOf(Isa isa);
+std::optional<Isa> isaNamed(llvm::StringRef name);
 
 /// What emitters may ask of an instruction set.
 struct Target {
