@@ -165,7 +165,7 @@ uint64_t permute(uint64_t index, uint64_t count, uint64_t seed) {
   return index;
 }
 
-Result<TokenStream> TokenStream::open(const std::string &folder, const std::string &part, bool verify) {
+Result<TokenStream> TokenStream::open(const std::string &folder, const std::string &part) {
   std::error_code code;
   std::string description = folder + "/tokens.json";
   if (!fs::exists(description, code))
@@ -180,7 +180,7 @@ Result<TokenStream> TokenStream::open(const std::string &folder, const std::stri
   TokenStream stream;
   for (int64_t number = 0; number < *shards; ++number) {
     Result<TokenShard> shard =
-        TokenShard::open(fmt::format("{}/{}-{:05}.tokens", folder, part, number), verify);
+        TokenShard::open(fmt::format("{}/{}-{:05}.tokens", folder, part, number), true);
     if (!shard)
       return tl::unexpected(shard.error());
     const ShardHeader &header = shard->header();
@@ -197,7 +197,7 @@ Result<TokenStream> TokenStream::open(const std::string &folder, const std::stri
     std::optional<TokenShard> answers;
     const std::string marks = fmt::format("{}/{}-{:05}.answers", folder, part, number);
     if (fs::exists(marks, code)) {
-      Result<TokenShard> opened = TokenShard::open(marks, verify);
+      Result<TokenShard> opened = TokenShard::open(marks, true);
       if (!opened)
         return tl::unexpected(opened.error());
       if (opened->header().tokens != header.tokens)

@@ -90,9 +90,10 @@ class TokenStream {
 public:
   enum class Order { Sequential, Shuffled };
 
-  /// `part`: "train" or "val". Fails when the folder has no tokens.json, a shard is damaged, or shards differ
-  /// in vocabulary or tokenizer. A part without shards is a stream without tokens.
-  static Result<TokenStream> open(const std::string &folder, const std::string &part, bool verify = false);
+  /// `part`: "train" or "val". Reads all of it once: fails when the folder has no tokens.json, a shard is
+  /// damaged or has an id beyond its vocabulary, or shards differ in vocabulary or tokenizer. A part without
+  /// shards is a stream without tokens.
+  static Result<TokenStream> open(const std::string &folder, const std::string &part);
   /// Raw little-endian ids without a header (.u16 or .u32): one stream, one document.
   static Result<TokenStream> openRaw(const std::string &path);
 

@@ -71,7 +71,7 @@ private:
 bool isRaw(const std::string &path) { return path.ends_with(".u16") || path.ends_with(".u32"); }
 
 Result<data::TokenStream> openStream(const std::string &path, const char *part) {
-  return isRaw(path) ? data::TokenStream::openRaw(path) : data::TokenStream::open(path, part, true);
+  return isRaw(path) ? data::TokenStream::openRaw(path) : data::TokenStream::open(path, part);
 }
 
 Result<> Run::openData() {

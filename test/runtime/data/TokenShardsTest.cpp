@@ -60,7 +60,7 @@ TEST(TokenShards, packSequencesAcrossDocumentsAndShards) {
   for (uint64_t vocabulary : {100, 100000}) {
     TemporaryFolder folder;
     writeShards(folder, vocabulary);
-    auto stream = TokenStream::open(folder.path(), "train", true);
+    auto stream = TokenStream::open(folder.path(), "train");
     ASSERT_TRUE(stream) << stream.error().message;
     EXPECT_EQ(stream->tokens(), 15u);
     EXPECT_EQ(stream->sequences(7), 2u);
@@ -173,7 +173,7 @@ TEST(Tokenize, keepsDocumentsApartAndGoesOnWhereItWasKilled) {
   ASSERT_TRUE(tally) << tally.error().message;
   EXPECT_EQ((*tally)["train documents"], 30000u);
   EXPECT_EQ((*tally)["val documents"], 1u);
-  auto stream = TokenStream::open(options.output, "train", true);
+  auto stream = TokenStream::open(options.output, "train");
   ASSERT_TRUE(stream) << stream.error().message;
   auto shard = TokenShard::open(options.output + "/train-00000.tokens", true);
   ASSERT_TRUE(shard);

@@ -72,7 +72,7 @@ TEST(TokenizeChats, keepsAChatWithinOneSequence) {
   ASSERT_TRUE(counts) << counts.error().message;
   EXPECT_EQ(counts->chats, 20u);
   EXPECT_EQ(counts->cut, 0u);
-  auto stream = TokenStream::open(scene.folder.path("out"), "train", true);
+  auto stream = TokenStream::open(scene.folder.path("out"), "train");
   ASSERT_TRUE(stream) << stream.error().message;
   EXPECT_EQ((stream->tokens() - 1) % 64, 0u);
   auto batches =
