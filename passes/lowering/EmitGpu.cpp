@@ -70,8 +70,8 @@ LogicalResult emitKernel(sinter::kernel::FuncOp kernel, Architecture architectur
     return failure();
   builder.setInsertionPointToEnd(body);
   LLVM::ReturnOp::create(builder, loc, ValueRange{});
-  if (frame.sharedBytes > maxSharedBytes && architecture == Architecture::Sm80)
-    return kernel.emitOpError() << "expected a schedule that takes at most " << maxSharedBytes
+  if (frame.sharedBytes > maxSharedBytes(architecture))
+    return kernel.emitOpError() << "expected a schedule that takes at most " << maxSharedBytes(architecture)
                                 << " bytes of shared memory, found " << frame.sharedBytes;
 
   if (frame.blocksPerSm) // no more than shared memory allows: each block takes 1 KiB besides

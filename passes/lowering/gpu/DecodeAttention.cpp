@@ -35,8 +35,8 @@ public:
   }
 
   LogicalResult emit() {
-    if (columnThreads > frame.threads || frame.sharedBytes > maxSharedBytes)
-      return shape.op.emitOpError() << "expected heads that fit " << maxSharedBytes
+    if (columnThreads > frame.threads || frame.sharedBytes > maxSharedBytes(frame.e.architecture))
+      return shape.op.emitOpError() << "expected heads that fit " << maxSharedBytes(frame.e.architecture)
                                     << " bytes of shared memory and " << frame.threads * columns
                                     << " columns, found a group of " << shape.group << " heads of "
                                     << shape.valueSize;

@@ -91,7 +91,12 @@ Value Emitter::bitcast(Type type, Value value) {
 Value Emitter::thread() { return NVVM::ThreadIdXOp::create(b, loc, i32()); }
 Value Emitter::block() { return NVVM::BlockIdXOp::create(b, loc, i32()); }
 Value Emitter::blocks() { return NVVM::GridDimXOp::create(b, loc, i32()); }
-void Emitter::barrier() { NVVM::BarrierOp::create(b, loc); }
+void Emitter::barrier() {
+  if (!barrierScope.threads)
+    return void(NVVM::BarrierOp::create(b, loc));
+  NVVM::BarrierOp::create(b, loc, TypeRange{}, constant(barrierScope.id), constant(barrierScope.threads), {},
+                          Value());
+}
 void Emitter::warpBarrier() { NVVM::SyncWarpOp::create(b, loc, constant(allLanes)); }
 Value Emitter::shuffleXor(Value value, int64_t mask) {
   return NVVM::ShflOp::create(b, loc, value.getType(), constant(allLanes), value, constant(mask),

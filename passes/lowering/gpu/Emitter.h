@@ -15,6 +15,10 @@ public:
       : cpu::Emitter(builder, loc, {}), architecture(architecture) {}
 
   const Architecture architecture;
+  /// The threads that meet at barriers: those of the block, or some warps that share the barrier `id`.
+  struct BarrierScope {
+    int64_t id = 0, threads = 0; // 0: all
+  } barrierScope;
 
   //--- memories: pointers of PTX's state spaces
   mlir::Type globalPtr();
@@ -64,7 +68,7 @@ public:
   mlir::Value thread(); // in the block
   mlir::Value block();  // in the grid
   mlir::Value blocks(); // in the grid
-  /// All threads of the block wait, and see each other's writes.
+  /// All threads of the block (of the barrier's scope) wait, and see each other's writes.
   void barrier();
   /// The same for a warp.
   void warpBarrier();

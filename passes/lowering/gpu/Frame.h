@@ -11,8 +11,10 @@
 
 namespace sinter::gpu {
 
-/// Shared memory of a block that every device from 8.0 on has (8.6 and 8.9 the least).
-inline constexpr int64_t maxSharedBytes = 99 * 1024;
+/// Shared memory of a block. Sm80: what every device from 8.0 on has (8.6 and 8.9 the least).
+inline int64_t maxSharedBytes(Architecture architecture) {
+  return (architecture == Architecture::Sm80 ? 99 : 227) * 1024;
+}
 
 struct Frame {
   Emitter &e;

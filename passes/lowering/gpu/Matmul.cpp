@@ -5,6 +5,7 @@
 #include "passes/lowering/Anchors.h"
 #include "passes/lowering/gpu/Emitters.h"
 #include "passes/lowering/gpu/MatmulTensor.h"
+#include "passes/lowering/gpu/MatmulWarpgroup.h"
 #include "passes/lowering/gpu/Region.h"
 
 #include <numeric>
@@ -138,7 +139,11 @@ LogicalResult emitEpilogues(Matmul &m, const Accumulators &accumulators, Value p
 LogicalResult emitMatmul(Frame &frame, kernel::MatmulOp op) {
   if (failed(checkInputs(op)))
     return failure();
-  return fitsTensorCores(op) ? emitTensorMatmul(frame, op) : emitStreamedMatmul(frame, op);
+  if (!fitsTensorCores(op))
+    return emitStreamedMatmul(frame, op);
+  if (frame.e.architecture == Architecture::Sm90 && fitsWarpgroups(frame, op))
+    return emitWarpgroupMatmul(frame, op);
+  return emitTensorMatmul(frame, op);
 }
 
 } // namespace sinter::gpu

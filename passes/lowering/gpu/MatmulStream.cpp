@@ -64,8 +64,8 @@ LogicalResult StreamedMatmul::run() {
   int64_t stride = m.accumulatorColumns(), rows = left->rows();
   sliceStride = m.weights.size() * rows * stride;
   accumulators = {frame.allocate(slices * sliceStride * 4), stride, rows * stride};
-  if (frame.sharedBytes > maxSharedBytes)
-    return m.op.emitOpError() << "expected a left side that fits " << maxSharedBytes
+  if (frame.sharedBytes > maxSharedBytes(frame.e.architecture))
+    return m.op.emitOpError() << "expected a left side that fits " << maxSharedBytes(frame.e.architecture)
                               << " bytes of shared memory, found " << m.inputs << " inputs";
   slice = e.rem(frame.warp(), slices);
   LogicalResult result = success();

@@ -286,46 +286,13 @@ void TensorMatmul::addIntegers(int64_t weight, Value chunk, Value step, Value st
     header = e.atByte(header, e.mul(step, layout.superBytes()));
     block = e.atByte(header, layout.headerBytes());
   }
-  Type pair = e.vec(2, e.i32()), four = e.vec(4, e.i32());
-  /// Word `index` of the lane's two rows.
-  auto word = [&](Value index) {
-    Value line = e.atByte(block, e.add(e.mul(index, 4 * kernel::panelRows), layout.scaleBytes()));
-    return e.loadAligned(pair, e.at(line, e.mul(group, 2), e.i32()));
-  };
-  auto field = [&](Value word, Value shift, int64_t bits) {
-    return e.bitAnd(e.shiftRight(word, shift), ((1 << bits) - 1) * 0x01010101);
-  };
-  // Quads q = inGroup and inGroup + 4 of both rows.
-  std::array<std::array<Value, 2>, 2> operands; // (half, register)
-  Value lowWord[2], highWord[2];
-  bool isEight = traits.lowBits == 8, isFour = traits.lowBits == 4;
-  for (int64_t r = 0; r < 2; ++r) {
-    lowWord[r] = isEight  ? word(e.add(inGroup, 4 * r))
-                 : isFour ? (r ? lowWord[0] : word(inGroup))
-                          : word(e.constant(r));
-    if (traits.highBits)
-      highWord[r] = traits.highBits == 1 ? (r ? highWord[0] : word(e.constant(layout.lowWords())))
-                                         : word(e.constant(layout.lowWords() + r));
-  }
-  for (int64_t half = 0; half < 2; ++half)
-    for (int64_t r = 0; r < 2; ++r) {
-      Value value = e.extract(lowWord[r], half);
-      if (isFour)
-        value = field(value, e.constant(4 * r), 4);
-      else if (!isEight)
-        value = field(value, e.mul(inGroup, 2), 2);
-      if (traits.highBits) {
-        Value shift = traits.highBits == 1 ? e.add(inGroup, 4 * r) : e.mul(inGroup, 2);
-        Value high = field(e.extract(highWord[r], half), shift, traits.highBits);
-        value = e.bitOr(value, e.shiftLeft(high, traits.lowBits));
-      }
-      // Bytes minus zero, each by itself: with the top bit set nothing is borrowed from the next byte.
-      if (traits.zero) {
+  BlockQuads quads = loadBlockQuads(e, layout, block, frame.lane());
+  if (traits.zero) // bytes minus zero, each by itself: with the top bit set nothing is borrowed from the next
+    for (auto &row : quads.bytes)
+      for (Value &bytes : row) {
         Value top = e.constant(static_cast<int32_t>(0x80808080));
-        value = e.bitXor(e.sub(e.bitOr(value, top), e.constant(traits.zero * 0x01010101)), top);
+        bytes = e.bitXor(e.sub(e.bitOr(bytes, top), e.constant(traits.zero * 0x01010101)), top);
       }
-      operands[half][r] = value;
-    }
 
   // The lane's columns are rows 4 * inGroup to + 3 of the panel.
   BlockScales all = loadBlockScales(e, layout, header, block, inGroup);
@@ -354,7 +321,7 @@ void TensorMatmul::addIntegers(int64_t weight, Value chunk, Value step, Value st
                     e.mulF(e.toFloat(counted[2]), leftScales[1])};
       }
       for (int64_t half = 0; half < 2; ++half) {
-        std::array<Value, 4> dots = product(operands[half], isSigned);
+        std::array<Value, 4> dots = product({quads.bytes[half][0], quads.bytes[half][1]}, isSigned);
         for (int64_t i = 0; i < 4; ++i) {
           Value &sum = sums[number(weight, tile, half) + i];
           int64_t column = i % 2 * 2 + half, row = i / 2;

@@ -87,8 +87,8 @@ LogicalResult RegionEmitter::run() {
     Value all = frame.allocate(lengthOf(value) * 4 * team.count);
     vectors[value] = e.at(all, e.mul(team.index, lengthOf(value)), e.f32());
   }
-  if (frame.sharedBytes > maxSharedBytes)
-    return block.getParentOp()->emitOpError() << "expected a program that keeps at most " << maxSharedBytes
+  if (frame.sharedBytes > maxSharedBytes(frame.e.architecture))
+    return block.getParentOp()->emitOpError() << "expected a program that keeps at most " << maxSharedBytes(frame.e.architecture)
                                               << " bytes of shared memory, found " << frame.sharedBytes;
   if (!plan.kept.empty())
     team.wait(frame); // the last one's are read

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+// As inline assembly, since what LLVM must not move across an asynchronous operation is said with its operands:
+// accumulators pass through every wait and fence.
+#include "passes/lowering/gpu/Warpgroup.h"
+
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/FormatVariadic.h"
+
+using namespace mlir;
+
+namespace sinter::gpu {
+namespace {
+
+LLVM::InlineAsmOp assemble(Emitter &e, const std::string &text, const std::string &constraints, TypeRange results,
+                           ValueRange operands) {
+  return LLVM::InlineAsmOp::create(
+      e.b, e.loc, results, operands, text, constraints, /*has_side_effects=*/true, /*is_align_stack=*/false,
+      LLVM::TailCallKind::None, LLVM::AsmDialectAttr::get(e.b.getContext(), LLVM::AsmDialect::AD_ATT),
+      ArrayAttr());
+}
+void assemble(Emitter &e, const std::string &text, const std::string &constraints, ValueRange operands) {
+  assemble(e, text, constraints + (constraints.empty() ? "" : ",") + "~{memory}", TypeRange{}, operands);
+}
+
+/// The address in shared memory, as instructions take it.
+Value sharedAddress(Emitter &e, Value pointer) { return LLVM::PtrToIntOp::create(e.b, e.loc, e.i32(), pointer); }
+
+/// Assembly whose results are `changed` after it, in the same registers; `others` are operands behind them.
+Registers change(Emitter &e, const std::string &text, ValueRange changed, ValueRange others,
+                 const std::string &otherConstraints) {
+  size_t count = changed.size();
+  std::string outputs, ties;
+  for (size_t i = 0; i < count; ++i) {
+    outputs += (i ? "," : "") + std::string(changed[i].getType().isF32() ? "=f" : "=r");
+    ties += "," + std::to_string(i);
+  }
+  SmallVector<Value> operands(others);
+  operands.append(changed.begin(), changed.end());
+  Type type = count == 1 ? changed[0].getType()
+                         : LLVM::LLVMStructType::getLiteral(e.b.getContext(), SmallVector<Type>(changed.getTypes()));
+  std::string constraints = outputs + (otherConstraints.empty() ? "" : ",") + otherConstraints + ties + ",~{memory}";
+  Value all = assemble(e, text, constraints, TypeRange{type}, operands).getResult(0);
+  if (count == 1)
+    return {all};
+  Registers result;
+  for (size_t i = 0; i < count; ++i)
+    result.push_back(LLVM::ExtractValueOp::create(e.b, e.loc, all, static_cast<int64_t>(i)));
+  return result;
+}
+
+/// "{$first, $first + 1, ...}"
+std::string list(size_t first, size_t count) {
+  std::string text = "{";
+  for (size_t i = 0; i < count; ++i)
+    text += (i ? ", $" : "$") + std::to_string(first + i);
+  return text + "}";
+}
+
+} // namespace
+
+void initBarrier(Emitter &e, Value barrier, int64_t arrivals) {
+  assemble(e, "mbarrier.init.shared::cta.b64 [$0], $1;", "r,r", {sharedAddress(e, barrier), e.constant(arrivals)});
+}
+void fenceBarriers(Emitter &e) { NVVM::FenceMbarrierInitOp::create(e.b, e.loc); }
+void arrive(Emitter &e, Value barrier) {
+  assemble(e, "mbarrier.arrive.shared::cta.b64 _, [$0];", "r", sharedAddress(e, barrier));
+}
+void expectBytes(Emitter &e, Value barrier, Value bytes) {
+  assemble(e, "mbarrier.expect_tx.relaxed.cta.shared::cta.b64 [$0], $1;", "r,r", {sharedAddress(e, barrier), bytes});
+}
+void waitBarrier(Emitter &e, Value barrier, Value parity) {
+  assemble(e,
+           "{\n.reg .pred done;\nagain:\nmbarrier.try_wait.parity.shared::cta.b64 done, [$0], $1;\n"
+           "@!done bra again;\n}",
+           "r,r", {sharedAddress(e, barrier), parity});
+}
+
+void bulkCopy(Emitter &e, Value to, Value from, Value bytes, Value barrier) {
+  assemble(e, "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [$0], [$1], $2, [$3];", "r,l,r,r",
+           {sharedAddress(e, to), from, bytes, sharedAddress(e, barrier)});
+}
+void fenceAsyncShared(Emitter &e) { assemble(e, "fence.proxy.async.shared::cta;", "", ValueRange{}); }
+
+Value describeRows(Emitter &e, Value address) {
+  // Start and stride (of 8 rows) in units of 16 bytes; the leading offset has no meaning here; swizzle 1.
+  Value start = e.bitAnd(e.shiftRight(sharedAddress(e, address), 4), 0x3fff);
+  Value low = e.extend(start);
+  return e.bitOr(low, e.wide(int64_t(1024 / 16) << 32 | int64_t(1) << 62 | int64_t(1) << 16));
+}
+Value describeFurther(Emitter &e, Value descriptor, int64_t offset) { return e.add(descriptor, offset / 16); }
+
+Registers fenceRegisters(Emitter &e, ValueRange registers) {
+  return change(e, "wgmma.fence.sync.aligned;", registers, {}, "");
+}
+
+Registers multiply(Emitter &e, Type element, ValueRange left, Value right, ValueRange sums) {
+  const char *type = element.isBF16() ? "bf16" : "f16";
+  size_t count = sums.size();
+  std::string text = llvm::formatv("wgmma.mma_async.sync.aligned.m64n{0}k16.f32.{1}.{1} {2}, {3}, ${4}, 1, 1, 1, 0;",
+                                   count * 2, type, list(0, count), list(count, 4), count + 4);
+  SmallVector<Value> others(left);
+  others.push_back(right);
+  return change(e, text, sums, others, "r,r,r,r,l");
+}
+
+void commitProducts(Emitter &e) { assemble(e, "wgmma.commit_group.sync.aligned;", "", ValueRange{}); }
+Registers waitProducts(Emitter &e, ValueRange sums, ValueRange left) {
+  std::string constraints;
+  for (size_t i = 0; i < left.size(); ++i)
+    constraints += i ? ",r" : "r";
+  return change(e, "wgmma.wait_group.sync.aligned 0;", sums, left, constraints);
+}
+
+void setRegisters(Emitter &e, int64_t count, bool isMore) {
+  assemble(e, llvm::formatv("setmaxnreg.{0}.sync.aligned.u32 {1};", isMore ? "inc" : "dec", count).str(), "",
+           ValueRange{});
+}
+
+} // namespace sinter::gpu

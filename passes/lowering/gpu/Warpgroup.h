@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// What sm_90a has for warpgroups (128 threads), one function an instruction: mbarriers, bulk copies and wgmma
+// with the left operand in registers.
+#ifndef SINTER_PASSES_LOWERING_GPU_WARPGROUP_H
+#define SINTER_PASSES_LOWERING_GPU_WARPGROUP_H
+
+#include "passes/lowering/gpu/Emitter.h"
+
+namespace sinter::gpu {
+
+/// Threads of a warpgroup.
+inline constexpr int64_t warpgroupSize = 128;
+
+//--- mbarriers: `barrier` is the address of 8 bytes of shared memory
+
+/// `arrivals` that end a phase; by one thread. Others see it after fenceBarriers and a barrier of the block.
+void initBarrier(Emitter &e, mlir::Value barrier, int64_t arrivals);
+/// Makes the barriers that the thread initialised known to asynchronous copies.
+void fenceBarriers(Emitter &e);
+/// What the thread wrote and read before is ordered before the phase's end.
+void arrive(Emitter &e, mlir::Value barrier);
+/// The phase ends after `bytes` more (i32) of copies, too.
+void expectBytes(Emitter &e, mlir::Value barrier, mlir::Value bytes);
+/// Until the phase of this parity (i32, 0 or 1) has ended. The phase before the first one has parity 1.
+void waitBarrier(Emitter &e, mlir::Value barrier, mlir::Value parity);
+
+//--- asynchronous copies and their proxy
+
+/// `bytes` (i32, a multiple of 16) from global to shared memory, both 16-byte aligned; counted at `barrier`.
+void bulkCopy(Emitter &e, mlir::Value to, mlir::Value from, mlir::Value bytes, mlir::Value barrier);
+/// Before asynchronous reads of shared memory that the thread wrote.
+void fenceAsyncShared(Emitter &e);
+
+//--- wgmma: rows 16 w to 16 w + 15 of 64 are those of warp w
+
+/// The right operand's descriptor (i64): rows of 128 bytes, 8 rows a 1024-byte aligned kilobyte, swizzled by
+/// 128 bytes: 16 bytes number p of row r lie at p ^ (r % 8). PTX ISA, "Matrix descriptor".
+mlir::Value describeRows(Emitter &e, mlir::Value address);
+/// Bytes `offset` further, inside the rows.
+mlir::Value describeFurther(Emitter &e, mlir::Value descriptor, int64_t offset);
+
+using Registers = llvm::SmallVector<mlir::Value>;
+/// Orders what the registers hold before the following products.
+Registers fenceRegisters(Emitter &e, mlir::ValueRange registers);
+/// sums (f32, columns / 2 a thread) + left (4 registers of 16-bit pairs: 64 x 16) * right (16 x columns).
+/// As an accumulator of mma.m16n8k16, repeated every 8 columns. Asynchronous.
+Registers multiply(Emitter &e, mlir::Type element, mlir::ValueRange left, mlir::Value right,
+                   mlir::ValueRange sums);
+/// Ends a group of products.
+void commitProducts(Emitter &e);
+/// Until all groups are done; the sums as they are then. `left`: operands in registers, which must not be used
+/// for anything else before.
+Registers waitProducts(Emitter &e, mlir::ValueRange sums, mlir::ValueRange left);
+
+/// Another number of registers for the threads of the warpgroup, a multiple of 8.
+void setRegisters(Emitter &e, int64_t count, bool isMore);
+
+} // namespace sinter::gpu
+
+#endif // SINTER_PASSES_LOWERING_GPU_WARPGROUP_H
