@@ -7,6 +7,7 @@
 #include "dialects/kernel/Kernel.h"
 #include "passes/Passes.h"
 #include "passes/lowering/GpuPipeline.h"
+#include "passes/lowering/gpu/WarpgroupTiles.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Pass/PassManager.h"
@@ -89,7 +90,7 @@ std::string ptxName(llvm::StringRef name) {
 }
 
 /// A copy of the module's kernels, with names of PTX and, if asked for, schedules for GPUs.
-OwningOpRef<ModuleOp> copyKernels(ModuleOp module, bool chooseSchedules) {
+OwningOpRef<ModuleOp> copyKernels(ModuleOp module, gpu::Architecture architecture, bool chooseSchedules) {
   OwningOpRef<ModuleOp> copy(ModuleOp::create(module.getLoc()));
   for (auto kernel : module.getOps<kernel::FuncOp>()) {
     auto clone = cast<kernel::FuncOp>(kernel->clone());
@@ -101,6 +102,8 @@ OwningOpRef<ModuleOp> copyKernels(ModuleOp module, bool chooseSchedules) {
     passes.addPass(createChooseSchedulesPass({/*gpu=*/true}));
     [[maybe_unused]] LogicalResult chosen = passes.run(*copy);
     assert(succeeded(chosen) && "every kernel has a schedule for GPUs");
+    if (architecture == gpu::Architecture::Sm90)
+      gpu::widenTiles(*copy);
   }
   return copy;
 }
@@ -112,7 +115,7 @@ FailureOr<CudaKernels> compileCudaKernels(ModuleOp module, const CudaOptions &op
     return module.emitError() << "expected kernels that compile for " << gpu::nameOf(options.architecture),
            failure();
   };
-  OwningOpRef<ModuleOp> copy = copyKernels(module, options.chooseSchedules);
+  OwningOpRef<ModuleOp> copy = copyKernels(module, options.architecture, options.chooseSchedules);
   CudaKernels result;
   for (auto kernel : module.getOps<kernel::FuncOp>())
     result.kernels[kernel.getName().str()].grid =
@@ -147,7 +150,7 @@ FailureOr<CudaKernels> compileCudaKernels(ModuleOp module, const CudaOptions &op
 }
 
 FailureOr<std::string> printCudaKernels(ModuleOp module, gpu::Architecture architecture, CudaStage stage) {
-  OwningOpRef<ModuleOp> copy = copyKernels(module, /*chooseSchedules=*/true);
+  OwningOpRef<ModuleOp> copy = copyKernels(module, architecture, /*chooseSchedules=*/true);
   if (failed(lower(*copy, architecture)))
     return module.emitError() << "expected kernels that compile for " << gpu::nameOf(architecture), failure();
   std::string text;

@@ -152,6 +152,27 @@ class GpuTest(ProductTest):
         self.assertEqual(code["grid"]["domain"], "rows")
 
     @unittest.skipUnless(shutil.which("ptxas"), "ptxas is not here")
+    def testMatmulsForHopperMultiplyByWarpgroupsWithoutSpills(self):
+        source, folder = self.folder / "linears.mlir", self.folder / "linears"
+        linear = """func.func @{0}(%x: tensor<?x64xf32>, %w: tensor<{1}x64x{2}>) -> tensor<?x{1}xf32> {{
+  %y = lm.linear %x, %w : (tensor<?x64xf32>, tensor<{1}x64x{2}>) -> tensor<?x{1}xf32>
+  return %y : tensor<?x{1}xf32>
+}}
+"""
+        cases = [("few_f16", 2032, "f16", 64), ("few_bf16", 2032, "bf16", 64), ("many_f16", 2048, "f16", 128), ("many_bf16", 2048, "bf16", 128)]
+        source.write_text("".join(linear.format(name, outputs, dtype) for name, outputs, dtype, _ in cases))
+        run(SINTER, "kernel", source, "--target=cuda:sm_90a", "-o", folder)
+        kernels = {k["kernel"].rsplit("_matmul", 1)[0]: k["code"]["sm_90a"] for k in json.loads((folder / "linears.json").read_text())["kernels"]}
+        for name, outputs, dtype, tile in cases:
+            code = kernels[name]
+            self.assertEqual((code["grid"]["rows_per_tile"], code["grid"]["columns"]), (tile, -(-outputs // tile)))
+            self.assertIn(f"wgmma.mma_async.sync.aligned.m64n{tile}k16.f32.{dtype}.{dtype}", (folder / code["file"]).read_text())
+            said = subprocess.run(["ptxas", "-arch=sm_90a", "-v", folder / code["file"], "-o", "/dev/null"], capture_output=True, text=True)
+            self.assertEqual(said.returncode, 0, said.stderr)
+            self.assertIn(" 0 bytes spill stores, 0 bytes spill loads", said.stderr)
+            self.assertNotRegex(said.stderr, r"C75\d\d")   # wgmma that ptxas serialises
+
+    @unittest.skipUnless(shutil.which("ptxas"), "ptxas is not here")
     def testMachineCodeComesWithItsRegisters(self):
         folder = self.folder / "cubins"
         self.compile(self.tinyModel(), "--weights", "f32", "--target=cuda:sm_90a", "--emit=cubin", "-o", folder)

@@ -28,6 +28,8 @@ constexpr int64_t chunkColumns = PanelFragments::columns, leftLine = 2 * chunkCo
 constexpr int64_t widestChunk = 128, mostTokens = 128, mostConsumers = 2;
 /// Sums and weights in registers a thread; shared memory left to what epilogues keep.
 constexpr int64_t mostSums = 64, reservedBytes = 12 * 1024;
+/// A producer of f32 has two chunks on their way: of 3 * 168 registers it gets more than a consumer.
+constexpr int64_t consumerRegisters = 152, producerRegisters = 200;
 /// Left integers times scale / largest scale, in f16, have this factor: small blocks stay normal numbers.
 constexpr double leftGain = 256, leastScale = 1e-30;
 
@@ -35,7 +37,8 @@ class WarpgroupMatmul {
 public:
   WarpgroupMatmul(Frame &frame, kernel::MatmulOp op);
 
-  bool fits() const { return tokens >= 8 && stages >= 2; }
+  /// Quantised: where two warpgroups share the activations; else integers, which are exact, are as good.
+  bool fits() const { return tokens >= 8 && stages >= 2 && (!isQuantised || consumers == 2); }
   LogicalResult run();
 
 private:
@@ -60,6 +63,7 @@ private:
   void storeSums(ValueRange sums, Value panelCount);
 
   int64_t weights() const { return m.weights.size(); }
+  bool givesRegisters() const { return !isQuantised && consumers == 2; }
   int64_t chunks() const { return llvm::divideCeil(m.inputs, chunkColumns); }
   /// Items of the left side that a producer's thread makes: 4 columns of f32, or 16 of q8.
   int64_t items() const { return llvm::divideCeil(tokens * (isQuantised ? 4 : 16), warpgroupSize); }
@@ -137,7 +141,7 @@ void WarpgroupMatmul::initBarriers() {
 LogicalResult WarpgroupMatmul::run() {
   assert(frame.sharedBytes == 0 && "rows of the right operand begin at a multiple of 1024");
   frame.threads = (consumers + 1) * warpgroupSize;
-  frame.blocksPerSm = 1;
+  frame.blocksPerSm = consumers == 1 ? 2 : 1;
   leftPlace = frame.allocate(stages * tokens * leftLine);
   for (int64_t weight = 0; weight < weights(); ++weight)
     weightPlaces.push_back(frame.allocate(stages * m.panelsPerChunk() * slotBytes(weight)));
@@ -154,12 +158,16 @@ LogicalResult WarpgroupMatmul::run() {
   e.ifThen(isConsumer, [&] {
     frame.threads = consumers * warpgroupSize;
     e.barrierScope = {1, frame.threads};
+    if (givesRegisters())
+      setRegisters(e, consumerRegisters, false);
     result = consume();
   });
   e.ifThen(e.less(e.constant(consumers * warpgroupSize - 1), thread), [&] {
     frame.thread = e.sub(thread, consumers * warpgroupSize);
     frame.threads = warpgroupSize;
     e.barrierScope = {2, frame.threads};
+    if (givesRegisters())
+      setRegisters(e, producerRegisters, true);
     produce();
   });
   e.barrierScope = {};

@@ -73,8 +73,7 @@ void expectBytes(Emitter &e, Value barrier, Value bytes) {
 }
 void waitBarrier(Emitter &e, Value barrier, Value parity) {
   assemble(e,
-           "{\n.reg .pred done;\nagain:\nmbarrier.try_wait.parity.shared::cta.b64 done, [$0], $1;\n"
-           "@!done bra again;\n}",
+           "{ .reg .pred done; again: mbarrier.try_wait.parity.shared::cta.b64 done, [$0], $1; @!done bra again; }",
            "r,r", {sharedAddress(e, barrier), parity});
 }
 
