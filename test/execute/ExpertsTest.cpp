@@ -37,8 +37,8 @@ kernel.func @route(%l: !kernel.rows<{0}xf32>, %w: !kernel.rows<{1}xf32>, %c: !ke
   step.rows = static_cast<int64_t>(logits.size()) / experts;
   Routed routed{std::vector<float>(step.rows * k, NAN), std::vector<int32_t>(step.rows * k, -1)};
   if (runner)
-    runner.run("route", {const_cast<float *>(logits.data()), routed.weights.data(), routed.chosen.data()}, step, 0,
-               step.rows);
+    runner.run("route", {const_cast<float *>(logits.data()), routed.weights.data(), routed.chosen.data()},
+               step, 0, step.rows);
   return routed;
 }
 
@@ -63,9 +63,11 @@ TEST_P(Experts, ChoosesTheMostProbableExperts) {
         for (int i = 0; i < (normalise ? k : experts); ++i)
           sum += std::exp(static_cast<double>(x[order[i]]) - x[order[0]]);
         for (int j = 0; j < k; ++j) {
-          ASSERT_EQ(found.chosen[row * k + j], order[j]) << experts << " experts, row " << row << ", choice " << j;
+          ASSERT_EQ(found.chosen[row * k + j], order[j])
+              << experts << " experts, row " << row << ", choice " << j;
           double expected = std::exp(static_cast<double>(x[order[j]]) - x[order[0]]) / sum;
-          // The exponent is rounded twice to f32 (difference, base 2): relative 2^-24 of it each; the rest is 1e-6.
+          // The exponent is rounded twice to f32 (difference, base 2): relative 2^-24 of it each; the rest is
+          // 1e-6.
           double tolerance = expected * (1e-6 + std::ldexp(x[order[0]] - x[order[j]], -23));
           ASSERT_NEAR(found.weights[row * k + j], expected, tolerance) << experts << " experts, row " << row;
         }
@@ -103,11 +105,12 @@ struct Format {
   int64_t inputs;
   LeftKind prefillLeft;
 };
-const Format formats[] = {{"f32", 75, LeftKind::F32},   {"f16", 75, LeftKind::F32},   {"bf16", 75, LeftKind::F32},
-                          {"q8_0", 96, LeftKind::Q8},   {"q4_0", 96, LeftKind::Q8},   {"q4_1", 96, LeftKind::Q8},
-                          {"q5_0", 96, LeftKind::Q8},   {"q5_1", 96, LeftKind::Q8},   {"q2_k", 512, LeftKind::Q8},
-                          {"q3_k", 512, LeftKind::Q8},  {"q4_k", 512, LeftKind::Q8},  {"q5_k", 512, LeftKind::Q8},
-                          {"q6_k", 512, LeftKind::Q8}};
+const Format formats[] = {
+    {"f32", 75, LeftKind::F32},  {"f16", 75, LeftKind::F32},  {"bf16", 75, LeftKind::F32},
+    {"q8_0", 96, LeftKind::Q8},  {"q4_0", 96, LeftKind::Q8},  {"q4_1", 96, LeftKind::Q8},
+    {"q5_0", 96, LeftKind::Q8},  {"q5_1", 96, LeftKind::Q8},  {"q2_k", 512, LeftKind::Q8},
+    {"q3_k", 512, LeftKind::Q8}, {"q4_k", 512, LeftKind::Q8}, {"q5_k", 512, LeftKind::Q8},
+    {"q6_k", 512, LeftKind::Q8}};
 
 /// AMX multiplies in bf16, and tensor cores in the type of the weights: as loose as their own tests.
 double toleranceOf(Machine machine, bool prefill, const std::string &format) {
@@ -147,7 +150,9 @@ TEST_P(Experts, GiveTheSameNumbersHoweverTheTilesAreShared) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Isas, Experts, testing::Values(cpu::Isa::Avx2, cpu::Isa::Avx512, cpu::Isa::Amx, gpu::Architecture::Sm80),
+INSTANTIATE_TEST_SUITE_P(Isas, Experts,
+                         testing::Values(cpu::Isa::Avx2, cpu::Isa::Avx512, cpu::Isa::Amx,
+                                         gpu::Architecture::Sm80, gpu::Architecture::Sm90),
                          [](const auto &info) { return info.param.name(); });
 
 } // namespace

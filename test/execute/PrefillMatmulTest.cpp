@@ -128,7 +128,9 @@ TEST_P(PrefillMatmul, GivesARowTheSameBitsAsDecode) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(, PrefillMatmul, testing::Values(cpu::Isa::Avx2, cpu::Isa::Avx512, cpu::Isa::Amx, gpu::Architecture::Sm80, gpu::Architecture::Sm90),
+INSTANTIATE_TEST_SUITE_P(, PrefillMatmul,
+                         testing::Values(cpu::Isa::Avx2, cpu::Isa::Avx512, cpu::Isa::Amx,
+                                         gpu::Architecture::Sm80, gpu::Architecture::Sm90),
                          [](const auto &info) { return info.param.name(); });
 
 } // namespace

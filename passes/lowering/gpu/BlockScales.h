@@ -8,8 +8,8 @@
 
 namespace sinter::gpu {
 
-/// Of some neighbouring rows of a panel (vectors of f32), by sub-block. A format without minima has null ones;
-/// with scales of sub-blocks the minima are negative, to be added.
+/// Of some neighbouring rows of a panel (vectors of f32), by sub-block. A format without minima has null
+/// ones; with scales of sub-blocks the minima are negative, to be added.
 struct BlockScales {
   llvm::SmallVector<mlir::Value> scales, minima;
 };
@@ -23,7 +23,8 @@ BlockScales loadBlockScales(Emitter &e, const kernel::WeightLayout &layout, mlir
 struct BlockQuads {
   mlir::Value bytes[2][2]; // (row 2g or 2g + 1, quad t or t + 4): i32
 };
-BlockQuads loadBlockQuads(Emitter &e, const kernel::WeightLayout &layout, mlir::Value block, mlir::Value lane);
+BlockQuads loadBlockQuads(Emitter &e, const kernel::WeightLayout &layout, mlir::Value block,
+                          mlir::Value lane);
 
 } // namespace sinter::gpu
 

@@ -9,9 +9,10 @@
 //     64 columns of the left rows: to f16 or bf16,       meanwhile wgmma multiplies the stage before
 //       swizzled, to shared memory                       wait for wgmma; that stage is empty
 //
-// The producer runs ahead into the next tile while consumers run the epilogue. Numbers: rows of f32 are rounded
-// to the weights' type. Quantised: rows of 8-bit blocks are made f16 relative to the largest scale of the row,
-// weights f16 times PanelFragments::gain; both are undone in f32 after the sum, so nothing leaves f16's range.
+// The producer runs ahead into the next tile while consumers run the epilogue. Numbers: rows of f32 are
+// rounded to the weights' type. Quantised: rows of 8-bit blocks are made f16 relative to the largest scale of
+// the row, weights f16 times PanelFragments::gain; both are undone in f32 after the sum, so nothing leaves
+// f16's range.
 #include "passes/lowering/gpu/MatmulWarpgroup.h"
 
 #include "passes/lowering/gpu/PanelFragments.h"
@@ -82,7 +83,8 @@ private:
   Value scalesAt(Value stage) { return e.at(rowScales, e.mul(stage, tokens), e.f32()); }
   int64_t slotBytes(int64_t weight) const { return llvm::alignTo(fragments[weight].bytes(), 128); }
   Value weightAt(int64_t weight, Value stage, Value panel) {
-    return e.atByte(weightPlaces[weight], e.mul(e.add(e.mul(stage, m.panelsPerChunk()), panel), slotBytes(weight)));
+    return e.atByte(weightPlaces[weight],
+                    e.mul(e.add(e.mul(stage, m.panelsPerChunk()), panel), slotBytes(weight)));
   }
   //--- the number of chunks that the warpgroup has seen so far, in all tiles
   Value count() { return e.load(e.i32(), counter); }
@@ -220,13 +222,14 @@ Registers WarpgroupMatmul::rowMaxima(Value first, Value lastRow) {
     scales.push_back(e.atByte(row, m.inputs));
   }
   Registers maxima(items(), e.constantF(e.f32(), leastScale));
-  maxima = e.loop(e.constant(0), e.constant(llvm::divideCeil(blocks, 4)), 1, maxima, [&](Value turn, ValueRange so) {
-    Value block = e.min(e.add(e.mul(turn, 4), e.rem(frame.thread, 4)), e.constant(blocks - 1));
-    Registers larger;
-    for (int64_t item = 0; item < items(); ++item)
-      larger.push_back(e.maxF(so[item], e.load(e.f32(), e.at(scales[item], block, e.f32()))));
-    return larger;
-  });
+  maxima = e.loop(
+      e.constant(0), e.constant(llvm::divideCeil(blocks, 4)), 1, maxima, [&](Value turn, ValueRange so) {
+        Value block = e.min(e.add(e.mul(turn, 4), e.rem(frame.thread, 4)), e.constant(blocks - 1));
+        Registers larger;
+        for (int64_t item = 0; item < items(); ++item)
+          larger.push_back(e.maxF(so[item], e.load(e.f32(), e.at(scales[item], block, e.f32()))));
+        return larger;
+      });
   for (Value &maximum : maxima)
     for (int64_t mask : {1, 2})
       maximum = e.maxF(maximum, e.shuffleXor(maximum, mask));
@@ -243,7 +246,8 @@ Registers WarpgroupMatmul::loadLeft(Value chunk, Value first, Value lastRow) {
   for (int64_t item = 0; item < items(); ++item) {
     Value from = frame.rowOf(left, e.min(e.add(first, itemRow(item)), lastRow));
     if (isQuantised) {
-      Value inside = e.less(column, e.constant(m.inputs)), block = e.div(column, kernel::q8Block), at = column;
+      Value inside = e.less(column, e.constant(m.inputs)), block = e.div(column, kernel::q8Block),
+            at = column;
       if (!isWhole) {
         at = e.min(column, e.constant(m.inputs - 16));
         block = e.min(block, e.constant(m.inputs / kernel::q8Block - 1));
@@ -436,6 +440,8 @@ void WarpgroupMatmul::storeSums(ValueRange sums, Value panelCount) {
 
 bool fitsWarpgroups(Frame &frame, kernel::MatmulOp op) { return WarpgroupMatmul(frame, op).fits(); }
 
-LogicalResult emitWarpgroupMatmul(Frame &frame, kernel::MatmulOp op) { return WarpgroupMatmul(frame, op).run(); }
+LogicalResult emitWarpgroupMatmul(Frame &frame, kernel::MatmulOp op) {
+  return WarpgroupMatmul(frame, op).run();
+}
 
 } // namespace sinter::gpu

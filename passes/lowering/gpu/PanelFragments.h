@@ -12,16 +12,17 @@ namespace sinter::gpu {
 /// A panel in chunks of 64 columns, as they lie in memory; a K format's chunk begins with the header of its
 /// super-block.
 ///
-/// Rows of the fragment: f16 row r of the panel is row r; other formats: row 2g is row g, row 2g + 1 row g + 8.
-/// Columns of a step of 16: f16 and bf16 in order; quantised: columns 4t, 4t + 1 are 2t, 2t + 1, and columns
-/// 4t + 2, 4t + 3 are 2t + 8, 2t + 9, so that a lane has whole words.
+/// Rows of the fragment: f16 row r of the panel is row r; other formats: row 2g is row g, row 2g + 1 row g
+/// + 8. Columns of a step of 16: f16 and bf16 in order; quantised: columns 4t, 4t + 1 are 2t, 2t + 1, and
+/// columns 4t + 2, 4t + 3 are 2t + 8, 2t + 9, so that a lane has whole words.
 class PanelFragments {
 public:
   static constexpr int64_t columns = 64, steps = 4;
   /// What dequantised numbers are multiplied by, so that small scales stay normal numbers of f16.
   static constexpr double gain = 16;
 
-  PanelFragments(Frame &frame, const kernel::WeightLayout &layout) : frame(frame), e(frame.e), layout(layout) {}
+  PanelFragments(Frame &frame, const kernel::WeightLayout &layout)
+      : frame(frame), e(frame.e), layout(layout) {}
 
   /// Bytes of a chunk in shared memory.
   int64_t bytes() const;
@@ -45,8 +46,8 @@ private:
   const kernel::WeightLayout &layout;
 };
 
-/// Bytes number 2 `pair` and 2 `pair` + 1 of a word (i32), which are integers from 0 to 255, minus `zero`: two
-/// f16.
+/// Bytes number 2 `pair` and 2 `pair` + 1 of a word (i32), which are integers from 0 to 255, minus `zero`:
+/// two f16.
 mlir::Value bytesToHalves(Emitter &e, mlir::Value word, int64_t pair, int64_t zero);
 
 } // namespace sinter::gpu

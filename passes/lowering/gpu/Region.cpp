@@ -88,8 +88,9 @@ LogicalResult RegionEmitter::run() {
     vectors[value] = e.at(all, e.mul(team.index, lengthOf(value)), e.f32());
   }
   if (frame.sharedBytes > maxSharedBytes(frame.e.architecture))
-    return block.getParentOp()->emitOpError() << "expected a program that keeps at most " << maxSharedBytes(frame.e.architecture)
-                                              << " bytes of shared memory, found " << frame.sharedBytes;
+    return block.getParentOp()->emitOpError()
+           << "expected a program that keeps at most " << maxSharedBytes(frame.e.architecture)
+           << " bytes of shared memory, found " << frame.sharedBytes;
   if (!plan.kept.empty())
     team.wait(frame); // the last one's are read
   for (int64_t i = 0; i <= plan.lastPhase; ++i)

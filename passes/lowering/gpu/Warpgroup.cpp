@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// As inline assembly, since what LLVM must not move across an asynchronous operation is said with its operands:
-// accumulators pass through every wait and fence.
+// As inline assembly, since what LLVM must not move across an asynchronous operation is said with its
+// operands: accumulators pass through every wait and fence.
 #include "passes/lowering/gpu/Warpgroup.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -14,8 +14,8 @@ using namespace mlir;
 namespace sinter::gpu {
 namespace {
 
-LLVM::InlineAsmOp assemble(Emitter &e, const std::string &text, const std::string &constraints, TypeRange results,
-                           ValueRange operands) {
+LLVM::InlineAsmOp assemble(Emitter &e, const std::string &text, const std::string &constraints,
+                           TypeRange results, ValueRange operands) {
   return LLVM::InlineAsmOp::create(
       e.b, e.loc, results, operands, text, constraints, /*has_side_effects=*/true, /*is_align_stack=*/false,
       LLVM::TailCallKind::None, LLVM::AsmDialectAttr::get(e.b.getContext(), LLVM::AsmDialect::AD_ATT),
@@ -26,7 +26,9 @@ void assemble(Emitter &e, const std::string &text, const std::string &constraint
 }
 
 /// The address in shared memory, as instructions take it.
-Value sharedAddress(Emitter &e, Value pointer) { return LLVM::PtrToIntOp::create(e.b, e.loc, e.i32(), pointer); }
+Value sharedAddress(Emitter &e, Value pointer) {
+  return LLVM::PtrToIntOp::create(e.b, e.loc, e.i32(), pointer);
+}
 
 /// Assembly whose results are `changed` after it, in the same registers; `others` are operands behind them.
 Registers change(Emitter &e, const std::string &text, ValueRange changed, ValueRange others,
@@ -39,9 +41,11 @@ Registers change(Emitter &e, const std::string &text, ValueRange changed, ValueR
   }
   SmallVector<Value> operands(others);
   operands.append(changed.begin(), changed.end());
-  Type type = count == 1 ? changed[0].getType()
-                         : LLVM::LLVMStructType::getLiteral(e.b.getContext(), SmallVector<Type>(changed.getTypes()));
-  std::string constraints = outputs + (otherConstraints.empty() ? "" : ",") + otherConstraints + ties + ",~{memory}";
+  Type type = count == 1
+                  ? changed[0].getType()
+                  : LLVM::LLVMStructType::getLiteral(e.b.getContext(), SmallVector<Type>(changed.getTypes()));
+  std::string constraints =
+      outputs + (otherConstraints.empty() ? "" : ",") + otherConstraints + ties + ",~{memory}";
   Value all = assemble(e, text, constraints, TypeRange{type}, operands).getResult(0);
   if (count == 1)
     return {all};
@@ -62,24 +66,27 @@ std::string list(size_t first, size_t count) {
 } // namespace
 
 void initBarrier(Emitter &e, Value barrier, int64_t arrivals) {
-  assemble(e, "mbarrier.init.shared::cta.b64 [$0], $1;", "r,r", {sharedAddress(e, barrier), e.constant(arrivals)});
+  assemble(e, "mbarrier.init.shared::cta.b64 [$0], $1;", "r,r",
+           {sharedAddress(e, barrier), e.constant(arrivals)});
 }
 void fenceBarriers(Emitter &e) { NVVM::FenceMbarrierInitOp::create(e.b, e.loc); }
 void arrive(Emitter &e, Value barrier) {
   assemble(e, "mbarrier.arrive.shared::cta.b64 _, [$0];", "r", sharedAddress(e, barrier));
 }
 void expectBytes(Emitter &e, Value barrier, Value bytes) {
-  assemble(e, "mbarrier.expect_tx.relaxed.cta.shared::cta.b64 [$0], $1;", "r,r", {sharedAddress(e, barrier), bytes});
+  assemble(e, "mbarrier.expect_tx.relaxed.cta.shared::cta.b64 [$0], $1;", "r,r",
+           {sharedAddress(e, barrier), bytes});
 }
 void waitBarrier(Emitter &e, Value barrier, Value parity) {
   assemble(e,
-           "{ .reg .pred done; again: mbarrier.try_wait.parity.shared::cta.b64 done, [$0], $1; @!done bra again; }",
+           "{ .reg .pred done; again: mbarrier.try_wait.parity.shared::cta.b64 done, [$0], $1; @!done bra "
+           "again; }",
            "r,r", {sharedAddress(e, barrier), parity});
 }
 
 void bulkCopy(Emitter &e, Value to, Value from, Value bytes, Value barrier) {
-  assemble(e, "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [$0], [$1], $2, [$3];", "r,l,r,r",
-           {sharedAddress(e, to), from, bytes, sharedAddress(e, barrier)});
+  assemble(e, "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [$0], [$1], $2, [$3];",
+           "r,l,r,r", {sharedAddress(e, to), from, bytes, sharedAddress(e, barrier)});
 }
 void fenceAsyncShared(Emitter &e) { assemble(e, "fence.proxy.async.shared::cta;", "", ValueRange{}); }
 
@@ -98,8 +105,9 @@ Registers fenceRegisters(Emitter &e, ValueRange registers) {
 Registers multiply(Emitter &e, Type element, ValueRange left, Value right, ValueRange sums) {
   const char *type = element.isBF16() ? "bf16" : "f16";
   size_t count = sums.size();
-  std::string text = llvm::formatv("wgmma.mma_async.sync.aligned.m64n{0}k16.f32.{1}.{1} {2}, {3}, ${4}, 1, 1, 1, 0;",
-                                   count * 2, type, list(0, count), list(count, 4), count + 4);
+  std::string text =
+      llvm::formatv("wgmma.mma_async.sync.aligned.m64n{0}k16.f32.{1}.{1} {2}, {3}, ${4}, 1, 1, 1, 0;",
+                    count * 2, type, list(0, count), list(count, 4), count + 4);
   SmallVector<Value> others(left);
   others.push_back(right);
   return change(e, text, sums, others, "r,r,r,r,l");

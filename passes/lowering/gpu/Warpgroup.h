@@ -48,8 +48,8 @@ Registers multiply(Emitter &e, mlir::Type element, mlir::ValueRange left, mlir::
                    mlir::ValueRange sums);
 /// Ends a group of products.
 void commitProducts(Emitter &e);
-/// Until all groups are done; the sums as they are then. `left`: operands in registers, which must not be used
-/// for anything else before.
+/// Until all groups are done; the sums as they are then. `left`: operands in registers, which must not be
+/// used for anything else before.
 Registers waitProducts(Emitter &e, mlir::ValueRange sums, mlir::ValueRange left);
 
 /// Another number of registers for the threads of the warpgroup, a multiple of 8.

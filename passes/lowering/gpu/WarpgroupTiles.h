@@ -7,8 +7,8 @@
 
 namespace sinter::gpu {
 
-/// Matmuls with many outputs get tiles of 128 x 128 accumulators, for two consumer warpgroups; others keep 64 x 64,
-/// which leaves more tiles to share.
+/// Matmuls with many outputs get tiles of 128 x 128 accumulators, for two consumer warpgroups; others keep 64
+/// x 64, which leaves more tiles to share.
 void widenTiles(mlir::ModuleOp module);
 
 } // namespace sinter::gpu
