@@ -21,14 +21,14 @@ namespace sinter::device {
 
 namespace {
 
-using Clock = std::chrono::steady_clock;
+// Who sleeps takes 50 microseconds to wake, so a thread spins for longer than it waits for another that has a
+// core. On a crowded machine it makes room soon, and sleeps rather than yields: after a yield a busy
+// neighbour keeps the core for a whole time slice, and so does a thread that has used up its own by spinning;
+// a sleeper has a claim to it when it wakes.
+constexpr int64_t spinTime = 1'000'000, crowdedSpinTime = 20'000, crowdedTime = 50'000'000; // nanoseconds
+constexpr int pausesBetweenLooks = 64; // at the clock, about a microsecond
 
-// Longer than one thread waits for another within a step: who sleeps takes 50 microseconds to wake. Who waits
-// longer waits for a thread that has no core, and should make room. It sleeps rather than yields: after a
-// yield a busy neighbour keeps the core for its whole time slice, but a sleeper is let in soon after it is
-// woken. With more threads than cores the one that is waited for may need this very core.
-constexpr std::chrono::microseconds spinTime{1000}, crowdedSpinTime{0};
-constexpr int pausesBetweenLooks = 64; // at the clock
+int64_t now() { return std::chrono::steady_clock::now().time_since_epoch() / std::chrono::nanoseconds(1); }
 
 void futexWait(std::atomic<uint32_t> &word, uint32_t old) {
   syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, old, nullptr, nullptr, 0);
@@ -39,21 +39,30 @@ void futexWakeAll(std::atomic<uint32_t> &word) {
 
 } // namespace
 
-void Signal::waitWhile(uint32_t old, bool crowded) {
-  const auto patience = crowded ? crowdedSpinTime : spinTime;
-  Clock::time_point begin;
-  for (bool looked = false;; looked = true) {
+void Crowding::notice(int64_t now) {
+  if (!isCrowded(now)) // else it was no long wait
+    until.store(now + crowdedTime, std::memory_order_relaxed);
+}
+
+bool Signal::spinWhile(uint32_t old, const Crowding &crowding) const {
+  int64_t end = 0;
+  while (true) {
     for (int i = 0; i < pausesBetweenLooks; ++i) {
       if (value.load(std::memory_order_acquire) != old)
-        return;
+        return true;
       _mm_pause();
     }
-    const Clock::time_point now = Clock::now();
-    if (!looked)
-      begin = now;
-    if (now - begin >= patience)
-      break;
+    if (crowding.always) // the one that is waited for may need this very core
+      return false;
+    const int64_t time = now();
+    if (end == 0)
+      end = time + (crowding.isCrowded(time) ? crowdedSpinTime : spinTime);
+    else if (time > end)
+      return false;
   }
+}
+
+void Signal::sleepWhile(uint32_t old) {
   sleepers.fetch_add(1, std::memory_order_seq_cst);
   while (value.load(std::memory_order_seq_cst) == old)
     futexWait(value, old);
@@ -70,7 +79,8 @@ Result<std::unique_ptr<ThreadTeam>> ThreadTeam::start(int threads) {
   std::unique_ptr<ThreadTeam> team(new ThreadTeam(threads));
   team->workers.reserve(size_t(threads) - 1);
   cpu_set_t allowed;
-  team->crowded = sched_getaffinity(0, sizeof allowed, &allowed) == 0 && CPU_COUNT(&allowed) < threads;
+  team->crowding.always =
+      sched_getaffinity(0, sizeof allowed, &allowed) == 0 && CPU_COUNT(&allowed) < threads;
   for (int i = 1; i < threads; ++i) {
     team->workers.push_back({team.get(), i, {}});
     const int error =
@@ -94,7 +104,8 @@ void *ThreadTeam::workerMain(void *argument) {
   Worker &worker = *static_cast<Worker *>(argument);
   ThreadTeam &team = *worker.team;
   for (uint32_t seen = 0;; ++seen) {
-    team.generation.waitWhile(seen, team.crowded);
+    if (!team.generation.spinWhile(seen, team.crowding))
+      team.generation.sleepWhile(seen);
     if (!team.body)
       return nullptr;
     team.body(team.context, worker.index);
@@ -111,12 +122,13 @@ void ThreadTeam::run(Body newBody, void *newContext) {
 }
 
 void ThreadTeam::barrier() {
-  const uint32_t now = phase.read();
+  const uint32_t old = phase.read();
   if (arrived.fetch_add(1, std::memory_order_acq_rel) == uint32_t(count) - 1) {
     arrived.store(0, std::memory_order_relaxed);
-    phase.set(now + 1);
-  } else {
-    phase.waitWhile(now, crowded);
+    phase.set(old + 1);
+  } else if (!phase.spinWhile(old, crowding)) {
+    crowding.notice(now());
+    phase.sleepWhile(old);
   }
 }
 

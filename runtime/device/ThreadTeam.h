@@ -13,14 +13,32 @@
 
 namespace sinter::device {
 
+/// Whether a thread that waits may need to make room for the one it waits for. Who waits in vain for a
+/// millisecond within a step, far longer than one thread waits for another that has a core, says so for the
+/// next 50 milliseconds.
+class alignas(64) Crowding {
+public:
+  /// More threads than cores: always.
+  bool always = false;
+
+  bool isCrowded(int64_t now) const { return always || now < until.load(std::memory_order_relaxed); }
+  void notice(int64_t now);
+
+private:
+  std::atomic<int64_t> until{0}; // on the steady clock, in nanoseconds
+};
+
 /// A number that some threads wait for another to change.
 class alignas(64) Signal {
 public:
   uint32_t read() const { return value.load(std::memory_order_acquire); }
 
-  /// Waits until the number is not `old`: spins for a millisecond (`crowded`, more threads than cores: for a
-  /// microsecond), then sleeps in the kernel.
-  void waitWhile(uint32_t old, bool crowded);
+  /// Waits until the number is not `old`, for a millisecond at most, or a few microseconds where it is
+  /// crowded. Gives whether it has changed.
+  bool spinWhile(uint32_t old, const Crowding &crowding) const;
+
+  /// Waits until the number is not `old`, in the kernel.
+  void sleepWhile(uint32_t old);
 
   /// Sets the number and wakes who sleeps.
   void set(uint32_t next);
@@ -57,10 +75,10 @@ private:
   static void *workerMain(void *worker);
 
   const int count;
-  bool crowded = false;        // more threads than cores
   std::vector<Worker> workers; // threads 1 to count - 1; never grows after start
   Body body = nullptr;         // null tells the workers to end
   void *context = nullptr;
+  Crowding crowding;
   Signal generation; // counts regions
   Signal phase;      // counts barriers
   alignas(64) std::atomic<uint32_t> arrived{0};
