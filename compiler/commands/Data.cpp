@@ -163,6 +163,8 @@ int clean(const Invocation &invocation) {
   progress.clear();
   if (!tally)
     return report(tally.error());
+  if (uint64_t parts = (*tally)["cleaned invalid UTF-8"])
+    llvm::errs() << "note: " << parts << " ill-formed parts of UTF-8 became U+FFFD (text in another encoding?)\n";
   for (const char *kind : {"note", "bad line"})
     if (auto at = tally->examples.find(kind); at != tally->examples.end())
       for (const std::string &text : at->second)

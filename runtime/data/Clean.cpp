@@ -210,20 +210,29 @@ Result<Tally> cleanData(const CleanOptions &options) {
   std::vector<Input> inputs = options.known;
   inputs.insert(inputs.end(), options.inputs.begin(), options.inputs.end());
   WorkFolder work;
+  std::error_code code;
+  const bool existed = fs::exists(options.output, code);
   if (Result<> opened = work.open(options.output, describeSettings(options)); !opened)
     return tl::unexpected(opened.error());
-  if (Result<> cleaned = cleanInputs(options, inputs, work.path); !cleaned)
+  auto nothingDone = [&](Error error) -> tl::unexpected<Error> {
+    if (work.remove() && !existed)
+      fs::remove(options.output, code);
+    return tl::unexpected(std::move(error));
+  };
+  if (Result<> cleaned = cleanInputs(options, inputs, work.path); !cleaned) {
+    // Without a finished segment there is nothing to go on from, and the inputs may have to change.
+    if (!fs::exists(segmentPath(work.path, 0, "json"), code))
+      return nothingDone(cleaned.error());
     return tl::unexpected(cleaned.error());
+  }
   Deduplication documents(options, inputs, work.path);
   if (Result<> found = documents.run(); !found)
     return tl::unexpected(found.error());
   if (documents.tally()["in documents"] == 0) {
-    if (Result<> removed = work.remove(); !removed)
-      return tl::unexpected(removed.error());
-    fs::remove(options.output);
     auto bad = documents.tally().examples.find("bad line");
-    return fail("expected documents, found none in {} inputs{}", options.inputs.size(),
-                bad == documents.tally().examples.end() ? "" : "; the first problem: " + bad->second[0]);
+    return nothingDone(
+        Error{fmt::format("expected documents, found none in {} inputs{}", options.inputs.size(),
+                          bad == documents.tally().examples.end() ? "" : "; the first problem: " + bad->second[0])});
   }
   if (Result<> written = documents.writeShards(); !written)
     return tl::unexpected(written.error());

@@ -24,6 +24,23 @@ bool isIdeographic(uint32_t c) {
 /// Or beyond ASCII.
 bool isWordByte(char c) { return isAsciiWord(c) || static_cast<signed char>(c) < 0; }
 
+/// What a byte of a word says; EndsAscii: white space or the lead of a longer character.
+enum ByteClass : unsigned char { HasLetter = 1, HasDigit = 2, HasMark = 4, WhiteSpace = 8, EndsAscii = 16 };
+constexpr auto classOf = [] {
+  std::array<unsigned char, 256> classes{};
+  for (int c = 0; c < 256; ++c) {
+    char byte = static_cast<char>(c);
+    classes[static_cast<size_t>(c)] = static_cast<unsigned char>(
+        c >= 0x80             ? EndsAscii
+        : isAsciiSpace(byte)  ? WhiteSpace | EndsAscii
+        : isAsciiLetter(byte) ? HasLetter
+        : isAsciiDigit(byte)  ? HasDigit
+        : byte == '#' || byte == '.' ? HasMark
+                              : 0);
+  }
+  return classes;
+}();
+
 /// Index of Gopher's stop word, or -1.
 int stopWord(std::string_view word) {
   constexpr std::string_view words[] = {"the", "be", "to", "of", "and", "that", "have", "with"};
@@ -104,18 +121,19 @@ void Measurer::findUnits(std::string_view text) {
     }
     // A word: up to white space or an ideograph.
     const char *begin = p;
-    bool letters = false, digits = false;
+    unsigned seen = 0; // classes of its characters
     uint32_t ideograph = 0;
     size_t size = 0, count = 0;
-    while (p != end && !isAsciiSpace(*p)) {
-      if (static_cast<unsigned char>(*p) < 0x80) {
-        letters = letters || isAsciiLetter(*p);
-        digits = digits || isAsciiDigit(*p);
-        symbols += *p == '#';
+    while (p != end) {
+      const char *ascii = p;
+      unsigned kind = 0;
+      while (p != end && !((kind = classOf[static_cast<unsigned char>(*p)]) & EndsAscii)) {
+        seen |= kind;
         ++p;
-        ++count;
-        continue;
       }
+      count += static_cast<size_t>(p - ascii);
+      if (p == end || kind & WhiteSpace)
+        break;
       Char c = decode(p);
       size = c.size;
       if (c.code == 0x3000)
@@ -126,16 +144,17 @@ void Measurer::findUnits(std::string_view text) {
       }
       symbols += c.code == 0x2026;
       result.sentences += c.code == 0x3002 || c.code == 0xFF01 || c.code == 0xFF1F;
-      letters = letters || category(c.code) & Letter;
-      digits = digits || category(c.code) & Number;
+      seen |= category(c.code) & Letter ? HasLetter : category(c.code) & Number ? HasDigit : 0;
       p += c.size;
       ++count;
     }
+    const bool letters = seen & HasLetter, digits = seen & HasDigit;
     if (p != begin) {
       std::string_view word(begin, static_cast<size_t>(p - begin));
       if (word.ends_with('.') || word.ends_with('!') || word.ends_with('?'))
         ++result.sentences;
-      symbols += word.size() >= 3 && word.find("...") != word.npos;
+      if (seen & HasMark)
+        symbols += static_cast<uint64_t>(std::ranges::count(word, '#')) + (word.find("...") != word.npos);
       ++words;
       wordCharacters += count;
       alphabetic += letters;
@@ -145,7 +164,13 @@ void Measurer::findUnits(std::string_view text) {
         word.remove_suffix(1);
       if (letters || digits) { // punctuation by itself is no unit
         if (word.size() <= lowered.size()) {
-          for (size_t i = 0; i < word.size(); ++i)
+          size_t i = 0;
+          for (uint64_t eight; i + 8 <= word.size(); i += 8) {
+            std::memcpy(&eight, word.data() + i, 8);
+            eight = toAsciiLower(eight);
+            std::memcpy(lowered.data() + i, &eight, 8);
+          }
+          for (; i < word.size(); ++i)
             lowered[i] = toAsciiLower(word[i]);
           word = {lowered.data(), word.size()};
           if (int stop = stopWord(word); stop >= 0)

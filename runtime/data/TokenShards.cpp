@@ -168,6 +168,9 @@ uint64_t permute(uint64_t index, uint64_t count, uint64_t seed) {
 Result<TokenStream> TokenStream::open(const std::string &folder, const std::string &part) {
   std::error_code code;
   std::string description = folder + "/tokens.json";
+  if (!fs::is_directory(folder, code))
+    return fail("{}: expected a folder of `sinter data tokenize` or a file of ids that ends in .u16 or .u32, found {}",
+                folder, fs::exists(folder, code) ? "another file" : "nothing");
   if (!fs::exists(description, code))
     return fail("{}: expected what `sinter data tokenize` writes, found none{}", description,
                 fs::exists(folder + "/.progress.json", code) ? " yet: the run was not finished" : "");

@@ -143,8 +143,16 @@ std::string firstDifference(std::string_view expected, std::string_view found) {
   size_t line = 1;
   while (true) {
     const std::string_view a = expected.substr(0, expected.find('\n')), b = found.substr(0, found.find('\n'));
-    if (a != b || (a.size() == expected.size()) != (b.size() == found.size()) || a.size() == expected.size())
-      return fmt::format("line {}: expected '{}', found '{}'", line, a.substr(0, 100), b.substr(0, 100));
+    if (a != b || (a.size() == expected.size()) != (b.size() == found.size()) || a.size() == expected.size()) {
+      // All of a configuration may be one line: what stands around the difference is shown.
+      const auto same = static_cast<size_t>(std::ranges::mismatch(a, b).in1 - a.begin());
+      size_t begin = same < 40 ? 0 : same - 40;
+      while (begin > 0 && (static_cast<unsigned char>(a[begin]) & 0xC0) == 0x80)
+        --begin;
+      const std::string_view cut = begin > 0 ? "..." : "";
+      return fmt::format("line {}: expected '{}{}', found '{}{}'", line, cut, a.substr(begin, 100), cut,
+                         b.substr(begin, 100));
+    }
     expected.remove_prefix(a.size() + 1);
     found.remove_prefix(b.size() + 1);
     ++line;
@@ -166,8 +174,6 @@ Result<> Run::checkConfiguration() {
 }
 
 Result<> Run::checkFlags(const RunState &stored) {
-  if (stored.data != tokens->fingerprint())
-    return fail("--resume: expected the tokens of the run, found others in '{}'", options.data);
   for (const FlagValue &flag : flagValues(options)) {
     auto known = std::ranges::find(stored.flags, flag.name, &std::pair<std::string, std::string>::first);
     const std::string was = known == stored.flags.end() ? "none" : known->second;
@@ -178,6 +184,9 @@ Result<> Run::checkFlags(const RunState &stored) {
     if (flag.name != "--data")
       view.note(fmt::format("{} was {}, is {} from here on", flag.name, was, flag.value));
   }
+  // After the flags: sequences of another length are other tokens, too.
+  if (stored.data != tokens->fingerprint())
+    return fail("--resume: expected the tokens of the run, found others in '{}'", options.data);
   return {};
 }
 
