@@ -102,14 +102,13 @@ std::string makeMetadata(const Model &model, const TokenizerSpec &tokenizer, con
   json.key("compiler").value("sinter " SINTER_VERSION);
   uint64_t parameters = 0;
   std::vector<std::pair<std::string, uint64_t>> types;
-  for (const Weight &weight : model.weights->weights()) {
-    parameters += weight.rowCount() * weight.rowLength();
-    const BlockFormat *format = weight.format ? storageFormat(weight, model.wanted) : nullptr;
-    Result<int64_t> bytes = format ? convertedSize(weight, *format) : Result<int64_t>(0);
-    auto place =
-        std::ranges::find(types, format ? format->name : "", &std::pair<std::string, uint64_t>::first);
+  for (const Weight *weight : model.weights->claimed()) {
+    parameters += weight->rowCount() * weight->rowLength();
+    const BlockFormat *format = storageFormat(*weight, model.wanted);
+    Result<int64_t> bytes = convertedSize(*weight, *format);
+    auto place = std::ranges::find(types, format->name, &std::pair<std::string, uint64_t>::first);
     if (place == types.end())
-      place = types.insert(types.end(), {std::string(format ? format->name : ""), 0});
+      place = types.insert(types.end(), {std::string(format->name), 0});
     place->second += bytes.value_or(0);
   }
   json.key("parameters").value(parameters).key("dtypes").beginObject();
@@ -139,10 +138,8 @@ std::string makeMetadata(const Model &model, const TokenizerSpec &tokenizer, con
   if (!chatTemplate.empty())
     json.key("chat_template").value(chatTemplate);
   json.key("special_tokens").beginObject();
-  for (auto [name, text] : {std::pair("bos_token", &tokenizer.bos), std::pair("eos_token", &tokenizer.eos),
-                            std::pair("pad_token", &tokenizer.pad)})
-    if (!text->empty())
-      json.key(name).value(*text);
+  for (const auto &[name, text] : tokenizer.namedTokens())
+    json.key(name).value(text);
   json.endObject().endObject();
   return json.take();
 }

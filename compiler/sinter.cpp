@@ -49,10 +49,12 @@ int main(int argc, char **argv) {
     printUsage(llvm::outs());
     return 0;
   }
+  auto printVersion = [](llvm::raw_ostream &out) { out << "sinter " SINTER_VERSION "\n"; };
   if (name == "--version") {
-    llvm::outs() << "sinter " SINTER_VERSION "\n";
+    printVersion(llvm::outs());
     return 0;
   }
+  llvm::cl::SetVersionPrinter(printVersion);
   for (const Command &command : commands) {
     if (command.name != name)
       continue;

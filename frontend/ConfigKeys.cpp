@@ -11,6 +11,9 @@
 namespace sinter {
 
 JsonValue ConfigKeys::value(std::string_view keys) const {
+  if (whole && (keys == "tie_word_embeddings" || keys == "eos_token_id" || keys == "bos_token_id"))
+    if (JsonValue value = (*whole)[keys]; value.hasValue())
+      return value;
   for (;;) {
     size_t bar = keys.find('|');
     JsonValue value = object[keys.substr(0, bar)];

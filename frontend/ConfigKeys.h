@@ -18,6 +18,9 @@ namespace sinter {
 class ConfigKeys {
 public:
   explicit ConfigKeys(JsonValue object) : object(object) {}
+  /// The text part of a model that also sees or hears. What `whole` says of the ends of texts and of a head
+  /// of its own counts before what the part says, as in transformers.
+  ConfigKeys(JsonValue part, JsonValue whole) : object(part), whole(whole) {}
 
   /// The value of a key, absent where no name of it is there.
   JsonValue value(std::string_view keys) const;
@@ -53,6 +56,7 @@ private:
   template <typename T> std::optional<T> read(JsonValue value);
 
   JsonValue object;
+  std::optional<JsonValue> whole;
   std::optional<Error> error;
 };
 

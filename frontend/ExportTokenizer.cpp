@@ -191,11 +191,9 @@ Result<std::string> makeTokenizerConfig(const Gguf &gguf, const TokenizerSpec &s
   JsonWriter json(2);
   json.beginObject().key("tokenizer_class").value("PreTrainedTokenizerFast");
   json.key("clean_up_tokenization_spaces").value(false);
-  for (auto [name, token] : {std::pair("bos_token", &spec.bos), std::pair("eos_token", &spec.eos),
-                             std::pair("pad_token", &spec.pad)})
-    if (!token->empty())
-      json.key(name).value(*token);
-  if (spec.unknown >= 0)
+  for (const auto &[name, token] : spec.namedTokens())
+    json.key(name).value(token);
+  if (spec.unk.empty() && spec.unknown >= 0)
     json.key("unk_token").value(*spec.tokens[static_cast<size_t>(spec.unknown)]);
   Result<std::string> architecture = gguf.get<std::string>("general.architecture");
   Result<std::optional<int64_t>> length = architecture

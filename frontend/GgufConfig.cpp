@@ -2,6 +2,7 @@
 // The metadata of a GGUF file to a ModelConfig.
 #include "frontend/Architecture.h"
 #include "frontend/GgufKeys.h"
+#include "runtime/generate/SamplingRanges.h"
 
 #include <algorithm>
 #include <filesystem>
@@ -30,25 +31,32 @@ Result<> readTokens(const Gguf &file, ModelConfig &config) {
   Result<std::optional<int64_t>> bos = file.findAs<int64_t>("tokenizer.ggml.bos_token_id");
   if (!bos)
     return tl::unexpected(bos.error());
-  config.bos = *bos;
+  if (*bos && **bos >= 0 && **bos < config.vocabulary) // -1 as 4294967295: none
+    config.bos = *bos;
   return {};
 }
 
 Result<> readSampling(const Gguf &file, GenerationDefaults &generation) {
-  for (auto [key, to] : {std::pair("temp", &generation.temperature),
-                         {"top_p", &generation.topP},
-                         {"min_p", &generation.minP},
-                         {"penalty_repeat", &generation.repetitionPenalty}}) {
-    Result<std::optional<double>> value = file.findAs<double>(fmt::format("general.sampling.{}", key));
+  Result<> done;
+  auto read = [&]<typename Number>(std::string_view name, std::optional<Number> &to, auto range) {
+    std::string key = fmt::format("general.sampling.{}", name);
+    Result<std::optional<Number>> value = file.findAs<Number>(key);
+    if (!done)
+      return;
     if (!value)
-      return tl::unexpected(value.error());
-    *to = *value;
-  }
-  Result<std::optional<int64_t>> topK = file.findAs<int64_t>("general.sampling.top_k");
-  if (!topK)
-    return tl::unexpected(topK.error());
-  generation.topK = *topK;
-  return {};
+      done = tl::unexpected(value.error());
+    else if (*value && !range.contains(double(**value)))
+      done = fail("{}: metadata key '{}': expected a number from {} to {}, found {}", file.path(), key,
+                  range.least, range.most, **value);
+    else
+      to = *value;
+  };
+  read("temp", generation.temperature, sampling::temperature);
+  read("top_p", generation.topP, sampling::topP);
+  read("min_p", generation.minP, sampling::minP);
+  read("penalty_repeat", generation.repetitionPenalty, sampling::repeatPenalty);
+  read("top_k", generation.topK, sampling::topK);
+  return done;
 }
 
 } // namespace

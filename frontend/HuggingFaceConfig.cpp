@@ -3,6 +3,7 @@
 #include "frontend/Architecture.h"
 #include "frontend/ConfigKeys.h"
 #include "runtime/files/Presence.h"
+#include "runtime/generate/SamplingRanges.h"
 
 #include <filesystem>
 
@@ -51,8 +52,11 @@ Result<> readGenerationConfig(const std::string &path, ModelConfig &config) {
   if (!json)
     return tl::unexpected(json.error());
   ConfigKeys keys(json->root());
-  if (keys.value("eos_token_id").hasValue())
+  if (keys.value("eos_token_id").hasValue()) {
     config.eos = keys.ids("eos_token_id", {});
+    keys.check(std::ranges::all_of(config.eos, [&](int64_t id) { return id >= 0 && id < config.vocabulary; }),
+               "eos_token_id", fmt::format("ids below the vocabulary's {}", config.vocabulary));
+  }
   if (keys.value("bos_token_id").hasValue())
     config.bos = keys.optionalInteger("bos_token_id", std::nullopt);
   GenerationDefaults &generation = config.generation;
@@ -61,14 +65,19 @@ Result<> readGenerationConfig(const std::string &path, ModelConfig &config) {
   generation.minP = keys.optionalReal("min_p", std::nullopt);
   generation.repetitionPenalty = keys.optionalReal("repetition_penalty", std::nullopt);
   generation.topK = keys.optionalInteger("top_k", std::nullopt);
-  keys.check(generation.temperature.value_or(1) >= 0, "temperature", "a number of at least 0");
-  keys.check(generation.topP.value_or(1) > 0 && generation.topP.value_or(1) <= 1, "top_p",
-             "a number greater than 0, at most 1");
-  keys.check(generation.minP.value_or(0) >= 0 && generation.minP.value_or(0) <= 1, "min_p",
-             "a number from 0 to 1");
-  keys.check(generation.repetitionPenalty.value_or(1) > 0, "repetition_penalty", "a number greater than 0");
-  keys.check(generation.topK.value_or(0) >= 0 && generation.topK.value_or(0) <= INT32_MAX, "top_k",
-             "a number from 0 to 2147483647");
+  // Said outright, greedy; silent files, which transformers also reads as greedy, leave it to the program's
+  // defaults.
+  if (keys.value("do_sample").hasValue() && !keys.flag("do_sample", true))
+    generation.temperature = 0;
+  auto within = [&](std::string_view key, auto value, auto range) {
+    keys.check(!value || range.contains(double(*value)), key,
+               fmt::format("a number from {} to {}", range.least, range.most));
+  };
+  within("temperature", generation.temperature, sampling::temperature);
+  within("top_p", generation.topP, sampling::topP);
+  within("min_p", generation.minP, sampling::minP);
+  within("repetition_penalty", generation.repetitionPenalty, sampling::repeatPenalty);
+  within("top_k", generation.topK, sampling::topK);
   return keys.status();
 }
 
@@ -103,7 +112,7 @@ Result<ModelConfig> readHuggingFaceConfig(const std::string &folderOrFile) {
           "model instead, or use a GGUF file",
           quantization.where(), quantization.getOr<std::string>("quant_method", "?").value_or("?"));
   }
-  ConfigKeys keys(textPart(root));
+  ConfigKeys keys(textPart(root), root);
   keys.check(!keys.flag("is_encoder_decoder", false), "is_encoder_decoder", "false (a decoder)");
   (*architecture)->readHuggingFace(keys, config);
   keys.check(config.keyValueHeads == 0 || config.heads % config.keyValueHeads == 0, "num_key_value_heads",
@@ -122,10 +131,10 @@ Result<ModelConfig> readHuggingFaceConfig(const std::string &folderOrFile) {
       return tl::unexpected(read.error());
   if (config.bos && isOutside(*config.bos))
     config.bos.reset();
-  for (int64_t id : config.eos)
-    if (isOutside(id))
-      return fail("{}: eos_token_id: expected ids below the vocabulary's {}, found {}", path.string(),
-                  config.vocabulary, id);
+  keys.check(std::ranges::none_of(config.eos, isOutside), "eos_token_id",
+             fmt::format("ids below the vocabulary's {}", config.vocabulary));
+  if (Result<> status = keys.status(); !status)
+    return tl::unexpected(status.error());
   return config;
 }
 

@@ -111,6 +111,8 @@ std::string positions(const ModelConfig &config) {
     return "ALiBi";
   if (config.learnedPositions)
     return "learned";
+  if (config.ropes.empty())
+    return "none";
   std::string text = "rotary";
   if (config.ropes.size() > 1)
     text += fmt::format(" ({} sets)", config.ropes.size());

@@ -149,6 +149,14 @@ Result<const Weight *> WeightSource::claimIfPresent(std::string_view name,
   return &weight;
 }
 
+std::vector<const Weight *> WeightSource::claimed() const {
+  std::vector<const Weight *> used;
+  for (size_t i = 0; i < contents->weights.size(); ++i)
+    if (contents->claimed[i])
+      used.push_back(&contents->weights[i]);
+  return used;
+}
+
 std::vector<std::string_view> WeightSource::unclaimed() const {
   std::vector<std::string_view> names;
   for (size_t i = 0; i < contents->weights.size(); ++i)

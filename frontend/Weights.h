@@ -58,6 +58,8 @@ public:
   /// The same, or null where the file has no such tensor.
   Result<const Weight *> claimIfPresent(std::string_view name, std::span<const int64_t> shape) const;
 
+  /// The tensors that the model uses.
+  std::vector<const Weight *> claimed() const;
   /// Tensors that nobody claimed, without old buffers that newer files lack because they hold nothing learnt
   /// (causal masks, inverse RoPE frequencies, position ids): a model with others is not the one described.
   std::vector<std::string_view> unclaimed() const;

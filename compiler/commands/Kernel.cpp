@@ -99,6 +99,10 @@ int kernelCommand(const Invocation &invocation) {
     return 2;
   }
   std::string path = file, output = folder;
+  if (output == "-") {
+    llvm::errs() << "error: -o -: expected a folder, found standard output\n";
+    return 1;
+  }
   return succeeded(compileFile(invocation.program, path, output, wanted)) ? 0 : 1;
 }
 

@@ -139,12 +139,7 @@ Result<std::string> prepareChats(const std::string &modelPath, const TrainingOpt
   Result<Tokenizer> tokenizer = Tokenizer::open(std::as_bytes(std::span(source->tables)));
   if (!tokenizer)
     return tl::unexpected(tokenizer.error());
-  data::ChatFormat format{*tokenizer, *form, {}};
-  for (const auto &[name, text] :
-       {std::pair("bos_token", &source->spec.bos), std::pair("eos_token", &source->spec.eos),
-        std::pair("pad_token", &source->spec.pad)})
-    if (!text->empty())
-      format.specialTokens.emplace_back(name, *text);
+  data::ChatFormat format{*tokenizer, *form, source->spec.namedTokens()};
 
   const std::string folder = run.path("trainer-data");
   // A run that goes on is evaluated on the chats that it began with.

@@ -203,22 +203,21 @@ Result<> Reader::readSpecial(bool addBosByDefault) {
     std::string_view key;
     std::string *out;
   };
-  for (auto [key, out] :
-       {Named{"bos_token_id", &spec.bos}, {"eos_token_id", &spec.eos}, {"padding_token_id", &spec.pad}}) {
+  for (auto [key, out] : {Named{"bos_token_id", &spec.bos},
+                          {"eos_token_id", &spec.eos},
+                          {"padding_token_id", &spec.pad},
+                          {"unknown_token_id", &spec.unk}}) {
     Result<std::string> found = name(key);
     if (!found)
       return tl::unexpected(found.error());
     *out = *found;
   }
-  Result<std::string> unknown = name("unknown_token_id");
-  if (!unknown)
-    return tl::unexpected(unknown.error());
   auto idOf = [&](const std::string &token) {
     auto it = std::find(spec.tokens.begin(), spec.tokens.end(), token);
     return static_cast<uint32_t>(it - spec.tokens.begin());
   };
-  if (!unknown->empty() && spec.byteFallback)
-    spec.unknown = static_cast<int32_t>(idOf(*unknown));
+  if (!spec.unk.empty() && spec.byteFallback)
+    spec.unknown = static_cast<int32_t>(idOf(spec.unk));
   Result<bool> addBos = file.getOr<bool>("tokenizer.ggml.add_bos_token", addBosByDefault);
   Result<bool> addEos = file.getOr<bool>("tokenizer.ggml.add_eos_token", false);
   if (!addBos)

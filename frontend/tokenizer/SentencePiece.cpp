@@ -96,6 +96,7 @@ Result<TokenizerSpec> readSentencePiece(std::span<const std::byte> bytes, std::s
   spec.bos = nameOf(*bos);
   spec.eos = nameOf(*eos);
   spec.pad = nameOf(*pad);
+  spec.unk = nameOf(*unknown);
   spec.byteFallback = trainer.byte_fallback();
   spec.fuseUnknown = true;
   switch (trainer.model_type()) {

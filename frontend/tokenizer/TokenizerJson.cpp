@@ -272,10 +272,9 @@ Result<> applyTokenizerConfig(TokenizerSpec &spec, JsonValue root) {
     std::string_view key;
     std::string *out;
   };
-  std::string unknown;
   for (auto [key, out] : {Named{"bos_token", &spec.bos},
                           {"eos_token", &spec.eos},
-                          {"unk_token", &unknown},
+                          {"unk_token", &spec.unk},
                           {"pad_token", &spec.pad}}) {
     JsonValue json = root[key];
     if (!json.hasValue())

@@ -49,7 +49,10 @@ struct TokenizerSpec {
   std::vector<StepSpec> normalizers, preTokenizers, decoders;
   std::string charsMap;                // for StepKind::CharsMap
   std::vector<uint32_t> before, after; // ids that the post-processor puts around a text
-  std::string bos, eos, pad;           // named by the file; empty if none
+  std::string bos, eos, pad, unk;      // named by the file; empty if none
+
+  /// Those as tokenizer_config.json and chat templates call them: ("bos_token", "<s>"), ...
+  std::vector<std::pair<std::string, std::string>> namedTokens() const;
 };
 
 /// The tables for runtime/tokenizer, a block of bytes to be kept at an address that is a multiple of 16. An

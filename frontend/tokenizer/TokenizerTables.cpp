@@ -199,8 +199,8 @@ Result<> Builder::addAddedTokens() {
   return {};
 }
 
-/// Places `values` by `hash` in an open-addressing table, two in three slots, and raises `maxProbe` to its longest
-/// probe. Every executable carries the table, so it is not emptier.
+/// Places `values` by `hash` in an open-addressing table, two in three slots, and raises `maxProbe` to its
+/// longest probe. Every executable carries the table, so it is not emptier.
 template <typename T, typename Hash>
 std::vector<T> makeTable(const std::vector<T> &values, T empty, uint32_t &maxProbe, Hash hash) {
   std::vector<T> table(values.size() + values.size() / 2 + 1, empty);
@@ -326,10 +326,11 @@ Result<> Builder::addModel() {
                     merge.right, merge.result);
     if (!spec.ranks.empty()) {
       config.flags |= ModelRankedTokens;
-      // Tokens that nothing makes have the last rank. Where the others come in the order of their ids (Gemma) the ids
-      // do, a megabyte less.
+      // Tokens that nothing makes have the last rank. Where the others come in the order of their ids (Gemma)
+      // the ids do, a megabyte less.
       std::vector<uint32_t> made;
-      std::ranges::copy_if(spec.ranks, std::back_inserter(made), [](uint32_t rank) { return rank != 0xFFFFFFFFu; });
+      std::ranges::copy_if(spec.ranks, std::back_inserter(made),
+                           [](uint32_t rank) { return rank != 0xFFFFFFFFu; });
       if (!std::ranges::is_sorted(made)) {
         std::vector<uint32_t> ranks = spec.ranks;
         ranks.resize(strings.size());
@@ -459,6 +460,15 @@ Result<std::vector<uint8_t>> Builder::run() {
 
 Result<std::vector<uint8_t>> buildTokenizerTables(const TokenizerSpec &spec, unsigned threads) {
   return Builder(spec, threads).run();
+}
+
+std::vector<std::pair<std::string, std::string>> TokenizerSpec::namedTokens() const {
+  std::vector<std::pair<std::string, std::string>> named;
+  for (const auto &[name, token] : {std::pair("bos_token", &bos), std::pair("eos_token", &eos),
+                                    std::pair("pad_token", &pad), std::pair("unk_token", &unk)})
+    if (!token->empty())
+      named.emplace_back(name, *token);
+  return named;
 }
 
 } // namespace sinter

@@ -13,7 +13,7 @@ uint64_t roundUp(uint64_t value, uint64_t unit) { return (value + unit - 1) / un
 } // namespace
 
 CacheLayout::CacheLayout(const sinter_model &model, uint64_t elementBytes, int64_t capacity)
-    : tokens(int64_t(roundUp(uint64_t(capacity), SINTER_CACHE_PANEL))) {
+    : capacity(capacity), tokens(int64_t(roundUp(uint64_t(capacity), SINTER_CACHE_PANEL))) {
   uint64_t at = 0;
   for (uint64_t i = 0; i < model.layer_count; ++i) {
     const sinter_cache_layer &shape = model.layers[i];
@@ -44,7 +44,8 @@ void CacheLayout::visitPrefix(int64_t count, const std::function<void(uint64_t, 
 }
 
 void CacheLayout::copyPrefix(const std::byte *from, std::byte *to, int64_t count) const {
-  visitPrefix(count, [&](uint64_t offset, uint64_t bytes) { std::memcpy(to + offset, from + offset, bytes); });
+  visitPrefix(count,
+              [&](uint64_t offset, uint64_t bytes) { std::memcpy(to + offset, from + offset, bytes); });
 }
 
 uint64_t dtypeBytes(uint32_t dtype) { return dtype == SINTER_F32 ? 4 : 2; }

@@ -22,13 +22,15 @@ struct CacheLayout {
     int32_t heads;
   };
   std::vector<Layer> layers;
-  int64_t tokens;     ///< capacity, rounded up to whole panels
+  int64_t capacity;   ///< tokens of a slot
+  int64_t tokens;     ///< the same, rounded up to whole panels: memory is there for them
   uint64_t slotBytes; ///< a multiple of 4096
 
   /// The layout for `capacity` tokens a slot, elements of `elementBytes`.
   CacheLayout(const sinter_model &model, uint64_t elementBytes, int64_t capacity);
 
-  /// Calls `visit` with the place in a slot and the bytes of each run of memory that the first `count` tokens take.
+  /// Calls `visit` with the place in a slot and the bytes of each run of memory that the first `count` tokens
+  /// take.
   void visitPrefix(int64_t count, const std::function<void(uint64_t offset, uint64_t bytes)> &visit) const;
 
   /// Copies the first `count` tokens of the slot at `from` to the slot at `to`.

@@ -36,7 +36,7 @@ public:
   void setLaunchTimes(EntryKind kind, LaunchTimes *times) override;
   int64_t maxRows(EntryKind kind) const override { return entryOf(kind).max_rows; }
   int64_t maxSelected(EntryKind kind) const override { return entryOf(kind).max_selected; }
-  int64_t capacity() const override { return layout.tokens; }
+  int64_t capacity() const override { return layout.capacity; }
   int32_t slots() const override { return slotCount; }
   sinter_dtype cacheDtype() const override { return sinter_dtype(program.cache_dtype); }
 

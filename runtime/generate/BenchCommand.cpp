@@ -70,6 +70,9 @@ Result<void> runDecode(Engine &engine, const std::vector<int32_t> &tokens) {
   return {};
 }
 
+std::string_view nameOf(const Setting &setting) { return setting.model.name ? setting.model.name : ""; }
+size_t nameWidth(const Setting &setting) { return std::max<size_t>(30, nameOf(setting).size()); }
+
 std::string row(const Setting &setting, const device::Device &device, const Test &test,
                 const device::Limits &limits) {
   const double perSecond = test.mean() / double(test.tokens);
@@ -83,11 +86,11 @@ std::string row(const Setting &setting, const device::Device &device, const Test
         test.name, test.mean(), test.deviation(), test.seconds.size(), device.threads(), device.isaName(),
         bandwidth, limits.readBytesPerSecond / 1e9, peak, limits.flopsPerSecond / 1e9, limits.flopsKind);
   return fmt::format(
-      "| {:<30} | {:>9.2f} MiB | {:>9.2f} M | {:<10} | {:>7} | {:>7} | {:>9.2f} ± {:<6.2f} | {:>8.1f}% "
+      "| {:<{}} | {:>9.2f} MiB | {:>9.2f} M | {:<10} | {:>7} | {:>7} | {:>9.2f} ± {:<6.2f} | {:>8.1f}% "
       "| {:>5.1f}% |\n",
-      setting.model.name ? setting.model.name : "", double(setting.model.weights.size) / 0x1p20,
-      double(setting.metadata.parameters) / 1e6, fmt::format("{} {}", device.backend(), device.isaName()), device.threads(), test.name, test.mean(),
-      test.deviation(), bandwidth * 100, peak * 100);
+      nameOf(setting), nameWidth(setting), double(setting.model.weights.size) / 0x1p20,
+      double(setting.metadata.parameters) / 1e6, fmt::format("{} {}", device.backend(), device.isaName()),
+      device.threads(), test.name, test.mean(), test.deviation(), bandwidth * 100, peak * 100);
 }
 
 } // namespace
@@ -95,8 +98,6 @@ std::string row(const Setting &setting, const device::Device &device, const Test
 Result<void> runBench(const Setting &setting) {
   const Options &options = setting.options;
   const int64_t longest = std::max(options.benchPrompt, options.benchGenerate);
-  if (longest < 1)
-    return fail("--bench: expected -p or -n above 0");
   if (longest > contextOf(setting))
     return fail("--bench: expected at most {} tokens, the context, found {}", contextOf(setting), longest);
   Result<std::unique_ptr<device::Device>> device = openDevice(setting);
@@ -112,14 +113,17 @@ Result<void> runBench(const Setting &setting) {
   Engine engine(setting.model, std::move(*session));
 
   Output out(STDOUT_FILENO);
-  const char *const header =
-      "| model                          |          size |      params | backend    | threads |    test |   "
-      "         tok/s    | bandwidth |   peak |\n"
-      "| ------------------------------ | ------------: | ----------: | ---------- | ------: | ------: | "
-      "------------------: | --------: | -----: |\n";
+  const size_t width = nameWidth(setting);
+  const std::string header =
+      fmt::format("| {:<{}} |          size |      params | backend    | threads |    test |   "
+                  "         tok/s    | bandwidth |   peak |\n"
+                  "| {:-<{}} | ------------: | ----------: | ---------- | ------: | ------: | "
+                  "------------------: | --------: | -----: |\n",
+                  "model", width, "", width);
   bool hasHeader = false;
   const std::atomic<bool> &interrupt = watchInterrupt();
-  const auto measure = [&](Test test, Result<void> (*run)(Engine &, const std::vector<int32_t> &)) -> Result<void> {
+  const auto measure = [&](Test test,
+                           Result<void> (*run)(Engine &, const std::vector<int32_t> &)) -> Result<void> {
     const std::vector<int32_t> tokens = someTokens(test.tokens, setting.model.vocabulary);
     if (Result<void> warm = run(engine, tokens); !warm)
       return warm;
@@ -171,6 +175,8 @@ Result<void> runBench(const Setting &setting) {
     if (Result<void> done = measure(std::move(test), runDecode); !done)
       return done;
   }
+  if (interrupt)
+    remark("interrupted\n");
   return out.status();
 }
 

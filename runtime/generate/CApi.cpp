@@ -5,6 +5,7 @@
 #include "runtime/generate/Engine.h"
 #include "runtime/generate/LibraryModel.h"
 #include "runtime/generate/Metadata.h"
+#include "runtime/generate/SamplingRanges.h"
 #include "runtime/generate/WeightsFile.h"
 #include <algorithm>
 #include <cstring>
@@ -73,7 +74,7 @@ Result<std::unique_ptr<sinter_session>> openModel(const sinter_open_options &opt
 }
 
 /// The model's defaults with what the caller has chosen.
-SamplerOptions chosen(const SamplerOptions &defaults, const sinter_sample_options *given) {
+Result<SamplerOptions> chosen(const SamplerOptions &defaults, const sinter_sample_options *given) {
   SamplerOptions options = defaults;
   if (!given)
     return options;
@@ -92,6 +93,19 @@ SamplerOptions chosen(const SamplerOptions &defaults, const sinter_sample_option
   options.presencePenalty = given->presence_penalty;
   options.frequencyPenalty = given->frequency_penalty;
   options.seed = given->seed;
+  Result<void> checked;
+  const auto check = [&](const char *name, float value, sampling::Range<float> range) {
+    if (checked && !range.contains(value))
+      checked = fail("{}: expected a number from {} to {}, found {}", name, range.least, range.most, value);
+  };
+  check("temperature", options.temperature, sampling::temperature);
+  check("top_p", options.topP, sampling::topP);
+  check("min_p", options.minP, sampling::minP);
+  check("repeat_penalty", options.repeatPenalty, sampling::repeatPenalty);
+  check("presence_penalty", options.presencePenalty, sampling::penalty);
+  check("frequency_penalty", options.frequencyPenalty, sampling::penalty);
+  if (!checked)
+    return tl::unexpected(checked.error());
   return options;
 }
 
@@ -178,11 +192,13 @@ int sinter_log_probabilities(sinter_session *session, float *out) {
 int64_t sinter_sample(sinter_session *session, const sinter_sample_options *options) {
   if (session->logits.empty())
     return session->failed({"there are no logits before the first step"}, int64_t(-1));
-  SamplerOptions wanted = chosen(session->metadata.sampling, options);
+  Result<SamplerOptions> wanted = chosen(session->metadata.sampling, options);
+  if (!wanted)
+    return session->failed(wanted.error(), int64_t(-1));
   if (!session->sampler)
-    session->sampler.emplace(wanted, session->model.vocabulary);
+    session->sampler.emplace(*wanted, session->model.vocabulary);
   else
-    session->sampler->setOptions(std::move(wanted));
+    session->sampler->setOptions(std::move(*wanted));
   const Result<int32_t> token = session->sampler->sample(
       session->logits, session->history, options ? options->stream : 0, session->history.size());
   return token ? *token : session->failed(token.error(), int64_t(-1));

@@ -16,7 +16,10 @@ namespace {
 /// The prompt's tokens; text is encoded with what the tokenizer puts around it.
 Result<std::vector<int32_t>> promptTokens(const Setting &setting, const Codec &codec, std::string &text) {
   if (setting.options.promptTokens) {
-    text = codec.decode(*setting.options.promptTokens);
+    // Half a character at the end is not shown: the loop's stream goes on after the prompt, and completes it.
+    const std::unique_ptr<TextStream> stream = codec.stream(setting.options.special);
+    for (int32_t token : *setting.options.promptTokens)
+      stream->push(token, text);
     return *setting.options.promptTokens;
   }
   Result<std::string> input = inputText(setting.options);
@@ -62,7 +65,7 @@ Result<void> runGenerate(const Setting &setting) {
   Output out(STDOUT_FILENO);
   Transcript transcript(setting, **codec, sampler, out);
   if (options.echo && !options.json)
-    out.write(text);
+    out.write(repairUtf8(text));
 
   const std::atomic<bool> &interrupt = watchInterrupt();
   const Result<Ending> ending = loop.run(*prompt, transcript, interrupt);

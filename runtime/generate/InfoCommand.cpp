@@ -67,7 +67,7 @@ Result<void> runInfo(const Setting &setting) {
   std::string ends;
   for (int32_t id : metadata.eos)
     ends += fmt::format("{}{}", ends.empty() ? "" : ", ", id);
-  line("end tokens", ends);
+  line("end token ids", ends);
   const SamplerOptions &s = metadata.sampling;
   line("sampling", fmt::format("temp {}, top-k {}, top-p {}, min-p {}, repeat-penalty {}", s.temperature,
                                s.topK, s.topP, s.minP, s.repeatPenalty));

@@ -118,12 +118,13 @@ Result<void> Loop::decodeStep(LoopObserver &observer) {
   if (active.empty())
     return {};
   Result<void> result;
-  const Result<void> evaluated = engine.decode(tokens, positions, slots, [&](size_t row, std::span<const float> logits) {
-    Sequence &sequence = *active[row];
-    ++sequence.evaluated;
-    if (result)
-      result = choose(sequence, logits, observer);
-  });
+  const Result<void> evaluated =
+      engine.decode(tokens, positions, slots, [&](size_t row, std::span<const float> logits) {
+        Sequence &sequence = *active[row];
+        ++sequence.evaluated;
+        if (result)
+          result = choose(sequence, logits, observer);
+      });
   timing.decodedTokens += int64_t(active.size());
   return evaluated ? result : evaluated;
 }
@@ -143,7 +144,7 @@ Result<void> Loop::choose(Sequence &sequence, std::span<const float> logits, Loo
     finish(sequence, Ending::OutputClosed, observer);
     return {};
   }
-  if (isEnd) {
+  if (isEnd && !options.special) {
     finish(sequence, Ending::EndToken, observer);
     return {};
   }
@@ -156,6 +157,8 @@ Result<void> Loop::choose(Sequence &sequence, std::span<const float> logits, Loo
   } else if (stopped) {
     sequence.done = true; // what is left of the text belongs to the stop string
     sequence.ending = Ending::StopString;
+  } else if (isEnd) {
+    finish(sequence, Ending::EndToken, observer);
   } else if (options.limit >= 0 && sequence.generated >= options.limit) {
     finish(sequence, Ending::Limit, observer);
   }

@@ -2,6 +2,7 @@
 // Reads the metadata; every key is optional.
 #include "runtime/generate/Metadata.h"
 #include "runtime/files/Json.h"
+#include "runtime/generate/SamplingRanges.h"
 #include <limits>
 #include <type_traits>
 
@@ -98,15 +99,17 @@ Result<Metadata> parseMetadata(std::string_view text) {
       else
         reader.note(value.error());
     }
-  Reader sampling(root["sampling"]);
-  constexpr double large = std::numeric_limits<float>::max(), least = std::numeric_limits<float>::min();
-  sampling.read("temperature", metadata.sampling.temperature, 0, large);
-  sampling.read("top_k", metadata.sampling.topK, 0, std::numeric_limits<int32_t>::max());
-  sampling.read("top_p", metadata.sampling.topP, 0, 1);
-  sampling.read("min_p", metadata.sampling.minP, 0, 1);
-  sampling.read("repetition_penalty", metadata.sampling.repeatPenalty, least, large);
-  if (!sampling.error.message.empty())
-    reader.note(sampling.error);
+  Reader defaults(root["sampling"]);
+  auto number = [&](const char *key, auto &out, auto range) {
+    defaults.read(key, out, range.least, range.most);
+  };
+  number("temperature", metadata.sampling.temperature, sampling::temperature);
+  number("top_k", metadata.sampling.topK, sampling::topK);
+  number("top_p", metadata.sampling.topP, sampling::topP);
+  number("min_p", metadata.sampling.minP, sampling::minP);
+  number("repetition_penalty", metadata.sampling.repeatPenalty, sampling::repeatPenalty);
+  if (!defaults.error.message.empty())
+    reader.note(defaults.error);
   if (!reader.error.message.empty())
     return tl::unexpected(reader.error);
   return metadata;

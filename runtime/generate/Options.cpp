@@ -2,6 +2,7 @@
 // The flags, their ranges and their help. Names and defaults are llama.cpp's where it has them.
 #include "runtime/generate/Options.h"
 #include "runtime/generate/Flags.h"
+#include "runtime/generate/SamplingRanges.h"
 #include "runtime/generate/TokenIds.h"
 #include <algorithm>
 #include <cmath>
@@ -44,10 +45,13 @@ template <typename Text> auto text(Text &target) {
   };
 }
 
+template <typename Number> auto numberIn(sampling::Range<Number> range, Number &target) {
+  return numberBetween(range.least, range.most, target);
+}
+
 std::vector<FlagGroup> flagsOf(Options &o, Raw &raw) {
   constexpr int most = std::numeric_limits<int32_t>::max();
   constexpr int64_t most64 = most;
-  constexpr float large = std::numeric_limits<float>::max(), least = std::numeric_limits<float>::min();
   SamplerOptions &s = o.sampling;
   const auto command = [&raw](Command which) {
     return [&raw, which](std::string_view) -> Result<void> {
@@ -122,17 +126,20 @@ std::vector<FlagGroup> flagsOf(Options &o, Raw &raw) {
   };
   return {
       {"Prompt",
-       {{"-p,--prompt", "TEXT", "the text to continue, as it is (piped standard input without -p and -f)", text(o.prompt)},
+       {{"-p,--prompt", "TEXT", "the text to continue, as it is (piped standard input without -p and -f)",
+         text(o.prompt)},
         {"-f,--file", "PATH", "read the text from this file", text(o.file)},
         {"--prompt-tokens", "IDS", "continue exactly these token ids: 1,2,3", promptTokens},
         {"-cnv,--chat,--conversation", "", "talk, through the model's chat template", switchOn(o.chat)},
         {"--system", "TEXT", "system message of a chat", system},
         {"--echo", "", "write the prompt too", switchOn(o.echo)}}},
       {"Generation",
-       {{"-n,--predict,--n-predict", "N", "tokens to generate; -1: until the end (default -1)", text(raw.limit)},
+       {{"-n,--predict,--n-predict", "N", "tokens to generate; -1: until the end (default -1)",
+         text(raw.limit)},
         {"-c,--ctx-size", "N", "tokens of context; 0: the model's (default 0)",
          numberBetween(int64_t(0), most64, o.context)},
-        {"--device", "DEVICE", "cuda, cpu or emulator (default: a GPU where program and machine have one)", device},
+        {"--device", "DEVICE", "cuda, cpu or emulator (default: a GPU where program and machine have one)",
+         device},
         {"-t,--threads", "N", "threads (default: one a core)", numberBetween(1, 1024, o.threads)},
         {"-r,--reverse-prompt", "TEXT", "end when this text appears; it is not written; repeatable", stop},
         {"--ignore-eos", "", "never draw an end token", switchOn(o.ignoreEos)},
@@ -143,18 +150,20 @@ std::vector<FlagGroup> flagsOf(Options &o, Raw &raw) {
         {"--special", "", "write special tokens; with --tokenize, add those in front", switchOn(o.special)},
         {"--weights-file", "PATH", "file of the weights, when they lie outside", text(o.weightsFile)}}},
       {"Sampling",
-       {{"--temp,--temperature", "T", "0: always the best token", numberBetween(0.0f, large, s.temperature)},
-        {"--top-k", "K", "keep the best K; 0: all", numberBetween(0, most, s.topK)},
-        {"--top-p", "P", "keep the best that reach probability P; 1: all", numberBetween(0.0f, 1.0f, s.topP)},
+       {{"--temp,--temperature", "T", "0: always the best token",
+         numberIn(sampling::temperature, s.temperature)},
+        {"--top-k", "K", "keep the best K; 0: all", numberIn(sampling::topK, s.topK)},
+        {"--top-p", "P", "keep the best that reach probability P; 1: all", numberIn(sampling::topP, s.topP)},
         {"--min-p", "P", "drop what is less than P times as probable as the best; 0: none",
-         numberBetween(0.0f, 1.0f, s.minP)},
-        {"--repeat-penalty", "X", "divides logits of recent tokens; 1: off", numberBetween(least, large, s.repeatPenalty)},
+         numberIn(sampling::minP, s.minP)},
+        {"--repeat-penalty", "X", "divides logits of recent tokens; 1: off",
+         numberIn(sampling::repeatPenalty, s.repeatPenalty)},
         {"--repeat-last-n", "N", "tokens that count as recent; 0: none, -1: all",
          numberBetween(-1, most, s.repeatLastN)},
         {"--presence-penalty", "X", "taken from logits of recent tokens; 0: off",
-         numberBetween(-large, large, s.presencePenalty)},
+         numberIn(sampling::penalty, s.presencePenalty)},
         {"--frequency-penalty", "X", "the same for each occurrence; 0: off",
-         numberBetween(-large, large, s.frequencyPenalty)},
+         numberIn(sampling::penalty, s.frequencyPenalty)},
         {"-l,--logit-bias", "TOKEN+BIAS", "or TOKEN-BIAS, as 123+1.5 or 123-inf; repeatable", bias},
         {"--samplers", "FILTERS",
          "filters in order (default penalties;top_k;top_p;min_p;temperature; Hugging Face's order is "
@@ -166,10 +175,12 @@ std::vector<FlagGroup> flagsOf(Options &o, Raw &raw) {
        {{"--json", "", "JSON Lines, one object a token", switchOn(o.json)},
         {"--top-logprobs", "K", "with --json: the K most probable tokens too", topLogprobs},
         {"--tokenize", "", "write the text's token ids as a JSON array", command(Command::Tokenize)},
-        {"--detokenize", "", "read a JSON array of ids on standard input, write their bytes", command(Command::Detokenize)},
+        {"--detokenize", "", "read a JSON array of ids on standard input, write their bytes",
+         command(Command::Detokenize)},
         {"--perplexity", "", "how well the model predicts the text", command(Command::Perplexity)},
         {"--bench", "", "speed of prefill (-p 512 tokens) and generation (-n 128)", command(Command::Bench)},
-        {"--repetitions", "N", "of each test of --bench (default 5)", numberBetween(1, 1000, o.benchRepetitions)},
+        {"--repetitions", "N", "of each test of --bench (default 5)",
+         numberBetween(1, 1000, o.benchRepetitions)},
         {"--launches", "", "with --bench: the time of each kernel too", switchOn(o.benchLaunches)},
         {"--info", "", "what this program contains and what it runs on", command(Command::Info)},
         {"--version", "", "versions", command(Command::Version)},
@@ -191,13 +202,30 @@ Result<void> finish(Options &o, const Raw &raw) {
     if (!parseNumber(*raw.limit, number) || number < least || number > std::numeric_limits<int32_t>::max())
       return fail("-n: expected a number of tokens, {} or more, found '{}'", least, *raw.limit);
   }
+  if (bench && (o.file || o.promptTokens))
+    return fail("--bench: expected without -f and --prompt-tokens: it takes a number of tokens as -p");
+  if ((o.command == Command::Perplexity || o.command == Command::Tokenize) && o.promptTokens)
+    return fail("--prompt-tokens: expected without --perplexity and --tokenize, which read text");
   if (bench && o.prompt &&
       (!parseNumber(*o.prompt, o.benchPrompt) || o.benchPrompt < 0 || o.benchPrompt > (1 << 24)))
     return fail("-p: with --bench expected a number of tokens, found '{}'", *o.prompt);
   if (!bench && int(o.prompt.has_value()) + int(o.file.has_value()) + int(o.promptTokens.has_value()) > 1)
     return fail("expected one of -p, -f and --prompt-tokens, found more");
+  if (bench && o.benchPrompt == 0 && o.benchGenerate == 0)
+    return fail("--bench: expected tokens to read (-p) or to generate (-n), found 0 of both");
   if (o.benchLaunches && !bench)
     return fail("--launches: expected together with --bench");
+  const bool generates = o.command == Command::Generate;
+  if (o.samples > 1 && !generates)
+    return fail("--samples: expected without --tokenize, --detokenize, --perplexity, --bench and --info");
+  if (o.command == Command::Detokenize && (o.prompt || o.file || o.promptTokens))
+    return fail("--detokenize: expected ids on standard input, found -p, -f or --prompt-tokens");
+  if (o.command == Command::Info && o.json)
+    return fail("--json: expected without --info, which is text");
+  if (o.echo && (!generates || o.chat || o.json))
+    return fail("--echo: expected without --chat, --json and the commands that generate nothing");
+  if (o.chat && !generates)
+    return fail("--chat: expected without --tokenize, --detokenize, --perplexity, --bench and --info");
   if (raw.topLogprobs && !o.json)
     return fail("--top-logprobs: expected together with --json");
   if (o.chat && (o.samples > 1 || o.promptTokens))

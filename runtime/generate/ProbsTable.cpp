@@ -16,12 +16,9 @@ void ProbsTable::append(const TokenEvent &event, std::string &out) {
   const auto isDrawn = [&](const Candidate &each) { return each.id == event.token; };
   if (std::none_of(best.begin(), best.end(), isDrawn))
     best.push_back({event.logits[size_t(event.token)], event.token});
-  if (event.sequence > 0)
-    fmt::format_to(std::back_inserter(out), "\nsequence {}, ", event.sequence);
-  else
-    out += "\n";
-  fmt::format_to(std::back_inserter(out), "token {}\n{:>8}  {:<20} {:>9} {:>9}  {:<{}}  {}\n", ++step, "id",
-                 "candidate", "model", "sampler", "", width, "kept");
+  out += drawn.size() > 1 ? fmt::format("\nsequence {}, ", event.sequence) : "\n";
+  fmt::format_to(std::back_inserter(out), "token {}\n{:>8}  {:<20} {:>9} {:>9}  {:<{}}  {}\n",
+                 ++drawn[size_t(event.sequence)], "id", "candidate", "model", "sampler", "", width, "kept");
   for (const Candidate &each : best) {
     const double probability = std::exp(double(each.logit) - norm);
     const int filled = std::clamp(int(std::lround(probability * width)), 0, width);

@@ -14,8 +14,8 @@ namespace sinter {
 
 class ProbsTable {
 public:
-  ProbsTable(const Codec &codec, const Sampler &sampler, int64_t rows)
-      : codec(codec), sampler(sampler), rows(rows) {}
+  ProbsTable(const Codec &codec, const Sampler &sampler, int64_t rows, int samples)
+      : codec(codec), sampler(sampler), rows(rows), drawn(size_t(samples)) {}
 
   /// Appends the table of the sampler's latest choice; the drawn token has a row even when it is not among
   /// the best.
@@ -25,7 +25,7 @@ private:
   const Codec &codec;
   const Sampler &sampler;
   const int64_t rows;
-  int64_t step = 0;
+  std::vector<int64_t> drawn; ///< tokens of each sequence
   std::vector<Candidate> best;
 };
 

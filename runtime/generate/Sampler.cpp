@@ -111,7 +111,8 @@ void Sampler::applyFilter(Filter filter) {
   case Filter::MinP:
     return keepMinP(settings.minP);
   case Filter::Temperature:
-    scale /= settings.temperature;
+    // Below 1e-38 the quotient is infinite, and infinity times 0, the best token's difference, not a number.
+    scale = std::min(scale / settings.temperature, std::numeric_limits<float>::max());
     return;
   }
 }

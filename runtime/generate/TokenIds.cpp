@@ -2,8 +2,8 @@
 // Reads lists of token ids.
 #include "runtime/generate/TokenIds.h"
 #include "runtime/files/Json.h"
+#include "runtime/generate/Flags.h"
 #include <algorithm>
-#include <charconv>
 
 namespace sinter {
 
@@ -25,26 +25,29 @@ Result<std::vector<int32_t>> parseIdArray(std::string text, int64_t vocabulary) 
   return ids;
 }
 
+static std::string_view trim(std::string_view text) {
+  const std::string_view blank = " \t\n\r";
+  const size_t begin = std::min(text.find_first_not_of(blank), text.size());
+  text.remove_prefix(begin);
+  return text.substr(0, text.find_last_not_of(blank) + 1);
+}
+
 Result<std::vector<int32_t>> parseIdList(std::string_view text) {
-  std::vector<int32_t> ids;
-  const std::string_view blank = " \t\n\r[]";
-  while (!text.empty()) {
-    const size_t comma = std::min(text.find(','), text.size());
-    std::string_view item = text.substr(0, comma);
-    text.remove_prefix(std::min(comma + 1, text.size()));
-    while (!item.empty() && blank.find(item.front()) != blank.npos)
-      item.remove_prefix(1);
-    while (!item.empty() && blank.find(item.back()) != blank.npos)
-      item.remove_suffix(1);
-    int32_t id = 0;
-    const auto [end, error] = std::from_chars(item.data(), item.data() + item.size(), id);
-    if (error != std::errc() || end != item.data() + item.size() || id < 0)
-      return fail("expected token ids as 1,2,3, found '{}' as number {}", item,
-                  ids.size() + 1);
-    ids.push_back(id);
-  }
-  if (ids.empty())
+  text = trim(text);
+  if (text.size() >= 2 && text.front() == '[' && text.back() == ']')
+    text = trim(text.substr(1, text.size() - 2));
+  if (text.empty())
     return fail("expected token ids as 1,2,3, found none");
+  std::vector<int32_t> ids;
+  for (size_t begin = 0; begin <= text.size();) {
+    const size_t comma = std::min(text.find(',', begin), text.size());
+    const std::string_view item = trim(text.substr(begin, comma - begin));
+    int32_t id = 0;
+    if (!parseNumber(item, id) || id < 0)
+      return fail("expected token ids as 1,2,3, found '{}' as number {}", item, ids.size() + 1);
+    ids.push_back(id);
+    begin = comma + 1;
+  }
   return ids;
 }
 

@@ -6,7 +6,7 @@ namespace sinter {
 
 Transcript::Transcript(const Setting &setting, const Codec &codec, const Sampler &sampler, Output &out)
     : options(setting.options), out(out), json(codec, options.topLogprobs, options.samples > 1),
-      table(codec, sampler, options.probs), waiting(size_t(options.samples)) {
+      table(codec, sampler, options.probs, options.samples), waiting(size_t(options.samples)) {
   line.reserve(4096);
   for (size_t i = 1; i < waiting.size(); ++i)
     waiting[i].reserve(4096);
@@ -64,11 +64,19 @@ void remarkEnding(Ending ending, int64_t capacity) {
 }
 
 void remarkTimes(const LoopTimes &times) {
-  const auto rate = [](int64_t tokens, double seconds) { return seconds > 0 ? double(tokens) / seconds : 0; };
-  remark("prompt: {} tokens in {:.1f} ms, {:.1f} tokens/s\n", times.promptTokens, times.promptSeconds * 1e3,
-         rate(times.promptTokens, times.promptSeconds));
-  remark("generated: {} tokens ({} decoded) in {:.1f} ms, {:.1f} tokens/s\n", times.generatedTokens,
-         times.decodedTokens, times.decodeSeconds * 1e3, rate(times.decodedTokens, times.decodeSeconds));
+  const auto count = [](int64_t tokens) { return fmt::format("{} token{}", tokens, tokens == 1 ? "" : "s"); };
+  const auto pace = [](int64_t tokens, double seconds) {
+    return fmt::format("{:.1f} ms, {:.1f} tokens/s", seconds * 1e3,
+                       seconds > 0 ? double(tokens) / seconds : 0);
+  };
+  if (times.promptTokens > 0)
+    remark("prompt: {} in {}\n", count(times.promptTokens), pace(times.promptTokens, times.promptSeconds));
+  // The first token is drawn from the prompt's logits: no step of decoding is its own.
+  if (times.decodedTokens > 0)
+    remark("generated: {}, {} decoded in {}\n", count(times.generatedTokens), times.decodedTokens,
+           pace(times.decodedTokens, times.decodeSeconds));
+  else if (times.generatedTokens > 0)
+    remark("generated: {}\n", count(times.generatedTokens));
 }
 
 } // namespace sinter

@@ -167,6 +167,7 @@ class KernelTest(ProductTest):
             with self.subTest(message):
                 self.assertIn(message, self.kernel(text, "f", code=1)[1])
                 self.assertFalse((self.folder / "f").exists())
+        self.assertIn("-o -: expected a folder", run(SINTER, "kernel", self.folder / "f.mlir", "-o", "-", code=1)[1])
         self.assertIn("missing.mlir", run(SINTER, "kernel", self.folder / "missing.mlir", "-o", self.folder / "f", code=1)[1])
 
     def testAModelsKernelsAreObjectsForEachInstructionSet(self):

@@ -188,5 +188,40 @@ TEST(Config, GenerationConfigGivesEndTokensAndSampling) {
   folder.write("generation_config.json", R"({"temperature": -1})");
   Result<ModelConfig> wrong = readHuggingFaceConfig(folder.path());
   ASSERT_FALSE(wrong);
-  EXPECT_NE(wrong.error().message.find("expected a number of at least 0, found -1"), std::string::npos);
+  EXPECT_NE(wrong.error().message.find("expected a number from 0 to 3.4028235e+38, found -1"),
+            std::string::npos)
+      << wrong.error().message;
+}
+
+TEST(Config, SamplingThatTheProgramWouldRefuseIsAnErrorOfItsFile) {
+  TemporaryFolder folder;
+  folder.write("config.json", R"({"model_type": "llama"})");
+  folder.write("generation_config.json", R"({"top_p": 0.0, "min_p": 1})");
+  EXPECT_TRUE(readHuggingFaceConfig(folder.path()));
+  for (auto [text, message] :
+       {std::pair(R"({"temperature": 1e39})", "key 'temperature'"),
+        std::pair(R"({"repetition_penalty": 1e-40})", "key 'repetition_penalty'"),
+        std::pair(R"({"top_k": -1})", "key 'top_k'"), std::pair(R"({"top_p": 1.5})", "key 'top_p'"),
+        std::pair(R"({"eos_token_id": 99999})", "generation_config.json: key 'eos_token_id'")}) {
+    folder.write("generation_config.json", text);
+    Result<ModelConfig> config = readHuggingFaceConfig(folder.path());
+    ASSERT_FALSE(config) << text;
+    EXPECT_NE(config.error().message.find(message), std::string::npos) << config.error().message;
+  }
+}
+
+// transformers: PreTrainedModel ties by the whole's tie_word_embeddings, GenerationConfig.from_model_config
+// takes its end tokens first.
+TEST(Config, OfALargerModelTheWholeDecidesOnTheHeadAndTheEndTokens) {
+  Result<ModelConfig> config =
+      read(R"({"model_type": "gemma3", "tie_word_embeddings": false, "eos_token_id": [1, 106],
+      "text_config": {"hidden_size": 96, "num_attention_heads": 4, "num_key_value_heads": 2, "eos_token_id": 1}})");
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_FALSE(config->tied);
+  EXPECT_EQ(config->eos, (std::vector<int64_t>{1, 106}));
+  config = read(R"({"model_type": "gemma3", "tie_word_embeddings": null,
+      "text_config": {"hidden_size": 96, "num_attention_heads": 4, "num_key_value_heads": 2, "eos_token_id": 7}})");
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_TRUE(config->tied);
+  EXPECT_EQ(config->eos, (std::vector<int64_t>{7}));
 }

@@ -65,6 +65,9 @@ TEST_F(CApiTest, SamplingFollowsItsOptions) {
   b.seed = 2;
   EXPECT_EQ(sinter_sample(session, &a), sinter_sample(session, &a));
   EXPECT_NE(sinter_sample(session, &a), sinter_sample(session, &b));
+  a.top_p = 5;
+  EXPECT_EQ(sinter_sample(session, &a), -1);
+  EXPECT_STREQ(sinter_error(session), "top_p: expected a number from 0 to 1, found 5");
 }
 
 TEST_F(CApiTest, MistakesAreNamedAndChangeNothing) {

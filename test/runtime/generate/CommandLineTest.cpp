@@ -73,6 +73,11 @@ TEST(CommandLineTest, EchoWritesThePromptToo) {
   EXPECT_EQ(run({"-p", "once", "-n", "9", "--temp", "0", "--echo"}).out, "once" + greedy("once", 9));
 }
 
+TEST(CommandLineTest, EchoOfHalfACharacterWaitsForTheRest) {
+  EXPECT_EQ(run({"--prompt-tokens", "[120, 35, 228]", "-n", "2", "--temp", "0", "--echo"}).out,
+            "x#\xE4\xB8\xAD");
+}
+
 TEST(CommandLineTest, PromptsMayLookLikeAnything) {
   EXPECT_EQ(run({"-p", "", "-n", "9", "--temp", "0"}).out, greedy("", 9));
   EXPECT_EQ(run({"-p", "-n", "-n", "9", "--temp", "0"}).out, greedy("-n", 9));
@@ -109,6 +114,7 @@ TEST(CommandLineTest, TheSeedMakesTheText) {
 
 TEST(CommandLineTest, GenerationEndsAtTheEndToken) {
   EXPECT_EQ(run({"-p", "done.", "--temp", "0"}).out, "");
+  EXPECT_EQ(run({"-p", "done.", "--temp", "0", "--special"}).out, "</s>");
   const Outcome on = run({"-p", "done.", "--temp", "0", "--ignore-eos", "-n", "20"});
   EXPECT_EQ(on.out.size(), 20u);
   EXPECT_EQ(run({"-p", "x", "-n", "0"}).out, "");
@@ -243,6 +249,12 @@ TEST(CommandLineTest, AFullContextIsAMessageOrShifts) {
   EXPECT_EQ(full.code, 0);
   EXPECT_EQ(full.out.size(), 31u); // 32 tokens are in the cache, the last one drawn needs no place
   EXPECT_NE(full.err.find("context of 32 tokens is full"), std::string::npos);
+  for (int context : {2, 3, 10, 17}) { // whatever the cache's memory is rounded to
+    const Outcome exact = run({"-p", "x", "-c", std::to_string(context), "--ignore-eos", "-s", "1"});
+    EXPECT_EQ(int(exact.out.size()), context - 1) << exact.err;
+    EXPECT_NE(exact.err.find(fmt::format("context of {} tokens is full", context)), std::string::npos)
+        << exact.err;
+  }
   const Outcome shifted =
       run({"-p", "x", "-c", "32", "--ignore-eos", "-s", "1", "--context-shift", "-n", "200"});
   EXPECT_EQ(shifted.code, 0);
@@ -312,6 +324,11 @@ TEST(CommandLineTest, ProbsExplainEachChoice) {
   EXPECT_EQ(outcome.out.size(), 2u);
   EXPECT_NE(outcome.err.find("token 2"), std::string::npos);
   EXPECT_NE(outcome.err.find("<- drawn"), std::string::npos);
+  const std::string two =
+      run({"-p", "abc", "-n", "2", "-s", "3", "--ignore-eos", "--probs", "5", "--samples", "2"}).err;
+  for (const char *title :
+       {"sequence 0, token 1\n", "sequence 1, token 1\n", "sequence 0, token 2\n", "sequence 1, token 2\n"})
+    EXPECT_NE(two.find(title), std::string::npos) << title;
   EXPECT_NE(run({"-p", "a", "-n", "1", "--probs", "--top-k", "3", "-s", "1"}).err.find("no: top_k"),
             std::string::npos);
 }
@@ -356,7 +373,7 @@ TEST(CommandLineTest, InfoHelpAndVersionSucceed) {
   const Outcome info = run({"--info"});
   EXPECT_EQ(info.code, 0);
   EXPECT_NE(info.out.find("instruction set"), std::string::npos);
-  EXPECT_NE(info.out.find("end tokens            257"), std::string::npos);
+  EXPECT_NE(info.out.find("end token ids         257"), std::string::npos);
   EXPECT_NE(run({"--help"}).out.find("--top-k"), std::string::npos);
   EXPECT_EQ(run({"--help"}).code, 0);
   EXPECT_EQ(run({"--version"}).out.substr(0, 5), "fake ");

@@ -66,9 +66,10 @@ TEST_P(EngineTest, SlotsAreIndependentAndPrefixesCanBeCopied) {
       positions.push_back(int32_t(sequences[size_t(slot)].size()) - 1);
       which.push_back(slot);
     }
-    const Result<void> done = engine.decode(tokens, positions, which, [&](size_t row, std::span<const float> logits) {
-      expectLogits(logits, sequences[size_t(which[row])]);
-    });
+    const Result<void> done =
+        engine.decode(tokens, positions, which, [&](size_t row, std::span<const float> logits) {
+          expectLogits(logits, sequences[size_t(which[row])]);
+        });
     ASSERT_TRUE(done);
   }
 }

@@ -198,6 +198,18 @@ TEST(SamplerTest, TemperatureZeroTakesTheBest) {
     EXPECT_EQ(*sampler.sample(logits, {}, i, i), best);
 }
 
+TEST(SamplerTest, TheSmallestTemperaturesTakeTheBestToo) {
+  std::vector<float> logits = someLogits(500, 4);
+  const auto best = std::max_element(logits.begin(), logits.end()) - logits.begin();
+  for (float temperature : {1e-37f, 1e-38f, 1e-40f, std::numeric_limits<float>::denorm_min()}) {
+    SamplerOptions o;
+    o.temperature = temperature;
+    Sampler sampler(o, 500);
+    for (uint64_t i = 0; i < 20; ++i)
+      EXPECT_EQ(*sampler.sample(logits, {}, i, i), best) << temperature;
+  }
+}
+
 TEST(SamplerTest, DrawsDependOnSeedStreamAndIndexOnly) {
   const std::vector<float> logits = someLogits(500, 4);
   SamplerOptions o = nothing();
