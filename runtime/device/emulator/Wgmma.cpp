@@ -67,18 +67,24 @@ struct Source {
   Descriptor a, b;
 };
 
-/// Element (row, k) of an operand in shared memory; false if that lies outside of it.
-template <typename T>
-bool elementAt(const Source &source, const Descriptor &descriptor, bool transposed, Type type, int row, int k,
-               T &value) {
-  const int bytes = 4 / elementsOfRegister(type);
-  const uint32_t address = addressOf(descriptor, transposed, row, k, bytes);
+/// Calls put(row, k, element) for rows `first` to first + rows - 1 of an operand in shared memory, 16
+/// neighbouring bytes at a time; false if some lie outside of it.
+template <typename T, typename Put>
+bool eachElement(const Source &source, const Descriptor &descriptor, bool transposed, Type type, int first,
+                 int rows, Put put) {
+  const int bytes = 4 / elementsOfRegister(type), step = 16 / bytes;
   const std::vector<uint8_t> &shared = source.warp->block->shared;
-  if (address + static_cast<uint32_t>(bytes) > shared.size())
-    return false;
-  uint32_t bits = 0;
-  std::memcpy(&bits, shared.data() + address, static_cast<size_t>(bytes));
-  value = element<T>(bits, 0, type);
+  for (int row = 0; row < rows; row += transposed ? step : 1)
+    for (int k = 0; k < source.how->k; k += transposed ? 1 : step) {
+      const uint32_t address = addressOf(descriptor, transposed, first + row, k, bytes);
+      if (address + 16 > shared.size())
+        return false;
+      for (int i = 0; i < step; ++i) {
+        uint32_t bits = 0;
+        std::memcpy(&bits, shared.data() + address + i * bytes, static_cast<size_t>(bytes));
+        put(transposed ? row + i : row, transposed ? k : k + i, element<T>(bits, 0, type));
+      }
+    }
   return true;
 }
 
@@ -103,14 +109,11 @@ template <typename T> void multiply(const Source &source, bool scale, PendingMma
           a[lane / 4 + 8 * (r % 2)][lane % 4 * elements + e + 4 * elements * (r / 2)] =
               element<T>(warp.reg<uint32_t>(slots[r])[lane], e, how.a);
   } else {
-    for (int row = 0; row < 16; ++row)
-      for (int k = 0; k < how.k; ++k)
-        inside &= elementAt(source, source.a, how.transposeA, how.a, firstRow + row, k, a[row][k]);
+    inside &= eachElement<T>(source, source.a, how.transposeA, how.a, firstRow, 16,
+                             [&](int row, int k, T value) { a[row][k] = value; });
   }
-  for (int k = 0; k < how.k; ++k)
-    for (int n = 0; n < how.n; ++n)
-      inside &=
-          elementAt(source, source.b, how.transposeB, how.b, n, k, b[static_cast<size_t>(k * how.n + n)]);
+  inside &= eachElement<T>(source, source.b, how.transposeB, how.b, 0, how.n,
+                           [&](int n, int k, T value) { b[static_cast<size_t>(k * how.n + n)] = value; });
   if (!inside)
     return warp.fault(*source.in, "{}: a matrix descriptor reaches past the end of shared memory",
                       warp.describe());
