@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 #include <sys/file.h>
 #include <unistd.h>
 
@@ -65,8 +66,9 @@ private:
     std::string name = path + "/settings.json";
     std::ifstream stream(name, std::ios::binary);
     if (stream) {
-      std::string found{std::istreambuf_iterator<char>(stream), {}};
-      if (found == settings)
+      std::ostringstream found; // a folder of that name reads as nothing
+      found << stream.rdbuf();
+      if (found.view() == settings)
         return {};
       return fail(
           "{}: expected the inputs and options of the run that began here, found others: give the same, or "
@@ -109,7 +111,8 @@ std::string describeSettings(const CleanOptions &options) {
 /// Collects batches into segments.
 class SegmentWriter {
 public:
-  SegmentWriter(const std::string &folder, size_t memory) : folder(folder), segment(folder), seen(memory, folder) {}
+  SegmentWriter(const std::string &folder, size_t memory)
+      : folder(folder), segment(folder), seen(memory, folder) {}
 
   /// Takes up what an interrupted run has finished; gives how many batches that were.
   Result<uint64_t> resume() {

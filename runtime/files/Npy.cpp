@@ -2,11 +2,10 @@
 // Reads and writes .npy files.
 #include "runtime/files/Npy.h"
 #include "runtime/files/AtomicFile.h"
+#include "runtime/files/MappedFile.h"
 
 #include <cstdlib>
 #include <cstring>
-#include <fstream>
-#include <iterator>
 
 namespace sinter {
 
@@ -93,10 +92,10 @@ Result<NpyArray> parseNpy(const std::string &bytes, const std::string &name) {
 }
 
 Result<NpyArray> readNpy(const std::string &path) {
-  std::ifstream file(path, std::ios::binary);
+  Result<MappedFile> file = MappedFile::open(path);
   if (!file)
-    return fail("{}: cannot be read", path);
-  return parseNpy(std::string(std::istreambuf_iterator<char>(file), {}), path);
+    return tl::unexpected(file.error());
+  return parseNpy(std::string(file->text()), path);
 }
 
 std::string formatNpy(const NpyArray &array) {

@@ -5,11 +5,10 @@
 #include "runtime/device/emulator/KernelArguments.h"
 #include "runtime/device/emulator/Modules.h"
 #include "runtime/files/JsonWriter.h"
+#include "runtime/files/MappedFile.h"
 
 #include <algorithm>
 #include <cstdlib>
-#include <fstream>
-#include <iterator>
 
 namespace sinter::emulator {
 
@@ -149,10 +148,10 @@ std::string hazardsJson(const std::vector<std::string> &hazards) {
 }
 
 Result<RunPtxOutcome> run(const Options &options) {
-  std::ifstream file(options.file);
+  Result<MappedFile> file = MappedFile::open(options.file);
   if (!file)
-    return fail("{}: cannot be read", options.file);
-  const std::string text(std::istreambuf_iterator<char>(file), {});
+    return tl::unexpected(file.error());
+  const std::string text(file->text());
   GlobalMemory memory;
   const auto inFile = [&](const Error &error) { return fail("{}: {}", options.file, error.message); };
   auto module = LoadedModule::load(text, memory);

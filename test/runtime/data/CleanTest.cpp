@@ -47,7 +47,9 @@ TEST(CleanText, makesTextRegularAndCountsWhatItDid) {
             "\xF0\x9F\x91\xA9\xE2\x80\x8D\xF0\x9F\x91\xA9 ab");
   TextCleaner cleaner;
   CleanCounts counts;
-  cleaner.clean("a\r\nb\x01\xE2\x80\x8B\xFF" "e\xCC\x81", counts);
+  cleaner.clean("a\r\nb\x01\xE2\x80\x8B\xFF"
+                "e\xCC\x81",
+                counts);
   EXPECT_EQ(counts.lineEndings, 1u);
   EXPECT_EQ(counts.controls, 1u);
   EXPECT_EQ(counts.invisible, 1u);
@@ -518,6 +520,16 @@ TEST(Clean, refusesToGoOnWithOtherOptions) {
   folder.write("out/.work/settings.json", "{\"version\":1}");
   EXPECT_NE(errorOf(options).find("expected the inputs and options of the run that began here"),
             std::string::npos);
+}
+
+TEST(Clean, refusesAFolderWhereTheSettingsOfARunShouldBe) {
+  TemporaryFolder folder;
+  const auto options = optionsFor({folder.write("good.txt", prose(1))}, folder.path("out"));
+  std::filesystem::create_directories(folder.path("out/.work/settings.json"));
+  EXPECT_NE(
+      errorOf(options).find("settings.json: expected the inputs and options of the run that began here"),
+      std::string::npos)
+      << errorOf(options);
 }
 
 TEST(Clean, cutsOneGiantLineAndKeepsAllOfIt) {

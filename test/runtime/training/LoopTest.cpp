@@ -335,7 +335,7 @@ TEST(TrainingLoop, refusesToGoOnWithOtherThings) {
 
 TEST(TrainingLoop, letsOneProcessAtATimeIntoAFolder) {
   Scene scene;
-  const pid_t child = start(scene, "run", {"--steps", "100000"}, "1000");
+  const pid_t child = start(scene, "run", {"--steps", "100000"}, "50000");
   ASSERT_GT(child, 0);
   while (!fs::exists(scene.folder.path("run/metrics.jsonl")))
     ::usleep(1000);

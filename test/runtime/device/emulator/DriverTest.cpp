@@ -19,6 +19,10 @@ protected:
     void *context = nullptr;
     ASSERT_EQ((call<int(void **, int)>("cuDevicePrimaryCtxRetain", &context, 0)), 0);
   }
+  void TearDown() override {
+    for (void *module : modules)
+      EXPECT_EQ(call<int(void *)>("cuModuleUnload", module), 0);
+  }
   template <typename F, typename... A> int call(const char *name, A... arguments) {
     auto *function = reinterpret_cast<F *>(dlsym(library, name));
     EXPECT_NE(function, nullptr) << name;
@@ -40,6 +44,7 @@ protected:
         << errorText(218);
     EXPECT_EQ((call<int(void **, void *, const char *)>("cuModuleGetFunction", &result, module, name)), 0)
         << errorText(218);
+    modules.push_back(module);
     return result;
   }
   int launch(void *kernel, unsigned blocks, unsigned threads, void *stream, void **parameters) {
@@ -49,6 +54,7 @@ protected:
   }
 
   void *library = nullptr;
+  std::vector<void *> modules; // of function(), unloaded at the end
 };
 
 const std::string addOne = R"(.version 8.0
@@ -95,6 +101,9 @@ TEST_F(EmulatorDriver, AGraphReplaysWhatAStreamCaptured) {
   std::vector<uint32_t> values(100);
   ASSERT_EQ((call<int(void *, uint64_t, size_t)>("cuMemcpyDtoH_v2", values.data(), address, size_t(400))), 0);
   EXPECT_EQ(values, std::vector<uint32_t>(100, 6));
+  EXPECT_EQ(call<int(void *)>("cuGraphExecDestroy", executable), 0);
+  EXPECT_EQ(call<int(void *)>("cuGraphDestroy", graph), 0);
+  EXPECT_EQ(call<int(void *)>("cuStreamDestroy_v2", stream), 0);
 }
 
 TEST_F(EmulatorDriver, ErrorsHaveNamesAndSayWhatHappened) {

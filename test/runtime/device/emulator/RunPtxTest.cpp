@@ -66,6 +66,28 @@ TEST_F(EmulatorRunPtx, PrintsJson) {
       << outcome.text;
 }
 
+TEST_F(EmulatorRunPtx, FoldersAndEmptyFilesInTheirPlacesAreErrors) {
+  const std::vector<std::string> launch = {"--grid", "1", "--block", "64"};
+  const auto error = [&](std::vector<std::string> arguments) {
+    arguments.insert(arguments.end(), launch.begin(), launch.end());
+    const RunPtxOutcome outcome = run(arguments);
+    EXPECT_EQ(outcome.code, 1);
+    return outcome.error;
+  };
+  const std::string file = folder + "scale.ptx", empty = folder + "empty";
+  std::ofstream(empty).flush();
+  const auto found = [](const std::string &message, const char *what) {
+    return message.find(what) != message.npos;
+  };
+  EXPECT_PRED2(found, error({folder}), ": expected a file, found a ");
+  EXPECT_PRED2(found, error({empty}), ": expected a file with content, found an empty one");
+  for (const char *kind : {"in:", "inout:", "map:"})
+    EXPECT_PRED2(found, error({file, "--arg", kind + folder}), "expected ") << kind;
+  EXPECT_PRED2(found, error({file, "--arg", "in:" + folder}), ": expected a file, found a ");
+  EXPECT_PRED2(found, error({file, "--arg", "in:" + empty}),
+               ": expected a file with content, found an empty one");
+}
+
 TEST_F(EmulatorRunPtx, BadArgumentsSayWhatWasExpected) {
   const std::string file = folder + "scale.ptx", in = "in:" + folder + "a.npy";
   const auto error = [&](std::vector<std::string> more, int code) {
