@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Builds the tokenizer that the model's tokenizer.json describes from what llama.cpp keeps of it. Conventions
-// follow transformers where it reads GGUF files.
+// are llama.cpp's, which are those of the legacy tokenizer.json of models that SentencePiece made.
 #include "frontend/tokenizer/GgufTokenizer.h"
 #include "runtime/tokenizer/PreTokenizer.h"
 #include "runtime/tokenizer/Utf8.h"
@@ -25,6 +25,7 @@ private:
   Result<> readByteLevel();
   Result<> readSentencePiece();
   Result<> readSpecial(bool addBosByDefault);
+  bool isSpecial(size_t id) const { return types[id] == Control || types[id] == Unknown; }
   bool inAlphabet(std::string_view token) const;
   Result<std::string> name(std::string_view key) const;
 
@@ -124,10 +125,10 @@ Result<> Reader::readByteLevel() {
   if (Result<> done = readMerges(); !done)
     return done;
   for (size_t id = 0; id < tokens.size(); ++id)
-    if (types[id] == Control || types[id] == UserDefined) {
+    if (isSpecial(id) || types[id] == UserDefined) {
       // One that uses other characters than the alphabet's is found by its text, which is what it decodes to.
       spec.tokens[id] = tokens[id];
-      spec.added.push_back({tokens[id], types[id] == Control, false, false, false, false});
+      spec.added.push_back({tokens[id], isSpecial(id), false, false, false, false});
     }
   return readSpecial(known->addBos);
 }
@@ -142,18 +143,15 @@ Result<> Reader::readSentencePiece() {
   bool gemma = architecture->starts_with("gemma");
   spec.byteFallback = spec.fuseUnknown = true;
   std::string space(mark);
-  if (gemma || *architecture == "phi3") {
-    if (!gemma)
-      spec.normalizers.push_back({StepKind::Prepend, 0, space, {}});
-    spec.normalizers.push_back({StepKind::Replace, 0, " ", space});
-  } else {
-    auto scheme = static_cast<uint32_t>(*prefixSpace ? PrependScheme::First : PrependScheme::Never);
-    spec.preTokenizers.push_back({StepKind::Metaspace, scheme, space, {}});
-  }
+  // As in llama.cpp, text gets its space at the start and after every token found by its text.
+  bool prepends = !gemma && *prefixSpace;
+  if (prepends)
+    spec.normalizers.push_back({StepKind::Prepend, 0, space, {}});
+  spec.normalizers.push_back({StepKind::Replace, 0, " ", space});
   spec.decoders = {{StepKind::DecodeReplace, 0, space, " "},
                    {StepKind::DecodeByteFallback, 0, {}, {}},
                    {StepKind::DecodeFuse, 0, {}, {}}};
-  if (!gemma && *prefixSpace)
+  if (prepends)
     spec.decoders.push_back({StepKind::DecodeStrip, 1, " ", {}});
   for (std::string &token : tokens) {
     // Runs of spaces are user-defined tokens, stored as they look; the vocabulary has them marked.
@@ -181,8 +179,8 @@ Result<> Reader::readSentencePiece() {
     deriveMerges(spec, order);
   }
   for (size_t id = 0; id < tokens.size(); ++id)
-    if (types[id] == Control || types[id] == UserDefined)
-      spec.added.push_back({tokens[id], types[id] == Control, false, false, false, false});
+    if (isSpecial(id) || types[id] == UserDefined)
+      spec.added.push_back({tokens[id], isSpecial(id), false, false, false, false});
   return readSpecial(true);
 }
 

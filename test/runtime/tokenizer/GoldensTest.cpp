@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Hugging Face's answers for small tokenizers of every kind, written by utils/make-tokenizer-goldens.
+#include "frontend/tokenizer/GgufTokenizer.h"
 #include "frontend/tokenizer/SentencePiece.h"
 #include "frontend/tokenizer/TokenizerJson.h"
+#include "runtime/files/GgufWriter.h"
 #include "runtime/tokenizer/Tokenizer.h"
 #include "runtime/tokenizer/Utf8.h"
 #include <algorithm>
@@ -149,6 +151,64 @@ TEST_P(GoldensTest, StreamsWhatItDecodes) {
     std::string whole;
     appendRepairedUtf8(whole, tokenizer->decode(ids));
     EXPECT_EQ(streamed, whole);
+  }
+}
+
+/// The GGUF file that llama.cpp's converter makes of a SentencePiece model, as far as its tokenizer goes.
+std::string ggufOf(const TokenizerSpec &spec, std::string_view architecture) {
+  std::vector<std::string> tokens, merges;
+  for (const std::optional<std::string> &token : spec.tokens)
+    tokens.push_back(*token);
+  std::vector<int32_t> types(tokens.size(), 1);
+  for (const AddedTokenSpec &token : spec.added) {
+    auto id = static_cast<size_t>(std::find(tokens.begin(), tokens.end(), token.content) - tokens.begin());
+    if (id == tokens.size()) { // added beyond the model's vocabulary
+      tokens.push_back(token.content);
+      types.push_back(0);
+    }
+    types[id] = static_cast<int32_t>(id) == spec.unknown ? 2 : token.special ? 3 : 4;
+  }
+  for (const MergeSpec &merge : spec.merges)
+    merges.push_back(tokens[merge.left] + " " + tokens[merge.right]);
+  GgufWriter writer;
+  writer.add("general.architecture", architecture)
+      .add("tokenizer.ggml.model", "llama")
+      .add("tokenizer.ggml.add_bos_token", false)
+      .add("tokenizer.ggml.unknown_token_id", static_cast<uint32_t>(spec.unknown))
+      .addArray("tokenizer.ggml.tokens", tokens)
+      .addArray("tokenizer.ggml.token_type", types);
+  if (spec.ranks.empty()) {
+    writer.addArray("tokenizer.ggml.merges", merges);
+  } else { // derived from scores, of which only the order counts
+    std::vector<float> scores;
+    for (uint32_t rank : spec.ranks)
+      scores.push_back(-static_cast<float>(rank));
+    writer.addArray("tokenizer.ggml.scores", scores);
+  }
+  return writer.bytes();
+}
+
+/// llama.cpp's SentencePiece tokens are those of the model's own tokenizer.json.
+TEST(GgufGoldensTest, TokensOfAGgufFileAreThoseOfItsTokenizerJson) {
+  for (auto [name, architecture] :
+       {std::pair("llama2", "llama"), {"sentencepiece-bpe", "llama"}, {"gemma", "gemma3"}}) {
+    Result<Json> json = Json::read(folder + name + ".json");
+    ASSERT_TRUE(json) << json.error().message;
+    Result<TokenizerSpec> original = readSpec(json->root());
+    ASSERT_TRUE(original) << original.error().message;
+    std::string bytes = ggufOf(*original, architecture);
+    Result<Gguf> file = Gguf::parse(std::as_bytes(std::span(bytes)), "m.gguf");
+    ASSERT_TRUE(file) << file.error().message;
+    Result<TokenizerSpec> spec = readGgufTokenizer(*file);
+    ASSERT_TRUE(spec) << spec.error().message;
+    Result<std::vector<uint8_t>> tables = buildTokenizerTables(*spec);
+    ASSERT_TRUE(tables) << tables.error().message;
+    Result<Tokenizer> tokenizer = Tokenizer::open(std::as_bytes(std::span(*tables)));
+    ASSERT_TRUE(tokenizer) << tokenizer.error().message;
+    std::vector<std::string> texts = readTexts();
+    for (size_t i = 0; i < texts.size(); ++i)
+      EXPECT_EQ(tokenizer->encode(texts[i], false), readIds(json->root()["plain"].element(i)))
+          << name << ", text " << i << ": " << texts[i];
   }
 }
 

@@ -128,8 +128,33 @@ TEST(GgufTokenizerTest, ReadsByteLevelBpe) {
 TEST(GgufTokenizerTest, ReadsSentencePieceScores) {
   GgufWriter writer = gguf("llama");
   writer.addArray("tokenizer.ggml.scores", std::vector<float>{0, -1, -2, 0})
-      .add("tokenizer.ggml.add_bos_token", false);
+      .add("tokenizer.ggml.add_bos_token", false)
+      .add("tokenizer.ggml.add_space_prefix", false);
   EXPECT_EQ(encode(fromGguf(writer), "aab"), (Ids{0, 2}));
+}
+
+/// What llama.cpp gives with these keys; with a space put before text, also that of the legacy
+/// tokenizer.json.
+TEST(GgufTokenizerTest, PutsASpaceBeforeTextAtTheStartAndAfterSpecialTokens) {
+  GgufWriter writer;
+  writer.add("tokenizer.ggml.model", "llama")
+      .addArray("tokenizer.ggml.tokens",
+                std::vector<std::string>{"<unk>", "<s>", "</s>", "▁", "a", "▁a", "▁▁", "b"})
+      .addArray("tokenizer.ggml.token_type", std::vector<int32_t>{2, 3, 3, 1, 1, 1, 1, 4})
+      .addArray("tokenizer.ggml.scores", std::vector<float>{0, 0, 0, -9, -8, -1, -2, 0})
+      .add("tokenizer.ggml.bos_token_id", uint32_t{1})
+      .add("tokenizer.ggml.unknown_token_id", uint32_t{0})
+      .add("tokenizer.ggml.add_bos_token", false);
+  GgufWriter bare = writer;
+  bare.add("tokenizer.ggml.add_space_prefix", false);
+  EXPECT_EQ(encode(fromGguf(writer), "a"), (Ids{5}));
+  EXPECT_EQ(encode(fromGguf(bare), "a"), (Ids{4}));
+  EXPECT_EQ(encode(fromGguf(writer), " a"), (Ids{3, 5}));
+  EXPECT_EQ(encode(fromGguf(bare), " a"), (Ids{5}));
+  EXPECT_EQ(encode(fromGguf(writer), "<s>a</s> a"), (Ids{1, 5, 2, 3, 5}));
+  EXPECT_EQ(encode(fromGguf(bare), "<s>a</s> a"), (Ids{1, 4, 2, 5}));
+  EXPECT_EQ(encode(fromGguf(writer), "ba"), (Ids{7, 5})) << "tokens of users are found by their text, too";
+  EXPECT_EQ(encode(fromGguf(writer), "<unk>a"), (Ids{0, 5})) << "the unknown token is a special one";
 }
 
 TEST(GgufTokenizerTest, RefusesAnUnknownPreTokenizer) {
