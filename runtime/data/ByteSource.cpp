@@ -231,7 +231,8 @@ Result<std::unique_ptr<ByteSource>> openBytes(std::string_view bytes, std::strin
 
 std::string compressZstd(std::string_view bytes, int level) {
   // A thread's tables are used again and again: to make new ones costs as much as to compress 100 KB.
-  thread_local const std::unique_ptr<ZSTD_CCtx, decltype(&ZSTD_freeCCtx)> own(ZSTD_createCCtx(), ZSTD_freeCCtx);
+  thread_local const std::unique_ptr<ZSTD_CCtx, decltype(&ZSTD_freeCCtx)> own(ZSTD_createCCtx(),
+                                                                              ZSTD_freeCCtx);
   ZSTD_CCtx *context = own.get();
   ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, level);
   ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, 1);

@@ -233,9 +233,9 @@ Result<Tally> cleanData(const CleanOptions &options) {
     return tl::unexpected(found.error());
   if (documents.tally()["in documents"] == 0) {
     auto bad = documents.tally().examples.find("bad line");
-    return nothingDone(
-        Error{fmt::format("expected documents, found none in {} inputs{}", options.inputs.size(),
-                          bad == documents.tally().examples.end() ? "" : "; the first problem: " + bad->second[0])});
+    return nothingDone(Error{fmt::format(
+        "expected documents, found none in {} inputs{}", options.inputs.size(),
+        bad == documents.tally().examples.end() ? "" : "; the first problem: " + bad->second[0])});
   }
   if (Result<> written = documents.writeShards(); !written)
     return tl::unexpected(written.error());

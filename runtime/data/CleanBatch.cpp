@@ -3,8 +3,8 @@
 #include "runtime/data/CleanBatch.h"
 #include "runtime/data/Ascii.h"
 #include "runtime/data/Documents.h"
-#include "runtime/data/FoldAscii.h"
 #include "runtime/data/Filters.h"
+#include "runtime/data/FoldAscii.h"
 #include "runtime/data/PersonalData.h"
 #include "runtime/tokenizer/Unicode.h"
 

@@ -30,13 +30,12 @@ constexpr auto classOf = [] {
   std::array<unsigned char, 256> classes{};
   for (int c = 0; c < 256; ++c) {
     char byte = static_cast<char>(c);
-    classes[static_cast<size_t>(c)] = static_cast<unsigned char>(
-        c >= 0x80             ? EndsAscii
-        : isAsciiSpace(byte)  ? WhiteSpace | EndsAscii
-        : isAsciiLetter(byte) ? HasLetter
-        : isAsciiDigit(byte)  ? HasDigit
-        : byte == '#' || byte == '.' ? HasMark
-                              : 0);
+    classes[static_cast<size_t>(c)] = static_cast<unsigned char>(c >= 0x80            ? EndsAscii
+                                                                 : isAsciiSpace(byte) ? WhiteSpace | EndsAscii
+                                                                 : isAsciiLetter(byte)        ? HasLetter
+                                                                 : isAsciiDigit(byte)         ? HasDigit
+                                                                 : byte == '#' || byte == '.' ? HasMark
+                                                                                              : 0);
   }
   return classes;
 }();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A sketch takes about one hash a shingle: each round puts every shingle into a slot, and when all slots have one no
-// later round can matter. The first rounds choose slots by the hash; when short texts leave some empty, round after round
-// fills one of them.
+// A sketch takes about one hash a shingle: each round puts every shingle into a slot, and when all slots have
+// one no later round can matter. The first rounds choose slots by the hash; when short texts leave some
+// empty, round after round fills one of them.
 #include "runtime/data/MinHash.h"
 #include "runtime/data/Hash.h"
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Near-duplicates: MinHash signatures (Broder 1997; made by fast similarity sketching, Dahlgaard, Knudsen and
-// Thorup 2017), banded for locality-sensitive hashing, over shingles of five units; and the Jaccard similarity itself, by which what the bands propose is checked.
+// Thorup 2017), banded for locality-sensitive hashing, over shingles of five units; and the Jaccard
+// similarity itself, by which what the bands propose is checked.
 #ifndef SINTER_RUNTIME_DATA_MINHASH_H
 #define SINTER_RUNTIME_DATA_MINHASH_H
 

@@ -169,7 +169,8 @@ Result<TokenStream> TokenStream::open(const std::string &folder, const std::stri
   std::error_code code;
   std::string description = folder + "/tokens.json";
   if (!fs::is_directory(folder, code))
-    return fail("{}: expected a folder of `sinter data tokenize` or a file of ids that ends in .u16 or .u32, found {}",
+    return fail("{}: expected a folder of `sinter data tokenize` or a file of ids that ends in .u16 or .u32, "
+                "found {}",
                 folder, fs::exists(folder, code) ? "another file" : "nothing");
   if (!fs::exists(description, code))
     return fail("{}: expected what `sinter data tokenize` writes, found none{}", description,

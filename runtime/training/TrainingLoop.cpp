@@ -143,7 +143,8 @@ std::string firstDifference(std::string_view expected, std::string_view found) {
   size_t line = 1;
   while (true) {
     const std::string_view a = expected.substr(0, expected.find('\n')), b = found.substr(0, found.find('\n'));
-    if (a != b || (a.size() == expected.size()) != (b.size() == found.size()) || a.size() == expected.size()) {
+    if (a != b || (a.size() == expected.size()) != (b.size() == found.size()) ||
+        a.size() == expected.size()) {
       // All of a configuration may be one line: what stands around the difference is shown.
       const auto same = static_cast<size_t>(std::ranges::mismatch(a, b).in1 - a.begin());
       size_t begin = same < 40 ? 0 : same - 40;

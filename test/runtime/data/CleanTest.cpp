@@ -497,7 +497,8 @@ TEST(Clean, saysWhatIsWrongAndLeavesNothingHalfWritten) {
                                folder.path("c")))
                 .find("expected a complete gzip member"),
             std::string::npos);
-  EXPECT_FALSE(fs::exists(folder.path("c"))) << "nothing was finished: the same folder serves when the file is mended";
+  EXPECT_FALSE(fs::exists(folder.path("c")))
+      << "nothing was finished: the same folder serves when the file is mended";
   folder.write("taken.txt", "");
   fs::create_directories(folder.path("full"));
   folder.write("full/file", "x");

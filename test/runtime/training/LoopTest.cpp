@@ -436,8 +436,9 @@ TEST(TrainingLoop, measuresBitsAByteAndBringsTheTokenizerOfTokenizedText) {
 TEST(TrainingLoop, saysWhatIsWrongWithItsData) {
   Scene scene;
   const auto error = [&](std::vector<std::string> more) { return scene.run("run", std::move(more)).err; };
-  EXPECT_NE(error({"--data", "/nonexistent"}).find("expected a folder of `sinter data tokenize` or a file of ids"),
-            std::string::npos);
+  EXPECT_NE(
+      error({"--data", "/nonexistent"}).find("expected a folder of `sinter data tokenize` or a file of ids"),
+      std::string::npos);
   EXPECT_NE(error({"--data", "/nonexistent.u16"}).find("/nonexistent.u16"), std::string::npos);
   EXPECT_NE(error({"--data", scene.folder.write("short.u16", "12345678")}).find("expected at least 9 tokens"),
             std::string::npos);
