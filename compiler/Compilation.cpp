@@ -306,6 +306,11 @@ bool Compilation::run() {
   if (!opened)
     return report(opened.error());
   model = std::move(*opened);
+  const int64_t positions = model->config.learnedPositions - model->config.positionOffset;
+  if (train && model->config.learnedPositions > 0 && options.pipeline.sequence > positions)
+    return report({model->path + ": expected sequences of at most " + std::to_string(positions) +
+                   " tokens, the model's positions, found --seq " +
+                   std::to_string(options.pipeline.sequence)});
   if (model->weights)
     for (const Weight &weight : model->weights->weights())
       if (llvm::sys::fs::equivalent(std::string(weight.file), options.output))

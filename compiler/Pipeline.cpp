@@ -21,7 +21,9 @@ public:
 
   /// On the module, or on each operation of type OpT in it.
   void add(std::unique_ptr<Pass> pass) { addTo(passes, std::move(pass)); }
-  template <typename OpT> void addOn(std::unique_ptr<Pass> pass) { addTo(passes.nest<OpT>(), std::move(pass)); }
+  template <typename OpT> void addOn(std::unique_ptr<Pass> pass) {
+    addTo(passes.nest<OpT>(), std::move(pass));
+  }
 
 private:
   void addTo(OpPassManager &manager, std::unique_ptr<Pass> pass) {
@@ -110,9 +112,9 @@ static void addPasses(Pipeline &pipeline, Stage stage, const PipelineOptions &op
       train.sequence = options.sequence;
       pipeline.add(createTrainToKernelPass(train));
       pipeline.addOn<kernel::FuncOp>(createCSEPass());
-      pipeline.add(createChooseSchedulesPass());
-      // Last: it makes kernels that have schedules.
+      // Before schedules: Muon has matmuls.
       pipeline.add(createAddUpdatesPass());
+      pipeline.add(createChooseSchedulesPass());
       break;
     }
     LmToKernelPassOptions kernels;

@@ -3,19 +3,17 @@
 // parameters to start from where the model has some.
 #include "compiler/Compilation.h"
 
+#include "compiler/ConfigOfTraining.h"
 #include "compiler/Executable.h"
 #include "compiler/ModelData.h"
 #include "compiler/TrainerTable.h"
 #include "compiler/WeightImage.h"
-#include "frontend/Architecture.h"
 #include "runtime/data/TokenizerFiles.h"
-#include "runtime/files/Json.h"
 #include "runtime/files/MappedFile.h"
 
 #include "llvm/IR/Module.h"
 
 #include <algorithm>
-#include <cmath>
 #include <filesystem>
 
 using namespace mlir;
@@ -44,28 +42,6 @@ Result<data::NamedTexts> readFiles(const std::string &model) {
     return tl::unexpected(tokenizer.error());
   std::ranges::move(*tokenizer, std::back_inserter(files));
   return files;
-}
-
-/// What transformers' _init_weights does with this configuration.
-Result<Initialisation> initialisationOf(const Model &model) {
-  std::filesystem::path path(model.path);
-  Result<Json> json =
-      Json::read(std::filesystem::is_directory(path) ? (path / "config.json").string() : model.path);
-  if (!json)
-    return tl::unexpected(json.error());
-  Initialisation start;
-  if (JsonValue value = json->root()["initializer_range"]; value.isNumber()) {
-    Result<double> range = value.as<double>();
-    if (!range || !(*range > 0))
-      return fail("{}: expected a number above 0, found something else", value.where());
-    start.deviation = *range;
-  }
-  start.outputDeviation = start.deviation / std::sqrt(2.0 * static_cast<double>(model.config.layers.size()));
-  start.normStart = model.config.normOffset == 0 ? 1 : 0;
-  if (Result<int64_t> padding = json->root().get<int64_t>("pad_token_id");
-      padding && *padding >= 0 && *padding < model.config.vocabulary)
-    start.paddingToken = *padding;
-  return start;
 }
 
 } // namespace

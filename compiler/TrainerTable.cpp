@@ -7,6 +7,7 @@
 #include "compiler/WeightImage.h"
 #include "dialects/kernel/WeightLayout.h"
 #include "dialects/lm/LmDialect.h"
+#include "passes/training/MuonUpdate.h"
 #include "runtime/training/TrainingAbi.h"
 
 #include "llvm/ADT/TypeSwitch.h"
@@ -101,7 +102,7 @@ llvm::Constant *TrainerBuilder::buffer(kernel::BufferOp op, int64_t firstRow) {
   auto rows = dyn_cast<kernel::RowsType>(op.getType());
   bool ofRows = op.getSpace() == kernel::Space::Arena || op.getSpace() == kernel::Space::Losses;
   if (op.getParameter()) {
-    offset = placeOf(*op.getParameter());
+    offset += placeOf(*op.getParameter());
     if (symbols.lookup<lm::ParameterOp>(*op.getParameter()).getValue())
       space = SINTER_SPACE_CONSTANT;
   } else if (ofRows && rows && !op.getRows()) {
@@ -205,7 +206,6 @@ llvm::Constant *TrainerBuilder::parameter(lm::ParameterOp op) {
   uint64_t offset = op->getAttrOfType<IntegerAttr>("kernel.offset").getInt();
   uint64_t floats =
       isVector ? rows : kernel::WeightLayout(kernel::WeightFormat::F32, rows, columns).bytes() / 4;
-  bool isTable = name == "embedding" || name == "head" || name == "positions";
   const Initialisation &start = input.initialisation;
   uint32_t kind = SINTER_START_NORMAL;
   if (name.ends_with(".bias") || (isVector && start.normStart == 0))
@@ -219,9 +219,8 @@ llvm::Constant *TrainerBuilder::parameter(lm::ParameterOp op) {
   llvm::Constant *list = parts(op, count);
   return structure({text(name), i64(rows), i64(columns), i64(offset), i64(floats),
                     i32(isVector ? SINTER_LAYOUT_PLAIN : SINTER_LAYOUT_PANELS), i32(!isVector),
-                    i32(!isVector && !isTable), i32(kind),
-                    f32(isOutput ? start.outputDeviation : start.deviation), i32(op.getTrainable()),
-                    i64(type.getRank() == 3 ? type.getDimSize(0) : 1),
+                    i32(isMuons(op)), i32(kind), f32(isOutput ? start.outputDeviation : start.deviation),
+                    i32(op.getTrainable()), i64(type.getRank() == 3 ? type.getDimSize(0) : 1),
                     i64(name == "embedding" ? start.paddingToken : -1), list, i64(count)});
 }
 
@@ -253,7 +252,7 @@ void TrainerBuilder::build() {
     if (buffer.getSpace() == kernel::Space::Norms)
       normBlocks = cast<kernel::RowsType>(buffer.getType()).getColumns();
   llvm::SmallVector<llvm::Constant *> optimizers;
-  for (auto [name, images] : {std::pair("adamw", 2), {"sgd", 1}}) {
+  for (auto [name, images] : {std::pair("adamw", 2), {"sgd", 1}, {"muon", 2}}) {
     uint64_t count = 0;
     llvm::Constant *list = launches(symbols.lookup<kernel::EntryOp>(name), count);
     optimizers.push_back(structure({text(name), i64(images), list, i64(count)}));
@@ -266,35 +265,37 @@ void TrainerBuilder::build() {
     mask |= isa.empty() ? 0 : 1u << number;
   uint64_t image = input.module->getAttrOfType<IntegerAttr>("kernel.image_floats").getInt();
   llvm::Constant *initial = input.hasInitial ? external("sinter_weights") : null;
-  llvm::Constant *fields = structure({i32(SINTER_TRAINING_ABI_VERSION),
-                                      i32(mask),
-                                      text(input.name),
-                                      i64(input.batch),
-                                      i64(input.sequence),
-                                      i64(input.vocabulary),
-                                      i64(input.context),
-                                      array(parameters),
-                                      i64(parameters.size()),
-                                      i64(numbers),
-                                      i64(image),
-                                      structure({initial, i64(input.hasInitial ? 4 * image : 0)}),
-                                      blob(constants),
-                                      micro,
-                                      i64(launchCount),
-                                      i64(train.getArenaBytes().value_or(0)),
-                                      i64(scratch),
-                                      i64(logitsOffset),
-                                      i64(logitsRows),
-                                      norms,
-                                      i64(normCount),
-                                      i64(normBlocks),
-                                      array(optimizers),
-                                      i64(optimizers.size()),
-                                      i64(flops),
-                                      array(files),
-                                      i64(files.size()),
-                                      blob(input.tokenizer),
-                                      blob(bytesOf(input.metadata))});
+  llvm::Constant *fields =
+      structure({i32(SINTER_TRAINING_ABI_VERSION),
+                 i32(mask),
+                 text(input.name),
+                 i64(input.batch),
+                 i64(input.sequence),
+                 i64(input.vocabulary),
+                 i64(input.context),
+                 array(parameters),
+                 i64(parameters.size()),
+                 i64(numbers),
+                 i64(image),
+                 structure({initial, i64(input.hasInitial ? 4 * image : 0)}),
+                 blob(constants),
+                 micro,
+                 i64(launchCount),
+                 i64(std::max(train.getArenaBytes().value_or(0), // an update's is the same
+                              symbols.lookup<kernel::EntryOp>("muon").getArenaBytes().value_or(0))),
+                 i64(scratch),
+                 i64(logitsOffset),
+                 i64(logitsRows),
+                 norms,
+                 i64(normCount),
+                 i64(normBlocks),
+                 array(optimizers),
+                 i64(optimizers.size()),
+                 i64(flops),
+                 array(files),
+                 i64(files.size()),
+                 blob(input.tokenizer),
+                 blob(bytesOf(input.metadata))});
   auto *trainer = new llvm::GlobalVariable(module, fields->getType(), true,
                                            llvm::GlobalValue::ExternalLinkage, fields, "sinter_trainer");
   addMain(trainer);

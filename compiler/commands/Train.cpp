@@ -4,6 +4,7 @@
 #include "compiler/ModelData.h"
 #include "compiler/commands/Commands.h"
 #include "frontend/Export.h"
+#include "frontend/tokenizer/FolderTokenizer.h"
 #include "runtime/data/Hash.h"
 #include "runtime/data/TokenizeChats.h"
 #include "runtime/device/CpuFeatures.h"
@@ -184,6 +185,21 @@ Result<std::string> prepareChats(const std::string &modelPath, const TrainingOpt
   return written ? Result<std::string>(folder) : tl::unexpected(written.error());
 }
 
+/// Leaves the tokenizer of the tokens in the run, compiled, for the texts that a model without one writes.
+Result<> prepareTokenizer(const TrainingOptions &options, const training::RunFolder &run) {
+  const std::string folder = options.tokenizer.empty() ? options.data : options.tokenizer;
+  std::error_code code;
+  if (!fs::exists(fs::path(folder) / "tokenizer.json", code))
+    return {};
+  Result<TokenizerSpec> spec = readFolderTokenizer(folder);
+  if (!spec)
+    return tl::unexpected(spec.error());
+  Result<std::vector<uint8_t>> tables = buildTokenizerTables(*spec);
+  if (!tables)
+    return tl::unexpected(tables.error());
+  return run.write("trainer.tokenizer", {reinterpret_cast<const char *>(tables->data()), tables->size()});
+}
+
 } // namespace
 
 int trainCommand(const Invocation &invocation) {
@@ -235,6 +251,8 @@ int trainCommand(const Invocation &invocation) {
     if (!*made)
       return 1;
     trainer = run->path("trainer");
+    if (Result<> prepared = prepareTokenizer(options, *run); !prepared)
+      return report(prepared.error(), 1);
     if (isChats(options.data)) {
       Result<std::string> prepared = prepareChats(model, options, *run);
       if (!prepared)

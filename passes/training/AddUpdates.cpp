@@ -7,8 +7,13 @@
 //           p = p (1 - lr decay) - lr / correction1 * m / (sqrt(v / correction2) + epsilon)
 //           with g clipped (Loshchilov and Hutter 2019, arXiv:1711.05101, as PyTorch computes it)
 //   sgd     m = beta1 m + (g + decay p),  p = p - lr m
+//   muon    of hidden matrices (they are the first): m = beta1 m + (1 - beta1) g,  u = beta1 m + (1 - beta1)
+//   g,
+//           p = p (1 - rate decay) - rate * orthogonal(u) (Jordan 2024, as its repository computes it;
+//           MuonUpdate.cpp); of all others adamw
 #include "dialects/kernel/WeightLayout.h"
 #include "passes/Passes.h"
+#include "passes/training/MuonUpdate.h"
 
 using namespace mlir;
 
@@ -95,21 +100,45 @@ void sgd(Update &u, ValueRange buffers, bool decay) {
   u.store(m, buffers[2]);
 }
 
+/// The update that is to become orthogonal takes the gradient's place.
+void muonMomentum(Update &u, ValueRange buffers, bool) {
+  using enum kernel::Hyperparameter;
+  Value rest = u.sub(u.number(1), u.hyper(Beta1));
+  Value g = u.mul(u.load(buffers[1]), u.splat(u.hyper(GradientScale)));
+  Value m = u.lerp(u.load(buffers[2]), g, rest);
+  u.store(m, buffers[2]);
+  u.store(u.lerp(m, g, rest), buffers[1]);
+}
+
+void muonMove(Update &u, ValueRange buffers, bool) {
+  using enum kernel::Hyperparameter;
+  Value rate = u.hyper(MuonRate);
+  Value p = u.mul(u.load(buffers[0]), u.splat(u.sub(u.number(1), u.mul(rate, u.hyper(WeightDecay)))));
+  u.store(u.sub(p, u.mul(u.splat(rate), u.load(buffers[1]))), buffers[0]);
+}
+
 struct AddUpdatesPass : impl::AddUpdatesPassBase<AddUpdatesPass> {
   void runOnOperation() override {
     OpBuilder builder(&getContext());
-    int64_t total = 0, decayed = 0;
-    for (bool decays : {true, false}) {
+    enum Part { Hidden, OtherMatrices, Vectors, Parts };
+    auto partOf = [](lm::ParameterOp parameter) {
+      bool isVector = cast<RankedTensorType>(parameter.getType()).getRank() == 1;
+      return isVector ? Vectors : isMuons(parameter) ? Hidden : OtherMatrices;
+    };
+    int64_t total = 0, ends[Parts];
+    SmallVector<lm::ParameterOp> muons;
+    for (int part = Hidden; part < Parts; ++part) {
       for (auto parameter : getOperation().getOps<lm::ParameterOp>()) {
-        if (parameter.getValue() || parameter.getParts() ||
-            (cast<RankedTensorType>(parameter.getType()).getRank() > 1) != decays)
+        if (parameter.getValue() || parameter.getParts() || partOf(parameter) != part)
           continue;
         parameter->setAttr("kernel.offset", builder.getI64IntegerAttr(total));
         total += floatsOf(parameter);
+        if (part == Hidden)
+          muons.push_back(parameter);
       }
-      if (decays)
-        decayed = total;
+      ends[part] = total;
     }
+    int64_t decayed = ends[OtherMatrices];
     getOperation()->setAttr("kernel.image_floats", builder.getI64IntegerAttr(total));
     getOperation()->setAttr("kernel.decay_floats", builder.getI64IntegerAttr(decayed));
 
@@ -129,6 +158,27 @@ struct AddUpdatesPass : impl::AddUpdatesPassBase<AddUpdatesPass> {
                     kind.states, [&](Update &u, ValueRange buffers) { kind.body(u, buffers, decays); });
       }
     }
+    addMuon(builder, muons, ends[Hidden], decayed, total);
+  }
+
+  void addMuon(OpBuilder &builder, ArrayRef<lm::ParameterOp> muons, int64_t hidden, int64_t decayed,
+               int64_t total) {
+    kernel::EntryOp entry = addEntry(builder, "muon");
+    auto add = [&](const char *name, int64_t begin, int64_t end, int64_t states, bool decays,
+                   void (*body)(Update &, ValueRange, bool)) {
+      if (begin < end)
+        addUpdate(builder, entry, name, begin, end - begin, states,
+                  [&](Update &u, ValueRange buffers) { body(u, buffers, decays); });
+    };
+    add("muon_momentum", 0, hidden, 1, true, muonMomentum);
+    SymbolTable symbols(getOperation());
+    KernelNames names(symbols);
+    for (lm::ParameterOp parameter : muons)
+      addOrthogonalisation(entry, names, parameter);
+    builder.setInsertionPointToEnd(getOperation().getBody());
+    add("muon_move", 0, hidden, 0, true, muonMove);
+    add("muon_others_decay", hidden, decayed, 2, true, adamw);
+    add("muon_others_plain", decayed, total, 2, false, adamw);
   }
 
   kernel::EntryOp addEntry(OpBuilder &builder, StringRef name) {

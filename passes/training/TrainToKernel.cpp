@@ -47,7 +47,7 @@ public:
 private:
   LogicalResult findHead();
   void findParameters();
-  void assign(Value gradient, FlatSymbolRefAttr parameter);
+  void assign(OpOperand &place, FlatSymbolRefAttr parameter);
   bool isChunked(Operation *op) { return chunked.contains(op); }
   /// Launches of one operation, of a chunk when `firstRow` >= 0.
   LogicalResult convert(Operation *op, int64_t firstRow);
@@ -120,18 +120,25 @@ LogicalResult Converter::findHead() {
   return success();
 }
 
-void Converter::assign(Value gradient, FlatSymbolRefAttr parameter) {
-  if (auto add = gradient.getDefiningOp<lm::AddOp>()) {
-    assign(add.getLhs(), parameter);
-    assign(add.getRhs(), parameter);
+void Converter::assign(OpOperand &place, FlatSymbolRefAttr parameter) {
+  if (parameterOf.contains(place.get())) {
+    // Parameters with equal gradients (biases that are added up): each has its own place.
+    Operation *producer = place.get().getDefiningOp();
+    unsigned number = cast<OpResult>(place.get()).getResultNumber();
+    OpBuilder builder(producer->getContext());
+    builder.setInsertionPointAfter(producer);
+    place.set(builder.clone(*producer)->getResult(number));
   }
-  parameterOf[gradient] = parameter;
+  if (auto add = place.get().getDefiningOp<lm::AddOp>())
+    for (OpOperand &operand : add->getOpOperands())
+      assign(operand, parameter);
+  parameterOf[place.get()] = parameter;
 }
 
 void Converter::findParameters() {
   auto exit = cast<func::ReturnOp>(function.getBody().front().getTerminator());
   for (unsigned i = 1; i < exit.getNumOperands(); ++i)
-    assign(exit.getOperand(i), function.getResultAttrOfType<FlatSymbolRefAttr>(i, "lm.gradient"));
+    assign(exit->getOpOperand(i), function.getResultAttrOfType<FlatSymbolRefAttr>(i, "lm.gradient"));
 }
 
 Value Converter::gradientBuffer(Value value) {

@@ -41,6 +41,9 @@ public:
   double evaluate(const MicroBatch &batch) override {
     return opened->evaluate({batch.tokens, batch.positions, batch.targets}, {});
   }
+  const float *logits(const MicroBatch &batch, int64_t row) override {
+    return opened->logits({batch.tokens, batch.positions, batch.targets}, row);
+  }
   double gradientNorm() override { return opened->gradientNorm(); }
   std::optional<size_t> findBadGradient() override {
     std::vector<float> tensor;

@@ -239,6 +239,10 @@ double CpuTrainer::evaluate(const Batch &batch, std::span<float> each) {
 
 const float *CpuTrainer::logits(const Batch &batch, int64_t row) {
   setBatch(batch, 1, false, 0);
+  // Sequences behind that of the row are left out.
+  const int64_t end = (row / trainer.sequence + 1) * trainer.sequence;
+  for (auto &[kind, step] : steps)
+    step.rows = step.selected = std::clamp<int64_t>(end - kind.firstRow, 0, kind.rows);
   walkAll(micro, /*onlyLoss=*/true, row);
   return reinterpret_cast<const float *>(arena.data() + trainer.logits_offset) +
          row % trainer.logits_rows * trainer.vocabulary;
@@ -267,6 +271,7 @@ void CpuTrainer::update(const Hyperparameters &h, double gradientNorm) {
   hyper.muon_rate = float(h.muonRate);
   for (auto &[kind, step] : steps) {
     step.rows = kind.rows;
+    step.adds = kind.adds;
     step.update = &hyper;
   }
   walkAll(moves, false, -1);

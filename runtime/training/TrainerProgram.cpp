@@ -2,6 +2,7 @@
 // Parses, opens, trains; and what a process is to do about signals.
 #include "runtime/training/TrainerProgram.h"
 #include "runtime/files/AtomicFile.h"
+#include "runtime/files/MappedFile.h"
 #include "runtime/files/StandardStreams.h"
 #include "runtime/training/TrainingLoop.h"
 #include "runtime/training/TrainingProgress.h"
@@ -107,8 +108,19 @@ int runTrainingProgram(const StepProgram &program, int argc, const char *const *
       program.open(options, [](std::string text) { writeTo(stdout, text + "\n"); });
   if (!step)
     return report(step.error(), 1);
+  // A bare configuration brings no tokenizer: `sinter train` leaves that of the tokens in the run.
+  Result<MappedFile> tables = MappedFile::open(options.output + "/trainer.tokenizer");
+  std::optional<Tokenizer> tokenizer;
+  if (std::span<const std::byte> bytes = program.tokenizer.empty() && tables ? tables->bytes() : program.tokenizer;
+      !bytes.empty()) {
+    Result<Tokenizer> made = Tokenizer::open(bytes);
+    if (!made)
+      return report(made.error(), 1);
+    tokenizer.emplace(std::move(*made));
+  }
   watchSignals();
-  Result<TrainingOutcome> outcome = train(**step, options, program.files, view, interrupted);
+  Result<TrainingOutcome> outcome = train(**step, options, program.files, view, interrupted,
+                                          tokenizer ? &*tokenizer : nullptr);
   view.clear();
   if (!outcome)
     return report(outcome.error(), 1);

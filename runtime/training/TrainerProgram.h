@@ -15,6 +15,7 @@ namespace sinter::training {
 struct StepProgram {
   std::string name; ///< of the model
   StepShape shape;
+  std::span<const std::byte> tokenizer; ///< compiled tables, for texts while training; empty: none
   std::vector<ModelFile> files; ///< config.json and, where the model brings them, the tokenizer's
   /// Takes the memory that the step needs; `note` gets what is worth knowing about it.
   std::function<Result<std::unique_ptr<TrainingStep>>(const TrainingOptions &options,

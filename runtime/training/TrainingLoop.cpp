@@ -6,6 +6,7 @@
 #include "runtime/training/Batches.h"
 #include "runtime/training/EventFile.h"
 #include "runtime/training/RunReport.h"
+#include "runtime/training/SampleText.h"
 
 #include <chrono>
 #include <cmath>
@@ -26,8 +27,8 @@ constexpr int64_t mostBadSteps = 20; // skipped one after another before trainin
 class Run {
 public:
   Run(TrainingStep &step, const TrainingOptions &options, std::span<const ModelFile> files,
-      TrainingView &view, const std::atomic<bool> &interrupt, RunFolder folder)
-      : step(step), options(options), files(files), view(view), interrupt(interrupt),
+      TrainingView &view, const std::atomic<bool> &interrupt, const Tokenizer *tokenizer, RunFolder folder)
+      : step(step), options(options), files(files), view(view), interrupt(interrupt), tokenizer(tokenizer),
         folder(std::move(folder)), images(imagesOf(step)), schedule(options.scheduleOf()) {}
 
   Result<TrainingOutcome> run();
@@ -43,6 +44,7 @@ private:
   Result<> doStep();
   Result<std::optional<std::string>> badStep(const StepMetrics &metrics);
   Result<> evaluate();
+  void sample();
   Result<> save();
   Result<> writeReport();
   void updateAverage();
@@ -54,6 +56,7 @@ private:
   std::span<const ModelFile> files;
   TrainingView &view;
   const std::atomic<bool> &interrupt;
+  const Tokenizer *tokenizer;
   RunFolder folder;
   std::vector<NamedImage> images;
   Schedule schedule;
@@ -387,6 +390,17 @@ Result<> Run::evaluate() {
   return events->add(state.step, std::span(scalars).first(evaluation.bitsPerByte ? 2 : 1));
 }
 
+/// A text is for the eye: one that cannot be made does not stop a run.
+void Run::sample() {
+  if (!average.empty())
+    std::ranges::swap_ranges(average, step.image(0));
+  const Result<std::string> text = sampleText(step, *tokenizer, options.samplePrompt, options.sampleTokens,
+                                              options.seed + uint64_t(state.step));
+  if (!average.empty())
+    std::ranges::swap_ranges(average, step.image(0));
+  text ? view.sampled(state.step, *text) : view.note(text.error().message);
+}
+
 Result<> Run::writeReport() {
   std::vector<NamedRun> runs;
   std::vector<std::string> folders = options.compare;
@@ -452,6 +466,9 @@ Result<TrainingOutcome> Run::run() {
     if (state.step > 0 && (ends || isDue(options.saveEvery)))
       if (Result<> done = save(); !done)
         return tl::unexpected(done.error());
+    if (tokenizer && state.step > 0 && !interrupt && options.sampleEvery > 0 &&
+        (isDue(options.sampleEvery) || ends))
+      sample();
     if (ends)
       break;
     if (Result<> done = doStep(); !done)
@@ -473,11 +490,11 @@ std::vector<std::pair<std::string, std::string>> flagsOfRun(const std::string &r
 
 Result<TrainingOutcome> train(TrainingStep &step, const TrainingOptions &options,
                               std::span<const ModelFile> files, TrainingView &view,
-                              const std::atomic<bool> &interrupt) {
+                              const std::atomic<bool> &interrupt, const Tokenizer *tokenizer) {
   Result<RunFolder> folder = RunFolder::open(options.output, options.resume);
   if (!folder)
     return tl::unexpected(folder.error());
-  return Run(step, options, files, view, interrupt, std::move(*folder)).run();
+  return Run(step, options, files, view, interrupt, tokenizer, std::move(*folder)).run();
 }
 
 } // namespace sinter::training

@@ -7,6 +7,7 @@
 #include "runtime/training/Checkpoint.h"
 #include "runtime/training/MetricsFile.h"
 #include "runtime/training/RunFolder.h"
+#include "runtime/tokenizer/Tokenizer.h"
 #include "runtime/training/TrainingOptions.h"
 
 #include <atomic>
@@ -24,6 +25,8 @@ public:
   virtual void stepDone(const StepMetrics &metrics, double peakShare) = 0;
   virtual void evaluated(const Evaluation &evaluation) = 0;
   virtual void saved(const std::string &folder) = 0;
+  /// A text that the model wrote after `step` updates.
+  virtual void sampled(int64_t step, const std::string &text) {}
 };
 
 /// The flags of a run that can be resumed: those of its newest good checkpoint. None when it has no
@@ -37,10 +40,11 @@ struct TrainingOutcome {
 };
 
 /// Trains as `options` (complete) say. `files`: config.json and, where the model brings them, the
-/// tokenizer's. When `interrupt` becomes true the step is finished and saved.
+/// tokenizer's. When `interrupt` becomes true the step is finished and saved. `tokenizer`: of the texts that
+/// are sampled; null: none are.
 Result<TrainingOutcome> train(TrainingStep &step, const TrainingOptions &options,
                               std::span<const ModelFile> files, TrainingView &view,
-                              const std::atomic<bool> &interrupt);
+                              const std::atomic<bool> &interrupt, const Tokenizer *tokenizer = nullptr);
 
 } // namespace sinter::training
 

@@ -88,6 +88,14 @@ std::vector<FlagGroup> flagTable(TrainingOptions &o) {
         {"--eval-batches", "N", "micro-batches of an evaluation; 0: all (50)", count(0, o.evaluationBatches)},
         {"--save-every", "N", "steps between checkpoints; 0: at the end only (a tenth of the steps)",
          count(0, o.saveEvery)},
+        {"--sample-every", "N", "steps between texts that the model writes; 0: never (a tenth of the steps)",
+         count(0, o.sampleEvery)},
+        {"--sample-prompt", "TEXT", "what these texts begin with (nothing)",
+         [&o](std::string_view text) -> Result<> {
+           o.samplePrompt = text;
+           return {};
+         }},
+        {"--sample-tokens", "N", "tokens of these texts (64)", count(1, o.sampleTokens)},
         {"--keep", "N", "checkpoints to keep besides the best (3)", count(1, o.keep)},
         {"--save-dtype", "TYPE", "of RUN/model.safetensors: f32, bf16 or f16 (f32)",
          oneOf<std::string>({"f32", "bf16", "f16"}, o.saveType)},
@@ -188,6 +196,8 @@ Result<> completeOptions(TrainingOptions &o, const StepShape &shape) {
     o.evaluateEvery = tenth;
   if (o.saveEvery < 0)
     o.saveEvery = tenth;
+  if (o.sampleEvery < 0)
+    o.sampleEvery = tenth;
   if (o.leastRate > o.rate)
     return fail("--min-lr: expected at most {}, the learning rate, found {}", o.rate, o.leastRate);
   if (o.warmup > o.steps)
@@ -223,6 +233,8 @@ std::vector<FlagValue> flagValues(const TrainingOptions &o) {
       {"--eval-every", text(o.evaluateEvery), false},
       {"--eval-batches", text(o.evaluationBatches), false},
       {"--save-every", text(o.saveEvery), false},
+      {"--sample-every", text(o.sampleEvery), false},
+      {"--sample-tokens", text(o.sampleTokens), false},
       {"--keep", text(o.keep), false},
       {"--save-dtype", o.saveType, false},
       {"--on-nan", o.skipBadSteps ? "skip" : "stop", false},
@@ -230,6 +242,8 @@ std::vector<FlagValue> flagValues(const TrainingOptions &o) {
   };
   if (o.crossDocuments)
     flags.push_back({"--cross-documents", "", true});
+  if (!o.samplePrompt.empty())
+    flags.push_back({"--sample-prompt", o.samplePrompt, false});
   if (!o.validation.empty())
     flags.push_back({"--val-data", o.validation, false});
   if (!o.tokenizer.empty())

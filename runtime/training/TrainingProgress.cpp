@@ -73,6 +73,15 @@ void TrainingProgress::evaluated(const Evaluation &evaluation) {
                                            : ""));
 }
 
+void TrainingProgress::sampled(int64_t step, const std::string &text) {
+  clear();
+  // A text of the model's may hold anything: what would move a terminal's cursor becomes a space.
+  std::string shown;
+  for (const char c : text)
+    shown += c == '\n' ? "\n  " : std::string(1, (unsigned char)c < 0x20 || c == 0x7f ? ' ' : c);
+  write(fmt::format("sample after {} steps:\n  {}\n", step, shown));
+}
+
 void TrainingProgress::saved(const std::string &folder) {
   clear();
   write(fmt::format("saved {}\n", folder));

@@ -22,6 +22,7 @@ public:
   void stepDone(const StepMetrics &metrics, double peakShare) override;
   void evaluated(const Evaluation &evaluation) override;
   void saved(const std::string &folder) override;
+  void sampled(int64_t step, const std::string &text) override;
   /// Takes the bar away.
   void clear();
 
