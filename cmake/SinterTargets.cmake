@@ -58,8 +58,8 @@ function(sinter_library name)
 endfunction()
 
 # What builds with sanitizers leave out, as GoogleTest's filter takes it. With any: two cases whose point is their size, and
-# which meet no code that smaller ones do not. With TSan also the slowest of those that have one thread, and one that forks
-# once it has had threads, whose child TSan lets hang.
+# which meet no code that smaller ones do not. With TSan also the slowest of those that have one thread, and one that runs
+# twenty times over 10 MB (with ASan it stays).
 set(SINTER_LEFT_OUT "")
 if(SINTER_SANITIZE)
   set(SINTER_LEFT_OUT "-Clean.cutsOneGiantLineAndKeepsAllOfIt:WordList.jumpsOverNothingThatOneStepAtATimeFinds")
