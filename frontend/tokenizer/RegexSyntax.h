@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Rewrites regular expressions from Oniguruma's syntax, which tokenizer.json uses, to PCRE2's.
+// Rewrites regular expressions from Oniguruma's syntax (that of Ruby), which tokenizer.json uses, to PCRE2's.
 #ifndef SINTER_FRONTEND_TOKENIZER_REGEXSYNTAX_H
 #define SINTER_FRONTEND_TOKENIZER_REGEXSYNTAX_H
 
@@ -9,12 +9,17 @@
 
 namespace sinter {
 
-/// The same expression for PCRE2 with UTF, UCP and MULTILINE. What differs and is rewritten: sets inside
-/// sets, \s and
-/// \w (PCRE2's hold other characters), \h (a hexadecimal digit), \uHHHH, the option m (dot matches newlines).
-/// An error names what has no equivalent: && in sets, negated sets inside sets, \S or \W inside sets.
-/// Not rewritten: characters new in Unicode 15 and 16 have no category in PCRE2 10.42, and \b follows PCRE2's
-/// \w.
+/// The same expression for PCRE2 with UTF, UCP and MULTILINE. What differs and is rewritten:
+/// - sets inside sets; classes whose characters differ: \s, \w, \b, \h (a hexadecimal digit), [[:alpha:]] and
+///   the like, scripts (\p{Han} holds no script extensions);
+/// - \v (one character), \O, \uHHHH and letters that are no escape, such as \Q;
+/// - repeats: {n,m}+ repeats {n,m} where PCRE2 makes it possessive (?+, *+ and ++ are possessive in both),
+///   {n}? may be absent where PCRE2 makes it lazy, {,n} is {0,n}, and repeats may be repeated;
+/// - the option m (dot matches newlines); options without a group, (?i), reach to the end of the group they
+///   stand in, over alternatives.
+/// An error names what has no equivalent: && in sets, negated classes and sets inside sets, \C-x, \M-x, \X,
+/// \y, and text without case that one character and several spell (ss and \u00DF). Not rewritten: characters
+/// new in Unicode 15 and 16 have no category in PCRE2 10.42.
 Result<std::string> translateRegex(std::string_view pattern);
 
 } // namespace sinter
