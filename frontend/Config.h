@@ -40,6 +40,12 @@ struct Rope {
   std::optional<Dynamic> dynamic;
 };
 
+/// Far beyond every model, and small enough that no size computed from these overflows 64 bits.
+inline constexpr int64_t maxVocabulary = 1 << 24, maxWidth = 1 << 20, maxHeads = 1 << 16,
+                         maxHeadDim = 1 << 16, maxLayers = 1 << 12, maxExperts = 1 << 12;
+/// Experts of all layers together.
+inline constexpr int64_t maxAllExperts = 1 << 18;
+
 struct LayerConfig {
   std::optional<int64_t> window = std::nullopt; ///< tokens a row sees, itself included; none: all
   int rope = -1;             ///< index into ModelConfig::ropes; -1: positions do not enter here

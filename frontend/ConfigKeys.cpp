@@ -59,18 +59,19 @@ std::optional<int64_t> ConfigKeys::optionalInteger(std::string_view keys, std::o
   return found.isNull() ? std::nullopt : read<int64_t>(found);
 }
 
-std::optional<int64_t> ConfigKeys::optionalSize(std::string_view keys, std::optional<int64_t> absent) {
+std::optional<int64_t> ConfigKeys::optionalSize(std::string_view keys, std::optional<int64_t> absent,
+                                                int64_t most) {
   std::optional<int64_t> result = optionalInteger(keys, absent);
-  if (result && (*result < 1 || *result > std::numeric_limits<int32_t>::max())) {
-    check(false, keys, "a number from 1 to 2147483647");
+  if (result && (*result < 1 || *result > most)) {
+    check(false, keys, fmt::format("a number from 1 to {}", most));
     return absent;
   }
   return result;
 }
 
-int64_t ConfigKeys::size(std::string_view keys, int64_t absent) {
-  check(!value(keys).isNull(), keys, "a number from 1 to 2147483647");
-  return optionalSize(keys, absent).value_or(absent);
+int64_t ConfigKeys::size(std::string_view keys, int64_t absent, int64_t most) {
+  check(!value(keys).isNull(), keys, fmt::format("a number from 1 to {}", most));
+  return optionalSize(keys, absent, most).value_or(absent);
 }
 
 std::optional<double> ConfigKeys::optionalReal(std::string_view keys, std::optional<double> absent) {
@@ -175,12 +176,13 @@ std::optional<std::vector<bool>> ConfigKeys::slidingLayers(size_t count) {
 }
 
 void readDecoder(ConfigKeys &keys, ModelConfig &config, const DecoderDefaults &d) {
-  config.vocabulary = keys.size("vocab_size", d.vocabulary);
-  config.hidden = config.embedding = keys.size("hidden_size", d.hidden);
-  config.intermediate = keys.size("intermediate_size", d.intermediate);
-  config.heads = keys.size("num_attention_heads", d.heads);
-  config.keyValueHeads = keys.optionalSize("num_key_value_heads", d.keyValueHeads).value_or(config.heads);
-  std::optional<int64_t> headDim = keys.optionalSize("head_dim", d.headDim);
+  config.vocabulary = keys.size("vocab_size", d.vocabulary, maxVocabulary);
+  config.hidden = config.embedding = keys.size("hidden_size", d.hidden, maxWidth);
+  config.intermediate = keys.size("intermediate_size", d.intermediate, maxWidth);
+  config.heads = keys.size("num_attention_heads", d.heads, maxHeads);
+  config.keyValueHeads =
+      keys.optionalSize("num_key_value_heads", d.keyValueHeads, maxHeads).value_or(config.heads);
+  std::optional<int64_t> headDim = keys.optionalSize("head_dim", d.headDim, maxHeadDim);
   if (!headDim)
     keys.check(config.hidden % config.heads == 0, "hidden_size",
                fmt::format("a multiple of the {} attention heads", config.heads));
@@ -198,7 +200,7 @@ void readDecoder(ConfigKeys &keys, ModelConfig &config, const DecoderDefaults &d
 
 void readHeads(ConfigKeys &keys, ModelConfig &config, std::string_view headsKey, int64_t heads,
                std::string_view hiddenKey) {
-  config.heads = config.keyValueHeads = keys.size(headsKey, heads);
+  config.heads = config.keyValueHeads = keys.size(headsKey, heads, maxHeads);
   keys.check(config.hidden % config.heads == 0, hiddenKey,
              fmt::format("a multiple of the {} attention heads", config.heads));
   config.headDim = config.hidden / config.heads;
@@ -206,7 +208,7 @@ void readHeads(ConfigKeys &keys, ModelConfig &config, std::string_view headsKey,
 
 void readLayers(ConfigKeys &keys, ModelConfig &config, std::string_view key, int64_t absent) {
   int64_t layers = keys.size(key, absent);
-  keys.check(layers <= 4096, key, "at most 4096 layers");
+  keys.check(layers <= maxLayers, key, fmt::format("at most {} layers", maxLayers));
   if (!keys.failed())
     config.layers.assign(layers, {.attentionScale = 1 / std::sqrt(static_cast<double>(config.headDim))});
 }
@@ -290,18 +292,29 @@ Rope readRopeSet(ConfigKeys &keys, const ModelConfig &config, std::span<const Js
     wrong(find("rope_type").hasValue() ? "rope_type" : "type",
           "one of default, linear, dynamic, yarn, llama3, longrope");
 
-  p.theta = real("rope_theta").value_or(keys.real(defaults.thetaKey, defaults.theta));
+  // The inner key counts; a null beside it is only wrong where nothing stands in its place.
+  auto innerOr = [&](std::string_view key, std::string_view outer, double absent) {
+    std::optional<double> inner = real(key);
+    return inner ? *inner : keys.real(outer, absent);
+  };
+  p.theta = innerOr("rope_theta", defaults.thetaKey, defaults.theta);
   if (!(p.theta > 0)) {
     if (find("rope_theta").hasValue())
       wrong("rope_theta", "a number greater than 0");
     keys.check(false, defaults.thetaKey, "a number greater than 0");
   }
-  double partial =
-      real("partial_rotary_factor").value_or(keys.real(defaults.partialKey, defaults.partial.value_or(1)));
+  double partial = innerOr("partial_rotary_factor", defaults.partialKey, defaults.partial.value_or(1));
   if (!defaults.partial && partial != 1) {
     if (find("partial_rotary_factor").hasValue())
       wrong("partial_rotary_factor", "1 (heads of this architecture turn as a whole)");
     keys.check(false, defaults.partialKey, "1 (heads of this architecture turn as a whole)");
+  }
+  if (!(partial > 0 && partial <= 1)) {
+    constexpr std::string_view expected = "a number greater than 0 and at most 1";
+    if (find("partial_rotary_factor").hasValue())
+      wrong("partial_rotary_factor", expected);
+    keys.check(false, defaults.partialKey, expected);
+    return {};
   }
   p.columns = static_cast<int64_t>(config.headDim * partial);
   if (p.columns <= 0 || p.columns % 2 || p.columns > config.headDim)
@@ -311,14 +324,19 @@ Rope readRopeSet(ConfigKeys &keys, const ModelConfig &config, std::span<const Js
   JsonValue top = keys.value("original_max_position_embeddings");
   if (top.hasValue() || defaults.originalContext)
     p.originalContext = keys.size("original_max_position_embeddings", defaults.originalContext.value_or(0));
+  else if (double given = real("original_max_position_embeddings").value_or(config.contextLength);
+           given >= 1 && given <= std::numeric_limits<int32_t>::max())
+    p.originalContext = static_cast<int64_t>(given);
   else
-    p.originalContext =
-        static_cast<int64_t>(real("original_max_position_embeddings").value_or(config.contextLength));
+    wrong("original_max_position_embeddings", "a number from 1 to 2147483647");
 
   p.factor = real("factor");
   bool ownFactor = p.type == "linear" || p.type == "dynamic" || p.type == "llama3";
   if ((ownFactor && !p.factor) || (p.factor && !(*p.factor > 0)))
     wrong("factor", "a number greater than 0");
+  if (double most = std::numeric_limits<int32_t>::max() / std::max<double>(config.contextLength, 1);
+      p.type == "dynamic" && p.factor.value_or(1) > most)
+    wrong("factor", fmt::format("at most {:.6g}, with a context of 2147483647", most));
   p.attentionFactor = real("attention_factor");
   p.mscale = real("mscale");
   p.mscaleAllDim = real("mscale_all_dim");
@@ -342,8 +360,6 @@ Rope readRopeSet(ConfigKeys &keys, const ModelConfig &config, std::span<const Js
       else
         wrong(key, fmt::format("a list of {} numbers", p.columns / 2));
     }
-  if (p.originalContext < 1)
-    wrong("original_max_position_embeddings", "a number greater than 0");
   return keys.failed() ? Rope() : makeRope(p);
 }
 

@@ -8,6 +8,7 @@
 #include "frontend/Rope.h"
 #include "runtime/files/Json.h"
 
+#include <limits>
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -25,10 +26,11 @@ public:
   /// The value of a key, absent where no name of it is there.
   JsonValue value(std::string_view keys) const;
 
-  /// A length or count from 1 to 2^31 - 1.
-  int64_t size(std::string_view keys, int64_t absent);
+  /// A length or count from 1 to `most`.
+  int64_t size(std::string_view keys, int64_t absent, int64_t most = std::numeric_limits<int32_t>::max());
   /// The same; null gives nothing.
-  std::optional<int64_t> optionalSize(std::string_view keys, std::optional<int64_t> absent);
+  std::optional<int64_t> optionalSize(std::string_view keys, std::optional<int64_t> absent,
+                                      int64_t most = std::numeric_limits<int32_t>::max());
   std::optional<int64_t> optionalInteger(std::string_view keys, std::optional<int64_t> absent);
   double real(std::string_view keys, double absent);
   std::optional<double> optionalReal(std::string_view keys, std::optional<double> absent);

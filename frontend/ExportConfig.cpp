@@ -94,8 +94,12 @@ void ConfigBuilder::addRope() {
   if (hasTensor("rope_factors_long.weight") && hasTensor("rope_factors_short.weight"))
     return addLongRope();
 
+  // A factor alone is linear, as in llama.cpp; 0 is none.
   std::string key = prefix + "rope.scaling.type";
-  Result<std::string> type = gguf.getOr<std::string>(key, "none");
+  std::string_view factorKey =
+      has("rope.scale_linear") && !has("rope.scaling.factor") ? "rope.scale_linear" : "rope.scaling.factor";
+  bool scales = gguf.getOr<double>(prefix + std::string(factorKey), 0).value_or(1) != 0;
+  Result<std::string> type = gguf.getOr<std::string>(key, scales ? "linear" : "none");
   if (!type || (*type != "none" && *type != "linear" && *type != "yarn")) {
     if (!error)
       error = type ? fail("{}: metadata key '{}': expected none, linear or yarn, found \"{}\"", gguf.path(),
@@ -107,7 +111,7 @@ void ConfigBuilder::addRope() {
   if (*type == "none")
     return;
   json.key("rope_scaling").beginObject().key("rope_type").value(*type);
-  copyReal("factor", "rope.scaling.factor");
+  copyReal("factor", factorKey);
   copyIntegerIfPresent("original_max_position_embeddings", "rope.scaling.original_context_length");
   copyRealIfPresent("beta_fast", "rope.scaling.yarn_beta_fast");
   copyRealIfPresent("beta_slow", "rope.scaling.yarn_beta_slow");

@@ -90,6 +90,13 @@ Result<ModelConfig> readGgufConfig(const Gguf &file) {
   architecture->readGguf(keys, config);
   keys.check(config.keyValueHeads == 0 || config.heads % config.keyValueHeads == 0, "attention.head_count_kv",
              fmt::format("a divisor of the {} heads", config.heads), std::to_string(config.keyValueHeads));
+  keys.check(config.heads * config.headDim <= maxWidth, "attention.head_count",
+             fmt::format("at most {} heads of {} columns", maxWidth / std::max<int64_t>(config.headDim, 1),
+                         config.headDim),
+             std::to_string(config.heads));
+  keys.check(config.experts * static_cast<int64_t>(config.layers.size()) <= maxAllExperts, "expert_count",
+             fmt::format("at most {} experts in all of {} layers", maxAllExperts, config.layers.size()),
+             std::to_string(config.experts));
   for (Result<> status : {keys.status(), keys.failed() ? Result<>() : readTokens(file, config),
                           keys.failed() ? Result<>() : readSampling(file, config.generation)})
     if (!status)

@@ -21,7 +21,7 @@ void GgufKeys::check(bool valid, std::string_view key, std::string_view expected
                       found)});
 }
 
-int64_t GgufKeys::size(std::string_view key, std::optional<int64_t> absent) {
+int64_t GgufKeys::size(std::string_view key, std::optional<int64_t> absent, int64_t most) {
   const GgufValue *value = gguf.find(full(key));
   int64_t found = absent.value_or(0);
   if (value && value->isArray) {
@@ -41,8 +41,8 @@ int64_t GgufKeys::size(std::string_view key, std::optional<int64_t> absent) {
     }
     found = *one;
   }
-  bool valid = found >= 1 && found <= std::numeric_limits<int32_t>::max();
-  check(valid, key, "a number from 1 to 2147483647", std::to_string(found));
+  bool valid = found >= 1 && found <= most;
+  check(valid, key, fmt::format("a number from 1 to {}", most), std::to_string(found));
   return valid ? found : 1;
 }
 
@@ -108,15 +108,16 @@ std::vector<float> GgufKeys::tensor(std::string_view name, int64_t count) {
 void readGgufDecoder(GgufKeys &keys, ModelConfig &config) {
   const Gguf &file = keys.file();
   config.contextLength = keys.size("context_length");
-  config.hidden = config.embedding = keys.size("embedding_length");
-  config.intermediate = keys.size("feed_forward_length");
-  config.heads = keys.size("attention.head_count");
-  config.keyValueHeads = keys.size("attention.head_count_kv", config.heads);
+  config.hidden = config.embedding = keys.size("embedding_length", std::nullopt, maxWidth);
+  config.intermediate = keys.size("feed_forward_length", std::nullopt, maxWidth);
+  config.heads = keys.size("attention.head_count", std::nullopt, maxHeads);
+  config.keyValueHeads = keys.size("attention.head_count_kv", config.heads, maxHeads);
   if (!keys.has("attention.key_length"))
     keys.check(config.hidden % config.heads == 0, "embedding_length",
                fmt::format("a multiple of the {} attention heads", config.heads),
                std::to_string(config.hidden));
-  config.headDim = keys.size("attention.key_length", std::max<int64_t>(1, config.hidden / config.heads));
+  config.headDim =
+      keys.size("attention.key_length", std::max<int64_t>(1, config.hidden / config.heads), maxHeadDim);
   int64_t valueDim = keys.size("attention.value_length", config.headDim);
   keys.check(valueDim == config.headDim, "attention.value_length",
              fmt::format("the key length {}", config.headDim), std::to_string(valueDim));
@@ -140,7 +141,8 @@ void readGgufDecoder(GgufKeys &keys, ModelConfig &config) {
   config.headBias = keys.hasTensor("output.bias");
   config.normBias = keys.hasTensor("output_norm.bias");
   int64_t layers = keys.size("block_count");
-  keys.check(layers <= 4096, "block_count", "at most 4096 layers", std::to_string(layers));
+  keys.check(layers <= maxLayers, "block_count", fmt::format("at most {} layers", maxLayers),
+             std::to_string(layers));
   if (!keys.failed())
     config.layers.assign(layers,
                          {.rope = 0, .attentionScale = 1 / std::sqrt(static_cast<double>(config.headDim))});
@@ -168,7 +170,8 @@ Rope readGgufRope(GgufKeys &keys, const ModelConfig &config) {
     return makeRope(p);
   }
 
-  std::string type = keys.text("rope.scaling.type", keys.has("rope.scale_linear") ? "linear" : "none");
+  // A factor alone is linear, as in llama.cpp.
+  std::string type = keys.text("rope.scaling.type", "linear");
   keys.check(type == "none" || type == "linear" || type == "yarn" || type == "longrope", "rope.scaling.type",
              "none, linear, yarn or longrope", type);
   double factor = keys.real("rope.scaling.factor", keys.real("rope.scale_linear", 1.0));

@@ -8,6 +8,7 @@
 #include "frontend/Rope.h"
 #include "runtime/files/Gguf.h"
 
+#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -25,9 +26,10 @@ public:
   bool has(std::string_view key) const { return gguf.has(full(key)); }
   bool hasTensor(std::string_view name) const { return gguf.tensor(name) != nullptr; }
 
-  /// From 1 to 2^31 - 1. Without a default the key must be there. An array (a number a layer) counts as one
+  /// From 1 to `most`. Without a default the key must be there. An array (a number a layer) counts as one
   /// number when all are equal.
-  int64_t size(std::string_view key, std::optional<int64_t> absent = std::nullopt);
+  int64_t size(std::string_view key, std::optional<int64_t> absent = std::nullopt,
+               int64_t most = std::numeric_limits<int32_t>::max());
   /// The same, but 0 and an absent key give nothing.
   std::optional<int64_t> optionalSize(std::string_view key);
   double real(std::string_view key, std::optional<double> absent = std::nullopt);

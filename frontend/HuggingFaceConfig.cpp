@@ -117,6 +117,12 @@ Result<ModelConfig> readHuggingFaceConfig(const std::string &folderOrFile) {
   (*architecture)->readHuggingFace(keys, config);
   keys.check(config.keyValueHeads == 0 || config.heads % config.keyValueHeads == 0, "num_key_value_heads",
              fmt::format("a divisor of the {} attention heads", config.heads));
+  keys.check(config.heads * config.headDim <= maxWidth, "num_attention_heads|n_head|n_heads",
+             fmt::format("at most {} heads of {} columns", maxWidth / std::max<int64_t>(config.headDim, 1),
+                         config.headDim));
+  keys.check(config.experts * static_cast<int64_t>(config.layers.size()) <= maxAllExperts,
+             "num_local_experts|num_experts",
+             fmt::format("at most {} experts in all of {} layers", maxAllExperts, config.layers.size()));
   if (Result<> status = keys.status(); !status)
     return tl::unexpected(status.error());
 

@@ -10,7 +10,8 @@ namespace {
 
 /// `name` without the base model's prefixes, which depend on which class of transformers saved the file.
 std::string_view withoutPrefix(std::string_view name) {
-  constexpr std::string_view prefixes[] = {"transformer.", "model.", "language_model.", "gpt_neox."};
+  constexpr std::string_view prefixes[] = {"transformer.", "model.", "language_model.", "text_model.",
+                                           "gpt_neox."};
   for (bool again = true; again;) {
     again = false;
     for (std::string_view prefix : prefixes)

@@ -19,8 +19,8 @@ void describe(ModelConfig &config) {
 }
 
 void readHuggingFace(ConfigKeys &keys, ModelConfig &config) {
-  config.vocabulary = keys.size("vocab_size", 250880);
-  config.hidden = config.embedding = keys.size("n_embed|hidden_size", 64);
+  config.vocabulary = keys.size("vocab_size", 250880, maxVocabulary);
+  config.hidden = config.embedding = keys.size("n_embed|hidden_size", 64, maxWidth);
   config.intermediate = 4 * config.hidden;
   readHeads(keys, config, "n_head|num_attention_heads", 8, "n_embed|hidden_size");
   // ALiBi sets no limit; this is the length of the texts it was trained on.

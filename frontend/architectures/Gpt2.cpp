@@ -13,10 +13,10 @@ void describe(ModelConfig &config) {
 }
 
 void readHuggingFace(ConfigKeys &keys, ModelConfig &config) {
-  config.vocabulary = keys.size("vocab_size", 50257);
-  config.hidden = config.embedding = keys.size("n_embd|hidden_size", 768);
+  config.vocabulary = keys.size("vocab_size", 50257, maxVocabulary);
+  config.hidden = config.embedding = keys.size("n_embd|hidden_size", 768, maxWidth);
   readHeads(keys, config, "n_head|num_attention_heads", 12, "n_embd|hidden_size");
-  config.intermediate = keys.optionalSize("n_inner", std::nullopt).value_or(4 * config.hidden);
+  config.intermediate = keys.optionalSize("n_inner", std::nullopt, maxWidth).value_or(4 * config.hidden);
   config.contextLength = config.learnedPositions = keys.size("n_positions|max_position_embeddings", 1024);
   config.epsilon = keys.real("layer_norm_epsilon", 1e-5);
   config.activation = keys.activation("activation_function", "gelu_new");

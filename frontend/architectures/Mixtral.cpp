@@ -7,7 +7,7 @@ namespace {
 
 void readHuggingFace(ConfigKeys &keys, ModelConfig &config) {
   readMistral(keys, config, {.epsilon = 1e-5, .theta = 1000000, .window = std::nullopt});
-  config.experts = keys.size("num_local_experts|num_experts", 8);
+  config.experts = keys.size("num_local_experts|num_experts", 8, maxExperts);
   config.expertsPerToken = keys.size("num_experts_per_tok", 2);
   keys.check(config.expertsPerToken <= config.experts, "num_experts_per_tok",
              fmt::format("at most the {} experts", config.experts));
@@ -55,7 +55,7 @@ constexpr std::string_view names[] = {"mixtral"};
 } // namespace
 
 void readGgufExperts(GgufKeys &keys, ModelConfig &config) {
-  config.experts = keys.size("expert_count");
+  config.experts = keys.size("expert_count", std::nullopt, maxExperts);
   config.expertsPerToken = keys.size("expert_used_count");
   keys.check(config.expertsPerToken <= config.experts, "expert_used_count",
              fmt::format("at most the {} experts", config.experts), std::to_string(config.expertsPerToken));

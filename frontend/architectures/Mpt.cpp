@@ -15,8 +15,8 @@ void describe(ModelConfig &config) {
 }
 
 void readHuggingFace(ConfigKeys &keys, ModelConfig &config) {
-  config.vocabulary = keys.size("vocab_size", 50368);
-  config.hidden = config.embedding = keys.size("d_model|hidden_size", 2048);
+  config.vocabulary = keys.size("vocab_size", 50368, maxVocabulary);
+  config.hidden = config.embedding = keys.size("d_model|hidden_size", 2048, maxWidth);
   config.intermediate = 4 * config.hidden; // transformers reads expansion_ratio and does not use it
   readHeads(keys, config, "n_heads|num_attention_heads", 16, "d_model|hidden_size");
   config.contextLength = keys.size("max_seq_len", 2048);

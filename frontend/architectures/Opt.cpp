@@ -7,10 +7,10 @@ namespace sinter {
 namespace {
 
 void readHuggingFace(ConfigKeys &keys, ModelConfig &config) {
-  config.vocabulary = keys.size("vocab_size", 50272);
-  config.hidden = keys.size("hidden_size", 768);
-  config.embedding = keys.optionalSize("word_embed_proj_dim", std::nullopt).value_or(config.hidden);
-  config.intermediate = keys.size("ffn_dim", 3072);
+  config.vocabulary = keys.size("vocab_size", 50272, maxVocabulary);
+  config.hidden = keys.size("hidden_size", 768, maxWidth);
+  config.embedding = keys.optionalSize("word_embed_proj_dim", std::nullopt, maxWidth).value_or(config.hidden);
+  config.intermediate = keys.size("ffn_dim", 3072, maxWidth);
   readHeads(keys, config, "num_attention_heads", 12, "hidden_size");
   config.contextLength = keys.size("max_position_embeddings", 2048);
   config.positionOffset = 2; // the first two rows were for padding

@@ -33,11 +33,11 @@ void readHuggingFaceMoe(ConfigKeys &keys, ModelConfig &config) {
   std::optional<int64_t> window = keys.optionalSize("sliding_window", 4096);
   if (keys.flag("use_sliding_window", false))
     setWindows(config, std::vector<bool>(config.layers.size(), true), window);
-  config.experts = keys.size("num_experts|num_local_experts", 128);
+  config.experts = keys.size("num_experts|num_local_experts", 128, maxExperts);
   config.expertsPerToken = keys.size("num_experts_per_tok", 8);
   keys.check(config.expertsPerToken <= config.experts, "num_experts_per_tok",
              fmt::format("at most the {} experts", config.experts));
-  config.expertIntermediate = keys.size("moe_intermediate_size", 768);
+  config.expertIntermediate = keys.size("moe_intermediate_size", 768, maxWidth);
   config.normaliseExperts = keys.flag("norm_topk_prob", false);
   int64_t step = keys.size("decoder_sparse_step", 1);
   std::vector<int64_t> dense = keys.ids("mlp_only_layers", {});
@@ -54,7 +54,7 @@ void readGguf(GgufKeys &keys, ModelConfig &config) {
 void readGgufMoe(GgufKeys &keys, ModelConfig &config) {
   readGguf(keys, config);
   readGgufExperts(keys, config);
-  config.expertIntermediate = keys.size("expert_feed_forward_length", config.intermediate);
+  config.expertIntermediate = keys.size("expert_feed_forward_length", config.intermediate, maxWidth);
 }
 
 void writeHuggingFace(ConfigBuilder &config) {

@@ -2,6 +2,7 @@
 // What configurations mean: defaults of absent and null keys, both styles of rope keys, and refusals.
 #include "frontend/Architecture.h"
 #include "frontend/architectures/Families.h"
+#include "runtime/files/GgufWriter.h"
 #include "test/TemporaryFolder.h"
 
 #include <gtest/gtest.h>
@@ -82,6 +83,42 @@ TEST(Config, BothStylesOfRopeKeysGiveTheSameFrequencies) {
   ASSERT_TRUE(newer) << newer.error().message;
   EXPECT_EQ(older->ropes[0].frequencies, newer->ropes[0].frequencies);
   EXPECT_EQ(older->ropes[0].frequencies.size(), 4u);
+}
+
+TEST(Config, NullBesideTheRopeParametersLeavesThemAsTheyAre) {
+  std::string rope =
+      R"("model_type": "phi3", "rope_parameters": {"rope_theta": 5000.0, "rope_type": "default",
+      "partial_rotary_factor": 0.5})";
+  Result<ModelConfig> plain = read("{" + rope + "}");
+  ASSERT_TRUE(plain) << plain.error().message;
+  for (const char *key : {"rope_theta", "partial_rotary_factor"}) {
+    Result<ModelConfig> withNull = read(fmt::format(R"({{{}, "{}": null}})", rope, key));
+    ASSERT_TRUE(withNull) << withNull.error().message;
+    EXPECT_EQ(withNull->ropes[0].frequencies, plain->ropes[0].frequencies) << key;
+  }
+  expectError(R"({"model_type": "llama", "rope_theta": null})", "key 'rope_theta'");
+}
+
+TEST(Config, AFactorOfAGgufFileWithoutATypeIsLinear) {
+  auto frequencies = [](bool withFactor) {
+    GgufWriter writer;
+    writer.add("general.architecture", "llama").add("llama.attention.layer_norm_rms_epsilon", 1e-5f);
+    for (auto [key, value] :
+         {std::pair("block_count", 1u), std::pair("context_length", 64u), std::pair("embedding_length", 8u),
+          std::pair("feed_forward_length", 16u), std::pair("attention.head_count", 2u)})
+      writer.add(std::string("llama.") + key, value);
+    if (withFactor)
+      writer.add("llama.rope.scaling.factor", 4.0f);
+    std::vector<float> zeros(3 * 8);
+    writer.addTensor("token_embd.weight", f32Format, {3, 8}, std::as_bytes(std::span(zeros)));
+    std::string bytes = writer.bytes();
+    Result<Gguf> file = Gguf::parse(std::as_bytes(std::span(bytes)), "m.gguf");
+    Result<ModelConfig> config = file ? readGgufConfig(*file) : tl::unexpected(file.error());
+    return config ? config->ropes[0].frequencies : std::vector<float>();
+  };
+  std::vector<float> plain = frequencies(false);
+  ASSERT_EQ(plain.size(), 2u);
+  EXPECT_EQ(frequencies(true), (std::vector<float>{plain[0] / 4, plain[1] / 4}));
 }
 
 TEST(Config, WindowsFollowTheLayerTypes) {
@@ -165,6 +202,37 @@ TEST(Config, WhatIsNotSupportedIsNamedWithItsValue) {
   expectError(R"({"model_type": "llama", "quantization_config": {"quant_method": "gptq"}})",
               R"(found weights quantised by "gptq")");
   expectError("[1]", "expected an object");
+}
+
+TEST(Config, SizesBeyondEveryModelAreRefusedBeforeMemoryIsAskedFor) {
+  expectError(R"({"model_type": "mixtral", "num_local_experts": 2147483647})",
+              "key 'num_local_experts' (byte 47): expected a number from 1 to 4096, found 2147483647");
+  expectError(R"({"model_type": "qwen3_moe", "num_experts": 4096, "num_hidden_layers": 100})",
+              "expected at most 262144 experts in all of 100 layers, found 4096");
+  expectError(R"({"model_type": "llama", "head_dim": 2147483646})",
+              "key 'head_dim' (byte 36): expected a number from 1 to 65536, found 2147483646");
+  expectError(R"({"model_type": "llama", "num_attention_heads": 1024, "head_dim": 65536})",
+              "key 'num_attention_heads' (byte 47): expected at most 16 heads of 65536 columns, found 1024");
+  expectError(R"({"model_type": "bloom", "n_head": 1000000, "hidden_size": 1000000})",
+              "expected a number from 1 to 65536, found 1000000");
+  expectError(R"({"model_type": "llama", "hidden_size": 2147483647})",
+              "expected a number from 1 to 1048576, found 2147483647");
+  expectError(R"({"model_type": "llama", "vocab_size": 2147483647})",
+              "expected a number from 1 to 16777216, found 2147483647");
+}
+
+TEST(Config, NumbersThatNoIntegerHoldsAreRefused) {
+  std::string phi = R"({"model_type": "phi3", "partial_rotary_factor": )";
+  for (const char *factor : {"1e300", "-1e300", "0", "1.5"})
+    expectError(phi + factor + "}", "key 'partial_rotary_factor' (byte 48): expected a number greater than 0 "
+                                    "and at most 1, found ");
+  expectError(
+      R"({"model_type": "llama", "rope_parameters": {"rope_type": "yarn", "factor": 2, "rope_theta": 1e4,
+      "original_max_position_embeddings": 1e300}})",
+      "expected a number from 1 to 2147483647, found 1e300");
+  expectError(R"({"model_type": "llama", "max_position_embeddings": 64,
+      "rope_scaling": {"rope_type": "dynamic", "factor": 1e300}})",
+              "expected at most 3.35544e+07, with a context of 2147483647, found 1e300");
 }
 
 TEST(Config, AnEndTokenBeyondTheVocabularyIsAnErrorUnlessItIsTheClasssDefault) {

@@ -135,6 +135,12 @@ TEST(Export, WritesRopeScaling) {
   EXPECT_EQ(*config.root()["rope_scaling"].get<std::string>("rope_type"), "linear");
   EXPECT_EQ(*config.root()["rope_scaling"].get<double>("factor"), 4.0);
 
+  GgufWriter factorAlone = llama(); // linear to llama.cpp
+  factorAlone.add("llama.rope.scaling.factor", 4.0f);
+  config = Exported(factorAlone).json("config.json");
+  EXPECT_EQ(*config.root()["rope_scaling"].get<std::string>("rope_type"), "linear");
+  EXPECT_EQ(*config.root()["rope_scaling"].get<double>("factor"), 4.0);
+
   // Wave lengths of 6 and 140,000: below 2048 unchanged, above 8192 divided by the whole factor.
   GgufWriter llama3 = modelOf("llama");
   llama3.add("llama.rope.freq_base", 5e8f);

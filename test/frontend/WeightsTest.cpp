@@ -59,12 +59,14 @@ TEST(Weights, AreFoundDespiteMissingAndExtraPrefixes) {
   TemporaryFolder folder;
   WeightSource source =
       folderWith(folder, {"h.0.attn.c_attn.weight", "model.language_model.layers.0.q.weight",
-                          "language_model.model.norm.weight", "lm_head.weight"});
+                          "language_model.model.norm.weight", "lm_head.weight",
+                          "model.text_model.layers.2.q.weight"}); // Idefics3, SmolVLM
   EXPECT_TRUE(source.find("transformer.h.0.attn.c_attn.weight"));
   EXPECT_TRUE(source.find("h.0.attn.c_attn.weight"));
   EXPECT_TRUE(source.find("model.layers.0.q.weight"));
   EXPECT_TRUE(source.find("layers.0.q.weight"));
   EXPECT_TRUE(source.find("model.norm.weight"));
+  EXPECT_TRUE(source.find("model.layers.2.q.weight"));
   EXPECT_TRUE(source.find("model.lm_head.weight"));
   EXPECT_FALSE(source.find("model.layers.1.q.weight"));
 }
@@ -201,7 +203,8 @@ TEST(Weights, RefuseBlocksWhoseScalesAreNotFinite) {
       std::vector<float> numbers(length);
       format->dequantize(row, numbers.data());
       bool finite = std::ranges::all_of(numbers, [](float x) { return std::isfinite(x); });
-      EXPECT_EQ(findNonFinite(*format, row), finite ? -1 : int64_t(format->blockLength)) << format->name << " " << place;
+      EXPECT_EQ(findNonFinite(*format, row), finite ? -1 : int64_t(format->blockLength))
+          << format->name << " " << place;
       found += !finite;
     }
     EXPECT_GE(found, 1) << format->name;
@@ -215,9 +218,10 @@ TEST(Weights, RefuseNumbersBeyondTheRangeOfTheFormat) {
     OneMatrix matrix(numbers, 64);
     EXPECT_TRUE(checkFinite(*matrix.weight, 1));
     RowReader reader(*format, 64, 1);
-    EXPECT_EQ(reader.read(*matrix.weight, 64, 0).error().message,
-              fmt::format("m.gguf: tensor 'w' at [1, 5] (byte {}): expected a number in the range of {}, found {}",
-                          matrix.weight->offset + (64 + 5) * 4, format->name, numbers[64 + 5]));
+    EXPECT_EQ(
+        reader.read(*matrix.weight, 64, 0).error().message,
+        fmt::format("m.gguf: tensor 'w' at [1, 5] (byte {}): expected a number in the range of {}, found {}",
+                    matrix.weight->offset + (64 + 5) * 4, format->name, numbers[64 + 5]));
   }
 }
 
