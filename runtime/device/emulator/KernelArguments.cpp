@@ -5,6 +5,7 @@
 #include "runtime/device/emulator/HostMemory.h"
 #include "runtime/device/emulator/TensorMap.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -109,7 +110,7 @@ Result<KernelArguments::Buffer *> KernelArguments::buffer(const std::string &kin
   made.address = memory.allocate(made.array.data.size(), path);
   if (!made.address)
     return fail("{}: no memory for {} bytes", path, made.array.data.size());
-  std::memcpy(reinterpret_cast<void *>(made.address), made.array.data.data(), made.array.data.size());
+  std::copy(made.array.data.begin(), made.array.data.end(), reinterpret_cast<uint8_t *>(made.address));
   buffers.push_back(std::move(made));
   return &buffers.back();
 }
@@ -247,7 +248,7 @@ Result<std::vector<uint8_t>> KernelArguments::parameters(const Program &program)
 
 void KernelArguments::restore() {
   for (const Buffer &each : buffers)
-    std::memcpy(reinterpret_cast<void *>(each.address), each.array.data.data(), each.array.data.size());
+    std::copy(each.array.data.begin(), each.array.data.end(), reinterpret_cast<uint8_t *>(each.address));
 }
 
 std::vector<std::vector<uint8_t>> KernelArguments::outputs() const {
@@ -265,7 +266,7 @@ Result<> KernelArguments::writeOutputs() const {
     if (!each.writes)
       continue;
     NpyArray array = each.array;
-    std::memcpy(array.data.data(), reinterpret_cast<const void *>(each.address), array.data.size());
+    std::copy_n(reinterpret_cast<const uint8_t *>(each.address), array.data.size(), array.data.begin());
     if (Result<> written = writeNpy(each.path, array); !written)
       return written;
   }
