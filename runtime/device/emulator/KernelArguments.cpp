@@ -91,14 +91,14 @@ Result<KernelArguments::Buffer *> KernelArguments::buffer(const std::string &kin
     if (made.array.type.empty() ||
         !integers(shape.substr(open + 1, shape.size() - open - 2), made.array.shape))
       return fail("out:{}: expected a type and shape such as f32[128,128], found '{}'", path, shape);
-    constexpr uint64_t most = 1ull << 40;
+    constexpr uint64_t longest = 1ull << 40;
     uint64_t bytes = made.array.elementBytes();
     for (const uint64_t each : made.array.shape) {
-      if (each && bytes > most / each)
+      if (each && bytes > longest / each)
         return fail("out:{}: expected at most 2^40 bytes, found shape '{}'", path, shape);
       bytes *= each;
     }
-    if (bytes > physicalMemory())
+    if (bytes > most)
       return fail("{}: no memory for {} bytes", path, bytes);
     made.array.data.assign(bytes, 0);
   } else {

@@ -4,6 +4,7 @@
 #define SINTER_RUNTIME_DEVICE_EMULATOR_KERNELARGUMENTS_H
 
 #include "runtime/Result.h"
+#include "runtime/device/emulator/HostMemory.h"
 #include "runtime/device/emulator/Memory.h"
 #include "runtime/device/emulator/Program.h"
 #include "runtime/files/Npy.h"
@@ -13,7 +14,9 @@ namespace sinter::emulator {
 
 class KernelArguments {
 public:
-  explicit KernelArguments(GlobalMemory &memory) : memory(memory) {}
+  /// An output array may have at most `most` bytes.
+  explicit KernelArguments(GlobalMemory &memory, uint64_t most = physicalMemory())
+      : memory(memory), most(most) {}
 
   /// One argument as written: in:a.npy, inout:a.npy, out:c.npy:f32[128,128], u32:512, f32:0.5, ptr:0, and
   /// map:SOURCE:box=64,128[:swizzle=128][:fill=nan], where SOURCE is a.npy or out:c.npy:f32[..]; a file that
@@ -39,6 +42,7 @@ private:
   Result<> addNumber(const std::string &type, const std::string &value);
 
   GlobalMemory &memory;
+  const uint64_t most;
   std::deque<Buffer> buffers;
   std::vector<std::pair<std::string, std::vector<uint8_t>>> values; // as written, and its bytes
 };

@@ -18,7 +18,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (!ready || text.find('/') != text.npos)
     return 0;
   GlobalMemory memory;
-  KernelArguments arguments(memory);
+  KernelArguments arguments(memory, 1 << 20); // a machine may have more, libFuzzer has not
   Program program;
   for (size_t at = 0; at < size;) {
     const size_t end = std::min(text.find('\n', at), size);
