@@ -95,7 +95,7 @@ function(sinter_plain_test name)
 endfunction()
 
 # sinter_fuzzer(NAME SOURCE CORPUS [LINK TARGETS...]): a libFuzzer target with a short run over its corpus as test, from one
-# seed: a test that passed passes again. Longer runs, from any seed, are for build/asan/fuzz/NAME itself.
+# seed and of a fixed length: a test that passed passes again. Longer runs, from any seed, are for build/asan/fuzz/NAME itself.
 function(sinter_fuzzer name source corpus)
   if(NOT SINTER_FUZZ)
     return()
@@ -110,6 +110,6 @@ function(sinter_fuzzer name source corpus)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzz)
   set(scratch ${CMAKE_BINARY_DIR}/fuzz/corpus-${name})
   file(MAKE_DIRECTORY ${scratch})
-  add_test(NAME fuzz.${name} COMMAND ${name} -seed=1 -max_total_time=${SINTER_FUZZ_SECONDS} -timeout=60 -rss_limit_mb=2048
+  add_test(NAME fuzz.${name} COMMAND ${name} -seed=1 -runs=${SINTER_FUZZ_RUNS} -timeout=60 -rss_limit_mb=2048
                                      -artifact_prefix=${CMAKE_BINARY_DIR}/fuzz/ ${scratch} ${corpus})
 endfunction()
