@@ -255,8 +255,7 @@ bool Compilation::writeKernelProduct() {
 }
 
 /// --emit=target, llvm: every version of the kernels that the target asks for. Several are cut apart by lines
-/// with
-/// `-----`, as MLIR's tools read them: a version is a module of its own.
+/// with `-----`, as MLIR's tools read them: a version is a module of its own.
 bool Compilation::printVersions() {
   bool target = options.stage == Stage::Target;
   std::string text;

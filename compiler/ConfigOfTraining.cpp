@@ -2,6 +2,7 @@
 #include "compiler/ConfigOfTraining.h"
 
 #include "frontend/Architecture.h"
+#include "frontend/ConfigKeys.h"
 #include "runtime/files/Json.h"
 
 #include <cmath>
@@ -16,7 +17,7 @@ struct StartDefaults {
   bool padded;             ///< the embedding's row of pad_token_id begins as zeros
   int64_t paddingToken;    ///< pad_token_id; -1: none
   std::string_view key;    ///< of the standard deviation
-  double deviation = 0.02; ///<
+  double deviation = 0.02; ///< where the key is absent
 };
 constexpr int64_t none = -1;
 constexpr std::string_view range = "initializer_range";
@@ -39,11 +40,6 @@ Result<Json> readConfig(const Model &model) {
   return Json::read(std::filesystem::is_directory(path) ? (path / "config.json").string() : model.path);
 }
 
-/// Gemma 3's with pictures keeps its language model apart.
-JsonValue textConfig(const Json &json) {
-  return json.root()["text_config"].isObject() ? json.root()["text_config"] : json.root();
-}
-
 } // namespace
 
 Result<Initialisation> initialisationOf(const Model &model) {
@@ -54,7 +50,7 @@ Result<Initialisation> initialisationOf(const Model &model) {
   for (const StartDefaults &known : startDefaults)
     if (known.architecture == model.config.architecture->name)
       defaults = known;
-  JsonValue config = textConfig(*json);
+  JsonValue config = textPart(json->root());
   Initialisation start;
   start.deviation = defaults.deviation;
   if (JsonValue value = config[defaults.key]; value.isNumber()) {

@@ -19,6 +19,11 @@ static void writeShape(JsonWriter &json, ArrayRef<int64_t> sizes) {
   json.endArray();
 }
 
+template <typename Cache> static void writeCache(JsonWriter &json, std::string_view kind, Cache cache) {
+  json.key("kind").value(kind).key("heads").value(cache.getHeads()).key("size").value(cache.getSize());
+  json.key("dtype").value(elementName(cache.getElement()));
+}
+
 void writeBufferType(JsonWriter &json, Type type) {
   llvm::TypeSwitch<Type>(type)
       .Case([&](kernel::RowsType rows) {
@@ -38,24 +43,8 @@ void writeBufferType(JsonWriter &json, Type type) {
         json.key("dtype").value(elementName(table.getElement()));
         json.key("bytes").value(table.getRows() * table.getRowBytes());
       })
-      .Case([&](kernel::CacheKType keys) {
-        json.key("kind")
-            .value("cache_keys")
-            .key("heads")
-            .value(keys.getHeads())
-            .key("size")
-            .value(keys.getSize());
-        json.key("dtype").value(elementName(keys.getElement()));
-      })
-      .Case([&](kernel::CacheVType values) {
-        json.key("kind")
-            .value("cache_values")
-            .key("heads")
-            .value(values.getHeads())
-            .key("size")
-            .value(values.getSize());
-        json.key("dtype").value(elementName(values.getElement()));
-      })
+      .Case([&](kernel::CacheKType keys) { writeCache(json, "cache_keys", keys); })
+      .Case([&](kernel::CacheVType values) { writeCache(json, "cache_values", values); })
       .Case([&](kernel::SegmentsType segments) {
         json.key("kind").value("segments").key("experts").value(segments.getExperts());
         json.key("bytes").value(segments.getBytes());

@@ -103,6 +103,13 @@ struct ModelConfig {
   std::optional<int64_t> bos;
   std::vector<int64_t> eos; ///< any of them ends a text
   GenerationDefaults generation;
+
+  bool hasToken(int64_t id) const { return id >= 0 && id < vocabulary; }
+  /// Whether products of sizes stay below the limits above, and what would.
+  bool headsFit() const { return heads * headDim <= maxWidth; }
+  bool expertsFit() const { return experts * static_cast<int64_t>(layers.size()) <= maxAllExperts; }
+  std::string fittingHeads() const;
+  std::string fittingExperts() const;
 };
 
 /// Reads FOLDER/config.json and FOLDER/generation_config.json, or a config.json by itself. Keys mean what

@@ -15,6 +15,9 @@
 
 namespace sinter {
 
+/// The description of the text model: the whole object, or `text_config` of a model that also sees or hears.
+JsonValue textPart(JsonValue root);
+
 /// Keys may have several names ("n_embd|hidden_size"): the first that is there counts.
 class ConfigKeys {
 public:

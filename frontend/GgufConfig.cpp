@@ -24,14 +24,13 @@ Result<> readTokens(const Gguf &file, ModelConfig &config) {
     Result<std::optional<int64_t>> id = file.findAs<int64_t>(fmt::format("tokenizer.ggml.{}_token_id", key));
     if (!id)
       return tl::unexpected(id.error());
-    if (*id && **id >= 0 && **id < config.vocabulary &&
-        std::ranges::find(config.eos, **id) == config.eos.end())
+    if (*id && config.hasToken(**id) && std::ranges::find(config.eos, **id) == config.eos.end())
       config.eos.push_back(**id);
   }
   Result<std::optional<int64_t>> bos = file.findAs<int64_t>("tokenizer.ggml.bos_token_id");
   if (!bos)
     return tl::unexpected(bos.error());
-  if (*bos && **bos >= 0 && **bos < config.vocabulary) // -1 as 4294967295: none
+  if (*bos && config.hasToken(**bos)) // -1 as 4294967295: none
     config.bos = *bos;
   return {};
 }
@@ -90,13 +89,8 @@ Result<ModelConfig> readGgufConfig(const Gguf &file) {
   architecture->readGguf(keys, config);
   keys.check(config.keyValueHeads == 0 || config.heads % config.keyValueHeads == 0, "attention.head_count_kv",
              fmt::format("a divisor of the {} heads", config.heads), std::to_string(config.keyValueHeads));
-  keys.check(config.heads * config.headDim <= maxWidth, "attention.head_count",
-             fmt::format("at most {} heads of {} columns", maxWidth / std::max<int64_t>(config.headDim, 1),
-                         config.headDim),
-             std::to_string(config.heads));
-  keys.check(config.experts * static_cast<int64_t>(config.layers.size()) <= maxAllExperts, "expert_count",
-             fmt::format("at most {} experts in all of {} layers", maxAllExperts, config.layers.size()),
-             std::to_string(config.experts));
+  keys.check(config.headsFit(), "attention.head_count", config.fittingHeads(), std::to_string(config.heads));
+  keys.check(config.expertsFit(), "expert_count", config.fittingExperts(), std::to_string(config.experts));
   for (Result<> status : {keys.status(), keys.failed() ? Result<>() : readTokens(file, config),
                           keys.failed() ? Result<>() : readSampling(file, config.generation)})
     if (!status)

@@ -18,12 +18,6 @@ std::string knownTypes() {
   return text;
 }
 
-/// The description of the text model: the whole object, or `text_config` of a model that also sees or hears.
-JsonValue textPart(JsonValue root) {
-  JsonValue text = root["text_config"];
-  return text.isObject() ? text : root;
-}
-
 Result<const Architecture *> architectureOf(JsonValue root) {
   JsonValue text = textPart(root);
   JsonValue type = text["model_type"];
@@ -47,6 +41,11 @@ Result<const Architecture *> architectureOf(JsonValue root) {
   return found;
 }
 
+void checkEnds(ConfigKeys &keys, const ModelConfig &config) {
+  keys.check(std::ranges::all_of(config.eos, [&](int64_t id) { return config.hasToken(id); }), "eos_token_id",
+             fmt::format("ids below the vocabulary's {}", config.vocabulary));
+}
+
 Result<> readGenerationConfig(const std::string &path, ModelConfig &config) {
   Result<Json> json = Json::read(path);
   if (!json)
@@ -54,8 +53,7 @@ Result<> readGenerationConfig(const std::string &path, ModelConfig &config) {
   ConfigKeys keys(json->root());
   if (keys.value("eos_token_id").hasValue()) {
     config.eos = keys.ids("eos_token_id", {});
-    keys.check(std::ranges::all_of(config.eos, [&](int64_t id) { return id >= 0 && id < config.vocabulary; }),
-               "eos_token_id", fmt::format("ids below the vocabulary's {}", config.vocabulary));
+    checkEnds(keys, config);
   }
   if (keys.value("bos_token_id").hasValue())
     config.bos = keys.optionalInteger("bos_token_id", std::nullopt);
@@ -67,7 +65,7 @@ Result<> readGenerationConfig(const std::string &path, ModelConfig &config) {
   generation.topK = keys.optionalInteger("top_k", std::nullopt);
   // Said outright, greedy; silent files, which transformers also reads as greedy, leave it to the program's
   // defaults.
-  if (keys.value("do_sample").hasValue() && !keys.flag("do_sample", true))
+  if (!keys.flag("do_sample", true))
     generation.temperature = 0;
   auto within = [&](std::string_view key, auto value, auto range) {
     keys.check(!value || range.contains(double(*value)), key,
@@ -82,6 +80,19 @@ Result<> readGenerationConfig(const std::string &path, ModelConfig &config) {
 }
 
 } // namespace
+
+JsonValue textPart(JsonValue root) {
+  JsonValue text = root["text_config"];
+  return text.isObject() ? text : root;
+}
+
+std::string ModelConfig::fittingHeads() const {
+  return fmt::format("at most {} heads of {} columns", maxWidth / std::max<int64_t>(headDim, 1), headDim);
+}
+
+std::string ModelConfig::fittingExperts() const {
+  return fmt::format("at most {} experts in all of {} layers", maxAllExperts, layers.size());
+}
 
 Result<ModelConfig> readHuggingFaceConfig(const std::string &folderOrFile) {
   namespace fs = std::filesystem;
@@ -117,28 +128,22 @@ Result<ModelConfig> readHuggingFaceConfig(const std::string &folderOrFile) {
   (*architecture)->readHuggingFace(keys, config);
   keys.check(config.keyValueHeads == 0 || config.heads % config.keyValueHeads == 0, "num_key_value_heads",
              fmt::format("a divisor of the {} attention heads", config.heads));
-  keys.check(config.heads * config.headDim <= maxWidth, "num_attention_heads|n_head|n_heads",
-             fmt::format("at most {} heads of {} columns", maxWidth / std::max<int64_t>(config.headDim, 1),
-                         config.headDim));
-  keys.check(config.experts * static_cast<int64_t>(config.layers.size()) <= maxAllExperts,
-             "num_local_experts|num_experts",
-             fmt::format("at most {} experts in all of {} layers", maxAllExperts, config.layers.size()));
+  keys.check(config.headsFit(), "num_attention_heads|n_head|n_heads", config.fittingHeads());
+  keys.check(config.expertsFit(), "num_local_experts|num_experts", config.fittingExperts());
   if (Result<> status = keys.status(); !status)
     return tl::unexpected(status.error());
 
   // An id that a file gives must be one of the vocabulary; the class's own default may be that of larger
   // models.
-  auto isOutside = [&](int64_t id) { return id < 0 || id >= config.vocabulary; };
   if (!keys.value("eos_token_id").hasValue())
-    std::erase_if(config.eos, isOutside);
+    std::erase_if(config.eos, [&](int64_t id) { return !config.hasToken(id); });
   fs::path generation = path.parent_path() / "generation_config.json";
   if (isFolder && isThere(generation.string()))
     if (Result<> read = readGenerationConfig(generation.string(), config); !read)
       return tl::unexpected(read.error());
-  if (config.bos && isOutside(*config.bos))
+  if (config.bos && !config.hasToken(*config.bos))
     config.bos.reset();
-  keys.check(std::ranges::none_of(config.eos, isOutside), "eos_token_id",
-             fmt::format("ids below the vocabulary's {}", config.vocabulary));
+  checkEnds(keys, config);
   if (Result<> status = keys.status(); !status)
     return tl::unexpected(status.error());
   return config;

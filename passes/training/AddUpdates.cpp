@@ -7,8 +7,8 @@
 //           p = p (1 - lr decay) - lr / correction1 * m / (sqrt(v / correction2) + epsilon)
 //           with g clipped (Loshchilov and Hutter 2019, arXiv:1711.05101, as PyTorch computes it)
 //   sgd     m = beta1 m + (g + decay p),  p = p - lr m
-//   muon    of hidden matrices (they are the first): m = beta1 m + (1 - beta1) g,  u = beta1 m + (1 - beta1)
-//   g,
+//   muon    of hidden matrices (they are the first):
+//           m = beta1 m + (1 - beta1) g,  u = beta1 m + (1 - beta1) g,
 //           p = p (1 - rate decay) - rate * orthogonal(u) (Jordan 2024, as its repository computes it;
 //           MuonUpdate.cpp); of all others adamw
 #include "dialects/kernel/WeightLayout.h"

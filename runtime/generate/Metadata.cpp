@@ -29,15 +29,15 @@ public:
     else if (*value)
       store(object[key], **value, out);
   }
-  /// A number, which must be at least `least` and at most `most`.
-  template <typename T> void read(const char *key, T &out, double least, double most) {
+  /// A number of the range.
+  template <typename T> void read(const char *key, T &out, sampling::Range<T> range) {
     T number = out;
     read<std::conditional_t<std::is_integral_v<T>, int64_t, double>>(key, number);
-    if (number >= least && number <= most)
+    if (range.contains(number))
       out = number;
     else
-      note({fmt::format("{}: expected a number from {} to {}, found {}", object[key].where(), least, most,
-                        number)});
+      note({fmt::format("{}: expected a number from {} to {}, found {}", object[key].where(),
+                        double(range.least), double(range.most), number)});
   }
   /// Integers that do not fit are errors.
   template <typename Stored, typename T> void store(JsonValue where, const Stored &value, T &out) {
@@ -100,14 +100,11 @@ Result<Metadata> parseMetadata(std::string_view text) {
         reader.note(value.error());
     }
   Reader defaults(root["sampling"]);
-  auto number = [&](const char *key, auto &out, auto range) {
-    defaults.read(key, out, range.least, range.most);
-  };
-  number("temperature", metadata.sampling.temperature, sampling::temperature);
-  number("top_k", metadata.sampling.topK, sampling::topK);
-  number("top_p", metadata.sampling.topP, sampling::topP);
-  number("min_p", metadata.sampling.minP, sampling::minP);
-  number("repetition_penalty", metadata.sampling.repeatPenalty, sampling::repeatPenalty);
+  defaults.read("temperature", metadata.sampling.temperature, sampling::temperature);
+  defaults.read("top_k", metadata.sampling.topK, sampling::topK);
+  defaults.read("top_p", metadata.sampling.topP, sampling::topP);
+  defaults.read("min_p", metadata.sampling.minP, sampling::minP);
+  defaults.read("repetition_penalty", metadata.sampling.repeatPenalty, sampling::repeatPenalty);
   if (!defaults.error.message.empty())
     reader.note(defaults.error);
   if (!reader.error.message.empty())

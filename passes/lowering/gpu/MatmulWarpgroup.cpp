@@ -109,7 +109,7 @@ WarpgroupMatmul::WarpgroupMatmul(Frame &frame, kernel::MatmulOp op)
   int64_t stageWeights = 0;
   for (const kernel::WeightLayout &layout : m.layouts) {
     fragments.emplace_back(frame, layout);
-    stageWeights += m.panelsPerChunk() * llvm::alignTo(fragments.back().bytes(), 128);
+    stageWeights += m.panelsPerChunk() * slotBytes(fragments.size() - 1);
   }
   int64_t blocks = llvm::divideCeil(m.panelsPerChunk(), 4);
   consumers = std::min(mostConsumers, blocks);
