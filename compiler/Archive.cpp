@@ -4,7 +4,8 @@
 //   "!<arch>\n"
 //   "/"          the index: how many symbols, where the member of each begins, their names
 //   NAME.o       the code
-//   weights.o    ELF header, section headers, symbols, names; at the next page the image, a section of its own
+//   weights.o    ELF header, section headers, symbols, names; at the next page the image, a section of its
+//   own
 #include "compiler/Library.h"
 
 #include "llvm/BinaryFormat/ELF.h"
@@ -29,10 +30,11 @@ std::string memberHeader(std::string_view name, uint64_t size) {
   return fmt::format("{:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`\n", name, 0, 0, 0, "644", size);
 }
 
-/// The ELF object of the weights up to its image, which lies `dataOffset` bytes behind its beginning. The section is
-/// a large one: other code stays within reach of itself however many weights there are.
+/// The ELF object of the weights up to its image, which lies `dataOffset` bytes behind its beginning. The
+/// section is a large one: other code stays within reach of itself however many weights there are.
 std::string weightsObject(uint64_t dataOffset, uint64_t imageBytes) {
-  constexpr std::string_view sectionNames = "\0.lrodata.sinter_weights\0.symtab\0.strtab\0.shstrtab\0.note.GNU-stack\0"sv;
+  constexpr std::string_view sectionNames =
+      "\0.lrodata.sinter_weights\0.symtab\0.strtab\0.shstrtab\0.note.GNU-stack\0"sv;
   constexpr std::string_view symbolNames = "\0sinter_weights\0"sv;
   struct Object {
     Elf64_Ehdr header;
@@ -60,12 +62,20 @@ std::string weightsObject(uint64_t dataOffset, uint64_t imageBytes) {
   std::memcpy(object.names + sectionNames.size(), symbolNames.data(), symbolNames.size());
   const uint64_t names = offsetof(Object, names);
   auto nameOf = [&](std::string_view name) { return static_cast<uint32_t>(sectionNames.find(name)); };
-  object.sections[1] = {nameOf(".lrodata"), SHT_PROGBITS, SHF_ALLOC | SHF_X86_64_LARGE, 0, dataOffset, imageBytes, 0, 0,
-                        kPage, 0};
-  object.sections[2] = {nameOf(".symtab"), SHT_SYMTAB, 0, 0, offsetof(Object, symbols), sizeof object.symbols, 3, 1, 8,
-                        sizeof(Elf64_Sym)};
-  object.sections[3] = {nameOf(".strtab"), SHT_STRTAB, 0, 0, names + sectionNames.size(), symbolNames.size(), 0, 0, 1,
+  object.sections[1] = {nameOf(".lrodata"),
+                        SHT_PROGBITS,
+                        SHF_ALLOC | SHF_X86_64_LARGE,
+                        0,
+                        dataOffset,
+                        imageBytes,
+                        0,
+                        0,
+                        kPage,
                         0};
+  object.sections[2] = {nameOf(".symtab"),     SHT_SYMTAB, 0, 0, offsetof(Object, symbols),
+                        sizeof object.symbols, 3,          1, 8, sizeof(Elf64_Sym)};
+  object.sections[3] = {nameOf(".strtab"),  SHT_STRTAB, 0, 0, names + sectionNames.size(),
+                        symbolNames.size(), 0,          0, 1, 0};
   object.sections[4] = {nameOf(".shstrtab"), SHT_STRTAB, 0, 0, names, sectionNames.size(), 0, 0, 1, 0};
   object.sections[5] = {nameOf(".note.GNU-stack"), SHT_PROGBITS, 0, 0, names, 0, 0, 0, 1, 0};
   Elf64_Sym &symbol = object.symbols[1];
@@ -110,13 +120,15 @@ Result<> writeArchive(AtomicFile &archive, const std::string &name, std::string_
   std::string paddedObject(object);
   if (paddedObject.size() % 2)
     paddedObject += '\n';
-  uint64_t objectMember = start.size() + 2 * kMemberHeader + indexMember(names, members).size() + longNames.size();
+  uint64_t objectMember =
+      start.size() + 2 * kMemberHeader + indexMember(names, members).size() + longNames.size();
   uint64_t weightsMember = objectMember + kMemberHeader + paddedObject.size();
   uint64_t dataInFile = roundUp(weightsMember + kMemberHeader + kPage, kPage);
   uint64_t dataOffset = dataInFile - weightsMember - kMemberHeader;
   uint64_t weightsSize = dataOffset + weights.size;
   if (weightsSize > 9'999'999'999 || weightsMember > UINT32_MAX)
-    return fail("{}: expected at most 9999999999 bytes of weights, the most that a static library's members have, found "
+    return fail("{}: expected at most 9999999999 bytes of weights, the most that a static library's members "
+                "have, found "
                 "{}: keep them outside with --weights-file",
                 archive.target(), weightsSize);
   std::fill_n(members.begin(), symbols.size(), objectMember);

@@ -8,13 +8,13 @@
 
 namespace sinter {
 
-/// Static executables need nothing of the machine. Only dynamic ones can open a GPU's driver: they need glibc 2.34, and
-/// nothing else (libstdc++ is inside).
+/// Static executables need nothing of the machine. Only dynamic ones can open a GPU's driver: they need
+/// glibc 2.34, and nothing else (libstdc++ is inside).
 enum class Linkage { Static, Dynamic };
 
-/// Links `objects` with the runtime to `output`, mode 0777 less the umask. The weights become the file's last segment,
-/// page aligned, so that the kernel maps them from the page cache at start; zeros in them are holes of the file. The
-/// file appears whole or not at all.
+/// Links `objects` with the runtime to `output`, mode 0777 less the umask. The weights become the file's last
+/// segment, page aligned, so that the kernel maps them from the page cache at start; zeros in them are holes
+/// of the file. The file appears whole or not at all.
 Result<> linkExecutable(const LinkTree &tree, llvm::ArrayRef<ObjectFile> objects, const WeightImage &weights,
                         Linkage linkage, const std::string &output);
 

@@ -31,14 +31,14 @@ void FusionReport::addFused(ModuleOp module) {
 }
 
 void FusionReport::print(llvm::raw_ostream &stream, StringRef name, uint64_t launches, const lm::Cost &cost) {
-  stream << llvm::format("  %-22s %10llu %16lld %14lld %10.2e\n", name.str().c_str(), (unsigned long long)launches,
-                         (long long)(cost.readBytes + cost.writtenBytes), (long long)cost.weightBytes,
-                         double(cost.flops));
+  stream << llvm::format("  %-22s %10llu %16lld %14lld %10.2e\n", name.str().c_str(),
+                         (unsigned long long)launches, (long long)(cost.readBytes + cost.writtenBytes),
+                         (long long)cost.weightBytes, double(cost.flops));
 }
 
 void FusionReport::print(llvm::raw_ostream &stream, ModuleOp module) const {
-  stream << llvm::format("\n  %-22s %10s %16s %14s %10s\n", "a token", "launches", "activation bytes", "weight bytes",
-                         "FLOPs");
+  stream << llvm::format("\n  %-22s %10s %16s %14s %10s\n", "a token", "launches", "activation bytes",
+                         "weight bytes", "FLOPs");
   for (const Row &row : rows) {
     if (row.name == "graph as imported") {
       print(stream, row.name, row.launches, row.cost);

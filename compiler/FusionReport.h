@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What fusion saves: launches and bytes that a token's step moves, before and after. `sinter compile -v` shows it.
+// What fusion saves: launches and bytes that a token's step moves, before and after. `sinter compile -v`
+// shows it.
 #ifndef SINTER_COMPILER_FUSIONREPORT_H
 #define SINTER_COMPILER_FUSIONREPORT_H
 

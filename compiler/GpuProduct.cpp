@@ -56,7 +56,8 @@ std::string headerText(const std::string &name, const GpuProduct &product, GpuFo
          "and\n"
          " * KERNEL_ARCH_SHARED_BYTES of dynamic shared memory; any number of blocks that is a multiple of "
          "the cluster is\n"
-         " * right, KERNEL_ARCH_TILES(rows, keys) is how many have work, KERNEL_ARCH_BLOCKS_PER_SM how many a\n"
+         " * right, KERNEL_ARCH_TILES(rows, keys) is how many have work, KERNEL_ARCH_BLOCKS_PER_SM how many "
+         "a\n"
          " * multiprocessor holds. NAME.json says the same for programs. */\n"
       << "#ifndef " << guard << "\n#define " << guard << "\n\n#include \"sinter_kernels.h\"\n\n";
   for (kernel::FuncOp kernel : kernelsOf(product)) {

@@ -43,7 +43,8 @@ public:
   LogicalResult lower(KernelFile &file);
 
 private:
-  /// What an argument in C is: activations by the number of the argument or result, or a parameter by its symbol.
+  /// What an argument in C is: activations by the number of the argument or result, or a parameter by its
+  /// symbol.
   struct Slot {
     std::string name, parameter;
     int64_t argument = -1, result = -1;
@@ -80,10 +81,10 @@ LogicalResult TensorFunction::check() {
     return original.emitOpError("expected a body, found a declaration");
   for (BlockArgument argument : original.getArguments())
     if (!isActivation(argument.getType()) && !isWeight(argument.getType()))
-      return emitError(argument.getLoc())
-             << "expected an argument to be activations (tensor<?xNxf32>), a vector (tensor<Nxf32>) or a weight "
-                "(tensor<MxN...>), found "
-             << argument.getType();
+      return emitError(argument.getLoc()) << "expected an argument to be activations (tensor<?xNxf32>), a "
+                                             "vector (tensor<Nxf32>) or a weight "
+                                             "(tensor<MxN...>), found "
+                                          << argument.getType();
   if (original.getNumResults() == 0)
     return original.emitOpError("expected results, found none");
   for (Type type : original.getResultTypes())
@@ -118,8 +119,8 @@ void TensorFunction::isolate() {
       weights.set(argument.getArgNumber());
       slot.parameter = "argument." + std::to_string(argument.getArgNumber());
       builder.setInsertionPoint(function);
-      lm::ParameterOp::create(builder, argument.getLoc(), slot.parameter, cast<TensorType>(argument.getType()), nullptr,
-                              false, nullptr, nullptr);
+      lm::ParameterOp::create(builder, argument.getLoc(), slot.parameter,
+                              cast<TensorType>(argument.getType()), nullptr, false, nullptr, nullptr);
       builder.setInsertionPointToStart(&body);
       argument.replaceAllUsesWith(
           lm::ReadOp::create(builder, argument.getLoc(), argument.getType(), slot.parameter).getResult());
@@ -180,13 +181,15 @@ LogicalResult TensorFunction::collect(KernelFile &file) {
     if (!slot.type)
       return original.emitOpError("expected every weight to be used, found no use of '") << slot.name << "'";
     if (!isCIdentifier(slot.name))
-      return original.emitOpError("expected arguments whose names are identifiers in C, found '") << slot.name << "'";
+      return original.emitOpError("expected arguments whose names are identifiers in C, found '")
+             << slot.name << "'";
     result.arguments.push_back({slot.name, slot.type, slot.result >= 0});
   }
   for (auto launch : entry.getOps<kernel::LaunchOp>()) {
     KernelLaunch made{symbols.lookup<kernel::FuncOp>(launch.getCallee()), {}};
     if (makeKernelFunction(made.kernel, {}).takesStep)
-      return original.emitOpError("expected no operations that need the tokens, positions or the cache of a step");
+      return original.emitOpError(
+          "expected no operations that need the tokens, positions or the cache of a step");
     for (Value value : launch.getBuffers()) {
       auto buffer = value.getDefiningOp<kernel::BufferOp>();
       if (Slot *slot = slotOf(buffer))
@@ -235,10 +238,12 @@ FailureOr<KernelFile> readKernelFile(MLIRContext &context, const std::string &pa
   sources.AddNewSourceBuffer(std::move(buffer), llvm::SMLoc());
   OwningOpRef<ModuleOp> parsed = ModuleOp::create(UnknownLoc::get(&context));
   AsmParserState state;
-  if (failed(parseAsmSourceFile(sources, parsed->getBody(), ParserConfig(&context, /*verifyAfterParse=*/false), &state)))
+  if (failed(parseAsmSourceFile(sources, parsed->getBody(),
+                                ParserConfig(&context, /*verifyAfterParse=*/false), &state)))
     return failure();
   ModuleOp module = *parsed; // or the one that the file writes out
-  if (auto inner = dyn_cast_if_present<ModuleOp>(parsed->getBody()->empty() ? nullptr : &parsed->getBody()->front()))
+  if (auto inner =
+          dyn_cast_if_present<ModuleOp>(parsed->getBody()->empty() ? nullptr : &parsed->getBody()->front()))
     module = inner;
   if (failed(verify(module)))
     return failure();
@@ -252,7 +257,8 @@ FailureOr<KernelFile> readKernelFile(MLIRContext &context, const std::string &pa
     if (!isa<kernel::FuncOp, func::FuncOp>(op))
       return op.emitOpError("expected kernel.func, func.func and lm.parameter only"), failure();
     if (!isCIdentifier(symbol.getName()))
-      return op.emitOpError("expected a name that is an identifier in C, found '") << symbol.getName() << "'", failure();
+      return op.emitOpError("expected a name that is an identifier in C, found '") << symbol.getName() << "'",
+             failure();
     std::vector<std::string> names;
     if (!op.getRegion(0).empty())
       names = argumentNames(state, op.getRegion(0).front());
@@ -271,7 +277,8 @@ FailureOr<KernelFile> readKernelFile(MLIRContext &context, const std::string &pa
   }
   PassManager passes(&context);
   addScheduleChoice(passes);
-  return failed(passes.run(*file.kernels)) ? FailureOr<KernelFile>(failure()) : FailureOr<KernelFile>(std::move(file));
+  return failed(passes.run(*file.kernels)) ? FailureOr<KernelFile>(failure())
+                                           : FailureOr<KernelFile>(std::move(file));
 }
 
 } // namespace sinter

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Functions written in MLIR, made ready to compile: kernel.func as it is, func.func of the dialect lm through fusion.
+// Functions written in MLIR, made ready to compile: kernel.func as it is, func.func of the dialect lm through
+// fusion.
 #ifndef SINTER_COMPILER_KERNELFILE_H
 #define SINTER_COMPILER_KERNELFILE_H
 
@@ -16,10 +17,10 @@ struct KernelFile {
 
 /// Reads `path` ("-": standard input). What is wrong is reported to stderr with its place in the file.
 ///
-/// In a func.func an argument of type tensor<? x N x f32> is activations; one with a static shape is a weight (a matrix
-/// of any type that lm.linear takes, or a vector of f32), as is an lm.parameter. The C function takes the arguments, then
-/// the parameters in the order of the file, then the results. The attribute lm.form = "decode" asks for kernels for few
-/// rows instead of many.
+/// In a func.func an argument of type tensor<? x N x f32> is activations; one with a static shape is a weight
+/// (a matrix of any type that lm.linear takes, or a vector of f32), as is an lm.parameter. The C function
+/// takes the arguments, then the parameters in the order of the file, then the results. The attribute lm.form
+/// = "decode" asks for kernels for few rows instead of many.
 mlir::FailureOr<KernelFile> readKernelFile(mlir::MLIRContext &context, const std::string &path);
 
 /// What readKernelFile needs in a context.

@@ -30,8 +30,9 @@ struct KernelLaunch {
   std::vector<KernelBuffer> buffers;
 };
 
-/// `void NAME(arguments..., int64_t rows)`, or with `const struct sinter_step *step` instead of the rows where kernels
-/// need tokens, positions or the cache; and at the end `void *workspace` where launches have buffers between them.
+/// `void NAME(arguments..., int64_t rows)`, or with `const struct sinter_step *step` instead of the rows
+/// where kernels need tokens, positions or the cache; and at the end `void *workspace` where launches have
+/// buffers between them.
 struct KernelFunction {
   std::string name;
   std::vector<KernelArgument> arguments;
@@ -42,7 +43,8 @@ struct KernelFunction {
   uint64_t scratchBytes = 64; // on the stack
 };
 
-/// One kernel as a function of one launch. `names` may be empty or lack names: an argument then gets one by its kind.
+/// One kernel as a function of one launch. `names` may be empty or lack names: an argument then gets one by
+/// its kind.
 KernelFunction makeKernelFunction(kernel::FuncOp kernel, llvm::ArrayRef<std::string> names);
 
 /// Whether `name` can be a function or an argument in C and C++.
@@ -59,7 +61,8 @@ bool canRound(kernel::WeightFormat format);
 /// What lies in an argument, for a person: "(rows, 576) f32".
 std::string argumentContents(const KernelArgument &argument);
 
-/// The same for a program: members "kind", "columns", ... of docs/kernels.md, added to the object that is open.
+/// The same for a program: members "kind", "columns", ... of docs/kernels.md, added to the object that is
+/// open.
 void writeBufferType(JsonWriter &json, mlir::Type type);
 
 /// NAME.h: declares the functions, says what they take.

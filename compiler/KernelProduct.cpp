@@ -38,7 +38,8 @@ std::vector<std::string> versionNames(const KernelProduct &product, cpu::Isa isa
 
 class KernelWriter {
 public:
-  KernelWriter(const LinkTree &tree, const KernelProduct &product, OutputFolder &output, const ObjectFiles &files)
+  KernelWriter(const LinkTree &tree, const KernelProduct &product, OutputFolder &output,
+               const ObjectFiles &files)
       : tree(tree), product(product), output(output), files(files) {}
 
   /// Makes the objects; their names are in `written` then.
@@ -47,7 +48,8 @@ public:
   std::vector<std::string> written;
 
 private:
-  Result<> object(const std::string &name, llvm::ArrayRef<std::string> inputs, llvm::ArrayRef<std::string> globals);
+  Result<> object(const std::string &name, llvm::ArrayRef<std::string> inputs,
+                  llvm::ArrayRef<std::string> globals);
 
   const LinkTree &tree;
   const KernelProduct &product;
@@ -80,8 +82,9 @@ Result<> KernelWriter::objects() {
   }
   // The functions' own object is the last of the files.
   llvm::ArrayRef<std::string> paths = files.paths();
-  return product.oneObject ? object(output.name() + ".o", runtimeInputs(tree, paths, all), all)
-                           : object(output.name() + ".o", runtimeInputs(tree, paths.take_back(1), functions), functions);
+  return product.oneObject
+             ? object(output.name() + ".o", runtimeInputs(tree, paths, all), all)
+             : object(output.name() + ".o", runtimeInputs(tree, paths.take_back(1), functions), functions);
 }
 
 } // namespace

@@ -17,15 +17,15 @@ struct KernelProduct {
   bool oneObject = false; // else one for each instruction set, and one for the functions
 };
 
-/// Writes NAME.h, sinter_kernels.h (which it includes), NAME.json and the objects into `folder`, whose own name NAME is:
-/// NAME.o, or NAME.avx2.o, ... and NAME.o. Whoever links them needs libc only.
+/// Writes NAME.h, sinter_kernels.h (which it includes), NAME.json and the objects into `folder`, whose own
+/// name NAME is: NAME.o, or NAME.avx2.o, ... and NAME.o. Whoever links them needs libc only.
 Result<> writeKernels(const LinkTree &tree, const KernelProduct &product, const std::string &folder);
 
 /// The text of sinter_kernels.h: the structs of runtime/abi.h and how many tiles a launch has.
 Result<std::string> kernelDeclarations(const LinkTree &tree);
 
-/// What a model is besides its kernels, for the manifest: the launches of each entry, and where each parameter lies in
-/// the image of weights.
+/// What a model is besides its kernels, for the manifest: the launches of each entry, and where each
+/// parameter lies in the image of weights.
 std::string modelManifest(mlir::ModuleOp module, const WeightPlacement &placement, const std::string &name);
 
 } // namespace sinter

@@ -7,9 +7,11 @@
 //     alignas(64) char scratch[SCRATCH];
 //     sinter_run_function(&table, arguments, &step, NULL, scratch);
 //   }
-//   void matmul_pack_w(const void *stored, void *packed) { sinter_pack_weight(Q8_0, 960, 576, stored, packed); }
+//   void matmul_pack_w(const void *stored, void *packed) { sinter_pack_weight(Q8_0, 960, 576, stored,
+//   packed); }
 //
-// sinter_run_function (runtime/device/Function.h) and the packer (compiler/PackInC.cpp) are linked into the same object.
+// sinter_run_function (runtime/device/Function.h) and the packer (compiler/PackInC.cpp) are linked into the
+// same object.
 #include "compiler/ConstantBuilder.h"
 #include "compiler/KernelFunction.h"
 #include "dialects/kernel/WeightLayout.h"
@@ -64,7 +66,8 @@ llvm::Constant *WrapperBuilder::table(const KernelFunction &function) {
   return global(structure({array(launches), i64(launches.size()), array(distances), i64(function.maxRows)}));
 }
 
-llvm::Function *WrapperBuilder::define(const std::string &name, llvm::Type *result, ArrayRef<llvm::Type *> arguments) {
+llvm::Function *WrapperBuilder::define(const std::string &name, llvm::Type *result,
+                                       ArrayRef<llvm::Type *> arguments) {
   auto *function = llvm::Function::Create(llvm::FunctionType::get(result, arguments, false),
                                           llvm::GlobalValue::ExternalLinkage, name, module);
   ir.SetInsertPoint(llvm::BasicBlock::Create(context, "", function));
@@ -106,12 +109,14 @@ void WrapperBuilder::packing(const KernelFunction &function) {
       return {i32(static_cast<uint32_t>(type.getFormat())), i64(type.getRows()), i64(type.getColumns()),
               wrapper->getArg(0), wrapper->getArg(1)};
     };
-    llvm::Function *pack = define(function.name + "_pack_" + argument.name, ir.getVoidTy(), {pointer, pointer});
+    llvm::Function *pack =
+        define(function.name + "_pack_" + argument.name, ir.getVoidTy(), {pointer, pointer});
     ir.CreateCall(declare("sinter_pack_weight", ir.getVoidTy(), types), arguments(pack));
     ir.CreateRetVoid();
     if (!canRound(type.getFormat()))
       continue;
-    llvm::Function *round = define(function.name + "_round_" + argument.name, ir.getInt32Ty(), {pointer, pointer});
+    llvm::Function *round =
+        define(function.name + "_round_" + argument.name, ir.getInt32Ty(), {pointer, pointer});
     ir.CreateRet(ir.CreateCall(declare("sinter_round_weight", ir.getInt32Ty(), types), arguments(round)));
   }
 }

@@ -22,14 +22,28 @@ Result<> linkShared(const LinkTree &tree, const ObjectFiles &objects, llvm::Arra
   std::vector<std::string> inputs = runtimeInputs(tree, objects.paths(), functions);
   const std::string linked = objects.scratch("linked");
   return linkWithWeights(file, linked, weights, [&](uint64_t distance) {
-    std::vector<std::string> arguments = {"-shared", "-soname", soname, "--version-script=" + script, "-Bsymbolic",
-                                          "--no-undefined", "--eh-frame-hdr", "--build-id=fast", "-z", "relro", "-z", "now", "-s",
+    std::vector<std::string> arguments = {"-shared",
+                                          "-soname",
+                                          soname,
+                                          "--version-script=" + script,
+                                          "-Bsymbolic",
+                                          "--no-undefined",
+                                          "--eh-frame-hdr",
+                                          "--build-id=fast",
+                                          "-z",
+                                          "relro",
+                                          "-z",
+                                          "now",
+                                          "-s",
                                           "--defsym=sinter_weights=__ehdr_start+" + std::to_string(distance),
-                                          "-o", linked, tree.path("crti.o"), tree.path("crtbeginS.o")};
+                                          "-o",
+                                          linked,
+                                          tree.path("crti.o"),
+                                          tree.path("crtbeginS.o")};
     arguments.insert(arguments.end(), inputs.begin(), inputs.end());
     arguments.push_back("--as-needed");
-    for (const char *name : {"libsinter_find_object.a", "libgcc_eh.a", "libc.so.6", "libm.so.6", "libc_nonshared.a", "ld-linux-x86-64.so.2",
-                             "crtendS.o", "crtn.o"})
+    for (const char *name : {"libsinter_find_object.a", "libgcc_eh.a", "libc.so.6", "libm.so.6",
+                             "libc_nonshared.a", "ld-linux-x86-64.so.2", "crtendS.o", "crtn.o"})
       arguments.push_back(tree.path(name));
     return runLinker(arguments, file.target());
   });
@@ -40,10 +54,13 @@ std::string headerText(const std::string &api, const std::string &name, std::str
   return fmt::format("/* {0}, compiled by sinter. A C or C++ program is linked with one of:\n"
                      " *\n"
                      " *   cc main.c DIR/lib{1}.a -lm -o main               everything in the program\n"
-                     " *   cc main.c -L DIR -l{1} -Wl,-rpath,DIR -o main    with lib{1}.so, found in DIR when it runs\n"
+                     " *   cc main.c -L DIR -l{1} -Wl,-rpath,DIR -o main    with lib{1}.so, found in DIR "
+                     "when it runs\n"
                      " *\n"
-                     " * lib{1}.so can also be opened with dlopen (several models: RTLD_LOCAL, each with a handle of its\n"
-                     " * own). Both need x86-64 with AVX2, glibc 2.34 or newer, and nothing else; of a program they see\n"
+                     " * lib{1}.so can also be opened with dlopen (several models: RTLD_LOCAL, each with a "
+                     "handle of its\n"
+                     " * own). Both need x86-64 with AVX2, glibc 2.34 or newer, and nothing else; of a "
+                     "program they see\n"
                      " * libc, libm and the unwinder only, and define no names but those below. */\n",
                      model, name) +
          api;
@@ -85,7 +102,8 @@ Result<> writeLibrary(const LinkTree &tree, llvm::ArrayRef<ObjectFile> objects, 
   Result<AtomicFile *> archive = output->file("lib" + name + ".a");
   if (!archive)
     return tl::unexpected(archive.error());
-  Result<std::string> object = linkRelocatable(runtimeInputs(tree, files->paths(), functions), functions, *files, (*archive)->target());
+  Result<std::string> object = linkRelocatable(runtimeInputs(tree, files->paths(), functions), functions,
+                                               *files, (*archive)->target());
   if (!object)
     return tl::unexpected(object.error());
   if (Result<> written = writeArchive(**archive, name + ".o", *object, functions, weights); !written)

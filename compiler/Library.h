@@ -9,18 +9,20 @@
 
 namespace sinter {
 
-/// Writes libNAME.so, libNAME.a and NAME.h into `folder`, which is made when there is none; NAME is the folder's own
-/// name. The functions that the header declares are all that either library defines for others: everything else (the
-/// runtime, libstdc++, the kernels) is local, so that several libraries, and other versions of what they are made of,
-/// live in one process. `model`: its name, for the header. Files appear whole or not at all.
+/// Writes libNAME.so, libNAME.a and NAME.h into `folder`, which is made when there is none; NAME is the
+/// folder's own name. The functions that the header declares are all that either library defines for others:
+/// everything else (the runtime, libstdc++, the kernels) is local, so that several libraries, and other
+/// versions of what they are made of, live in one process. `model`: its name, for the header. Files appear
+/// whole or not at all.
 Result<> writeLibrary(const LinkTree &tree, llvm::ArrayRef<ObjectFile> objects, const WeightImage &weights,
                       const std::string &model, const std::string &folder);
 
 /// The functions that a C header marks with SINTER_API.
 std::vector<std::string> declaredFunctions(llvm::StringRef header);
 
-/// Writes an archive: `object`, which defines `symbols`, as member `name`, and (unless it is empty) the image, as an
-/// object that defines `sinter_weights`. The image is written in place, so that it passes through no other file.
+/// Writes an archive: `object`, which defines `symbols`, as member `name`, and (unless it is empty) the
+/// image, as an object that defines `sinter_weights`. The image is written in place, so that it passes
+/// through no other file.
 Result<> writeArchive(AtomicFile &archive, const std::string &name, std::string_view object,
                       llvm::ArrayRef<std::string> symbols, const WeightImage &weights);
 

@@ -15,7 +15,8 @@ LLD_HAS_DRIVER(elf)
 namespace sinter {
 
 Result<LinkTree> LinkTree::find(const std::string &argv0) {
-  std::string program = llvm::sys::fs::getMainExecutable(argv0.c_str(), reinterpret_cast<void *>(&LinkTree::find));
+  std::string program =
+      llvm::sys::fs::getMainExecutable(argv0.c_str(), reinterpret_cast<void *>(&LinkTree::find));
   llvm::SmallString<256> folder(llvm::sys::path::parent_path(llvm::sys::path::parent_path(program)));
   llvm::sys::path::append(folder, "lib", "sinter", "link");
   if (!llvm::sys::fs::exists(folder + "/crt1.o"))
@@ -79,7 +80,8 @@ std::vector<std::string> runtimeInputs(const LinkTree &tree, llvm::ArrayRef<std:
 Result<std::string> linkRelocatable(llvm::ArrayRef<std::string> inputs, llvm::ArrayRef<std::string> globals,
                                     const ObjectFiles &scratch, const std::string &output) {
   std::string path = scratch.scratch("linked.o");
-  // Without groups: a linker would merge them with those of the program, which then would miss what is local here.
+  // Without groups: a linker would merge them with those of the program, which then would miss what is local
+  // here.
   std::vector<std::string> arguments = {"-r", "--force-group-allocation", "-o", path};
   arguments.insert(arguments.end(), inputs.begin(), inputs.end());
   if (Result<> linked = runLinker(arguments, output); !linked)
@@ -91,11 +93,11 @@ Result<std::string> linkRelocatable(llvm::ArrayRef<std::string> inputs, llvm::Ar
     return message(binary.takeError());
   llvm::objcopy::ConfigManager config;
   for (const std::string &name : globals)
-    if (llvm::Error error = config.Common.SymbolsToKeepGlobal.addMatcher(
-            llvm::objcopy::NameOrPattern::create(name, llvm::objcopy::MatchStyle::Literal,
-                                                 [](llvm::Error error) { return error; })))
+    if (llvm::Error error = config.Common.SymbolsToKeepGlobal.addMatcher(llvm::objcopy::NameOrPattern::create(
+            name, llvm::objcopy::MatchStyle::Literal, [](llvm::Error error) { return error; })))
       return message(std::move(error));
-  // Functions of MLIR's headers (dump() of every class) that stand unused in our own objects, and would ask for MLIR.
+  // Functions of MLIR's headers (dump() of every class) that stand unused in our own objects, and would ask
+  // for MLIR.
   for (const char *pattern : {".text._ZN4mlir*", ".text._ZNK4mlir*"})
     if (llvm::Error error = config.Common.ToRemove.addMatcher(llvm::objcopy::NameOrPattern::create(
             pattern, llvm::objcopy::MatchStyle::Wildcard, [](llvm::Error error) { return error; })))

@@ -49,13 +49,14 @@ private:
   std::vector<std::string> files;
 };
 
-/// Everything but libc and the unwinder, as arguments of the linker: what libraries are made of. `roots` are the functions that
-/// keep it alive.
+/// Everything but libc and the unwinder, as arguments of the linker: what libraries are made of. `roots` are
+/// the functions that keep it alive.
 std::vector<std::string> runtimeInputs(const LinkTree &tree, llvm::ArrayRef<std::string> objects,
                                        llvm::ArrayRef<std::string> roots);
 
-/// Links `inputs` to one object in which all but `globals` is local, so that it clashes with nothing in a program; what
-/// it lacks stays undefined. `scratch` is where it is made, `output` the file that messages are about.
+/// Links `inputs` to one object in which all but `globals` is local, so that it clashes with nothing in a
+/// program; what it lacks stays undefined. `scratch` is where it is made, `output` the file that messages are
+/// about.
 Result<std::string> linkRelocatable(llvm::ArrayRef<std::string> inputs, llvm::ArrayRef<std::string> globals,
                                     const ObjectFiles &scratch, const std::string &output);
 

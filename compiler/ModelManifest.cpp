@@ -15,7 +15,8 @@ void writeBuffer(JsonWriter &json, kernel::BufferOp buffer, const WeightPlacemen
   json.beginObject().key("space").value(std::string_view(kernel::stringifySpace(buffer.getSpace())));
   if (buffer.getParameter()) {
     json.key("parameter").value(std::string_view(*buffer.getParameter()));
-    json.key("offset").value(placement.offsets.at({buffer.getParameter()->str(), buffer.getType().getAsOpaquePointer()}));
+    json.key("offset").value(
+        placement.offsets.at({buffer.getParameter()->str(), buffer.getType().getAsOpaquePointer()}));
   }
   if (buffer.getOffset())
     json.key("offset").value(*buffer.getOffset());
@@ -27,7 +28,10 @@ void writeBuffer(JsonWriter &json, kernel::BufferOp buffer, const WeightPlacemen
 void writeEntry(JsonWriter &json, kernel::EntryOp entry, const WeightPlacement &placement) {
   json.beginObject().key("name").value(std::string_view(entry.getSymName()));
   json.key("max_rows").value(entry.getMaxRows()).key("max_selected").value(entry.getMaxSelected());
-  json.key("head_begin").value(entry.getHeadBegin().value_or(0)).key("arena_bytes").value(entry.getArenaBytes().value_or(0));
+  json.key("head_begin")
+      .value(entry.getHeadBegin().value_or(0))
+      .key("arena_bytes")
+      .value(entry.getArenaBytes().value_or(0));
   json.key("launches").beginArray();
   for (auto launch : entry.getOps<kernel::LaunchOp>()) {
     json.beginObject().key("kernel").value(std::string_view(launch.getCallee())).key("buffers").beginArray();
@@ -56,7 +60,13 @@ std::string modelManifest(ModuleOp module, const WeightPlacement &placement, con
   json.beginObject().key("name").value(name).key("weight_bytes").value(placement.size);
   json.key("weights").beginArray();
   for (const auto &[key, offset] : placement.offsets) {
-    json.beginObject().key("parameter").value(key.first).key("offset").value(offset).key("tensors").beginArray();
+    json.beginObject()
+        .key("parameter")
+        .value(key.first)
+        .key("offset")
+        .value(offset)
+        .key("tensors")
+        .beginArray();
     writeSources(json, symbols, symbols.lookup<lm::ParameterOp>(key.first));
     json.endArray().endObject();
   }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a compilation may be asked for, each option once: commands fill these from their flags, all else reads them.
-// Plain values, because lld, which links in this process, resets the flags themselves.
+// What a compilation may be asked for, each option once: commands fill these from their flags, all else reads
+// them. Plain values, because lld, which links in this process, resets the flags themselves.
 #ifndef SINTER_COMPILER_OPTIONS_H
 #define SINTER_COMPILER_OPTIONS_H
 
@@ -27,7 +27,21 @@ struct PipelineOptions {
 
 /// Stages in order; each has its passes, which end with the IR that --emit shows. Train is one of
 /// training only; Objects to Executable are the products.
-enum class Stage { Import, Train, Fuse, Kernels, Memory, Target, Llvm, KernelTable, Objects, Ptx, Cubin, Library, Executable };
+enum class Stage {
+  Import,
+  Train,
+  Fuse,
+  Kernels,
+  Memory,
+  Target,
+  Llvm,
+  KernelTable,
+  Objects,
+  Ptx,
+  Cubin,
+  Library,
+  Executable
+};
 
 struct CompileOptions {
   std::string program; // argv[0] of the process, for finding the link tree

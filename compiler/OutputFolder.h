@@ -11,7 +11,8 @@ namespace sinter {
 
 class OutputFolder {
 public:
-  /// The folder is made when there is none (its parent must be there), and goes again unless commit() is reached.
+  /// The folder is made when there is none (its parent must be there), and goes again unless commit() is
+  /// reached.
   static Result<OutputFolder> open(std::string path);
   OutputFolder(OutputFolder &&other)
       : path(std::move(other.path)), stem(std::move(other.stem)), made(std::exchange(other.made, false)),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The packer as C functions for programs that call kernels: they are linked into those kernels' objects, and so use
-// nothing of LLVM. `format` is a WeightFormat of the dialect kernel.
+// The packer as C functions for programs that call kernels: they are linked into those kernels' objects, and
+// so use nothing of LLVM. `format` is a WeightFormat of the dialect kernel.
 #include "compiler/PackBlocks.h"
 #include "compiler/PackWeights.h"
 #include "runtime/files/BlockFormats.h"
@@ -47,9 +47,10 @@ const BlockFormat *writableFormat(WeightFormat format) {
 
 } // namespace
 
-/// Packs (rows, columns) numbers stored in `format`, row after row, as model files have them: f32, f16 or bf16 numbers,
-/// or ggml's blocks.
-extern "C" void sinter_pack_weight(int32_t format, int64_t rows, int64_t columns, const void *stored, void *packed) {
+/// Packs (rows, columns) numbers stored in `format`, row after row, as model files have them: f32, f16 or
+/// bf16 numbers, or ggml's blocks.
+extern "C" void sinter_pack_weight(int32_t format, int64_t rows, int64_t columns, const void *stored,
+                                   void *packed) {
   const WeightLayout layout(static_cast<WeightFormat>(format), rows, columns);
   auto *from = static_cast<const std::byte *>(stored);
   auto *to = static_cast<std::byte *>(packed);
@@ -57,9 +58,10 @@ extern "C" void sinter_pack_weight(int32_t format, int64_t rows, int64_t columns
     packRows(layout, from + row * storedBytes(layout), std::min(panelRows, rows - row), to);
 }
 
-/// Rounds (rows, columns) f32 numbers to `format` (f16, bf16, q8_0, q4_0 or q4_1, as ggml rounds) and packs them. 0, or
-/// -1 when there is no memory for 16 rows.
-extern "C" int sinter_round_weight(int32_t format, int64_t rows, int64_t columns, const float *numbers, void *packed) {
+/// Rounds (rows, columns) f32 numbers to `format` (f16, bf16, q8_0, q4_0 or q4_1, as ggml rounds) and packs
+/// them. 0, or -1 when there is no memory for 16 rows.
+extern "C" int sinter_round_weight(int32_t format, int64_t rows, int64_t columns, const float *numbers,
+                                   void *packed) {
   const WeightLayout layout(static_cast<WeightFormat>(format), rows, columns);
   const BlockFormat *rounded = writableFormat(layout.format);
   auto *some = static_cast<std::byte *>(std::malloc(panelRows * storedBytes(layout)));

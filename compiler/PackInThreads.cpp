@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Shares the panels of a weight among threads. Apart from the packer itself, which programs that call kernels have, too.
+// Shares the panels of a weight among threads. Apart from the packer itself, which programs that call kernels
+// have, too.
 #include "compiler/PackWeights.h"
 
 #include <algorithm>

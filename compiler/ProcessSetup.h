@@ -5,9 +5,10 @@
 
 namespace sinter {
 
-/// For the first lines of a main, after llvm::InitLLVM. From then on a signal, memory or threads that the system does not
-/// give, and errors that LLVM holds for fatal end the process with a message (exit code 1, or the signal), and no
-/// half-written file stays behind. A file that may not grow is an error of the function that writes.
+/// For the first lines of a main, after llvm::InitLLVM. From then on a signal, memory or threads that the
+/// system does not give, and errors that LLVM holds for fatal end the process with a message (exit code 1, or
+/// the signal), and no half-written file stays behind. A file that may not grow is an error of the function
+/// that writes.
 void setUpProcess();
 
 } // namespace sinter

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Placing and writing packed weights.
 //
-// The unit of work is some panels of one buffer: their rows are found in the mapped model file, converted where they
-// must be, packed into memory of the thread and given away. So memory does not grow with the model, and threads share
-// even a model that is one matrix.
+// The unit of work is some panels of one buffer: their rows are found in the mapped model file, converted
+// where they must be, packed into memory of the thread and given away. So memory does not grow with the
+// model, and threads share even a model that is one matrix.
 #include "compiler/WeightImage.h"
 
 #include "compiler/PackWeights.h"
@@ -76,11 +76,11 @@ const BlockFormat &formatOf(kernel::WeightFormat format) {
 
 /// Rows that follow one another in a buffer and in one matrix of the model file. A vector is one row.
 struct Run {
-  const Weight *weight;         // null: `value`
-  llvm::ArrayRef<float> value;  // a constant of the graph
+  const Weight *weight;        // null: `value`
+  llvm::ArrayRef<float> value; // a constant of the graph
   lm::SourceAttr source;
-  int64_t rows, width;          // width: numbers of a row
-  int64_t base, fileRows;       // where the matrix begins in the tensor, and its rows there
+  int64_t rows, width;    // width: numbers of a row
+  int64_t base, fileRows; // where the matrix begins in the tensor, and its rows there
   bool isVector;
 };
 
@@ -145,7 +145,13 @@ Result<> ImageWriter::collect(lm::ParameterOp parameter, std::vector<Run> &runs)
     if (!weight)
       return fail("expected tensor '{}' in the model, found none", name.str());
     int64_t numbers = weight->rowCount() * weight->rowLength() / (tensors == 1 ? matrices : 1);
-    runs.push_back({weight, {}, source, rows, width, tensors == 1 ? i * numbers : 0, numbers / (isVector ? 1 : width),
+    runs.push_back({weight,
+                    {},
+                    source,
+                    rows,
+                    width,
+                    tensors == 1 ? i * numbers : 0,
+                    numbers / (isVector ? 1 : width),
                     isVector});
   }
   return {};

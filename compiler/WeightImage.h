@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The weights of an executable: which parameters the launches read, where their packed bytes go, and writing them.
+// The weights of an executable: which parameters the launches read, where their packed bytes go, and writing
+// them.
 #ifndef SINTER_COMPILER_WEIGHTIMAGE_H
 #define SINTER_COMPILER_WEIGHTIMAGE_H
 
@@ -10,13 +11,13 @@
 
 namespace sinter {
 
-/// Gives every parameter (in the form its buffers ask for) a place in the image, in the order of the launches, each
-/// once. Parameters that launches read one after another lie one after another.
+/// Gives every parameter (in the form its buffers ask for) a place in the image, in the order of the
+/// launches, each once. Parameters that launches read one after another lie one after another.
 WeightPlacement placeWeights(mlir::ModuleOp module);
 
-/// Gives the image to `sink`, about a megabyte at a time: what it does not give is zero. Rows are converted where a
-/// parameter's element type differs from the file's, and packed. NaN, infinity and numbers beyond the range of their
-/// format are an error with file, tensor, index and byte.
+/// Gives the image to `sink`, about a megabyte at a time: what it does not give is zero. Rows are converted
+/// where a parameter's element type differs from the file's, and packed. NaN, infinity and numbers beyond the
+/// range of their format are an error with file, tensor, index and byte.
 Result<> writeWeights(mlir::ModuleOp module, const WeightPlacement &placement, const WeightSource &weights,
                       const ImageSink &sink, unsigned threads);
 

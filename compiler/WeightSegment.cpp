@@ -14,8 +14,8 @@
 namespace sinter {
 namespace {
 
-/// Where the weights are mapped: behind any code. The place in the file and the address are equal modulo a huge page,
-/// so that the kernel may map the page cache's huge pages.
+/// Where the weights are mapped: behind any code. The place in the file and the address are equal modulo a
+/// huge page, so that the kernel may map the page cache's huge pages.
 constexpr uint64_t weightsAddress = 0x40000000, hugePage = 2 << 20, page = 4096;
 
 uint64_t addressFor(uint64_t offset) { return weightsAddress + offset % hugePage; }
@@ -31,8 +31,8 @@ Result<> addSegment(const SparseFile &file, uint64_t offset, uint64_t size, cons
     if (Result<> read = file.readAt(place, std::as_writable_bytes(std::span(&segment, 1))); !read)
       return read;
     if (segment.p_type == llvm::ELF::PT_LOAD && segment.p_vaddr + segment.p_memsz > weightsAddress)
-      return fail("{}: expected code and tables that end before address {:#x}, found {:#x}", path, weightsAddress,
-                  segment.p_vaddr + segment.p_memsz);
+      return fail("{}: expected code and tables that end before address {:#x}, found {:#x}", path,
+                  weightsAddress, segment.p_vaddr + segment.p_memsz);
     if (segment.p_type != llvm::ELF::PT_NOTE)
       continue;
     segment.p_type = llvm::ELF::PT_LOAD;
@@ -49,7 +49,8 @@ Result<> addSegment(const SparseFile &file, uint64_t offset, uint64_t size, cons
 Result<> writeImage(const SparseFile &file, uint64_t offset, const WeightImage &weights) {
   if (Result<> resized = file.resize(offset + weights.size); !resized)
     return resized;
-  return weights.write([&](uint64_t at, std::span<const std::byte> bytes) { return file.writeAt(offset + at, bytes); });
+  return weights.write(
+      [&](uint64_t at, std::span<const std::byte> bytes) { return file.writeAt(offset + at, bytes); });
 }
 
 } // namespace
@@ -61,7 +62,8 @@ Result<> writeImage(const AtomicFile &file, uint64_t offset, const WeightImage &
 
 Result<> linkWithWeights(const AtomicFile &file, const std::string &linked, const WeightImage &weights,
                          llvm::function_ref<Result<>(uint64_t address)> link) {
-  // The address follows from the size of the code, which does not depend on it: linked again when the guess was wrong.
+  // The address follows from the size of the code, which does not depend on it: linked again when the guess
+  // was wrong.
   uint64_t offset = 0;
   for (uint64_t guess = 0;; guess = offset) {
     if (Result<> done = link(addressFor(guess)); !done)
@@ -97,7 +99,8 @@ Result<WeightsFile> writeWeightsFile(const std::string &path, const WeightImage 
   if (!whole)
     return tl::unexpected(whole.error());
   std::span<const std::byte> image = whole->bytes().subspan(SINTER_WEIGHTS_OFFSET);
-  uint64_t hash = llvm::xxh3_64bits(llvm::ArrayRef(reinterpret_cast<const uint8_t *>(image.data()), image.size()));
+  uint64_t hash =
+      llvm::xxh3_64bits(llvm::ArrayRef(reinterpret_cast<const uint8_t *>(image.data()), image.size()));
   sinter_weights_header header = {{}, weights.size, hash};
   std::memcpy(header.magic, SINTER_WEIGHTS_MAGIC, sizeof header.magic);
   if (Result<> written = file->write(std::as_bytes(std::span(&header, 1))); !written)

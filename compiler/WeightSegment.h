@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The segment of weights of an ELF file.
 //
-// Weights never pass through the linker: it links the code with a symbol `sinter_weights` at an address far behind it,
-// then the file gets the image appended, and its PT_NOTE program header (which nothing needs) becomes a read-only
-// PT_LOAD at that address. So the cost of linking does not depend on the model's size, and sizes beyond 2 or 4 GiB need
-// no large code model.
+// Weights never pass through the linker: it links the code with a symbol `sinter_weights` at an address far
+// behind it, then the file gets the image appended, and its PT_NOTE program header (which nothing needs)
+// becomes a read-only PT_LOAD at that address. So the cost of linking does not depend on the model's size,
+// and sizes beyond 2 or 4 GiB need no large code model.
 #ifndef SINTER_COMPILER_WEIGHTSEGMENT_H
 #define SINTER_COMPILER_WEIGHTSEGMENT_H
 
@@ -30,13 +30,13 @@ struct WeightImage {
   std::function<Result<>(const ImageSink &)> write;
 };
 
-/// Makes an ELF file with a segment of weights. `link` writes the file `linked`, with `sinter_weights` at the address it
-/// is given (of a shared library: behind its base). Zeros of the image are holes of the file.
+/// Makes an ELF file with a segment of weights. `link` writes the file `linked`, with `sinter_weights` at the
+/// address it is given (of a shared library: behind its base). Zeros of the image are holes of the file.
 Result<> linkWithWeights(const AtomicFile &file, const std::string &linked, const WeightImage &weights,
                          llvm::function_ref<Result<>(uint64_t address)> link);
 
-/// The image as a file of its own (SINTER_WEIGHTS_MAGIC of runtime/abi.h), not yet committed, and the hash of its
-/// bytes, which the model is to remember.
+/// The image as a file of its own (SINTER_WEIGHTS_MAGIC of runtime/abi.h), not yet committed, and the hash of
+/// its bytes, which the model is to remember.
 struct WeightsFile {
   AtomicFile file;
   uint64_t hash;

@@ -19,8 +19,10 @@ int64_t numbersOf(const Weight &weight) { return weight.rowCount() * weight.rowL
 /// The bytes of numbers `begin` to `end` - 1, whole blocks.
 std::span<const std::byte> bytesOf(const Weight &weight, int64_t begin, int64_t end) {
   int64_t block = weight.format->blockLength, size = weight.format->blockBytes;
-  assert(begin % block == 0 && (end - begin) % block == 0 && end <= numbersOf(weight) && "whole blocks of the tensor");
-  return weight.bytes.subspan(static_cast<size_t>(begin / block * size), static_cast<size_t>((end - begin) / block * size));
+  assert(begin % block == 0 && (end - begin) % block == 0 && end <= numbersOf(weight) &&
+         "whole blocks of the tensor");
+  return weight.bytes.subspan(static_cast<size_t>(begin / block * size),
+                              static_cast<size_t>((end - begin) / block * size));
 }
 
 float numberAt(const Weight &weight, int64_t position) {
@@ -40,8 +42,8 @@ tl::unexpected<Error> badNumber(const Weight &weight, int64_t position, std::str
   }
   uint64_t byte = weight.offset +
                   static_cast<uint64_t>(position / weight.format->blockLength) * weight.format->blockBytes;
-  return fail("{}: tensor '{}' at {} (byte {}): expected {}, found {}", weight.file, weight.name, shapeText(index),
-              byte, expected, numberAt(weight, position));
+  return fail("{}: tensor '{}' at {} (byte {}): expected {}, found {}", weight.file, weight.name,
+              shapeText(index), byte, expected, numberAt(weight, position));
 }
 
 constexpr std::string_view finite = "a finite number";
@@ -60,7 +62,8 @@ Result<> checkFinite(const Weight &weight, unsigned threads) {
   std::atomic<int64_t> next = 0, first = count;
   auto run = [&] {
     for (int64_t i; (i = next.fetch_add(1)) < parts;) {
-      int64_t found = findNonFinite(*weight.format, bytesOf(weight, i * part, std::min(count, (i + 1) * part)));
+      int64_t found =
+          findNonFinite(*weight.format, bytesOf(weight, i * part, std::min(count, (i + 1) * part)));
       if (found < 0)
         continue;
       next = parts; // earlier parts are taken already, so that the first place is still found
@@ -125,14 +128,16 @@ Result<const std::byte *> RowReader::store(const Weight &weight, std::span<const
   auto block = numbers.begin() + bad;
   auto largest = std::max_element(block, block + format.blockLength,
                                   [](float a, float b) { return std::abs(a) < std::abs(b); });
-  return badNumber(weight, place(largest - numbers.begin()), fmt::format("a number in the range of {}", format.name));
+  return badNumber(weight, place(largest - numbers.begin()),
+                   fmt::format("a number in the range of {}", format.name));
 }
 
 Result<const std::byte *> RowReader::read(const Weight &weight, int64_t first, int64_t slot) {
   return store(weight, bytesOf(weight, first, first + length), *weight.format, {}, first, slot);
 }
 
-Result<const std::byte *> RowReader::gather(const Weight &weight, std::span<const int64_t> positions, int64_t slot) {
+Result<const std::byte *> RowReader::gather(const Weight &weight, std::span<const int64_t> positions,
+                                            int64_t slot) {
   assert(static_cast<int64_t>(positions.size()) == length && "a position a number");
   // Blocks go apart into their numbers.
   const BlockFormat &stored = weight.format->isFloat() ? *weight.format : f32Format;

@@ -19,8 +19,7 @@ struct Error {
 template <typename T = void> using Result = tl::expected<T, Error>;
 
 /// `return fail("{}: expected {}, found {}", path, want, got);`
-template <typename... Args>
-tl::unexpected<Error> fail(fmt::format_string<Args...> format, Args &&...args) {
+template <typename... Args> tl::unexpected<Error> fail(fmt::format_string<Args...> format, Args &&...args) {
   return tl::unexpected<Error>(Error{fmt::format(format, std::forward<Args>(args)...)});
 }
 

@@ -111,11 +111,7 @@ struct sinter_entry {
   uint64_t scratch_bytes; /* one scratch a thread */
 };
 
-enum sinter_dtype {
-  SINTER_F32 = 0,
-  SINTER_F16 = 1,
-  SINTER_BF16 = 2
-};
+enum sinter_dtype { SINTER_F32 = 0, SINTER_F16 = 1, SINTER_BF16 = 2 };
 
 /* The entries compiled for one type of cache element. */
 struct sinter_program {
@@ -148,11 +144,13 @@ struct sinter_gpu_image {
  *   .visible .entry FUNCTION(.param .u64 step, .param .u64 buffer0, .param .u64 buffer1, ...)
  * `step` is the device address of a `struct sinter_step` in device memory, whose pointers are device
  * addresses, too: arguments stay the same from step to step, so that a step can be a graph. Buffers are
- * resolved as on the CPU; a device has its own weight image (the same bytes), arena, cache and partial results.
+ * resolved as on the CPU; a device has its own weight image (the same bytes), arena, cache and partial
+ * results.
  *
- * Blocks share the tiles: block b runs tiles b, b + gridDim.x, ...; tiles are numbered as in sinter_grid (their
- * number is read from the step). Any number of blocks from 1 on gives the same results; useful are at most
- * as many as there are tiles, and blocks_per_sm for each multiprocessor. gridDim is a multiple of `cluster`. */
+ * Blocks share the tiles: block b runs tiles b, b + gridDim.x, ...; tiles are numbered as in sinter_grid
+ * (their number is read from the step). Any number of blocks from 1 on gives the same results; useful are at
+ * most as many as there are tiles, and blocks_per_sm for each multiprocessor. gridDim is a multiple of
+ * `cluster`. */
 struct sinter_gpu_launch {
   const char *name;     /* of the kernel, for reports */
   const char *function; /* in the images */
@@ -212,12 +210,12 @@ struct sinter_model {
   uint64_t program_count;
   const struct sinter_cache_layer *layers;
   uint64_t layer_count;
-  uint64_t partial_bytes; /* see SINTER_SPACE_PARTIAL */
-  int64_t partial_keys;   /* keys_per_tile of the attention launches that use it */
-  struct sinter_blob weights; /* data is null when the image is a file of its own (--weights-file) */
-  uint64_t weights_hash;      /* of the image's index or contents; checked when it is a file of its own */
+  uint64_t partial_bytes;       /* see SINTER_SPACE_PARTIAL */
+  int64_t partial_keys;         /* keys_per_tile of the attention launches that use it */
+  struct sinter_blob weights;   /* data is null when the image is a file of its own (--weights-file) */
+  uint64_t weights_hash;        /* of the image's index or contents; checked when it is a file of its own */
   struct sinter_blob tokenizer; /* runtime/tokenizer reads it */
-  struct sinter_blob metadata;  /* JSON, docs/metadata.md: end tokens, sampling defaults, chat template, ... */
+  struct sinter_blob metadata; /* JSON, docs/metadata.md: end tokens, sampling defaults, chat template, ... */
 
   /* What --target=cuda adds; null and 0 without it. */
   const struct sinter_gpu_image *gpu_images;

@@ -32,11 +32,14 @@ struct CommonFlags {
   cl::OptionCategory category{"sinter data"};
   cl::list<std::string> names{cl::Positional, cl::desc("INPUTS: files, folders, globs (-: standard input)"),
                               cl::OneOrMore, cl::cat(category)};
-  cl::opt<std::string> output{"o", cl::desc("Folder to make; it must be new, empty, or of the same run interrupted"),
-                              cl::value_desc("folder"), cl::Required, cl::cat(category)};
-  cl::opt<std::string> field{"field", cl::desc("Member of .jsonl lines with the text (a.b: inside of objects)"),
+  cl::opt<std::string> output{
+      "o", cl::desc("Folder to make; it must be new, empty, or of the same run interrupted"),
+      cl::value_desc("folder"), cl::Required, cl::cat(category)};
+  cl::opt<std::string> field{"field",
+                             cl::desc("Member of .jsonl lines with the text (a.b: inside of objects)"),
                              cl::init("text"), cl::cat(category)};
-  cl::opt<std::string> format{"format", cl::desc("Format of named files: text, jsonl, wet"), cl::cat(category)};
+  cl::opt<std::string> format{"format", cl::desc("Format of named files: text, jsonl, wet"),
+                              cl::cat(category)};
   cl::opt<unsigned> memory{"memory", cl::desc("Memory to use, in MiB"), cl::init(2048), cl::cat(category)};
   cl::opt<unsigned> threads{"t", cl::desc("Threads (0: all cores)"), cl::init(0), cl::cat(category)};
   cl::opt<bool> quiet{"q", cl::desc("Show no progress"), cl::cat(category)};
@@ -66,7 +69,8 @@ Result<uint64_t> parseFilters(llvm::StringRef list) {
       std::string known;
       for (const data::Filter &filter : data::filters())
         known += (known.empty() ? "" : ", ") + std::string(filter.name);
-      return fail("--filters: expected all, none, default or names of filters ({}), found '{}'", known, item.str());
+      return fail("--filters: expected all, none, default or names of filters ({}), found '{}'", known,
+                  item.str());
     }
   }
   return on;
@@ -89,10 +93,11 @@ Result<unsigned> parseMask(const std::vector<std::string> &kinds) {
 int clean(const Invocation &invocation) {
   CommonFlags flags;
   cl::OptionCategory &category = flags.category;
-  cl::opt<std::string> filters("filters",
-                               cl::desc("Quality filters: all, none, default (all but c4-curly-bracket), names; -name "
-                                        "leaves one out"),
-                               cl::init("default"), cl::cat(category));
+  cl::opt<std::string> filters(
+      "filters",
+      cl::desc("Quality filters: all, none, default (all but c4-curly-bracket), names; -name "
+               "leaves one out"),
+      cl::init("default"), cl::cat(category));
   cl::opt<bool> keepBoilerplate("keep-boilerplate", cl::desc("Keep lines of boilerplate"), cl::cat(category));
   cl::list<std::string> mask("mask", cl::desc("Personal data to mask: email, phone, card, key, all"),
                              cl::CommaSeparated, cl::cat(category));
@@ -100,15 +105,18 @@ int clean(const Invocation &invocation) {
                                   cl::CommaSeparated, cl::cat(category));
   cl::opt<std::string> words("words", cl::desc("File of phrases; documents with one are dropped"),
                              cl::value_desc("file"), cl::cat(category));
-  cl::opt<bool> exactOnly("exact-only", cl::desc("Drop equal documents only, no similar ones"), cl::cat(category));
+  cl::opt<bool> exactOnly("exact-only", cl::desc("Drop equal documents only, no similar ones"),
+                          cl::cat(category));
   cl::opt<double> threshold("threshold", cl::desc("Jaccard similarity from which documents are too similar"),
                             cl::init(0.8), cl::cat(category));
   cl::list<std::string> known("known", cl::desc("Folder of an earlier run: what it holds is dropped here"),
                               cl::cat(category));
-  cl::opt<double> validation("val", cl::desc("Share of documents to hold out"), cl::init(0), cl::cat(category));
+  cl::opt<double> validation("val", cl::desc("Share of documents to hold out"), cl::init(0),
+                             cl::cat(category));
   cl::opt<unsigned> shard("shard-size", cl::desc("MiB of text a shard"), cl::init(256), cl::cat(category));
   cl::opt<unsigned> level("level", cl::desc("Level of zstd, 1 to 19"), cl::init(3), cl::cat(category));
-  if (!parseFlags(invocation, "Cleans, filters and deduplicates text; writes .jsonl.zst shards and a report.\n"))
+  if (!parseFlags(invocation,
+                  "Cleans, filters and deduplicates text; writes .jsonl.zst shards and a report.\n"))
     return 2;
   auto usage = [](const std::string &what) {
     llvm::errs() << "error: " << what << "\n";
@@ -158,13 +166,16 @@ int clean(const Invocation &invocation) {
   options.memory = size_t(flags.memory) << 20;
   options.threads = flags.cores();
   Progress progress(flags.quiet);
-  options.progress = [&](std::string_view what, uint64_t done, uint64_t of) { progress.show(what, done, of); };
+  options.progress = [&](std::string_view what, uint64_t done, uint64_t of) {
+    progress.show(what, done, of);
+  };
   Result<data::Tally> tally = data::cleanData(options);
   progress.clear();
   if (!tally)
     return report(tally.error());
   if (uint64_t parts = (*tally)["cleaned invalid UTF-8"])
-    llvm::errs() << "note: " << parts << " ill-formed parts of UTF-8 became U+FFFD (text in another encoding?)\n";
+    llvm::errs() << "note: " << parts
+                 << " ill-formed parts of UTF-8 became U+FFFD (text in another encoding?)\n";
   for (const char *kind : {"note", "bad line"})
     if (auto at = tally->examples.find(kind); at != tally->examples.end())
       for (const std::string &text : at->second)
@@ -217,8 +228,7 @@ int tokenize(const Invocation &invocation) {
   Result<Tokenizer> tokenizer = Tokenizer::open(std::as_bytes(std::span(*tables)));
   if (!tokenizer)
     return report(tokenizer.error());
-  options.tokenizerChecksum =
-      data::hash64({reinterpret_cast<const char *>(tables->data()), tables->size()});
+  options.tokenizerChecksum = data::hash64({reinterpret_cast<const char *>(tables->data()), tables->size()});
   Result<data::NamedTexts> files = data::readTokenizerFiles(folder);
   if (!files)
     return report(files.error());
@@ -231,7 +241,9 @@ int tokenize(const Invocation &invocation) {
   options.memory = size_t(flags.memory) << 20;
   options.threads = flags.cores();
   Progress progress(flags.quiet);
-  options.progress = [&](std::string_view what, uint64_t done, uint64_t of) { progress.show(what, done, of); };
+  options.progress = [&](std::string_view what, uint64_t done, uint64_t of) {
+    progress.show(what, done, of);
+  };
   Result<data::Tally> tally = data::tokenizeData(*tokenizer, options);
   progress.clear();
   if (!tally)
@@ -256,8 +268,8 @@ int dataCommand(const Invocation &invocation) {
     return tokenize(dropVerb(invocation, "sinter data tokenize"));
   llvm::raw_ostream &stream = verb == "--help" ? llvm::outs() : llvm::errs();
   if (verb != "--help")
-    stream << "sinter data: expected clean or tokenize, found " << (verb.empty() ? "nothing" : "'" + verb.str() + "'")
-           << "\n";
+    stream << "sinter data: expected clean or tokenize, found "
+           << (verb.empty() ? "nothing" : "'" + verb.str() + "'") << "\n";
   stream << "usage: sinter data clean INPUTS... -o FOLDER\n"
             "       sinter data tokenize INPUTS... --tokenizer FOLDER -o FOLDER\n\n"
             "sinter data clean --help and sinter data tokenize --help say more.\n";

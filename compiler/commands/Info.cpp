@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // sinter info: what a model is.
-#include "compiler/commands/Commands.h"
 #include "frontend/Info.h"
+#include "compiler/commands/Commands.h"
 
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/raw_ostream.h"
@@ -10,7 +10,8 @@ namespace cl = llvm::cl;
 
 int sinter::infoCommand(const Invocation &invocation) {
   cl::OptionCategory category("sinter info");
-  cl::opt<std::string> path(cl::Positional, cl::desc("MODEL (folder or .gguf file)"), cl::Required, cl::cat(category));
+  cl::opt<std::string> path(cl::Positional, cl::desc("MODEL (folder or .gguf file)"), cl::Required,
+                            cl::cat(category));
   if (!parseFlags(invocation, "Says what a model is: architecture, sizes, tokenizer, cost of a token.\n"))
     return 2;
   Result<std::string> text = describeModel(path);

@@ -25,7 +25,8 @@ void Progress::show(llvm::StringRef what, uint64_t done, uint64_t of) {
   if (of > 0) {
     constexpr int width = 30;
     double share = double(done) / double(of);
-    llvm::errs() << " [" << std::string(size_t(share * width), '#') << std::string(size_t(width - int(share * width)), ' ')
+    llvm::errs() << " [" << std::string(size_t(share * width), '#')
+                 << std::string(size_t(width - int(share * width)), ' ')
                  << llvm::format("] %3.0f%%", 100 * share);
   } else if (done > 0) {
     llvm::errs() << ' ' << done;

@@ -24,8 +24,9 @@ Result<> writeFolder(const std::string &folder, const data::TrainedTokenizer &tr
                      const data::TokenizerTraining &training) {
   if (std::error_code code = llvm::sys::fs::create_directories(folder))
     return fail("{}: {}", folder, code.message());
-  for (auto [name, text] : {std::pair("tokenizer_config.json", data::makeTokenizerConfigJson(trained.vocabulary)),
-                            std::pair("tokenizer.json", data::makeTokenizerJson(trained.vocabulary, training))}) {
+  for (auto [name, text] :
+       {std::pair("tokenizer_config.json", data::makeTokenizerConfigJson(trained.vocabulary)),
+        std::pair("tokenizer.json", data::makeTokenizerJson(trained.vocabulary, training))}) {
     Result<AtomicFile> file = AtomicFile::create(folder + "/" + name);
     if (!file)
       return tl::unexpected(file.error());
@@ -49,21 +50,27 @@ int train(const Invocation &invocation) {
                  clEnumValN(data::Splitting::Llama3, "llama3", "as Llama 3 does"),
                  clEnumValN(data::Splitting::Qwen2, "qwen2", "as Qwen 2 does, with NFC before")),
       cl::init(data::Splitting::Gpt2), cl::cat(category));
-  cl::opt<bool> fallback("byte-fallback", cl::desc("Characters, with a token a byte for those that do not occur"),
+  cl::opt<bool> fallback("byte-fallback",
+                         cl::desc("Characters, with a token a byte for those that do not occur"),
                          cl::cat(category));
-  cl::opt<unsigned> alphabet("limit-alphabet", cl::desc("With --byte-fallback: most characters kept (0: all)"),
-                             cl::init(0), cl::cat(category));
-  cl::opt<unsigned> frequency("min-frequency", cl::desc("Least frequency of a merge"), cl::init(0), cl::cat(category));
-  cl::list<std::string> special("special", cl::desc("Special token; give one flag a token"), cl::cat(category));
-  cl::opt<std::string> output("o", cl::desc("Folder for tokenizer.json"), cl::value_desc("folder"), cl::Required,
+  cl::opt<unsigned> alphabet("limit-alphabet",
+                             cl::desc("With --byte-fallback: most characters kept (0: all)"), cl::init(0),
+                             cl::cat(category));
+  cl::opt<unsigned> frequency("min-frequency", cl::desc("Least frequency of a merge"), cl::init(0),
                               cl::cat(category));
+  cl::list<std::string> special("special", cl::desc("Special token; give one flag a token"),
+                                cl::cat(category));
+  cl::opt<std::string> output("o", cl::desc("Folder for tokenizer.json"), cl::value_desc("folder"),
+                              cl::Required, cl::cat(category));
   cl::opt<std::string> field("field", cl::desc("Member of .jsonl lines with the text"), cl::init("text"),
                              cl::cat(category));
-  cl::opt<std::string> format("format", cl::desc("Format of named files: text, jsonl, wet"), cl::cat(category));
+  cl::opt<std::string> format("format", cl::desc("Format of named files: text, jsonl, wet"),
+                              cl::cat(category));
   cl::opt<unsigned> memory("memory", cl::desc("Memory to use, in MiB"), cl::init(2048), cl::cat(category));
   cl::opt<unsigned> threads("t", cl::desc("Threads (0: all cores)"), cl::init(0), cl::cat(category));
   cl::opt<bool> quiet("q", cl::desc("Show no progress"), cl::cat(category));
-  if (!parseFlags(invocation, "Trains a byte-level BPE tokenizer, with the merges of Hugging Face's trainer.\n"))
+  if (!parseFlags(invocation,
+                  "Trains a byte-level BPE tokenizer, with the merges of Hugging Face's trainer.\n"))
     return 2;
   if (alphabet && !fallback) {
     llvm::errs() << "error: --limit-alphabet: expected --byte-fallback beside it, found none\n";
@@ -84,7 +91,9 @@ int train(const Invocation &invocation) {
   training.memory = size_t(memory) << 20;
   training.threads = threads ? unsigned(threads) : unsigned(device::usableCores());
   Progress progress(quiet);
-  training.progress = [&](std::string_view what, uint64_t done, uint64_t of) { progress.show(what, done, of); };
+  training.progress = [&](std::string_view what, uint64_t done, uint64_t of) {
+    progress.show(what, done, of);
+  };
   Result<data::TrainedTokenizer> trained = data::trainTokenizer(training);
   progress.clear();
   if (!trained)
@@ -96,7 +105,8 @@ int train(const Invocation &invocation) {
   if (trained->repaired)
     llvm::errs() << "note: " << trained->repaired << " ill-formed parts of UTF-8 were read as U+FFFD\n";
   if (trained->badLines)
-    llvm::errs() << "note: " << trained->badLines << " lines were skipped; the first: " << trained->firstBad << "\n";
+    llvm::errs() << "note: " << trained->badLines << " lines were skipped; the first: " << trained->firstBad
+                 << "\n";
   size_t tokens = trained->vocabulary.tokens.size(), wanted = size + trained->vocabulary.special;
   if (tokens < wanted)
     llvm::errs() << "note: expected " << wanted << " tokens, found text for " << tokens << " only\n";
@@ -114,8 +124,10 @@ int tokenizerCommand(const Invocation &invocation) {
     return train(dropVerb(invocation, "sinter tokenizer train"));
   llvm::raw_ostream &stream = verb == "--help" ? llvm::outs() : llvm::errs();
   if (verb != "--help")
-    stream << "sinter tokenizer: expected train, found " << (verb.empty() ? "nothing" : "'" + verb.str() + "'") << "\n";
-  stream << "usage: sinter tokenizer train FILES... --vocab-size N -o FOLDER\n\nsinter tokenizer train --help says more.\n";
+    stream << "sinter tokenizer: expected train, found "
+           << (verb.empty() ? "nothing" : "'" + verb.str() + "'") << "\n";
+  stream << "usage: sinter tokenizer train FILES... --vocab-size N -o FOLDER\n\nsinter tokenizer train "
+            "--help says more.\n";
   return verb == "--help" ? 0 : 2;
 }
 

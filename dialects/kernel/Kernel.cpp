@@ -9,8 +9,8 @@
 #define GET_ATTRDEF_CLASSES
 #include "dialects/kernel/KernelAttributes.cpp.inc"
 #define GET_TYPEDEF_CLASSES
-#include "dialects/kernel/KernelTypes.cpp.inc"
 #include "dialects/kernel/KernelInterfaces.cpp.inc"
+#include "dialects/kernel/KernelTypes.cpp.inc"
 
 using namespace mlir;
 using namespace sinter::kernel;

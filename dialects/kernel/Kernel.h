@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The kernel dialect in C++: types, attributes, operations. Kernel.td and docs/dialects/kernel.md say what they mean.
+// The kernel dialect in C++: types, attributes, operations. Kernel.td and docs/dialects/kernel.md say what
+// they mean.
 #ifndef SINTER_DIALECTS_KERNEL_KERNEL_H
 #define SINTER_DIALECTS_KERNEL_KERNEL_H
 

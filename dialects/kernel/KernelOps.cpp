@@ -131,7 +131,9 @@ int64_t MatmulOp::getExpertCount() { return getExperts() ? getExperts().getType(
 static int64_t matrixRows(MatmulOp op) {
   return cast<WeightType>(op.getWeights().front().getType()).getRows() / op.getExpertCount();
 }
-static int64_t matrixColumns(MatmulOp op) { return cast<WeightType>(op.getWeights().front().getType()).getColumns(); }
+static int64_t matrixColumns(MatmulOp op) {
+  return cast<WeightType>(op.getWeights().front().getType()).getColumns();
+}
 int64_t MatmulOp::getInputs() { return getTransposed() ? matrixRows(*this) : matrixColumns(*this); }
 int64_t MatmulOp::getOutputs() { return getTransposed() ? matrixColumns(*this) : matrixRows(*this); }
 
@@ -147,7 +149,8 @@ LogicalResult MatmulOp::verify() {
   if ((getLeft() != nullptr) != getLhs().empty())
     return emitOpError() << "expected either a buffer as left side or a region lhs";
   if (getExperts() && !getLeft())
-    return emitOpError() << "expected a buffer of dispatched rows as left side of experts, found a region lhs";
+    return emitOpError()
+           << "expected a buffer of dispatched rows as left side of experts, found a region lhs";
   if (first.getRows() % getExpertCount())
     return emitOpError() << "expected weights whose rows are a multiple of the " << getExpertCount()
                          << " experts, found " << first;
@@ -292,7 +295,8 @@ Grid AttentionOp::getGrid() {
           schedule && schedule.getRowsPerTile() ? schedule.getRowsPerTile() : 64, 0, Domain::Rows};
 }
 
-//===--- experts ------------------------------------------------------------------------------------------===//
+//===--- experts
+//------------------------------------------------------------------------------------------===//
 
 LogicalResult RouteOp::verify() {
   RowsType logits = getLogits().getType(), weights = getWeights().getType(), chosen = getChosen().getType();

@@ -34,7 +34,8 @@ LogicalResult StoreOp::verify() {
   if (type.getElement().isInteger())
     return emitOpError() << "expected a buffer of f32, f16, bf16 or q8, found " << type;
   if (type.isQuantized() && length % q8Block)
-    return emitOpError() << "expected a multiple of " << q8Block << " elements for a buffer of q8, found " << length;
+    return emitOpError() << "expected a multiple of " << q8Block << " elements for a buffer of q8, found "
+                         << length;
   return checkColumns(*this, length, type.getColumns(), getColumn() != nullptr);
 }
 
@@ -60,7 +61,8 @@ LogicalResult CombineOp::verify() {
     return emitOpError() << "expected a vector of " << type.getHeads() * type.getSize()
                          << " elements, all heads of the partial attention, found " << lengthOf(getResult());
   if (static_cast<int64_t>(getWindow()) < 0)
-    return emitOpError() << "expected a window of 0 (none) or more, found " << static_cast<int64_t>(getWindow());
+    return emitOpError() << "expected a window of 0 (none) or more, found "
+                         << static_cast<int64_t>(getWindow());
   return success();
 }
 

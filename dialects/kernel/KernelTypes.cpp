@@ -7,7 +7,8 @@ using namespace sinter::kernel;
 
 static int64_t roundUp(int64_t value, int64_t unit) { return (value + unit - 1) / unit * unit; }
 
-/// `576xf32`, `3x64xf16`, `576xq8`: `least` to `most` (at most one more) numbers, then the type of the element.
+/// `576xf32`, `3x64xf16`, `576xq8`: `least` to `most` (at most one more) numbers, then the type of the
+/// element.
 static ParseResult parseShape(AsmParser &parser, size_t least, size_t most, SmallVectorImpl<int64_t> &shape,
                               Type &element) {
   SMLoc loc = parser.getCurrentLocation();
@@ -59,7 +60,8 @@ Type RowsType::parse(AsmParser &parser) {
   Type element;
   if (parser.parseLess() || parseShape(parser, 1, 2, shape, element) || parser.parseGreater())
     return {};
-  return parser.getChecked<RowsType>(parser.getContext(), shape.back(), element, shape.size() == 2 ? shape[0] : 1);
+  return parser.getChecked<RowsType>(parser.getContext(), shape.back(), element,
+                                     shape.size() == 2 ? shape[0] : 1);
 }
 void RowsType::print(AsmPrinter &printer) const {
   printer << '<';
@@ -78,7 +80,8 @@ LogicalResult RowsType::verify(function_ref<InFlightDiagnostic()> error, int64_t
   if (!isa<Q8Type>(element))
     return checkFloat(error, element);
   if (columns % q8Block)
-    return error() << "expected rows of q8 to have a multiple of " << q8Block << " columns, found " << columns;
+    return error() << "expected rows of q8 to have a multiple of " << q8Block << " columns, found "
+                   << columns;
   return success();
 }
 bool RowsType::isQuantized() const { return isa<Q8Type>(getElement()); }
@@ -115,7 +118,8 @@ Type WeightType::parse(AsmParser &parser) {
   if (parser.parseLess())
     return {};
   SMLoc loc = parser.getCurrentLocation();
-  if (parser.parseDimensionList(shape, /*allowDynamic=*/false, /*withTrailingX=*/false) || parser.parseComma())
+  if (parser.parseDimensionList(shape, /*allowDynamic=*/false, /*withTrailingX=*/false) ||
+      parser.parseComma())
     return {};
   if (shape.size() != 2)
     return parser.emitError(loc) << "expected 2 dimensions, found " << shape.size(), Type();
@@ -124,7 +128,8 @@ Type WeightType::parse(AsmParser &parser) {
     return {};
   std::optional<WeightFormat> format = symbolizeWeightFormat(name);
   if (!format)
-    return parser.emitError(loc) << "expected a weight format (f32, f16, bf16, q8_0, ...), found " << name, Type();
+    return parser.emitError(loc) << "expected a weight format (f32, f16, bf16, q8_0, ...), found " << name,
+           Type();
   return parser.getChecked<WeightType>(parser.getContext(), shape[0], shape[1], *format);
 }
 void WeightType::print(AsmPrinter &printer) const {
@@ -161,8 +166,9 @@ Type PartialType::parse(AsmParser &parser) {
   if (parser.parseLess())
     return {};
   SMLoc loc = parser.getCurrentLocation();
-  if (parser.parseDimensionList(shape, /*allowDynamic=*/false, /*withTrailingX=*/false) || parser.parseComma() ||
-      parser.parseKeyword("keys") || parser.parseInteger(keys) || parser.parseGreater())
+  if (parser.parseDimensionList(shape, /*allowDynamic=*/false, /*withTrailingX=*/false) ||
+      parser.parseComma() || parser.parseKeyword("keys") || parser.parseInteger(keys) ||
+      parser.parseGreater())
     return {};
   if (shape.size() != 2)
     return parser.emitError(loc) << "expected 2 dimensions, found " << shape.size(), Type();

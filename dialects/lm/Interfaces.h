@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The interfaces of `lm` operations, and the sizes and costs that they speak of. Reference.h, Cost.h and Gradients.h
-// have what works on whole graphs.
+// The interfaces of `lm` operations, and the sizes and costs that they speak of. Reference.h, Cost.h and
+// Gradients.h have what works on whole graphs.
 #ifndef SINTER_DIALECTS_LM_INTERFACES_H
 #define SINTER_DIALECTS_LM_INTERFACES_H
 

@@ -10,9 +10,8 @@ using namespace sinter::lm;
 
 /// The names of tensors in the source of a parameter: ["a", "b"].
 static ParseResult parseTensorNames(AsmParser &parser, SmallVector<StringAttr> &names) {
-  return parser.parseCommaSeparatedList(AsmParser::Delimiter::Square, [&] {
-    return parser.parseAttribute(names.emplace_back());
-  });
+  return parser.parseCommaSeparatedList(AsmParser::Delimiter::Square,
+                                        [&] { return parser.parseAttribute(names.emplace_back()); });
 }
 
 static void printTensorNames(AsmPrinter &printer, ArrayRef<StringAttr> names) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// --lm-fuse-embedding: what follows an embedding lookup row by row (Gemma's scale, learned positions, BLOOM's norm)
-// is done as the row is read.
+// --lm-fuse-embedding: what follows an embedding lookup row by row (Gemma's scale, learned positions, BLOOM's
+// norm) is done as the row is read.
 //
 //   %e = lm.embedding %tokens, %table          %x = lm.group gather {
 //   %x = lm.scale %e {factor = 25.3}     ->      %e = lm.embedding %tokens, %table

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// --lm-fuse-epilogue: activations, scales, soft-caps and the addition of the residual become the epilogue of the
-// matmul before them.
+// --lm-fuse-epilogue: activations, scales, soft-caps and the addition of the residual become the epilogue of
+// the matmul before them.
 //
 //   %y = lm.linear %x, %w                %z = lm.group matmul {
 //   %z = lm.add %residual, %y      ->      %y = lm.linear %x, %w
@@ -21,13 +21,15 @@ bool isElementwise(Operation *op) {
   return isRowwise(op) && !isa<lm::RmsNormOp, lm::LayerNormOp, lm::RopeOp, lm::SliceOp, lm::ConcatOp>(op);
 }
 
-/// The matmul (bare or in a group) that makes an operand of `op` which nothing else uses; of two, the later one.
+/// The matmul (bare or in a group) that makes an operand of `op` which nothing else uses; of two, the later
+/// one.
 Operation *findMatmul(Operation *op) {
   Operation *latest = nullptr;
   for (Value operand : op->getOperands()) {
     Operation *producer = operand.getDefiningOp();
     auto group = dyn_cast_or_null<lm::GroupOp>(producer);
-    bool isMatmul = isa_and_nonnull<lm::LinearOp>(producer) || (group && group.getKind() == lm::GroupKind::matmul);
+    bool isMatmul =
+        isa_and_nonnull<lm::LinearOp>(producer) || (group && group.getKind() == lm::GroupKind::matmul);
     if (isMatmul && operand.hasOneUse() && (!latest || latest->isBeforeInBlock(producer)))
       latest = producer;
   }

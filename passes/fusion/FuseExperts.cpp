@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// --lm-fuse-experts: what happens between the layers of an expert becomes the epilogue of these layers, which share a
-// kernel when they read one input.
+// --lm-fuse-experts: what happens between the layers of an expert becomes the epilogue of these layers, which
+// share a kernel when they read one input.
 //
 //   %g = lm.expert_linear %x, %wg, %c           %h = lm.group experts {
 //   %u = lm.expert_linear %x, %wu, %c             %g = lm.expert_linear %x, %wg, %c
@@ -9,8 +9,8 @@
 //                                                 %h = lm.mul %a, %u
 //                                                 lm.yield %h }
 //
-// The weighted sum over the experts (lm.combine) joins the addition of the residual and the norm after it, as other
-// row-wise operations do: lm-fuse-residual-norm.
+// The weighted sum over the experts (lm.combine) joins the addition of the residual and the norm after it, as
+// other row-wise operations do: lm-fuse-residual-norm.
 #include "passes/Passes.h"
 #include "passes/fusion/Grouping.h"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// --lm-fuse-gate-up: the two halves of a gated feed-forward layer (SwiGLU, GeGLU: Shazeer 2020, arXiv:2002.05202)
-// become one kernel with two accumulators.
+// --lm-fuse-gate-up: the two halves of a gated feed-forward layer (SwiGLU, GeGLU: Shazeer 2020,
+// arXiv:2002.05202) become one kernel with two accumulators.
 //
 //   %g = lm.linear %x, %wg            %h = lm.group matmul {
 //   %u = lm.linear %x, %wu              %g = lm.linear %x, %wg
@@ -20,7 +20,8 @@ namespace sinter {
 namespace {
 
 bool isActivation(Operation *op) {
-  return isa<lm::SiluOp, lm::ReluOp, lm::SigmoidOp, lm::TanhOp, lm::GeluOp, lm::GeluTanhOp, lm::QuickGeluOp>(op);
+  return isa<lm::SiluOp, lm::ReluOp, lm::SigmoidOp, lm::TanhOp, lm::GeluOp, lm::GeluTanhOp, lm::QuickGeluOp>(
+      op);
 }
 
 struct FuseGateUp : OpRewritePattern<lm::MulOp> {
@@ -38,9 +39,11 @@ struct FuseGateUp : OpRewritePattern<lm::MulOp> {
     auto gate = activation->getOperand(0).getDefiningOp<lm::LinearOp>();
     auto up = plain.getDefiningOp<lm::LinearOp>();
     if (!gate || !up || gate == up || !gate->hasOneUse() || !up->hasOneUse())
-      return rewriter.notifyMatchFailure(mul, "expected two linear layers with no other use behind the product");
+      return rewriter.notifyMatchFailure(mul,
+                                         "expected two linear layers with no other use behind the product");
     if (gate.getInput() != up.getInput() || gate.getWeight().getType() != up.getWeight().getType())
-      return rewriter.notifyMatchFailure(mul, "expected both layers to read one input with weights of one type");
+      return rewriter.notifyMatchFailure(mul,
+                                         "expected both layers to read one input with weights of one type");
 
     SmallVector<Operation *> others = {activation, up, mul};
     llvm::sort(others, [](Operation *a, Operation *b) { return a->isBeforeInBlock(b); });

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// --lm-fuse-qkv: linear layers that feed attention from one input become one layer over their stacked weights.
+// --lm-fuse-qkv: linear layers that feed attention from one input become one layer over their stacked
+// weights.
 //
 //   %q = lm.linear %x, %wq             %w = lm.read @layers.0.attention.query_key_value
 //   %k = lm.linear %x, %wk      ->     %y = lm.linear %x, %w
@@ -24,11 +25,13 @@ bool feedsAttention(Value value) {
   return llvm::all_of(value.getUsers(), [](Operation *user) {
     if (isa<lm::AttentionOp, lm::CachedAttentionOp, lm::AppendOp>(user))
       return true;
-    return isa<lm::RopeOp, lm::RmsNormOp, lm::LayerNormOp, lm::SliceOp, lm::ClampOp>(user) && feedsAttention(user->getResult(0));
+    return isa<lm::RopeOp, lm::RmsNormOp, lm::LayerNormOp, lm::SliceOp, lm::ClampOp>(user) &&
+           feedsAttention(user->getResult(0));
   });
 }
 
-/// Declares the parameter made of those that `values` read, or gives the one declared before. `values` are lm.read.
+/// Declares the parameter made of those that `values` read, or gives the one declared before. `values` are
+/// lm.read.
 Value stackParameters(OpBuilder &builder, SymbolTable &symbols, ArrayRef<Value> values) {
   SmallVector<Attribute> parts;
   SmallVector<int64_t> shape(cast<RankedTensorType>(values[0].getType()).getShape());

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // --lm-fuse-residual-norm: a norm, and the addition of a residual before it.
 //
-// In a decode step (lm.form = "decode") they become the prologue of the matmul (or of the experts) that read them: each
-// thread computes the row for itself, which costs less than a launch. The weighted sum over a row's experts comes along.
-// In a prompt they become one pass over the rows:
+// In a decode step (lm.form = "decode") they become the prologue of the matmul (or of the experts) that read
+// them: each thread computes the row for itself, which costs less than a launch. The weighted sum over a
+// row's experts comes along. In a prompt they become one pass over the rows:
 //
 //   %y = lm.add %x, %o               %y, %n = lm.group rows {
 //   %n = lm.rms_norm %y, %w    ->      %y = lm.add %x, %o
@@ -45,7 +45,8 @@ lm::GroupOp absorbProducers(RewriterBase &rewriter, lm::GroupOp group) {
     changed = false;
     SetVector<Value> used;
     group.walk([&](Operation *op) {
-      if (!isa<lm::SelectRowsOp>(op)) // what it selects from are all rows: not one program with the selected ones
+      if (!isa<lm::SelectRowsOp>(
+              op)) // what it selects from are all rows: not one program with the selected ones
         used.insert(op->operand_begin(), op->operand_end());
     });
     for (Value value : used) {
@@ -81,7 +82,8 @@ struct FuseResidualNormPass : impl::FuseResidualNormPassBase<FuseResidualNormPas
       Operation *producer = leftOf(group).getDefiningOp();
       if (!producer || group->isAncestor(producer) || !isBareRowwise(producer))
         continue;
-      bool shared = llvm::any_of(producer->getUsers(), [&](Operation *user) { return !group->isAncestor(user); });
+      bool shared =
+          llvm::any_of(producer->getUsers(), [&](Operation *user) { return !group->isAncestor(user); });
       if (shared && isa<lm::RmsNormOp, lm::LayerNormOp>(producer)) {
         // Several matmuls read one norm: each but the last computes it anew.
         rewriter.setInsertionPoint(group);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// --lm-fuse-rope: the norm of each head, rotary positions and the slices and limits before them become the epilogue of
-// the matmul that makes the queries and keys.
+// --lm-fuse-rope: the norm of each head, rotary positions and the slices and limits before them become the
+// epilogue of the matmul that makes the queries and keys.
 //
 //   %y = lm.linear %x, %w              %q, %k = lm.group matmul {
 //   %s = lm.slice %y from 0              %y = lm.linear %x, %w

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// --lm-group-rest: every operation that no fusion took becomes a group of its own, so that from here on a function
-// is a list of groups (and reads of parameters; in training also of what has kernels of its own).
+// --lm-group-rest: every operation that no fusion took becomes a group of its own, so that from here on a
+// function is a list of groups (and reads of parameters; in training also of what has kernels of its own).
 #include "passes/Passes.h"
 #include "passes/fusion/Grouping.h"
 
@@ -12,8 +12,8 @@ namespace sinter {
 
 namespace {
 
-/// What becomes a kernel of training by itself (passes/training/TrainToKernel.cpp): losses, attention among the rows of
-/// the step, and all that has the shape of a parameter.
+/// What becomes a kernel of training by itself (passes/training/TrainToKernel.cpp): losses, attention among
+/// the rows of the step, and all that has the shape of a parameter.
 bool isOfTraining(Operation *op) {
   if (isa<lm::CrossEntropyOp, lm::CrossEntropyBackwardOp, lm::AttentionOp, lm::AttentionBackwardOp>(op))
     return true;

@@ -16,8 +16,8 @@ Operation *definingOpThroughGroups(Value value) {
 
 bool isRowwise(Operation *op) {
   return isa<lm::RmsNormOp, lm::LayerNormOp, lm::RopeOp, lm::SiluOp, lm::ReluOp, lm::SigmoidOp, lm::TanhOp,
-             lm::GeluOp, lm::GeluTanhOp, lm::QuickGeluOp, lm::AddOp, lm::MulOp, lm::ScaleOp, lm::SoftcapOp, lm::ClampOp,
-             lm::SliceOp, lm::ConcatOp>(op);
+             lm::GeluOp, lm::GeluTanhOp, lm::QuickGeluOp, lm::AddOp, lm::MulOp, lm::ScaleOp, lm::SoftcapOp,
+             lm::ClampOp, lm::SliceOp, lm::ConcatOp>(op);
 }
 
 /// Inside `group`, its results are the values they stand for; so they are for every user when `everywhere`.
@@ -39,8 +39,8 @@ static lm::GroupOp rebuildResults(RewriterBase &rewriter, lm::GroupOp group) {
         escaping.push_back(value);
 
   rewriter.setInsertionPoint(group);
-  auto rebuilt = lm::GroupOp::create(rewriter, group.getLoc(), TypeRange(ValueRange(escaping)), group.getKindAttr(),
-                                     group.getLabelAttr());
+  auto rebuilt = lm::GroupOp::create(rewriter, group.getLoc(), TypeRange(ValueRange(escaping)),
+                                     group.getKindAttr(), group.getLabelAttr());
   rewriter.inlineRegionBefore(group.getBody(), rebuilt.getBody(), rebuilt.getBody().end());
   Operation *yield = rebuilt.getBody().front().getTerminator();
   rewriter.setInsertionPoint(yield);

@@ -12,13 +12,13 @@ namespace sinter {
 /// Puts `op` alone into a new group of `kind`, in its place. A group already: changes nothing.
 lm::GroupOp wrapInGroup(mlir::RewriterBase &rewriter, mlir::Operation *op, lm::GroupKind kind);
 
-/// Whether `op`, in the block of `group`, can move into it: everything it uses would still come before the group,
-/// and everything that uses the group or `op` after it.
+/// Whether `op`, in the block of `group`, can move into it: everything it uses would still come before the
+/// group, and everything that uses the group or `op` after it.
 bool canAbsorb(lm::GroupOp group, mlir::Operation *op);
 
-/// Moves `op` (or the body of another group) into `group`; canAbsorb must hold. A producer goes to the front of the
-/// body, everything else to its end. The group then yields what is used outside, and only that; it stands where
-/// the later of both stood. Gives the new group.
+/// Moves `op` (or the body of another group) into `group`; canAbsorb must hold. A producer goes to the front
+/// of the body, everything else to its end. The group then yields what is used outside, and only that; it
+/// stands where the later of both stood. Gives the new group.
 lm::GroupOp absorb(mlir::RewriterBase &rewriter, lm::GroupOp group, mlir::Operation *op);
 
 /// The group whose result `value` is, or null.
@@ -27,8 +27,8 @@ lm::GroupOp definingGroup(mlir::Value value);
 /// The operation in a group (or bare) that computes `value`, and null for arguments.
 mlir::Operation *definingOpThroughGroups(mlir::Value value);
 
-/// Whether the operation computes each row of its results from the same row of its operands, weights aside, with
-/// elementwise arithmetic and reductions along the row (a row program).
+/// Whether the operation computes each row of its results from the same row of its operands, weights aside,
+/// with elementwise arithmetic and reductions along the row (a row program).
 bool isRowwise(mlir::Operation *op);
 
 } // namespace sinter

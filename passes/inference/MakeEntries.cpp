@@ -4,8 +4,8 @@
 //   func.func @forward(...)   ->   func.func @prefill(...) attributes {lm.form = "prefill"}
 //                                  func.func @decode(...)  attributes {lm.form = "decode"}
 //
-// In prefill all rows are consecutive tokens of one sequence, in decode each row is the newest token of its own:
-// the passes after this one fuse and schedule each for itself.
+// In prefill all rows are consecutive tokens of one sequence, in decode each row is the newest token of its
+// own: the passes after this one fuse and schedule each for itself.
 #include "passes/Passes.h"
 
 using namespace mlir;

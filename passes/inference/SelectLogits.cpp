@@ -24,9 +24,11 @@ struct MoveSelectionUp : OpRewritePattern<lm::SelectRowsOp> {
   LogicalResult matchAndRewrite(lm::SelectRowsOp select, PatternRewriter &rewriter) const override {
     Operation *producer = select.getInput().getDefiningOp();
     if (!producer || !(isRowwise(producer) || isa<lm::LinearOp>(producer)) || isa<lm::RopeOp>(producer))
-      return rewriter.notifyMatchFailure(select, "expected an operation that treats each row alike before it");
+      return rewriter.notifyMatchFailure(select,
+                                         "expected an operation that treats each row alike before it");
     if (!producer->getResult(0).hasOneUse())
-      return rewriter.notifyMatchFailure(select, "expected no other use of the rows: they would be computed twice");
+      return rewriter.notifyMatchFailure(select,
+                                         "expected no other use of the rows: they would be computed twice");
     if (isa<lm::AddOp, lm::MulOp>(producer) && producer->getOperand(0).getDefiningOp() &&
         !isa<lm::LinearOp, lm::ScaleOp, lm::SoftcapOp>(producer->getOperand(0).getDefiningOp()))
       return rewriter.notifyMatchFailure(select, "expected to stop at the last residual");
@@ -38,8 +40,10 @@ struct MoveSelectionUp : OpRewritePattern<lm::SelectRowsOp> {
       auto type = dyn_cast<RankedTensorType>(operand.getType());
       bool hasRows = type && type.getRank() == 2 && type.isDynamicDim(0) && !mapping.contains(operand);
       if (hasRows) {
-        auto selected = RankedTensorType::get({rowsType.getDimSize(0), type.getDimSize(1)}, type.getElementType());
-        mapping.map(operand, lm::SelectRowsOp::create(rewriter, select.getLoc(), selected, operand, select.getRows()));
+        auto selected =
+            RankedTensorType::get({rowsType.getDimSize(0), type.getDimSize(1)}, type.getElementType());
+        mapping.map(operand,
+                    lm::SelectRowsOp::create(rewriter, select.getLoc(), selected, operand, select.getRows()));
       }
     }
     Operation *moved = rewriter.clone(*producer, mapping);

@@ -37,13 +37,13 @@ struct UseCachePass : impl::UseCachePassBase<UseCachePass> {
       }
       rewriter.setInsertionPoint(attention);
       cache = lm::AppendOp::create(rewriter, attention.getLoc(), cacheType, cache, attention.getKey(),
-                                   attention.getValue(), attention.getPositions(), attention.getSequences(), layer,
-                                   attention.getKvHeads());
+                                   attention.getValue(), attention.getPositions(), attention.getSequences(),
+                                   layer, attention.getKvHeads());
       auto cached = lm::CachedAttentionOp::create(
           rewriter, attention.getLoc(), attention.getResult().getType(), attention.getQuery(), cache,
           attention.getPositions(), attention.getSequences(), rewriter.getI64IntegerAttr(layer),
-          attention.getHeadsAttr(), attention.getKvHeadsAttr(), attention.getScaleAttr(), attention.getWindowAttr(),
-          attention.getSoftcapAttr(), attention.getAlibiAttr());
+          attention.getHeadsAttr(), attention.getKvHeadsAttr(), attention.getScaleAttr(),
+          attention.getWindowAttr(), attention.getSoftcapAttr(), attention.getAlibiAttr());
       rewriter.replaceAllUsesWith(attention.getResult(), cached.getResult());
       rewriter.eraseOp(attention);
       ++layer;
@@ -54,7 +54,8 @@ struct UseCachePass : impl::UseCachePassBase<UseCachePass> {
     Value logits = exit->getOperand(0);
     Value chosen = lm::SelectRowsOp::create(rewriter, loc, logits.getType(), logits, selected);
     rewriter.replaceOpWithNewOp<func::ReturnOp>(exit, ValueRange{chosen, cache});
-    function.setFunctionType(rewriter.getFunctionType(body.getArgumentTypes(), {chosen.getType(), cacheType}));
+    function.setFunctionType(
+        rewriter.getFunctionType(body.getArgumentTypes(), {chosen.getType(), cacheType}));
   }
 };
 

@@ -58,9 +58,11 @@ EntryBuffers::EntryBuffers(func::FuncOp function, kernel::EntryOp entry, kernel:
   });
 }
 
-Value EntryBuffers::create(kernel::Space space, Type type, FlatSymbolRefAttr parameter, std::optional<int64_t> layer) {
+Value EntryBuffers::create(kernel::Space space, Type type, FlatSymbolRefAttr parameter,
+                           std::optional<int64_t> layer) {
   IntegerAttr layerAttr = layer ? builder.getI64IntegerAttr(*layer) : IntegerAttr();
-  return kernel::BufferOp::create(builder, builder.getUnknownLoc(), type, space, parameter, layerAttr, IntegerAttr());
+  return kernel::BufferOp::create(builder, builder.getUnknownLoc(), type, space, parameter, layerAttr,
+                                  IntegerAttr());
 }
 
 Value EntryBuffers::once(StringRef key, llvm::function_ref<Value()> make) {
@@ -116,8 +118,8 @@ Value EntryBuffers::dispatched(Value value, Value chosen, bool quantised) {
   Value &buffer = (quantised ? q8Copies : f32Copies)[{value, chosen}];
   Type element = quantised ? Type(kernel::Q8Type::get(builder.getContext())) : builder.getF32Type();
   if (!buffer)
-    buffer = create(kernel::Space::Arena, kernel::RowsType::get(builder.getContext(), lm::width(value), element,
-                                                                lm::width(chosen)));
+    buffer = create(kernel::Space::Arena, kernel::RowsType::get(builder.getContext(), lm::width(value),
+                                                                element, lm::width(chosen)));
   return buffer;
 }
 
@@ -143,9 +145,10 @@ Value EntryBuffers::table(Value read) {
   auto parameter = read.getDefiningOp<lm::ReadOp>().getParameterAttr();
   auto type = cast<RankedTensorType>(read.getType());
   return once(("table " + parameter.getValue()).str(), [&] {
-    return create(kernel::Space::Weight,
-                  kernel::TableType::get(builder.getContext(), 1, type.getNumElements(), builder.getF32Type()),
-                  parameter);
+    return create(
+        kernel::Space::Weight,
+        kernel::TableType::get(builder.getContext(), 1, type.getNumElements(), builder.getF32Type()),
+        parameter);
   });
 }
 
@@ -157,8 +160,8 @@ Value EntryBuffers::constants(ArrayRef<float> values) {
     if (!symbols.lookup(name)) {
       OpBuilder atModule = OpBuilder::atBlockBegin(&cast<ModuleOp>(symbols.getOp()).getBodyRegion().front());
       auto shape = RankedTensorType::get({static_cast<int64_t>(values.size())}, builder.getF32Type());
-      symbols.insert(lm::ParameterOp::create(atModule, builder.getUnknownLoc(), name, shape, nullptr, false, nullptr,
-                                             builder.getDenseF32ArrayAttr(values)));
+      symbols.insert(lm::ParameterOp::create(atModule, builder.getUnknownLoc(), name, shape, nullptr, false,
+                                             nullptr, builder.getDenseF32ArrayAttr(values)));
     }
     return create(kernel::Space::Weight, type, FlatSymbolRefAttr::get(builder.getContext(), name));
   });
@@ -166,15 +169,15 @@ Value EntryBuffers::constants(ArrayRef<float> values) {
 
 Value EntryBuffers::cacheK(int64_t layer, int64_t heads, int64_t size) {
   return once(llvm::formatv("K {0}", layer).str(), [&] {
-    return create(kernel::Space::CacheK, kernel::CacheKType::get(builder.getContext(), heads, size, cacheElement), {},
-                  layer);
+    return create(kernel::Space::CacheK,
+                  kernel::CacheKType::get(builder.getContext(), heads, size, cacheElement), {}, layer);
   });
 }
 
 Value EntryBuffers::cacheV(int64_t layer, int64_t heads, int64_t size) {
   return once(llvm::formatv("V {0}", layer).str(), [&] {
-    return create(kernel::Space::CacheV, kernel::CacheVType::get(builder.getContext(), heads, size, cacheElement), {},
-                  layer);
+    return create(kernel::Space::CacheV,
+                  kernel::CacheVType::get(builder.getContext(), heads, size, cacheElement), {}, layer);
   });
 }
 
@@ -184,7 +187,8 @@ ValueUses EntryBuffers::usesOf(Value value) const {
   auto tensor = dyn_cast<RankedTensorType>(value.getType());
   bool dispatched = tensor && tensor.getRank() == 3;
   for (OpOperand &use : value.getUses()) {
-    bool isLeft = isa<lm::LinearOp>(use.getOwner()) || (dispatched && isa<lm::ExpertLinearOp>(use.getOwner()));
+    bool isLeft =
+        isa<lm::LinearOp>(use.getOwner()) || (dispatched && isa<lm::ExpertLinearOp>(use.getOwner()));
     if (isLeft && use.getOperandNumber() == 0 && form == kernel::Form::Prefill &&
         isQuantised(cast<RankedTensorType>(use.getOwner()->getOperand(1).getType()).getElementType()))
       uses.quantised = true;

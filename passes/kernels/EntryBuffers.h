@@ -7,8 +7,8 @@
 
 namespace sinter {
 
-/// What the users of a value want it as. `rows` is f32; `quantised` is q8, for matmuls with quantised weights over
-/// many rows; `partial` is attention whose chunks of keys are still apart.
+/// What the users of a value want it as. `rows` is f32; `quantised` is q8, for matmuls with quantised weights
+/// over many rows; `partial` is attention whose chunks of keys are still apart.
 struct ValueUses {
   bool rows = false;
   bool quantised = false;
@@ -16,7 +16,8 @@ struct ValueUses {
 
 class EntryBuffers {
 public:
-  EntryBuffers(mlir::func::FuncOp function, kernel::EntryOp entry, kernel::Form form, mlir::Type cacheElement);
+  EntryBuffers(mlir::func::FuncOp function, kernel::EntryOp entry, kernel::Form form,
+               mlir::Type cacheElement);
 
   mlir::Value rows(mlir::Value value);
   /// Lets `value` lie where `place` lies.
@@ -55,7 +56,7 @@ private:
   kernel::RowsType rowsType(mlir::Value value, mlir::Type element);
   mlir::Value once(llvm::StringRef key, llvm::function_ref<mlir::Value()> make);
 
-  mlir::OpBuilder builder; // behind the last buffer
+  mlir::OpBuilder builder;   // behind the last buffer
   mlir::SymbolTable symbols; // of the module
   mlir::Value logits;        // the function's first result
   llvm::DenseMap<mlir::Value, mlir::Value> f32, q8, partials, placesOf, segmentsOf;

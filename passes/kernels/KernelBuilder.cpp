@@ -13,8 +13,8 @@ namespace sinter {
 KernelBuilder::KernelBuilder(lm::GroupOp group, EntryBuffers &buffers)
     : group(group), buffers(buffers), builder(group.getContext()), loc(group.getLoc()) {
   OpBuilder detached(group.getContext());
-  kernel.function = kernel::FuncOp::create(detached, loc, "kernel", detached.getFunctionType({}, {}), ArrayAttr(),
-                                           ArrayAttr(), StringAttr());
+  kernel.function = kernel::FuncOp::create(detached, loc, "kernel", detached.getFunctionType({}, {}),
+                                           ArrayAttr(), ArrayAttr(), StringAttr());
   kernel.function->getBody().emplaceBlock();
   builder.setInsertionPointToStart(&kernel.function->getBody().front());
 }
@@ -29,7 +29,8 @@ Value KernelBuilder::argument(Value buffer) {
 }
 
 LaunchedKernel KernelBuilder::finish() {
-  kernel.function->setFunctionType(builder.getFunctionType(kernel.function->getBody().getArgumentTypes(), {}));
+  kernel.function->setFunctionType(
+      builder.getFunctionType(kernel.function->getBody().getArgumentTypes(), {}));
   if (isa<kernel::MatmulOp>(kernel.function->getAnchor().getOperation()))
     kernel.function.get()->setAttr("form", builder.getStringAttr(kernel::stringifyForm(buffers.form)));
   return std::move(kernel);
@@ -51,9 +52,9 @@ void KernelBuilder::split(Value left, SmallVectorImpl<Operation *> &prologue,
 
 Block *KernelBuilder::beginRows(kernel::Domain domain, int64_t columns, int64_t width) {
   bool whole = columns == 0;
-  auto anchor = kernel::RowsOp::create(builder, loc, domain, whole ? IntegerAttr() : builder.getI64IntegerAttr(columns),
-                                       whole ? IntegerAttr() : builder.getI64IntegerAttr(width),
-                                       kernel::ScheduleAttr());
+  auto anchor = kernel::RowsOp::create(
+      builder, loc, domain, whole ? IntegerAttr() : builder.getI64IntegerAttr(columns),
+      whole ? IntegerAttr() : builder.getI64IntegerAttr(width), kernel::ScheduleAttr());
   SmallVector<Type> types(whole ? 1 : 2, builder.getIndexType());
   return builder.createBlock(&anchor.getBody(), {}, types, SmallVector<Location>(types.size(), loc));
 }
@@ -92,7 +93,8 @@ Value KernelBuilder::loadRow(Value value, Value row) {
 Value KernelBuilder::loadTable(Value read, int64_t width, Value column) {
   if (!read.getDefiningOp<lm::ReadOp>()) // angles: rows, and each head has the same
     llvm_unreachable("expected a parameter");
-  return kernel::LoadOp::create(builder, loc, vectorOf(width), argument(buffers.table(read)), index(0), column);
+  return kernel::LoadOp::create(builder, loc, vectorOf(width), argument(buffers.table(read)), index(0),
+                                column);
 }
 
 void KernelBuilder::storeRow(Value value, Value vector, Value row) {
@@ -156,8 +158,8 @@ int64_t KernelBuilder::groupWidth(int64_t columns, ArrayRef<Operation *> ops) {
     return width;
   for (OpResult result : group->getResults())
     quantised |= isa<RankedTensorType>(result.getType()) && buffers.usesOf(result).quantised;
-  // Whole registers where that is possible; else the widest group that divides. Accumulators that are only stored, of rows
-  // as long as training's logits, go line after line.
+  // Whole registers where that is possible; else the widest group that divides. Accumulators that are only
+  // stored, of rows as long as training's logits, go line after line.
   auto form = group->getParentOfType<func::FuncOp>()->getAttrOfType<StringAttr>("lm.form");
   bool copies = ops.empty() && form && form.getValue() == "train";
   for (int64_t wide = copies ? 64 : quantised ? 32 : 16; wide > 1; --wide)
@@ -173,14 +175,16 @@ void KernelBuilder::append(lm::AppendOp op, RowProgram &program, Value row, Valu
     if (!program.has(value))
       continue;
     int64_t size = lm::width(value) / kvHeads;
-    Value cache = argument(isKey ? buffers.cacheK(layer, kvHeads, size) : buffers.cacheV(layer, kvHeads, size));
+    Value cache =
+        argument(isKey ? buffers.cacheK(layer, kvHeads, size) : buffers.cacheV(layer, kvHeads, size));
     kernel::AppendOp::create(builder, loc, program.get(value), cache, row, head);
   }
 }
 
-/// Emits epilogue operations, those of one column range, on a group of `width` columns from `column` (local to it).
-LogicalResult KernelBuilder::emitColumnOps(RowProgram &program, ArrayRef<Operation *> ops, Value row, Value column,
-                                           int64_t width) {
+/// Emits epilogue operations, those of one column range, on a group of `width` columns from `column` (local
+/// to it).
+LogicalResult KernelBuilder::emitColumnOps(RowProgram &program, ArrayRef<Operation *> ops, Value row,
+                                           Value column, int64_t width) {
   for (Operation *op : ops) {
     if (auto appendOp = dyn_cast<lm::AppendOp>(op))
       append(appendOp, program, row, column, width);
@@ -196,7 +200,8 @@ LogicalResult KernelBuilder::emitColumnOps(RowProgram &program, ArrayRef<Operati
     if (uses.rows || !uses.quantised || !direct)
       kernel::StoreOp::create(builder, loc, program.get(inner), argument(buffers.rows(out)), row, column);
     if (uses.quantised && direct)
-      kernel::StoreOp::create(builder, loc, program.get(inner), argument(buffers.quantised(out)), row, column);
+      kernel::StoreOp::create(builder, loc, program.get(inner), argument(buffers.quantised(out)), row,
+                              column);
   }
   return success();
 }

@@ -8,8 +8,8 @@
 
 namespace sinter {
 
-/// Builds one kernel: its arguments appear as they are asked for. Each of the first functions makes a whole kernel,
-/// and is called once.
+/// Builds one kernel: its arguments appear as they are asked for. Each of the first functions makes a whole
+/// kernel, and is called once.
 class KernelBuilder {
 public:
   KernelBuilder(lm::GroupOp group, EntryBuffers &buffers);
@@ -22,8 +22,8 @@ public:
   /// A kernel that quantises rows.
   mlir::FailureOr<LaunchedKernel> quantise(mlir::Value value);
 
-  /// Experts: their choice, the sorting of rows by expert, the dispatched copies of rows (with the prologue of the
-  /// group), and the products of dispatched rows.
+  /// Experts: their choice, the sorting of rows by expert, the dispatched copies of rows (with the prologue
+  /// of the group), and the products of dispatched rows.
   mlir::FailureOr<LaunchedKernel> route(lm::RouteOp op);
   mlir::FailureOr<LaunchedKernel> dispatch(mlir::Value chosen, int64_t experts);
   mlir::FailureOr<LaunchedKernel> gather(lm::ExpertLinearOp first, bool quantised);
@@ -33,15 +33,18 @@ public:
   mlir::FailureOr<LaunchedKernel> combineBackwardInput(lm::CombineBackwardInputOp op);
   mlir::FailureOr<LaunchedKernel> combineBackwardWeights(lm::CombineBackwardWeightsOp op, mlir::Value chosen);
   mlir::FailureOr<LaunchedKernel> routeBackward(lm::RouteBackwardOp op);
-  mlir::FailureOr<LaunchedKernel> expertBackwardInput(lm::ExpertLinearBackwardInputOp op, mlir::Value dispatched);
-  mlir::FailureOr<LaunchedKernel> sumOverChoices(mlir::Value chosen, mlir::Value dispatched, mlir::Value result);
+  mlir::FailureOr<LaunchedKernel> expertBackwardInput(lm::ExpertLinearBackwardInputOp op,
+                                                      mlir::Value dispatched);
+  mlir::FailureOr<LaunchedKernel> sumOverChoices(mlir::Value chosen, mlir::Value dispatched,
+                                                 mlir::Value result);
   mlir::FailureOr<LaunchedKernel> dispatchedRows();
 
 private:
   mlir::Value argument(mlir::Value buffer);
   LaunchedKernel finish();
   bool isInside(mlir::Value value) {
-    return value.getDefiningOp() && value.getDefiningOp() != group && group->isAncestor(value.getDefiningOp());
+    return value.getDefiningOp() && value.getDefiningOp() != group &&
+           group->isAncestor(value.getDefiningOp());
   }
   kernel::Domain domainOf(mlir::Value value) {
     return buffers.isSelected(value) ? kernel::Domain::Selected : kernel::Domain::Rows;
@@ -69,8 +72,8 @@ private:
   void storeRow(mlir::Value value, mlir::Value vector, mlir::Value row);
   mlir::LogicalResult emitRange(llvm::ArrayRef<mlir::Operation *> linears, int64_t begin, int64_t end,
                                 llvm::ArrayRef<mlir::Operation *> ops);
-  mlir::LogicalResult emitColumnOps(RowProgram &program, llvm::ArrayRef<mlir::Operation *> ops, mlir::Value row,
-                                    mlir::Value column, int64_t width);
+  mlir::LogicalResult emitColumnOps(RowProgram &program, llvm::ArrayRef<mlir::Operation *> ops,
+                                    mlir::Value row, mlir::Value column, int64_t width);
   void append(lm::AppendOp op, RowProgram &program, mlir::Value row, mlir::Value column, int64_t width);
   int64_t groupWidth(int64_t columns, llvm::ArrayRef<mlir::Operation *> ops);
 

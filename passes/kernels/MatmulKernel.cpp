@@ -8,8 +8,8 @@ using namespace mlir;
 
 namespace sinter {
 
-/// What the products of a group are: linear layers, or their gradients by the input (a product with the transposed
-/// weight).
+/// What the products of a group are: linear layers, or their gradients by the input (a product with the
+/// transposed weight).
 static Value leftOf(Operation *op) { return op->getOperand(0); }
 static Value weightOf(Operation *op) { return op->getOperand(1); }
 static Value biasOf(Operation *op) {

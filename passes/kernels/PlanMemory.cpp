@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // --kernel-plan-memory: every activation buffer gets an offset in the entry's arena.
 //
-// A buffer lives from the first launch that names it to the last. Buffers are placed the largest first, each at the
-// lowest offset that no buffer alive at the same time covers.
+// A buffer lives from the first launch that names it to the last. Buffers are placed the largest first, each
+// at the lowest offset that no buffer alive at the same time covers.
 #include "passes/Passes.h"
 
 using namespace mlir;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The vector form of each row-wise `lm` operation. The formulas are those of the operations' documentation, in f32.
+// The vector form of each row-wise `lm` operation. The formulas are those of the operations' documentation,
+// in f32.
 #include "passes/kernels/RowPrograms.h"
 
 #include "llvm/ADT/TypeSwitch.h"
@@ -78,11 +79,12 @@ Value RowProgram::rope(lm::RopeOp op) {
     Value turned = vector::ShuffleOp::create(builder, loc, first, second, merge);
     if (2 * half == columns)
       return turned;
-    return vector::InsertStridedSliceOp::create(builder, loc, turned, x, ArrayRef<int64_t>{0}, ArrayRef<int64_t>{1});
+    return vector::InsertStridedSliceOp::create(builder, loc, turned, x, ArrayRef<int64_t>{0},
+                                                ArrayRef<int64_t>{1});
   }
   auto slice = [&](int64_t offset) -> Value {
-    return vector::ExtractStridedSliceOp::create(builder, loc, x, ArrayRef<int64_t>{offset}, ArrayRef<int64_t>{half},
-                                                 ArrayRef<int64_t>{1});
+    return vector::ExtractStridedSliceOp::create(builder, loc, x, ArrayRef<int64_t>{offset},
+                                                 ArrayRef<int64_t>{half}, ArrayRef<int64_t>{1});
   };
   auto [first, second] = rotate(slice(0), slice(half));
   Value result = vector::InsertStridedSliceOp::create(builder, loc, first, x, ArrayRef<int64_t>{0},
@@ -202,7 +204,8 @@ void RowProgram::emitAngles(lm::RopeAnglesOp op, Value position, Value keys) {
     auto [isLong, isShort] = beyond(*op.getLongFrom());
     frequencies = add(mul(isLong, numbers(*op.getLongFrequencies())), mul(isShort, frequencies));
     if (op.getLongFactor())
-      factor = add(mul(isLong, constant(op.getLongFactor()->convertToDouble(), columns)), mul(isShort, factor));
+      factor =
+          add(mul(isLong, constant(op.getLongFactor()->convertToDouble(), columns)), mul(isShort, factor));
   } else if (op.getDynamic()) {
     // base'^(-2i/dim) = frequency_i * (factor * n / length - (factor - 1))^(-2i/(dim - 2))
     double scale = op.getDynamic()->getFactor().getValueAsDouble();
@@ -211,10 +214,12 @@ void RowProgram::emitAngles(lm::RopeAnglesOp op, Value position, Value keys) {
     for (int64_t i = 0; i < columns; ++i)
       exponents.push_back(dim > 2 ? -2.0 * i / (dim - 2) : 0.0);
     auto [isLong, isShort] = beyond(length);
-    Value stretch = arith::SubFOp::create(builder, loc, mul(splat(toFloat(keys)), constant(scale / length, columns)),
-                                          constant(scale - 1, columns));
+    Value stretch =
+        arith::SubFOp::create(builder, loc, mul(splat(toFloat(keys)), constant(scale / length, columns)),
+                              constant(scale - 1, columns));
     stretch = add(mul(isLong, stretch), isShort);
-    Value power = math::ExpOp::create(builder, loc, mul(math::LogOp::create(builder, loc, stretch), numbers(exponents)));
+    Value power = math::ExpOp::create(builder, loc,
+                                      mul(math::LogOp::create(builder, loc, stretch), numbers(exponents)));
     frequencies = mul(frequencies, power);
   }
   Value angle = mul(splat(toFloat(position)), frequencies);

@@ -9,8 +9,8 @@
 
 namespace sinter {
 
-/// Builds the vector form of row-wise `lm` operations at the builder's insertion point. All vectors of one program
-/// are `columns` wide: the whole row, or one group of neighbouring columns.
+/// Builds the vector form of row-wise `lm` operations at the builder's insertion point. All vectors of one
+/// program are `columns` wide: the whole row, or one group of neighbouring columns.
 class RowProgram {
 public:
   /// Gives the vector (`columns` wide) of a value that the program does not compute itself.
@@ -18,8 +18,10 @@ public:
   /// Gives a vector parameter (norm weight, bias: f32, `columns` wide or of the parameter's own width).
   using LoadParameter = std::function<mlir::Value(mlir::Value, int64_t columns)>;
 
-  RowProgram(mlir::OpBuilder &builder, mlir::Location loc, int64_t columns, Load load, LoadParameter loadParameter)
-      : builder(builder), loc(loc), columns(columns), load(std::move(load)), loadParameter(std::move(loadParameter)) {}
+  RowProgram(mlir::OpBuilder &builder, mlir::Location loc, int64_t columns, Load load,
+             LoadParameter loadParameter)
+      : builder(builder), loc(loc), columns(columns), load(std::move(load)),
+        loadParameter(std::move(loadParameter)) {}
 
   /// The vector of `value`: computed before, else loaded.
   mlir::Value get(mlir::Value value);
@@ -30,7 +32,8 @@ public:
 
   /// Emits a row-wise operation other than slice and concat, whose columns are the caller's business.
   mlir::LogicalResult emit(mlir::Operation *op);
-  /// result = cos or sin(position * frequency) * factor of lm.rope_angles; `keys` is the length of the sequence.
+  /// result = cos or sin(position * frequency) * factor of lm.rope_angles; `keys` is the length of the
+  /// sequence.
   void emitAngles(lm::RopeAnglesOp op, mlir::Value position, mlir::Value keys);
 
   mlir::Value add(mlir::Value a, mlir::Value b);

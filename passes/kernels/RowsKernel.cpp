@@ -21,8 +21,8 @@ FailureOr<LaunchedKernel> KernelBuilder::rows() {
   if (auto concat = dyn_cast<lm::ConcatOp>(ops.front()); concat && ops.size() == 1) {
     int64_t column = 0;
     for (Value input : concat.getInputs()) {
-      kernel::StoreOp::create(builder, loc, loadRow(input, row), argument(buffers.rows(group.getResult(0))), row,
-                              index(column));
+      kernel::StoreOp::create(builder, loc, loadRow(input, row), argument(buffers.rows(group.getResult(0))),
+                              row, index(column));
       column += lm::width(input);
     }
     kernel::YieldOp::create(builder, loc);
@@ -39,8 +39,8 @@ FailureOr<LaunchedKernel> KernelBuilder::rows() {
 
 FailureOr<LaunchedKernel> KernelBuilder::quantise(Value value) {
   Value row = beginRows(domainOf(value))->getArgument(0);
-  Value vector = kernel::LoadOp::create(builder, loc, vectorOf(lm::width(value)), argument(buffers.rows(value)), row,
-                                        Value());
+  Value vector = kernel::LoadOp::create(builder, loc, vectorOf(lm::width(value)),
+                                        argument(buffers.rows(value)), row, Value());
   kernel::StoreOp::create(builder, loc, vector, argument(buffers.quantised(value)), row, Value());
   kernel::YieldOp::create(builder, loc);
   return finish();
@@ -60,8 +60,9 @@ FailureOr<LaunchedKernel> KernelBuilder::columns(int64_t width) {
   for (Operation *op : ops)
     if (auto slice = dyn_cast<lm::SliceOp>(op)) {
       Value from = arith::AddIOp::create(builder, loc, column, index(slice.getOffset()));
-      program.set(slice.getResult(), kernel::LoadOp::create(builder, loc, vectorOf(width),
-                                                            argument(buffers.rows(slice.getInput())), row, from));
+      program.set(slice.getResult(),
+                  kernel::LoadOp::create(builder, loc, vectorOf(width),
+                                         argument(buffers.rows(slice.getInput())), row, from));
     }
   llvm::erase_if(ops, [](Operation *op) { return isa<lm::SliceOp>(op); });
   if (failed(emitColumnOps(program, ops, row, column, width)))

@@ -63,8 +63,8 @@ struct Finder {
       if (at->is_regular_file(code) && formatOf(at->path().string()))
         found.push_back(at->path().string());
     }
-    // What `sinter data clean` wrote: its validation shards are for measuring, not for training, and its list of
-    // duplicates is no text.
+    // What `sinter data clean` wrote: its validation shards are for measuring, not for training, and its list
+    // of duplicates is no text.
     bool cleaned = fs::exists(fs::path(folder) / "report.json", code);
     if (cleaned)
       std::erase_if(found, [](const std::string &path) {

@@ -45,8 +45,8 @@ std::string bars(const Rows &rows) {
     svg += fmt::format(
         "<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text><rect x=\"{}\" y=\"{}\" width=\"{:.1f}\" "
         "height=\"{}\"/><text x=\"{:.1f}\" y=\"{}\">{}</text>\n",
-        label - 8, y + 15, escapeHtml(name), label, y + 2, std::max(length, 1.0), height - 4, label + length + 6,
-        y + 15, grouped(count));
+        label - 8, y + 15, escapeHtml(name), label, y + 2, std::max(length, 1.0), height - 4,
+        label + length + 6, y + 15, grouped(count));
     y += height;
   }
   return svg + "</svg>\n";
@@ -112,7 +112,8 @@ std::string makeReportHtml(const Tally &tally, const CleanOptions &options) {
       drops.push_back(row);
       dropped += row.second;
     }
-  html += htmlTable({{"", "documents", "bytes"},
+  html +=
+      htmlTable({{"", "documents", "bytes"},
                  {"in", grouped(tally["in documents"]), grouped(tally["in bytes"])},
                  {"dropped by filters", grouped(dropped), ""},
                  {"dropped as equal to another", grouped(copies), ""},

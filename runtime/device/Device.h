@@ -44,8 +44,8 @@ public:
   virtual ~Session() = default;
 
   /// Runs the layers for `rows` (at most maxRows), then computes the logits of the rows in `select`
-  /// (increasing, at most maxSelected; may be empty). The tokens' keys and values are in the cache after it. Fails
-  /// when the device fails, and then every time.
+  /// (increasing, at most maxSelected; may be empty). The tokens' keys and values are in the cache after it.
+  /// Fails when the device fails, and then every time.
   [[nodiscard]] virtual Result<void> run(const Rows &rows, std::span<const int32_t> select) = 0;
 
   /// Computes the logits of other rows of the latest run.
@@ -68,8 +68,8 @@ public:
   virtual sinter_dtype cacheDtype() const = 0;
 };
 
-/// What the machine could do at best: of a processor measured by small loops on the device's own threads, of a GPU
-/// computed from its clocks.
+/// What the machine could do at best: of a processor measured by small loops on the device's own threads, of
+/// a GPU computed from its clocks.
 struct Limits {
   double readBytesPerSecond; ///< reading the weights from beginning to end
   double flopsPerSecond;     ///< multiply-adds on registers, two operations each
@@ -81,9 +81,9 @@ struct MemorySize {
 };
 
 struct DeviceOptions {
-  int threads = 0;         ///< 0: one a physical core that this process may use
-  std::string weightsPath; ///< the image's file when the model does not contain it
-  bool emulated = false;      ///< the emulated GPU instead of a real one
+  int threads = 0;                 ///< 0: one a physical core that this process may use
+  std::string weightsPath;         ///< the image's file when the model does not contain it
+  bool emulated = false;           ///< the emulated GPU instead of a real one
   std::string emulatorFolder = {}; ///< where it is looked for last
 };
 
@@ -111,10 +111,11 @@ private:
 /// be started. The environment variable SINTER_ISA=avx2|avx512|amx chooses the instruction set instead.
 Result<std::unique_ptr<Device>> openCpu(const sinter_model &model, const DeviceOptions &options);
 
-/// Opens `model` on a GPU: the first that the driver gives (CUDA_VISIBLE_DEVICES chooses), or the emulated one. Fails
-/// when the model has no code for GPUs, when there is no driver, no GPU, an older driver or an older GPU than the code
-/// needs, and when the weights do not fit.
-using CudaOpener = Result<std::unique_ptr<Device>> (*)(const sinter_model &model, const DeviceOptions &options);
+/// Opens `model` on a GPU: the first that the driver gives (CUDA_VISIBLE_DEVICES chooses), or the emulated
+/// one. Fails when the model has no code for GPUs, when there is no driver, no GPU, an older driver or an
+/// older GPU than the code needs, and when the weights do not fit.
+using CudaOpener = Result<std::unique_ptr<Device>> (*)(const sinter_model &model,
+                                                       const DeviceOptions &options);
 
 /// The program whose cache has elements of type `dtype` (empty: the first one), or null.
 const sinter_program *findProgram(const sinter_model &model, std::optional<sinter_dtype> dtype);
@@ -124,8 +125,8 @@ const char *dtypeName(uint32_t dtype);
 
 } // namespace sinter::device
 
-/// There only in programs that are linked with it: static ones cannot open a driver, and leave it out. `cudaOpener()` of
-/// them is null.
+/// There only in programs that are linked with it: static ones cannot open a driver, and leave it out.
+/// `cudaOpener()` of them is null.
 extern "C" const sinter::device::CudaOpener sinter_cuda_opener __attribute__((weak));
 
 namespace sinter::device {

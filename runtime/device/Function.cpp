@@ -14,7 +14,8 @@ constexpr uint64_t mostBuffers = 64; // of a launch, as the compiler checks
 
 /// The best version that was compiled and that this machine runs.
 sinter_kernel versionFor(const sinter_launch &launch) {
-  static std::atomic<int> detected{-2}; // no guarded static: that alone would link the C++ library's exceptions
+  static std::atomic<int> detected{
+      -2}; // no guarded static: that alone would link the C++ library's exceptions
   int machine = detected.load(std::memory_order_relaxed);
   if (machine == -2)
     detected.store(machine = sinter::device::detectIsa(), std::memory_order_relaxed);
@@ -24,8 +25,8 @@ sinter_kernel versionFor(const sinter_launch &launch) {
   return nullptr;
 }
 
-void runStep(const sinter_function &function, void *const *arguments, int64_t firstRow, const sinter_step &step,
-             std::byte *arena, void *scratch) {
+void runStep(const sinter_function &function, void *const *arguments, int64_t firstRow,
+             const sinter_step &step, std::byte *arena, void *scratch) {
   for (uint64_t i = 0; i < function.launch_count; ++i) {
     const sinter_launch &launch = function.launches[i];
     void *buffers[mostBuffers];
@@ -40,7 +41,8 @@ void runStep(const sinter_function &function, void *const *arguments, int64_t fi
     }
     const sinter_call call{buffers, &step, scratch};
     const sinter_kernel kernel = versionFor(launch);
-    assert(kernel && "expected a processor with one of the instruction sets that this function was compiled for");
+    assert(kernel &&
+           "expected a processor with one of the instruction sets that this function was compiled for");
     kernel(&call, 0, sinter_tile_count(&launch.grid, &step));
   }
 }

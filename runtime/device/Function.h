@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Functions of kernels in plain C: what `sinter kernel` and `--emit=objects` make callable. A function is launches on
- * the caller's buffers, without a model, a device or threads. */
+/* Functions of kernels in plain C: what `sinter kernel` and `--emit=objects` make callable. A function is
+ * launches on the caller's buffers, without a model, a device or threads. */
 #ifndef SINTER_RUNTIME_DEVICE_FUNCTION_H
 #define SINTER_RUNTIME_DEVICE_FUNCTION_H
 
@@ -20,8 +20,9 @@ struct sinter_function {
   int64_t max_rows;          /* in one step, more rows are more steps; 0: any number */
 };
 
-/* Runs all launches for step->rows rows on the calling thread, with the best instruction set that machine and function
- * have. `arena` and `scratch` are aligned to 64 bytes. A step of more than max_rows rows says nothing but rows. */
+/* Runs all launches for step->rows rows on the calling thread, with the best instruction set that machine and
+ * function have. `arena` and `scratch` are aligned to 64 bytes. A step of more than max_rows rows says
+ * nothing but rows. */
 void sinter_run_function(const struct sinter_function *function, void *const *arguments,
                          const struct sinter_step *step, void *arena, void *scratch);
 

@@ -65,8 +65,8 @@ Result<Mapping> Mapping::anonymous(size_t bytes, bool largePages, const char *pu
   Mapping mapping;
   if (bytes > SIZE_MAX / 2)
     return fail("{}: {} bytes cannot be addressed", purpose, bytes);
-  // What nearly fills a large page gets one: small pages lie anywhere in the caches, and parts of a working set
-  // that fits them push each other out.
+  // What nearly fills a large page gets one: small pages lie anywhere in the caches, and parts of a working
+  // set that fits them push each other out.
   if (largePages && bytes >= largePage / 8)
     bytes = (bytes + largePage - 1) / largePage * largePage;
   mapping.length = bytes + largePage;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Looks at exponents only. Numbers of a block are products and sums of its scale, its minimum and small integers, so they
-// are finite exactly when scale and minimum are.
+// Looks at exponents only. Numbers of a block are products and sums of its scale, its minimum and small
+// integers, so they are finite exactly when scale and minimum are.
 #include "runtime/files/FiniteNumbers.h"
 
 #include <algorithm>
@@ -10,9 +10,10 @@
 namespace sinter {
 namespace {
 
-/// The first of `count` numbers, `stride` bytes apart, whose bits under `exponent` are all set. Looks at a part before
-/// it asks which, so that the loop has no branches.
-template <typename Bits> int64_t findSaturated(const std::byte *from, int64_t count, int64_t stride, Bits exponent) {
+/// The first of `count` numbers, `stride` bytes apart, whose bits under `exponent` are all set. Looks at a
+/// part before it asks which, so that the loop has no branches.
+template <typename Bits>
+int64_t findSaturated(const std::byte *from, int64_t count, int64_t stride, Bits exponent) {
   constexpr int64_t part = 1024;
   auto saturated = [&](int64_t i) {
     Bits bits;

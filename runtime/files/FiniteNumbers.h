@@ -7,8 +7,8 @@
 
 namespace sinter {
 
-/// The first number (of a quantised format: of the first block) in `row`, whole blocks of `format`, that is NaN or
-/// infinite; -1 if there is none. Decodes nothing: as fast as reading the row.
+/// The first number (of a quantised format: of the first block) in `row`, whole blocks of `format`, that is
+/// NaN or infinite; -1 if there is none. Decodes nothing: as fast as reading the row.
 int64_t findNonFinite(const BlockFormat &format, std::span<const std::byte> row);
 
 } // namespace sinter

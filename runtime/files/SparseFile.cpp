@@ -38,7 +38,8 @@ Result<> SparseFile::resize(uint64_t size) const {
 
 Result<> SparseFile::readAt(uint64_t offset, std::span<std::byte> bytes) const {
   for (size_t done = 0; done < bytes.size();) {
-    ssize_t count = ::pread(descriptor, bytes.data() + done, bytes.size() - done, static_cast<off_t>(offset + done));
+    ssize_t count =
+        ::pread(descriptor, bytes.data() + done, bytes.size() - done, static_cast<off_t>(offset + done));
     if (count < 0 && errno == EINTR)
       continue;
     if (count <= 0)
@@ -64,7 +65,8 @@ Result<> SparseFile::writeAt(uint64_t offset, std::span<const std::byte> bytes) 
       continue;
     }
     while (begin < end) {
-      ssize_t count = ::pwrite(descriptor, bytes.data() + begin, end - begin, static_cast<off_t>(offset + begin));
+      ssize_t count =
+          ::pwrite(descriptor, bytes.data() + begin, end - begin, static_cast<off_t>(offset + begin));
       if (count < 0 && errno == EINTR)
         continue;
       if (count <= 0)

@@ -12,8 +12,8 @@
 
 namespace sinter {
 
-/// An existing file (an AtomicFile's temporaryPath(), which another program may have made) open for reading and
-/// writing. Errors name `shownPath`, the path the user knows.
+/// An existing file (an AtomicFile's temporaryPath(), which another program may have made) open for reading
+/// and writing. Errors name `shownPath`, the path the user knows.
 class SparseFile {
 public:
   static Result<SparseFile> open(const std::string &path, std::string shownPath);
@@ -27,7 +27,8 @@ public:
   Result<> resize(uint64_t size) const;
 
   Result<> readAt(uint64_t offset, std::span<std::byte> bytes) const;
-  /// Writes all but pages of zeros, which stay holes of a file that resize() made: use it once for each place.
+  /// Writes all but pages of zeros, which stay holes of a file that resize() made: use it once for each
+  /// place.
   Result<> writeAt(uint64_t offset, std::span<const std::byte> bytes) const;
 
 private:

@@ -5,8 +5,9 @@
 
 namespace sinter {
 
-/// Descriptors 0 to 2 that are closed become ones on which reading and writing fails. Without this the next file that is
-/// opened would get such a number, and messages would go into a model's executable. For the first lines of a main.
+/// Descriptors 0 to 2 that are closed become ones on which reading and writing fails. Without this the next
+/// file that is opened would get such a number, and messages would go into a model's executable. For the
+/// first lines of a main.
 void reserveStandardStreams();
 
 } // namespace sinter

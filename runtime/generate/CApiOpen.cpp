@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// sinter_open, which every use of a library begins with. Like Main.cpp it is compiled for any x86-64, so that a
-// processor that is too old gets a message and not an illegal instruction.
+// sinter_open, which every use of a library begins with. Like Main.cpp it is compiled for any x86-64, so that
+// a processor that is too old gets a message and not an illegal instruction.
 #include "runtime/device/CpuFeatures.h"
 #include "runtime/generate/CApi.h"
 #include <cstring>
@@ -12,6 +12,7 @@ sinter_session *sinter_open(const sinter_open_options *options, char **error) {
   if (sinter::device::detectIsa() >= 0)
     return sinter_open_checked(options, error);
   if (error)
-    *error = strdup("this model needs a processor with AVX2, FMA, F16C and BMI (x86-64-v3); this one lacks them");
+    *error =
+        strdup("this model needs a processor with AVX2, FMA, F16C and BMI (x86-64-v3); this one lacks them");
   return nullptr;
 }

@@ -64,7 +64,7 @@ Result<void> Engine::score(int32_t slot, std::span<const int32_t> tokens, int64_
 }
 
 Result<void> Engine::decode(std::span<const int32_t> tokens, std::span<const int32_t> where,
-                    std::span<const int32_t> which, const Visit &visit) {
+                            std::span<const int32_t> which, const Visit &visit) {
   const size_t most = size_t(session->maxRows(EntryKind::Decode));
   for (size_t first = 0; first < tokens.size(); first += most) {
     const size_t count = std::min(most, tokens.size() - first);

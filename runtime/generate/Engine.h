@@ -33,7 +33,7 @@ public:
 
   /// Evaluates one token each of several sequences, and visits the logits of each in order.
   Result<void> decode(std::span<const int32_t> tokens, std::span<const int32_t> positions,
-              std::span<const int32_t> slots, const Visit &visit);
+                      std::span<const int32_t> slots, const Visit &visit);
 
   Result<void> copyPrefix(int32_t from, int32_t to, int64_t tokens) {
     return session->copyPrefix(from, to, tokens);

@@ -15,7 +15,8 @@ namespace sinter {
 
 enum class Command { Generate, Tokenize, Detokenize, Perplexity, Bench, Info, Version, Help };
 
-/// Which device runs the model. Auto: a GPU when the program has code for one and the machine has it, else the processor.
+/// Which device runs the model. Auto: a GPU when the program has code for one and the machine has it, else
+/// the processor.
 enum class DeviceChoice { Auto, Cpu, Cuda, Emulator };
 
 struct Options {

@@ -7,8 +7,8 @@
 
 namespace sinter {
 
-/// `given` (a flag or an option) when there is one; else the file of the recorded name beside the program or library
-/// that this code is in, when there is one; else the recorded path. Empty when nothing is recorded.
+/// `given` (a flag or an option) when there is one; else the file of the recorded name beside the program or
+/// library that this code is in, when there is one; else the recorded path. Empty when nothing is recorded.
 std::string findWeightsFile(const std::string &given, const std::string &recorded);
 
 } // namespace sinter

@@ -196,7 +196,8 @@ BpeModel::Merge BpeModel::findMerge(const Scratch::Symbol &left, const Scratch::
       return {emptyMerge, 0};
     // Of the pairs that make one token, the one with the longest left part comes first.
     auto made = static_cast<uint32_t>(id);
-    return {uint64_t{ranks.empty() ? made : ranks[made]} << 32 | (0xFFFFFFFFu - (left.end - left.begin)), made};
+    return {uint64_t{ranks.empty() ? made : ranks[made]} << 32 | (0xFFFFFFFFu - (left.end - left.begin)),
+            made};
   }
   auto l = static_cast<uint64_t>(left.id), r = static_cast<uint64_t>(right.id);
   if (slots.empty())

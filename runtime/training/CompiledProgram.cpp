@@ -37,7 +37,8 @@ int runCompiledTrainer(const ::sinter_trainer &trainer, int argc, const char *co
   StepProgram program;
   program.name = *trainer.name ? trainer.name : "a model";
   program.shape = shapeOf(trainer);
-  program.tokenizer = {static_cast<const std::byte *>(trainer.tokenizer.data), size_t(trainer.tokenizer.size)};
+  program.tokenizer = {static_cast<const std::byte *>(trainer.tokenizer.data),
+                       size_t(trainer.tokenizer.size)};
   for (uint64_t i = 0; i < trainer.file_count; ++i)
     program.files.push_back({trainer.files[i].name,
                              {static_cast<const char *>(trainer.files[i].contents.data),

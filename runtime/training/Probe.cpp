@@ -29,12 +29,8 @@ Result<ProbeOptions> readFlags(int argc, const char *const *argv) {
   ProbeOptions options;
   Hyperparameters &h = options.hyperparameters;
   const std::map<std::string_view, double *> numbers = {
-      {"--lr", &h.learningRate},
-      {"--beta1", &h.beta1},
-      {"--beta2", &h.beta2},
-      {"--eps", &h.epsilon},
-      {"--clip", &h.clip},
-      {"--weight-decay", &h.weightDecay},
+      {"--lr", &h.learningRate}, {"--beta1", &h.beta1}, {"--beta2", &h.beta2},
+      {"--eps", &h.epsilon},     {"--clip", &h.clip},   {"--weight-decay", &h.weightDecay},
       {"--muon-lr", &h.muonRate}};
   for (int i = 1; i < argc; ++i) {
     const std::string_view flag = argv[i];

@@ -111,7 +111,8 @@ int runTrainingProgram(const StepProgram &program, int argc, const char *const *
   // A bare configuration brings no tokenizer: `sinter train` leaves that of the tokens in the run.
   Result<MappedFile> tables = MappedFile::open(options.output + "/trainer.tokenizer");
   std::optional<Tokenizer> tokenizer;
-  if (std::span<const std::byte> bytes = program.tokenizer.empty() && tables ? tables->bytes() : program.tokenizer;
+  if (std::span<const std::byte> bytes =
+          program.tokenizer.empty() && tables ? tables->bytes() : program.tokenizer;
       !bytes.empty()) {
     Result<Tokenizer> made = Tokenizer::open(bytes);
     if (!made)
@@ -119,8 +120,8 @@ int runTrainingProgram(const StepProgram &program, int argc, const char *const *
     tokenizer.emplace(std::move(*made));
   }
   watchSignals();
-  Result<TrainingOutcome> outcome = train(**step, options, program.files, view, interrupted,
-                                          tokenizer ? &*tokenizer : nullptr);
+  Result<TrainingOutcome> outcome =
+      train(**step, options, program.files, view, interrupted, tokenizer ? &*tokenizer : nullptr);
   view.clear();
   if (!outcome)
     return report(outcome.error(), 1);

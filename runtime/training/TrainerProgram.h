@@ -16,7 +16,7 @@ struct StepProgram {
   std::string name; ///< of the model
   StepShape shape;
   std::span<const std::byte> tokenizer; ///< compiled tables, for texts while training; empty: none
-  std::vector<ModelFile> files; ///< config.json and, where the model brings them, the tokenizer's
+  std::vector<ModelFile> files;         ///< config.json and, where the model brings them, the tokenizer's
   /// Takes the memory that the step needs; `note` gets what is worth knowing about it.
   std::function<Result<std::unique_ptr<TrainingStep>>(const TrainingOptions &options,
                                                       const std::function<void(std::string)> &note)>

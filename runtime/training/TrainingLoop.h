@@ -4,10 +4,10 @@
 #ifndef SINTER_RUNTIME_TRAINING_TRAININGLOOP_H
 #define SINTER_RUNTIME_TRAINING_TRAININGLOOP_H
 
+#include "runtime/tokenizer/Tokenizer.h"
 #include "runtime/training/Checkpoint.h"
 #include "runtime/training/MetricsFile.h"
 #include "runtime/training/RunFolder.h"
-#include "runtime/tokenizer/Tokenizer.h"
 #include "runtime/training/TrainingOptions.h"
 
 #include <atomic>

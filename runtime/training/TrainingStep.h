@@ -83,8 +83,8 @@ public:
   virtual double microStep(const MicroBatch &batch, int64_t counted, bool first, uint64_t seed) = 0;
   /// The sum of the losses alone.
   virtual double evaluate(const MicroBatch &batch) = 0;
-  /// Logits (vocabulary) after a row of the batch's first sequence, valid until the next call of anything; null where
-  /// the step cannot give them.
+  /// Logits (vocabulary) after a row of the batch's first sequence, valid until the next call of anything;
+  /// null where the step cannot give them.
   virtual const float *logits(const MicroBatch &batch, int64_t row) { return nullptr; }
   /// Global L2 norm of the gradients; not finite when one of them is not.
   virtual double gradientNorm() = 0;

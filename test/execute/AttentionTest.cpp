@@ -293,7 +293,8 @@ TEST(AttentionForAmx, CompilesWhereItCannotRun) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Isas, Attention, testing::Values(cpu::Isa::Avx2, cpu::Isa::Avx512, gpu::Architecture::Sm80),
+INSTANTIATE_TEST_SUITE_P(Isas, Attention,
+                         testing::Values(cpu::Isa::Avx2, cpu::Isa::Avx512, gpu::Architecture::Sm80),
                          [](const auto &info) { return info.param.name(); });
 
 } // namespace

@@ -101,7 +101,9 @@ TEST_P(DecodeMatmul, GivesARowTheSameBitsWhateverTheOtherRows) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(, DecodeMatmul, testing::Values(cpu::Isa::Avx2, cpu::Isa::Avx512, cpu::Isa::Amx, gpu::Architecture::Sm80, gpu::Architecture::Sm90),
+INSTANTIATE_TEST_SUITE_P(, DecodeMatmul,
+                         testing::Values(cpu::Isa::Avx2, cpu::Isa::Avx512, cpu::Isa::Amx,
+                                         gpu::Architecture::Sm80, gpu::Architecture::Sm90),
                          [](const auto &info) { return info.param.name(); });
 
 } // namespace

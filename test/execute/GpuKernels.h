@@ -25,7 +25,8 @@ public:
   static std::unique_ptr<GpuKernels> compile(mlir::ModuleOp module, gpu::Architecture architecture);
 
   /// One launch by a few blocks. Faults, hazards and accesses out of bounds are GoogleTest failures.
-  virtual void run(const std::string &kernel, const std::vector<void *> &buffers, const sinter_step &step) = 0;
+  virtual void run(const std::string &kernel, const std::vector<void *> &buffers,
+                   const sinter_step &step) = 0;
 };
 
 } // namespace sinter::test

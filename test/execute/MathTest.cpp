@@ -120,7 +120,8 @@ TEST_P(Math, SinAndCosAreWithinOneUlpUpToAMillion) {
   EXPECT_EQ(y[2], 0);
 }
 
-INSTANTIATE_TEST_SUITE_P(Isas, Math, testing::Values(cpu::Isa::Avx2, cpu::Isa::Avx512, gpu::Architecture::Sm80),
+INSTANTIATE_TEST_SUITE_P(Isas, Math,
+                         testing::Values(cpu::Isa::Avx2, cpu::Isa::Avx512, gpu::Architecture::Sm80),
                          [](const auto &info) { return info.param.name(); });
 
 } // namespace

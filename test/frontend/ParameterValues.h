@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Decodes the parameters of an imported module for the reference evaluator, straight from what lm.source says.
+// Decodes the parameters of an imported module for the reference evaluator, straight from what lm.source
+// says.
 #ifndef SINTER_TEST_FRONTEND_PARAMETERVALUES_H
 #define SINTER_TEST_FRONTEND_PARAMETERVALUES_H
 

@@ -127,8 +127,9 @@ LogicalResult SoftcapBackwardOp::evaluate(Evaluation &evaluation) {
 }
 
 LogicalResult ClampOp::evaluate(Evaluation &evaluation) {
-  return map(*this, evaluation,
-             [limit = getLimit().convertToDouble()](double x) { return std::max(-limit, std::min(limit, x)); });
+  return map(*this, evaluation, [limit = getLimit().convertToDouble()](double x) {
+    return std::max(-limit, std::min(limit, x));
+  });
 }
 
 LogicalResult ClampBackwardOp::evaluate(Evaluation &evaluation) {

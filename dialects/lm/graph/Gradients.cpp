@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// How row and column moves differentiate. GroupOp has no rule: differentiation comes before fusion. SelectRowsBackwardOp
-// and PadColumnsOp are gradients themselves: none.
+// How row and column moves differentiate. GroupOp has no rule: differentiation comes before fusion.
+// SelectRowsBackwardOp and PadColumnsOp are gradients themselves: none.
 #include "dialects/lm/Gradients.h"
 
 using namespace mlir;

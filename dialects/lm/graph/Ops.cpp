@@ -50,7 +50,8 @@ LogicalResult ConcatOp::verify() {
 }
 
 LogicalResult GroupOp::verify() {
-  auto yield = dyn_cast<YieldOp>(getBody().front().back()); // SingleBlock has seen that the block is not empty
+  auto yield =
+      dyn_cast<YieldOp>(getBody().front().back()); // SingleBlock has seen that the block is not empty
   if (!yield)
     return emitOpError("expected lm.yield at the end of the body");
   if (yield->getOperandTypes() != getResultTypes())

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// How normalisations differentiate. RmsNormBackwardInputOp, RmsNormBackwardWeightOp, LayerNormBackwardInputOp and
-// LayerNormBackwardWeightOp are gradients themselves: none.
+// How normalisations differentiate. RmsNormBackwardInputOp, RmsNormBackwardWeightOp, LayerNormBackwardInputOp
+// and LayerNormBackwardWeightOp are gradients themselves: none.
 #include "dialects/lm/Gradients.h"
 
 using namespace mlir;

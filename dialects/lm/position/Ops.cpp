@@ -13,7 +13,8 @@ LogicalResult RopeAnglesOp::verify() {
   if (getLongFrequencies().has_value() != getLongFrom().has_value())
     return emitOpError("expected long_frequencies and long_from together, found one of them");
   if (getLongFrequencies() && static_cast<int64_t>(getLongFrequencies()->size()) != count)
-    return emitOpError() << "expected " << count << " long_frequencies, found " << getLongFrequencies()->size();
+    return emitOpError() << "expected " << count << " long_frequencies, found "
+                         << getLongFrequencies()->size();
   if (getDynamic() && getDynamic()->getDim() != 2 * count)
     return emitOpError() << "expected dynamic dim " << 2 * count << ", found " << getDynamic()->getDim();
   return success();
@@ -22,7 +23,8 @@ LogicalResult RopeAnglesOp::verify() {
 LogicalResult RopeOp::verify() {
   int64_t head = getHeadDim();
   if (head <= 0 || width(getInput()) % head)
-    return emitOpError() << "expected a head_dim that divides the " << width(getInput()) << " columns, found " << head;
+    return emitOpError() << "expected a head_dim that divides the " << width(getInput()) << " columns, found "
+                         << head;
   if (width(getCos()) != width(getSin()) || 2 * width(getCos()) > head)
     return emitOpError() << "expected equally many cosines and sines, at most " << head / 2 << ", found "
                          << width(getCos()) << " and " << width(getSin());

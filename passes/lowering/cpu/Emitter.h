@@ -50,7 +50,7 @@ public:
   mlir::VectorType vec(int64_t n) { return vec(n, f32()); }
 
   //--- integers (constants i64, or of the type of the other operand): folded when constant; no overflow is
-  //assumed
+  // assumed
   mlir::Value constant(int64_t value);
   mlir::Value add(mlir::Value a, mlir::Value b);
   mlir::Value add(mlir::Value a, int64_t b) { return b ? add(a, constantI(a.getType(), b)) : a; }

@@ -23,8 +23,9 @@ struct Matmul {
   Emitter &e;
   kernel::MatmulOp op;
   int64_t inputs, outputs;
-  llvm::SmallVector<kernel::WeightLayout> layouts; // of each weight; of the transpose where that is multiplied
-  llvm::SmallVector<mlir::Value> weights;          // their addresses
+  llvm::SmallVector<kernel::WeightLayout>
+      layouts;                            // of each weight; of the transpose where that is multiplied
+  llvm::SmallVector<mlir::Value> weights; // their addresses
   int64_t columnsPerTile, rowsPerTile;
   int64_t maxGroup = 1;
   /// Whether a group may begin in one tile and end in the next.
@@ -32,8 +33,9 @@ struct Matmul {
   /// Column of the weights that is column 0 of the expert at hand; null without experts.
   mlir::Value expertColumn;
 
-  /// Runs `body` for each expert that has rows and tiles, or once for all rows of the domain: the column tiles of the call,
-  /// and the rows. A tile is number `column tile * experts + expert`: a call has its share of every expert.
+  /// Runs `body` for each expert that has rows and tiles, or once for all rows of the domain: the column
+  /// tiles of the call, and the rows. A tile is number `column tile * experts + expert`: a call has its share
+  /// of every expert.
   void forEachExpert(llvm::function_ref<void(mlir::Value tileBegin, mlir::Value tileEnd, mlir::Value rowBegin,
                                              mlir::Value rowEnd)>
                          body);

@@ -2,9 +2,9 @@
 // The prefill form of kernel.matmul: tiles of columns x rows, K whole.
 //
 // A call goes column tile by column tile. The panels of a tile of quantised weights are taken apart into
-// scratch once, then serve all its row tiles; so are those of a transposed weight, turned, but where K is so long that
-// they would leave the caches: then blocks of K are turned for each row tile. A row tile: its left side is made ready, register tiles go over
-// the panels, accumulators go to scratch, and the epilogues run.
+// scratch once, then serve all its row tiles; so are those of a transposed weight, turned, but where K is so
+// long that they would leave the caches: then blocks of K are turned for each row tile. A row tile: its left
+// side is made ready, register tiles go over the panels, accumulators go to scratch, and the epilogues run.
 #include "passes/lowering/cpu/MatmulTile.h"
 
 #include "passes/lowering/cpu/MatmulAmx.h"
@@ -26,8 +26,8 @@ constexpr int64_t blockInputs = 256, longInputs = 4096;
 class PrefillMatmul {
 public:
   PrefillMatmul(Matmul &m)
-      : m(m), e(m.e), use(m.e.target.amx() ? LeftUse::Amx : LeftUse::Exact),
-        transposed(m.op.getTransposed()), blocked(transposed && m.inputs > longInputs && !m.op.getExperts()),
+      : m(m), e(m.e), use(m.e.target.amx() ? LeftUse::Amx : LeftUse::Exact), transposed(m.op.getTransposed()),
+        blocked(transposed && m.inputs > longInputs && !m.op.getExperts()),
         capacity(llvm::alignTo(m.rowsPerTile, use == LeftUse::Amx ? amxRows : 1)), left(m, capacity, use) {
     int64_t stride = m.accumulatorColumns(m.columnsPerTile);
     accumulators = {m.frame.allocate(m.weights.size() * capacity * stride * 4), stride, capacity * stride};
@@ -143,7 +143,8 @@ private:
       blocks = e.sub(e.ceilDiv(e.add(expertRow, count), unit), first);
     }
     e.loop(panelBegin, panelEnd, 1, [&](Value panel) {
-      Value to = e.atByte(unpacked[weight], e.mul(e.sub(panel, panelBegin), unpackedPanelBytes(m.layouts[weight])));
+      Value to =
+          e.atByte(unpacked[weight], e.mul(e.sub(panel, panelBegin), unpackedPanelBytes(m.layouts[weight])));
       emitTransposePanel(e, m.weights[weight], m.outputs, panel, first, blocks, to);
     });
   }
@@ -166,13 +167,15 @@ private:
   }
 
   Value unpackedPanel(int64_t weight, Value panel) {
-    Value address = e.atByte(unpacked[weight], e.mul(e.sub(panel, panelBegin), unpackedPanelBytes(m.layouts[weight])));
+    Value address =
+        e.atByte(unpacked[weight], e.mul(e.sub(panel, panelBegin), unpackedPanelBytes(m.layouts[weight])));
     if (!expertRow)
       return address;
     return e.at(address, e.mul(e.rem(expertRow, kernel::panelRows), kernel::panelRows), e.f32());
   }
 
-  /// All rows of the row tile, from input `firstInput` on as far as `layout` goes, times all panels of the column tile.
+  /// All rows of the row tile, from input `firstInput` on as far as `layout` goes, times all panels of the
+  /// column tile.
   void emitWeight(int64_t weight, Value count, const kernel::WeightLayout &layout, Value firstInput) {
     RegisterTile tile = registerTile(layout);
     bool isUnpacked = unpacked[weight] != nullptr;
@@ -243,8 +246,9 @@ private:
     Left rows = left.of(layout).fromRow(e, row);
     if (blocked)
       rows.floats.address = e.at(rows.floats.address, firstInput, e.f32());
-    TileResult result = fromUnpacked && !transposed ? emitUnpackedTile(e, layout, rows, tile.rows, addresses)
-                                     : emitPackedTile(e, layout, rows, tile.rows, addresses, /*prefetch=*/0);
+    TileResult result = fromUnpacked && !transposed
+                            ? emitUnpackedTile(e, layout, rows, tile.rows, addresses)
+                            : emitPackedTile(e, layout, rows, tile.rows, addresses, /*prefetch=*/0);
     Value to = accumulators.at(e, weight, row, e.mul(e.sub(panel, panelBegin), kernel::panelRows));
     for (int64_t i = 0; i < tile.panels; ++i)
       for (int64_t r = 0; r < tile.rows; ++r)

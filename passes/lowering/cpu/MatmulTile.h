@@ -29,8 +29,8 @@ void emitUnpackPanel(Emitter &e, const kernel::WeightLayout &layout, mlir::Value
 TileResult emitUnpackedTile(Emitter &e, const kernel::WeightLayout &layout, const Left &left, int64_t rows,
                             llvm::ArrayRef<mlir::Value> panels);
 
-/// `count` blocks of 16 rows, from block `first` on, of panel `panel` of the transpose of a packed f32 weight with so many
-/// columns, as a panel of f32: [row][16].
+/// `count` blocks of 16 rows, from block `first` on, of panel `panel` of the transpose of a packed f32 weight
+/// with so many columns, as a panel of f32: [row][16].
 void emitTransposePanel(Emitter &e, mlir::Value weight, int64_t columns, mlir::Value panel, mlir::Value first,
                         mlir::Value count, mlir::Value to);
 

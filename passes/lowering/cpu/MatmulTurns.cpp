@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A block is four turns. Turn t takes quads t and t + 4: words t and t + 4 of 8-bit formats, both halves of the
-// bytes of word t of others. The high bits of 5-bit formats are in a word that lives through the loop and is
-// shifted each turn:
+// A block is four turns. Turn t takes quads t and t + 4: words t and t + 4 of 8-bit formats, both halves of
+// the bytes of word t of others. The high bits of 5-bit formats are in a word that lives through the loop and
+// is shifted each turn:
 //
 //   quad t     = (low[t] & 0x0f)      | (high << 4 & 0x10)
 //   quad t + 4 = (low[t] >> 4 & 0x0f) | (high      & 0x10),   then high >>= 1

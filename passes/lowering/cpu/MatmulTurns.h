@@ -8,8 +8,8 @@
 
 namespace sinter::cpu {
 
-/// Whether the blocks of a format are taken apart by a loop rather than by unrolled code, which spills: formats
-/// with a scale a block. With two it is slower.
+/// Whether the blocks of a format are taken apart by a loop rather than by unrolled code, which spills:
+/// formats with a scale a block. With two it is slower.
 bool takesTurns(const kernel::BlockTraits &block, Target target);
 
 /// Products of the blocks at `blocks` (one a panel) with a block of `rows` rows of activations, the first at

@@ -2,7 +2,8 @@
 // kernel.attention prefill: a tile is one query head and a block of rows, consecutive tokens of one sequence.
 // Flash attention: for each block of keys, and each few rows (a strip), scores by a register tile of
 // strip x 16 keys, weights with a running maximum, then the weighted sum of values by a register tile again.
-// Blocks of keys outside the causal reach or the window of a strip are skipped; only blocks that cross its edge are masked.
+// Blocks of keys outside the causal reach or the window of a strip are skipped; only blocks that cross its
+// edge are masked.
 #include "passes/lowering/cpu/Attention.h"
 #include "passes/lowering/cpu/Emitters.h"
 
@@ -33,9 +34,8 @@ public:
   }
 
   void emit() {
-    forEachTile(frame, shape.op.getGrid(), [&](Value head, Value rowBegin, Value rowEnd, Value) {
-      emitTile(head, rowBegin, rowEnd);
-    });
+    forEachTile(frame, shape.op.getGrid(),
+                [&](Value head, Value rowBegin, Value rowEnd, Value) { emitTile(head, rowBegin, rowEnd); });
   }
 
 private:
@@ -52,7 +52,7 @@ private:
   Emitter &e;
   AttentionShape shape;
   int64_t blockKeys, lanes, vectors, strip, rowsPerTile;
-  Value query, sums, maxima, totals, scores; // scratch; rows beyond the last are zeros and go nowhere
+  Value query, sums, maxima, totals, scores;    // scratch; rows beyond the last are zeros and go nowhere
   Value head, keys, values, firstPosition, end; // of the tile; end: the key after the last row's own
 };
 

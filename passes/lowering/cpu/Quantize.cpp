@@ -35,8 +35,9 @@ void storeColumns(Emitter &e, Value vector, kernel::RowsType type, Value pointer
   Value scales = e.at(e.atByte(pointer, type.getColumns()), block, e.f32());
   for (int64_t i = 0; i < n / kernel::q8Block; ++i) {
     Value scale = e.at(scales, i, e.f32());
-    storeBlock(e, e.slice(vector, i * kernel::q8Block, kernel::q8Block), e.atByte(integers, i * kernel::q8Block),
-               scale, e.at(scale, type.getColumns() / kernel::q8Block, e.f32()));
+    storeBlock(e, e.slice(vector, i * kernel::q8Block, kernel::q8Block),
+               e.atByte(integers, i * kernel::q8Block), scale,
+               e.at(scale, type.getColumns() / kernel::q8Block, e.f32()));
   }
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whole rows by loops over chunks. The program is cut into phases: a phase holds what needs no reduction of its
-// own or a later phase; it is one loop over chunks that makes its reductions, its stores, and in scratch
+// Whole rows by loops over chunks. The program is cut into phases: a phase holds what needs no reduction of
+// its own or a later phase; it is one loop over chunks that makes its reductions, its stores, and in scratch
 // the vectors that later phases need again.
 #include "passes/lowering/cpu/RowProgram.h"
 #include "passes/lowering/cpu/RegionOps.h"
@@ -23,8 +23,8 @@ bool touchesVectors(Operation &op) {
 
 /// Whether each element of every vector depends on its own column only (but for reductions).
 bool isColumnwise(Operation &op) {
-  if (isa<kernel::LoadOp, kernel::StoreOp, kernel::LookupOp, kernel::CombineOp, kernel::YieldOp, vector::ReductionOp>(
-          op) ||
+  if (isa<kernel::LoadOp, kernel::StoreOp, kernel::LookupOp, kernel::CombineOp, kernel::YieldOp,
+          vector::ReductionOp>(op) ||
       !touchesVectors(op))
     return true;
   if (auto broadcast = dyn_cast<vector::BroadcastOp>(op))
@@ -188,9 +188,10 @@ void StripMiner::emitLoop(int64_t phase, int64_t length, ArrayRef<Operation *> s
     }
   };
   if (main)
-    reduce(e.loop(e.constant(0), e.constant(main), width, neutral(width), [&](Value offset, ValueRange carried) {
-      return emitChunk(phase, length, offset, width, sinks, carried);
-    }));
+    reduce(
+        e.loop(e.constant(0), e.constant(main), width, neutral(width), [&](Value offset, ValueRange carried) {
+          return emitChunk(phase, length, offset, width, sinks, carried);
+        }));
   if (tail)
     reduce(emitChunk(phase, length, e.constant(main), tail, sinks, neutral(tail)));
 }
@@ -212,8 +213,8 @@ SmallVector<Value> StripMiner::emitChunk(int64_t phase, int64_t length, Value of
       storeColumns(e, get(store.getValue(), phase, offset, n, chunk), store.getBuffer().getType(),
                    frame.rowOf(store.getBuffer(), number(store.getRow())), column);
     } else if (auto yield = dyn_cast<kernel::YieldOp>(op)) {
-      storeColumns(e, get(yield.getValues().front(), phase, offset, n, chunk), yielded->type, yielded->pointer,
-                   offset);
+      storeColumns(e, get(yield.getValues().front(), phase, offset, n, chunk), yielded->type,
+                   yielded->pointer, offset);
     } else {
       e.store(get(op->getResult(0), phase, offset, n, chunk), e.at(kept[op->getResult(0)], offset, e.f32()));
     }
@@ -238,11 +239,13 @@ Value StripMiner::get(Value vector, int64_t phase, Value offset, int64_t n, Dens
   } else if (auto constant = dyn_cast<arith::ConstantOp>(op)) {
     auto splat = cast<SplatElementsAttr>(constant.getValue());
     result = arith::ConstantOp::create(
-        e.b, e.loc, DenseElementsAttr::get(e.vec(n, splat.getElementType()), splat.getSplatValue<Attribute>()));
+        e.b, e.loc,
+        DenseElementsAttr::get(e.vec(n, splat.getElementType()), splat.getSplatValue<Attribute>()));
   } else {
     IRMapping operands;
     for (Value operand : op->getOperands())
-      operands.map(operand, isVector(operand) ? get(operand, phase, offset, n, chunk) : scalars.lookup(operand));
+      operands.map(operand,
+                   isVector(operand) ? get(operand, phase, offset, n, chunk) : scalars.lookup(operand));
     Operation *clone = op->clone(operands);
     for (OpResult value : clone->getResults())
       value.setType(e.vec(n, cast<VectorType>(value.getType()).getElementType()));

@@ -25,7 +25,8 @@ mlir::LogicalResult emitRow(Frame &frame, mlir::Region &region, mlir::Value row,
 
 /// Stores f32 elements from `column` (i64) on in a row that begins at `pointer`, as the type says; to q8 a
 /// multiple of 32 elements from a multiple of 32 on.
-void storeColumns(Emitter &e, mlir::Value vector, kernel::RowsType type, mlir::Value pointer, mlir::Value column);
+void storeColumns(Emitter &e, mlir::Value vector, kernel::RowsType type, mlir::Value pointer,
+                  mlir::Value column);
 
 } // namespace sinter::cpu
 

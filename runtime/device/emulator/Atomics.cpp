@@ -214,7 +214,8 @@ template <bool isReduction> void atomicOrReduction(Translator &t) {
   in.detail = t.keep(how);
 }
 
-/// fence and membar: memory is in order here; to the race checker proxies matter, and what reaches beyond the block.
+/// fence and membar: memory is in order here; to the race checker proxies matter, and what reaches beyond the
+/// block.
 void fence(Translator &t) {
   bool isMemory = true;
   const bool isAsync = t.take("proxy") && t.takeOneOf({"async", "async::generic"}) >= 0;
@@ -242,7 +243,8 @@ void fence(Translator &t) {
     const std::string_view next = t.modifiers().front();
     if (std::find(std::begin(known), std::end(known), next) == std::end(known))
       return t.fail("unknown modifier .{}", next);
-    isMemory &= next != "cta" && !next.starts_with("proxy") && !next.starts_with("tensormap") && next != "mbarrier_init";
+    isMemory &= next != "cta" && !next.starts_with("proxy") && !next.starts_with("tensormap") &&
+                next != "mbarrier_init";
     t.take(next);
   }
   Instruction &in = t.emit(

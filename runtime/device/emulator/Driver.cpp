@@ -131,13 +131,15 @@ SINTER_DRIVER_API cuInit(unsigned flags) {
           fmt::format("SINTER_EMULATOR_SM: expected a number such as 80 or 90, found '{}'", value));
     state.computeCapability = found;
   }
-  for (const auto &[name, target, unit] : {std::tuple("SINTER_EMULATOR_MEMORY", &state.totalMemory, uint64_t(1) << 20),
-                                           std::tuple("SINTER_EMULATOR_SMS", &state.multiprocessors, uint64_t(1))})
+  for (const auto &[name, target, unit] :
+       {std::tuple("SINTER_EMULATOR_MEMORY", &state.totalMemory, uint64_t(1) << 20),
+        std::tuple("SINTER_EMULATOR_SMS", &state.multiprocessors, uint64_t(1))})
     if (const char *value = std::getenv(name); value && *value) {
       const long long found = std::atoll(value);
       if (found < 1 || found > 1 << 22)
-        return driverError(CUDA_ERROR_INVALID_VALUE,
-                           fmt::format("{}: expected a number from 1 to {}, found '{}'", name, 1 << 22, value));
+        return driverError(
+            CUDA_ERROR_INVALID_VALUE,
+            fmt::format("{}: expected a number from 1 to {}, found '{}'", name, 1 << 22, value));
       *target = static_cast<uint64_t>(found) * unit;
     }
   if (const char *value = std::getenv("SINTER_EMULATOR_SCHEDULE"); value && *value) {

@@ -108,10 +108,10 @@ struct DriverState {
   GlobalMemory memory;
   bool initialized = false;
   int contexts = 0;
-  int computeCapability = 90; // SINTER_EMULATOR_SM
+  int computeCapability = 90;         // SINTER_EMULATOR_SM
   uint64_t totalMemory = 80ull << 30; // SINTER_EMULATOR_MEMORY
   uint64_t multiprocessors = 132;     // SINTER_EMULATOR_SMS
-  ExecutionOptions options; // SINTER_EMULATOR_SCHEDULE, SINTER_EMULATOR_RACES
+  ExecutionOptions options;           // SINTER_EMULATOR_SCHEDULE, SINTER_EMULATOR_RACES
   CUstream_st defaultStream;
   std::string lastError;
 

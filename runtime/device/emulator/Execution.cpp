@@ -219,7 +219,8 @@ Cluster::Cluster(Launch &launch, std::vector<uint64_t> &executed) : launch(&laun
     Block &block = blocks[rank];
     block.cluster = this;
     block.rank = rank;
-    block.shared.resize(launch.dynamicShared ? program.dynamicSharedAt + launch.dynamicShared : program.staticShared);
+    block.shared.resize(launch.dynamicShared ? program.dynamicSharedAt + launch.dynamicShared
+                                             : program.staticShared);
     block.warps.resize(warps);
     for (uint32_t w = 0; w < warps; ++w, frame += program.frameBytes) {
       Warp &warp = block.warps[w];

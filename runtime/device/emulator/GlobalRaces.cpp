@@ -18,7 +18,8 @@ bool GlobalRaceChecker::unordered(const Clock &clock, const Stamp &now, const St
   }
   if (before.warp != now.warp)
     return before.warp >= clock.happened.size() || clock.happened[before.warp] < before.time;
-  // Lanes of a warp: as in shared memory, bar.warp.sync and all that waits for the warp lies between them or does not.
+  // Lanes of a warp: as in shared memory, bar.warp.sync and all that waits for the warp lies between them or
+  // does not.
   return before.lane != now.lane && before.time == now.time && before.line != in.line;
 }
 
@@ -33,16 +34,17 @@ void GlobalRaceChecker::report(Warp &warp, const Instruction &in, const Stamp &n
                        stamp.cluster / x / y * size[2] + rank / size[0] / size[1]);
   };
   launch.hazards.addOnce(uint64_t(1) << 63 | uint64_t(in.line) << 32 | before.line,
-                         fmt::format("kernel '{}', line {}: {} {} {}, {} in line {} by {}", launch.program->name, in.line,
-                                     nameOf(now), what, launch.memory->describe(address), earlier, before.line,
-                                     nameOf(before)));
+                         fmt::format("kernel '{}', line {}: {} {} {}, {} in line {} by {}",
+                                     launch.program->name, in.line, nameOf(now), what,
+                                     launch.memory->describe(address), earlier, before.line, nameOf(before)));
 }
 
-void GlobalRaceChecker::visit(Warp &warp, const Instruction &in, const Clock &clock, const Stamp &stamp, Cell &cell,
-                              uint64_t address, bool isWrite) {
+void GlobalRaceChecker::visit(Warp &warp, const Instruction &in, const Clock &clock, const Stamp &stamp,
+                              Cell &cell, uint64_t address, bool isWrite) {
   if (unordered(clock, stamp, cell.writer, in))
     report(warp, in, stamp, cell.writer,
-           isWrite ? "without synchronisation overwrites" : "without synchronisation reads", "written", address);
+           isWrite ? "without synchronisation overwrites" : "without synchronisation reads", "written",
+           address);
   if (isWrite) {
     for (const Stamp *reader : {&cell.reader, &cell.otherReader})
       if (unordered(clock, stamp, *reader, in))
@@ -50,7 +52,8 @@ void GlobalRaceChecker::visit(Warp &warp, const Instruction &in, const Clock &cl
     cell = {stamp, {}, {}};
     return;
   }
-  const bool isFirst = !cell.reader.time || (cell.reader.cluster == stamp.cluster && cell.reader.warp == stamp.warp);
+  const bool isFirst =
+      !cell.reader.time || (cell.reader.cluster == stamp.cluster && cell.reader.warp == stamp.warp);
   (isFirst ? cell.reader : cell.otherReader) = stamp;
 }
 
@@ -84,7 +87,8 @@ void GlobalRaceChecker::access(Warp &warp, const Instruction &in, const Clock &c
   }
 }
 
-/// A strong operation: what it releases goes to its address, what it finds there is acquired, now or with a later fence.
+/// A strong operation: what it releases goes to its address, what it finds there is acquired, now or with a
+/// later fence.
 void GlobalRaceChecker::synchronize(Warp &warp, const Access &access, uint64_t address) {
   RaceChecker &cluster = *warp.block->cluster->races;
   const std::lock_guard guard(clocksLock);
@@ -95,8 +99,8 @@ void GlobalRaceChecker::synchronize(Warp &warp, const Access &access, uint64_t a
     cluster.publish(warp, place, access.releases);
 }
 
-void GlobalRaceChecker::lanes(Warp &warp, const Instruction &in, const Access &how, const uint64_t (&addresses)[32],
-                              Mask active) {
+void GlobalRaceChecker::lanes(Warp &warp, const Instruction &in, const Access &how,
+                              const uint64_t (&addresses)[32], Mask active) {
   const RaceChecker &cluster = *warp.block->cluster->races;
   if (how.synchronizes) { // no data race, wherever it is
     for (Mask rest = active; rest; rest &= rest - 1)
@@ -112,7 +116,8 @@ void GlobalRaceChecker::lanes(Warp &warp, const Instruction &in, const Access &h
   }
 }
 
-void GlobalRaceChecker::range(Warp &warp, const Instruction &in, uint64_t address, uint64_t bytes, bool isWrite) {
+void GlobalRaceChecker::range(Warp &warp, const Instruction &in, uint64_t address, uint64_t bytes,
+                              bool isWrite) {
   const Clock &clock = warp.block->cluster->races->clockOf(warp);
   const Stamp stamp = {warp.block->cluster->index, clock.happened[warp.entity], in.line,
                        static_cast<uint16_t>(warp.entity), 0};

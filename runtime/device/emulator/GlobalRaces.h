@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Finds accesses to global memory that nothing orders, between the warps of one block and between blocks, from the
-// semantics: blocks are ordered by what one releases and another acquires (PTX ISA 8.9: release and acquire operations,
-// or a fence before a strong write and after a strong read of the same address).
+// Finds accesses to global memory that nothing orders, between the warps of one block and between blocks,
+// from the semantics: blocks are ordered by what one releases and another acquires (PTX ISA 8.9: release and
+// acquire operations, or a fence before a strong write and after a strong read of the same address).
 #ifndef SINTER_RUNTIME_DEVICE_EMULATOR_GLOBALRACES_H
 #define SINTER_RUNTIME_DEVICE_EMULATOR_GLOBALRACES_H
 
@@ -19,7 +19,8 @@ public:
   explicit GlobalRaceChecker(Launch &launch) : launch(launch) {}
 
   /// The active lanes' accesses, when all lie in global memory.
-  void lanes(Warp &warp, const Instruction &in, const Access &access, const uint64_t (&addresses)[32], Mask active);
+  void lanes(Warp &warp, const Instruction &in, const Access &access, const uint64_t (&addresses)[32],
+             Mask active);
   /// A range that a copy reads or writes on behalf of the warp.
   void range(Warp &warp, const Instruction &in, uint64_t address, uint64_t bytes, bool isWrite);
 
@@ -30,8 +31,8 @@ private:
     uint16_t warp = 0;
     uint8_t lane = 0;
   };
-  /// The last write, and reads since: the first, and the last of another warp. (A third reader is not kept, so a write
-  /// that is ordered after those two and not after it goes unseen.)
+  /// The last write, and reads since: the first, and the last of another warp. (A third reader is not kept,
+  /// so a write that is ordered after those two and not after it goes unseen.)
   struct Cell {
     Stamp writer, reader, otherReader;
   };
@@ -45,10 +46,10 @@ private:
     std::unordered_map<uint64_t, std::unique_ptr<Page>> pages;
   };
 
-  void access(Warp &warp, const Instruction &in, const Clock &clock, const Stamp &stamp, uint64_t address, uint64_t bytes,
-              bool isWrite);
-  void visit(Warp &warp, const Instruction &in, const Clock &clock, const Stamp &stamp, Cell &cell, uint64_t address,
-             bool isWrite);
+  void access(Warp &warp, const Instruction &in, const Clock &clock, const Stamp &stamp, uint64_t address,
+              uint64_t bytes, bool isWrite);
+  void visit(Warp &warp, const Instruction &in, const Clock &clock, const Stamp &stamp, Cell &cell,
+             uint64_t address, bool isWrite);
   void synchronize(Warp &warp, const Access &access, uint64_t address);
   bool unordered(const Clock &clock, const Stamp &now, const Stamp &before, const Instruction &in) const;
   void report(Warp &warp, const Instruction &in, const Stamp &now, const Stamp &before, const char *what,

@@ -88,10 +88,10 @@ struct Warp {
   uint32_t entity = 0;                    // in the cluster: what the race checker calls it
   uint64_t globalLow = 1, globalHigh = 0; // the allocation of the last global access
   std::vector<Group> groups;              // all but the running one
-  uint32_t spins = 0; // loads that may wait for another thread, since this warp last let others run
-  bool yields = false;                    // spins: let others run first
-  bool rotate = false;                    // the last group ran long; another of this warp goes first
-  uint32_t clusterPhase = 0;              // phase of the cluster barrier at this warp's arrival
+  uint32_t spins = 0;        // loads that may wait for another thread, since this warp last let others run
+  bool yields = false;       // spins: let others run first
+  bool rotate = false;       // the last group ran long; another of this warp goes first
+  uint32_t clusterPhase = 0; // phase of the cluster barrier at this warp's arrival
   Mask clusterArrived = 0;
   uint32_t inFlightAccumulators = 0; // registers that wgmma still writes: then every operand is checked
   std::shared_ptr<struct InFlight> inFlight; // its wgmma

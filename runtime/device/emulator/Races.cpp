@@ -21,8 +21,8 @@ void Clock::join(const Clock &other) {
 }
 
 RaceChecker::RaceChecker(Cluster &cluster, uint32_t blocks, uint32_t warpsOfBlock)
-    : cluster(cluster), warps(blocks * warpsOfBlock), warpsOfBlock(warpsOfBlock), clocks(warps),
-      found(warps), fences(warps), moreReaders(1) {
+    : cluster(cluster), warps(blocks * warpsOfBlock), warpsOfBlock(warpsOfBlock), clocks(warps), found(warps),
+      fences(warps), moreReaders(1) {
   agentTimes.assign(warps * 4, 0);
   for (uint32_t w = 0; w < warps; ++w) {
     clocks[w].happened.assign(warps, 0);

@@ -265,7 +265,8 @@ uint32_t Translator::constant(uint64_t bits, unsigned bytes) {
     slot = allocate(bytes * lanesOfWarp, 64);
     std::vector<uint8_t> image(bytes * lanesOfWarp);
     for (int lane = 0; lane < lanesOfWarp; ++lane)
-      std::copy_n(reinterpret_cast<const uint8_t *>(&bits), bytes, image.begin() + lane * bytes); // bytes may be 0
+      std::copy_n(reinterpret_cast<const uint8_t *>(&bits), bytes,
+                  image.begin() + lane * bytes); // bytes may be 0
     images.emplace_back(slot, std::move(image));
   }
   return slot;

@@ -49,7 +49,8 @@ TEST(SparseFile, SaysThatItMayNotGrow) {
   limit = before;
   limit.rlim_cur = 4096;
   ::setrlimit(RLIMIT_FSIZE, &limit);
-  Result<> resized = file->resize(1 << 20), written = file->writeAt(8192, std::vector<std::byte>(10, std::byte{1}));
+  Result<> resized = file->resize(1 << 20),
+           written = file->writeAt(8192, std::vector<std::byte>(10, std::byte{1}));
   ::setrlimit(RLIMIT_FSIZE, &before);
   EXPECT_EQ(resized.error().message, "out: cannot make a file of 1048576 bytes: File too large");
   EXPECT_EQ(written.error().message, "out: cannot write 10 bytes at byte 8192: File too large");

@@ -132,8 +132,8 @@ TEST(TrainingOptions, sayWhatIsWrong) {
             "--warmup: expected at most 10, the steps, found 11");
   for (const char *flag : {"--batch", "--seq", "--grad-accum", "--keep"})
     EXPECT_TRUE(errorOf({flag, "0"}).starts_with(flag)) << flag;
-  for (const char *flag :
-       {"--lr", "--min-lr", "--weight-decay", "--eps", "--clip", "--spike", "--steps", "--warmup", "--sample-every"})
+  for (const char *flag : {"--lr", "--min-lr", "--weight-decay", "--eps", "--clip", "--spike", "--steps",
+                           "--warmup", "--sample-every"})
     for (const char *value : {"-1", "nan", "x", ""})
       EXPECT_TRUE(errorOf({flag, value}).starts_with(flag)) << flag << value;
   for (const char *flag : {"--beta1", "--beta2", "--ema"})

@@ -13,9 +13,11 @@ std::string hazardsOf(const std::string &body, uint32_t blocks, uint32_t threads
   runner.options.races = true;
   runner.buffer(std::vector<uint32_t>(256, 7), "data");
   runner.buffer(std::vector<uint32_t>(64), "flags");
-  EXPECT_EQ(runner.runBody("ld.param.u64 %d1, [p0]; ld.param.u64 %d2, [p1]; mov.u32 %r1, %tid.x; mov.u32 %r2, %ctaid.x;\n" +
-                           body),
-            "");
+  EXPECT_EQ(
+      runner.runBody(
+          "ld.param.u64 %d1, [p0]; ld.param.u64 %d2, [p1]; mov.u32 %r1, %tid.x; mov.u32 %r2, %ctaid.x;\n" +
+          body),
+      "");
   std::string all;
   for (const std::string &each : runner.hazards)
     all += each + "\n";
@@ -26,17 +28,19 @@ std::string hazardsOf(const std::string &body, uint32_t blocks, uint32_t threads
 std::string handOver(const std::string &signal, const std::string &wait) {
   return "setp.ne.u32 %p1, %r1, 0; @%p1 ret; setp.ne.u32 %p2, %r2, 0; @%p2 bra reader;\n"
          "mov.u32 %r3, 5; st.global.u32 [%d1], %r3; mov.u32 %r4, 1;\n" +
-         signal + "\nret;\nreader:\n" + wait +
-         " setp.eq.u32 %p3, %r5, 0; @%p3 bra reader;\n" + "ld.global.u32 %r6, [%d1]; st.global.u32 [%d1+64], %r6;\n";
+         signal + "\nret;\nreader:\n" + wait + " setp.eq.u32 %p3, %r5, 0; @%p3 bra reader;\n" +
+         "ld.global.u32 %r6, [%d1]; st.global.u32 [%d1+64], %r6;\n";
 }
 
 TEST(EmulatorGlobalRaces, BlocksThatWriteWhatAnotherReadsRace) {
-  const std::string found =
-      hazardsOf("setp.ne.u32 %p1, %r1, 0; @%p1 ret; mul.wide.u32 %d3, %r2, 4; add.s64 %d4, %d1, %d3; st.global.u32 [%d4], %r2;"
-                "ld.global.u32 %r5, [%d1]; st.global.u32 [%d4+64], %r5;",
-                2, 32);
-  EXPECT_NE(found.find("of block (1,0,0) without synchronisation reads byte 0 of 'data' (1024 bytes), written in line "),
-            std::string::npos)
+  const std::string found = hazardsOf("setp.ne.u32 %p1, %r1, 0; @%p1 ret; mul.wide.u32 %d3, %r2, 4; add.s64 "
+                                      "%d4, %d1, %d3; st.global.u32 [%d4], %r2;"
+                                      "ld.global.u32 %r5, [%d1]; st.global.u32 [%d4+64], %r5;",
+                                      2, 32);
+  EXPECT_NE(
+      found.find(
+          "of block (1,0,0) without synchronisation reads byte 0 of 'data' (1024 bytes), written in line "),
+      std::string::npos)
       << found;
 }
 
@@ -50,14 +54,16 @@ TEST(EmulatorGlobalRaces, BlocksThatWriteTheSamePlaceRace) {
 }
 
 TEST(EmulatorGlobalRaces, PartsOfAWordAreTheirOwn) {
-  const std::string own = "setp.ne.u32 %p1, %r1, 0; @%p1 ret; mul.wide.u32 %d3, %r2, 1; add.s64 %d1, %d1, %d3;"
-                          "st.global.u8 [%d1], %r2;";
+  const std::string own =
+      "setp.ne.u32 %p1, %r1, 0; @%p1 ret; mul.wide.u32 %d3, %r2, 1; add.s64 %d1, %d1, %d3;"
+      "st.global.u8 [%d1], %r2;";
   EXPECT_EQ(hazardsOf(own, 4, 32), "");
-  EXPECT_NE(hazardsOf("setp.ne.u32 %p1, %r1, 0; @%p1 ret; setp.eq.u32 %p2, %r2, 0; @%p2 st.global.u8 [%d1+1], %r2;"
-                      "@!%p2 ld.global.u32 %r5, [%d1]; @!%p2 st.global.u32 [%d1+64], %r5;",
-                      2, 32)
-                .find("byte 1 of 'data'"),
-            std::string::npos);
+  EXPECT_NE(
+      hazardsOf("setp.ne.u32 %p1, %r1, 0; @%p1 ret; setp.eq.u32 %p2, %r2, 0; @%p2 st.global.u8 [%d1+1], %r2;"
+                "@!%p2 ld.global.u32 %r5, [%d1]; @!%p2 st.global.u32 [%d1+64], %r5;",
+                2, 32)
+          .find("byte 1 of 'data'"),
+      std::string::npos);
 }
 
 TEST(EmulatorGlobalRaces, WarpsOfABlockAreOrderedByItsBarrier) {
@@ -65,14 +71,18 @@ TEST(EmulatorGlobalRaces, WarpsOfABlockAreOrderedByItsBarrier) {
     const std::string found =
         hazardsOf(std::string("mul.wide.u32 %d3, %r1, 4; add.s64 %d4, %d1, %d3; st.global.u32 [%d4], %r1;") +
                       (barrier ? "bar.sync 0;" : "") +
-                      "xor.b32 %r3, %r1, 32; mul.wide.u32 %d3, %r3, 4; add.s64 %d4, %d1, %d3; ld.global.u32 %r5, [%d4];",
+                      "xor.b32 %r3, %r1, 32; mul.wide.u32 %d3, %r3, 4; add.s64 %d4, %d1, %d3; ld.global.u32 "
+                      "%r5, [%d4];",
                   1, 64);
     EXPECT_EQ(found.find("without synchronisation") != std::string::npos, !barrier) << found;
   }
 }
 
 TEST(EmulatorGlobalRaces, ReleaseAndAcquireOrderBlocks) {
-  EXPECT_EQ(hazardsOf(handOver("st.release.gpu.global.u32 [%d2], %r4;", "ld.acquire.gpu.global.u32 %r5, [%d2];"), 2, 32), "");
+  EXPECT_EQ(
+      hazardsOf(handOver("st.release.gpu.global.u32 [%d2], %r4;", "ld.acquire.gpu.global.u32 %r5, [%d2];"), 2,
+                32),
+      "");
   EXPECT_EQ(hazardsOf(handOver("atom.release.gpu.global.add.u32 %r7, [%d2], %r4;",
                                "atom.acquire.gpu.global.add.u32 %r5, [%d2], 0;"),
                       2, 32),
@@ -94,22 +104,26 @@ TEST(EmulatorGlobalRaces, AFenceThatIsMissingOrTooNarrowIsFound) {
   for (const auto &[signal, wait] : {
            std::pair("st.volatile.global.u32 [%d2], %r4;", "ld.volatile.global.u32 %r5, [%d2]; membar.gl;"),
            std::pair("membar.gl; st.volatile.global.u32 [%d2], %r4;", "ld.volatile.global.u32 %r5, [%d2];"),
-           std::pair("membar.cta; st.volatile.global.u32 [%d2], %r4;", "ld.volatile.global.u32 %r5, [%d2]; membar.gl;"),
+           std::pair("membar.cta; st.volatile.global.u32 [%d2], %r4;",
+                     "ld.volatile.global.u32 %r5, [%d2]; membar.gl;"),
            std::pair("st.relaxed.gpu.global.u32 [%d2], %r4;", "ld.acquire.gpu.global.u32 %r5, [%d2];"),
        }) {
     const std::string found = hazardsOf(handOver(signal, wait), 2, 32);
-    EXPECT_NE(found.find("without synchronisation reads byte 0 of 'data'"), std::string::npos) << signal << wait << found;
+    EXPECT_NE(found.find("without synchronisation reads byte 0 of 'data'"), std::string::npos)
+        << signal << wait << found;
   }
 }
 
 TEST(EmulatorGlobalRaces, WhatABarrierBroughtTogetherIsReleasedByOne) {
-  // All threads of a block write; after its barrier one of them signals. The other block's warps learn it by theirs.
+  // All threads of a block write; after its barrier one of them signals. The other block's warps learn it by
+  // theirs.
   const auto text = [](bool second) {
-    return std::string("mul.wide.u32 %d3, %r1, 4; add.s64 %d4, %d1, %d3; setp.ne.u32 %p1, %r1, 0;\n"
-                       "setp.ne.u32 %p2, %r2, 0; @%p2 bra reader;\n"
-                       "st.global.u32 [%d4], %r1; bar.sync 0; @%p1 ret; mov.u32 %r4, 1;\n"
-                       "st.release.gpu.global.u32 [%d2], %r4; ret;\nreader:\n@%p1 bra waits;\nagain:\n"
-                       "ld.acquire.gpu.global.u32 %r5, [%d2]; setp.eq.u32 %p3, %r5, 0; @%p3 bra again;\nwaits:\n") +
+    return std::string(
+               "mul.wide.u32 %d3, %r1, 4; add.s64 %d4, %d1, %d3; setp.ne.u32 %p1, %r1, 0;\n"
+               "setp.ne.u32 %p2, %r2, 0; @%p2 bra reader;\n"
+               "st.global.u32 [%d4], %r1; bar.sync 0; @%p1 ret; mov.u32 %r4, 1;\n"
+               "st.release.gpu.global.u32 [%d2], %r4; ret;\nreader:\n@%p1 bra waits;\nagain:\n"
+               "ld.acquire.gpu.global.u32 %r5, [%d2]; setp.eq.u32 %p3, %r5, 0; @%p3 bra again;\nwaits:\n") +
            (second ? "bar.sync 0;\n" : "") + "ld.global.u32 %r6, [%d4]; st.global.u32 [%d4+512], %r6;\n";
   };
   EXPECT_EQ(hazardsOf(text(true), 2, 64), "");

@@ -332,9 +332,10 @@ TEST(EmulatorMatrix, AccumulatorsReadBeforeTheWaitAreFound) {
 TEST(EmulatorMatrix, MoreRegistersThanThereAreIsAnError) {
   PtxRunner runner;
   runner.block = {384, 1, 1};
-  EXPECT_EQ(runner.runBody("setmaxnreg.dec.sync.aligned.u32 40;\nsetmaxnreg.inc.sync.aligned.u32 232;\nbar.sync 0;")
-                .find("kernel 'k', line 14: the warps of the block ask for"),
-            0u);
+  EXPECT_EQ(
+      runner.runBody("setmaxnreg.dec.sync.aligned.u32 40;\nsetmaxnreg.inc.sync.aligned.u32 232;\nbar.sync 0;")
+          .find("kernel 'k', line 14: the warps of the block ask for"),
+      0u);
   EXPECT_EQ(runner.runBody(
                 "mov.u32 %r1, %tid.x; setp.lt.u32 %p1, %r1, 128; @%p1 bra "
                 "low;\nsetmaxnreg.inc.sync.aligned.u32 232; ret; low: setmaxnreg.dec.sync.aligned.u32 40;"),

@@ -180,12 +180,14 @@ TEST(EmulatorOpcodes, FloatingPoint) {
     return s > 0 ? std::min(s, 1.f) : 0.f;
   });
   check<float, float, float, float>("add.rz.f32 %x, %a, %b", [](float a, float b, float) {
-    const double sum = double(a) + b, part = sum - a, rest = (a - (sum - part)) + (b - part); // sum + rest is exact
+    const double sum = double(a) + b, part = sum - a,
+                 rest = (a - (sum - part)) + (b - part); // sum + rest is exact
     const float nearest = float(sum);
     if (!std::isfinite(sum) || !std::isfinite(rest))
       return nearest;
     const double beyond = (double(nearest) - sum) - rest;
-    return (nearest > 0 && beyond > 0) || (nearest < 0 && beyond < 0) ? std::nextafter(nearest, 0.f) : nearest;
+    return (nearest > 0 && beyond > 0) || (nearest < 0 && beyond < 0) ? std::nextafter(nearest, 0.f)
+                                                                      : nearest;
   });
   check<float, float, float, float>("div.rn.f32 %x, %a, %b", [](float a, float b, float) { return a / b; });
   check<float, float, float, float>("min.f32 %x, %a, %b", [](float a, float b, float) {
