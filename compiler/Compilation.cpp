@@ -2,6 +2,8 @@
 // The stages in order, then the product.
 #include "compiler/Compilation.h"
 
+#include "compiler/ConfigOfTraining.h"
+
 #include "compiler/Executable.h"
 #include "compiler/FusionReport.h"
 #include "compiler/GpuProduct.h"
@@ -314,6 +316,15 @@ bool Compilation::run() {
     for (const Weight &weight : model->weights->weights())
       if (llvm::sys::fs::equivalent(std::string(weight.file), options.output))
         return report({options.output + ": expected an output that is not the model itself"});
+  if (train && options.pipeline.routerCoefficient < 0) {
+    Result<double> coefficient = routerCoefficientOf(*model);
+    if (!coefficient)
+      return report(coefficient.error());
+    options.pipeline.routerCoefficient = *coefficient;
+  }
+  if (train && options.pipeline.routerCoefficient > 0 && model->config.experts == 0)
+    return report(
+        {model->path + ": expected a mixture of experts for --router-aux-loss, found a model without"});
   module = importModel(context, *model);
   if (!module)
     return false;

@@ -69,4 +69,20 @@ Result<Initialisation> initialisationOf(const Model &model) {
   return start;
 }
 
+Result<double> routerCoefficientOf(const Model &model) {
+  if (model.gguf || model.config.experts == 0)
+    return 0.0;
+  Result<Json> json = readConfig(model);
+  if (!json)
+    return tl::unexpected(json.error());
+  Result<bool> wanted = textConfig(*json).getOr("output_router_logits", false);
+  if (!wanted || !*wanted)
+    return wanted ? Result<double>(0.0) : tl::unexpected(wanted.error());
+  Result<double> coefficient = textConfig(*json).getOr("router_aux_loss_coef", 0.001);
+  if (coefficient && !(*coefficient >= 0))
+    return fail("{}: expected a number of at least 0, found {}",
+                textConfig(*json)["router_aux_loss_coef"].where(), *coefficient);
+  return coefficient;
+}
+
 } // namespace sinter

@@ -12,6 +12,9 @@ namespace sinter {
 /// What transformers' _init_weights does with this configuration.
 Result<Initialisation> initialisationOf(const Model &model);
 
+/// router_aux_loss_coef where output_router_logits is true, else 0.
+Result<double> routerCoefficientOf(const Model &model);
+
 } // namespace sinter
 
 #endif // SINTER_COMPILER_CONFIGOFTRAINING_H

@@ -23,6 +23,8 @@ struct PipelineOptions {
   /// Whether the stages make a training step, and for how many sequences of how many tokens.
   bool train = false;
   int64_t batch = 8, sequence = 256;
+  /// Weight of the balance loss of experts; negative: what the model's configuration says.
+  double routerCoefficient = -1;
 };
 
 /// Stages in order; each has its passes, which end with the IR that --emit shows. Train is one of

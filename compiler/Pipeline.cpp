@@ -59,8 +59,10 @@ void addFuse(Pipeline &pipeline) {
 }
 
 /// From logits to a loss and the gradients of all parameters.
-void addTrain(Pipeline &pipeline) {
-  pipeline.add(createAddLossPass());
+void addTrain(Pipeline &pipeline, const PipelineOptions &options) {
+  AddLossPassOptions loss;
+  loss.routerCoefficient = options.routerCoefficient;
+  pipeline.add(createAddLossPass(loss));
   pipeline.addOn<func::FuncOp>(createCanonicalizerPass());
   pipeline.addOn<func::FuncOp>(createCSEPass());
   DifferentiatePassOptions differentiate;
@@ -100,7 +102,7 @@ std::optional<Stage> stageByName(llvm::StringRef name) {
 static void addPasses(Pipeline &pipeline, Stage stage, const PipelineOptions &options) {
   switch (stage) {
   case Stage::Train:
-    addTrain(pipeline);
+    addTrain(pipeline, options);
     break;
   case Stage::Fuse:
     options.train ? addTrainFuse(pipeline) : addFuse(pipeline);

@@ -20,9 +20,10 @@ namespace {
 
 static_assert(SINTER_SPACE_GRADIENT == static_cast<int>(kernel::Space::Gradient) &&
               SINTER_SPACE_STATE1 == static_cast<int>(kernel::Space::State1) &&
-              SINTER_SPACE_LOSSES == static_cast<int>(kernel::Space::Losses));
-static_assert(offsetof(sinter_update, muon_rate) ==
-              4 * static_cast<size_t>(kernel::Hyperparameter::MuonRate));
+              SINTER_SPACE_LOSSES == static_cast<int>(kernel::Space::Losses) &&
+              SINTER_SPACE_VOTES == static_cast<int>(kernel::Space::Votes));
+static_assert(offsetof(sinter_update, router_weight) ==
+              4 * static_cast<size_t>(kernel::Hyperparameter::RouterWeight));
 
 /// Floating-point operations of products of matrices in a launch on `rows` rows.
 uint64_t flopsOf(kernel::FuncOp function, int64_t rows) {
@@ -79,6 +80,8 @@ private:
   std::map<std::string, int64_t> tensorRows; // rows of a tensor that several parameters share
   uint64_t scratch = 64, flops = 0, logitsOffset = 0;
   int64_t logitsRows = 0;
+  int64_t routers = 0, experts = 0;
+  double routerCoefficient = 0;
 };
 
 /// Offset in bytes of a parameter in its image; a constant gets its place now.
@@ -128,6 +131,12 @@ llvm::Constant *TrainerBuilder::launch(kernel::LaunchOp op, kernel::EntryOp entr
     logitsOffset = logits.getOffset().value_or(0);
     logitsRows = logits.getRows().value_or(rows);
   }
+  if (auto votes = dyn_cast<kernel::RouterVotesOp>(function.getAnchor().getOperation())) {
+    ++routers;
+    experts = votes.getLogits().getType().getColumns();
+  }
+  if (auto balance = dyn_cast<kernel::BalanceGradientOp>(function.getAnchor().getOperation()))
+    routerCoefficient = balance.getCoefficient().convertToDouble();
   return structure(
       {launch(op.getCallee(), input.isas, function.getAnchor().getGrid(), buffers, 0, operations / rows),
        i64(firstRow), i64(rows), i32(op.getAdds()), i32(op.getInLoss()), i32(op.getFillsLogits()), i32(0)});
@@ -295,7 +304,11 @@ void TrainerBuilder::build() {
                  array(files),
                  i64(files.size()),
                  blob(input.tokenizer),
-                 blob(bytesOf(input.metadata))});
+                 blob(bytesOf(input.metadata)),
+                 i64(routers),
+                 i64(experts),
+                 f32(routerCoefficient),
+                 i32(0)});
   auto *trainer = new llvm::GlobalVariable(module, fields->getType(), true,
                                            llvm::GlobalValue::ExternalLinkage, fields, "sinter_trainer");
   addMain(trainer);

@@ -129,6 +129,8 @@ def LowerMathPass : Pass<"lower-math"> {
 def AddLossPass : Pass<"lm-add-loss", "::mlir::ModuleOp"> {
   let summary = "Makes the function forward, which gives logits, the function train, which gives the loss";
   let dependentDialects = ["::sinter::lm::LmDialect"];
+  let options = [Option<"routerCoefficient", "router-coefficient", "double", "0.0",
+                        "Weight of the balance loss of a mixture of experts">];
 }
 
 def DifferentiatePass : Pass<"lm-differentiate", "::mlir::ModuleOp"> {
@@ -163,9 +165,7 @@ def TrainToKernelPass : Pass<"lm-train-to-kernel", "::mlir::ModuleOp"> {
   let options = [
     Option<"batch", "batch", "int64_t", "1", "Sequences of a micro-step">,
     Option<"sequence", "sequence", "int64_t", "64", "Tokens of a sequence">,
-    Option<"chunkBytes", "chunk-bytes", "int64_t", "67108864", "Bytes of logits in memory, about">,
-    Option<"labelSmoothing", "label-smoothing", "double", "0.0", "Share of the target that all tokens have">,
-    Option<"zLoss", "z-loss", "double", "0.0", "Weight of the square of the log of the sum of exp(logits)">];
+    Option<"chunkBytes", "chunk-bytes", "int64_t", "67108864", "Bytes of logits in memory, about">];
 }
 
 def AddUpdatesPass : Pass<"kernel-add-updates", "::mlir::ModuleOp"> {

@@ -34,6 +34,11 @@ struct CompileFlags {
                          cl::cat(category)};
   cl::opt<int64_t> sequence{"seq", cl::desc("With --train: tokens of a sequence"), cl::init(256),
                             cl::cat(category)};
+  cl::opt<double> routerLoss{
+      "router-aux-loss",
+      cl::desc("With --train: weight of the balance loss of experts (the configuration's, where "
+               "output_router_logits is true; else 0)"),
+      cl::init(-1), cl::cat(category)};
   cl::opt<std::string> emit{"emit",
                             cl::desc("Stage to stop at: import, train (with --train), fuse, kernels, memory, "
                                      "target, llvm, objects, ptx, cubin, exe"),
@@ -90,6 +95,8 @@ int compileCommand(const Invocation &invocation) {
     return report(2, "expected --lib or --emit, found both");
   if ((flags.batch.getNumOccurrences() || flags.sequence.getNumOccurrences()) && !flags.train)
     return report(2, "expected --batch and --seq together with --train, found them alone");
+  if (flags.routerLoss.getNumOccurrences() && (!flags.train || !(flags.routerLoss >= 0)))
+    return report(2, "--router-aux-loss: expected a number of at least 0, together with --train");
   if (*stage == Stage::Train && !flags.train)
     return report(2, "--emit=train: expected --train, found a compilation for inference");
   if (flags.train && (flags.library || *stage == Stage::Objects || !flags.weightsFile.empty() ||
@@ -104,6 +111,7 @@ int compileCommand(const Invocation &invocation) {
                          llvm::Twine(flags.sequence));
   options.pipeline.train = flags.train;
   options.pipeline.batch = flags.batch;
+  options.pipeline.routerCoefficient = flags.routerLoss;
   options.pipeline.sequence = flags.sequence;
   options.stage = flags.library ? Stage::Library : *stage;
   if (options.stage >= Stage::Objects && options.output == "-")

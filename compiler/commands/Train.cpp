@@ -52,6 +52,8 @@ void chooseShape(TrainingOptions &options) {
       int64_t *target = name == "--batch" ? &options.batch : name == "--seq" ? &options.length : nullptr;
       if (target && *target == 0)
         llvm::StringRef(value).getAsInteger(10, *target);
+      if (name == "--router-aux-loss" && options.routerLoss < 0)
+        llvm::StringRef(value).getAsDouble(options.routerLoss);
     }
   if (options.batch == 0)
     options.batch = 16;
@@ -61,7 +63,8 @@ void chooseShape(TrainingOptions &options) {
 
 /// A number that changes with whatever the trainer is made from: the model's files, the shape, this program.
 uint64_t keyOf(const std::string &model, const CompileOptions &options) {
-  std::string text = fmt::format("{} {}", options.pipeline.batch, options.pipeline.sequence);
+  std::string text = fmt::format("{} {} {}", options.pipeline.batch, options.pipeline.sequence,
+                                 options.pipeline.routerCoefficient);
   for (cpu::Isa isa : options.isas)
     text += " " + cpu::nameOf(isa).str();
   std::error_code code;
@@ -226,6 +229,7 @@ int trainCommand(const Invocation &invocation) {
   training::StepShape shape;
   shape.batch = options.batch;
   shape.length = options.length;
+  shape.routerCoefficient = std::max(options.routerLoss, 0.0);
   if (Result<> good = options.resume ? Result<>() : training::completeOptions(complete, shape); !good)
     return report(good.error(), 2);
   if (options.output.empty())
@@ -237,6 +241,7 @@ int trainCommand(const Invocation &invocation) {
   compile.pipeline.train = true;
   compile.pipeline.batch = options.batch;
   compile.pipeline.sequence = options.length;
+  compile.pipeline.routerCoefficient = options.routerLoss;
   compile.threads = std::max(1u, std::thread::hardware_concurrency());
   if (const int best = device::detectIsa(); best >= 0)
     compile.isas = {cpu::Isa(best)}; // it runs here

@@ -40,7 +40,8 @@ def Kernel_Space : Kernel_Enum<"Space", "where a buffer lives", [
   I32EnumAttrCase<"State0", 7, "state0">,
   I32EnumAttrCase<"State1", 8, "state1">,
   I32EnumAttrCase<"Norms", 9, "norms">,
-  I32EnumAttrCase<"Losses", 10, "losses">
+  I32EnumAttrCase<"Losses", 10, "losses">,
+  I32EnumAttrCase<"Votes", 12, "votes">
 ]>;
 def Kernel_SpaceAttr : Kernel_EnumAttr<Kernel_Space, "space">;
 

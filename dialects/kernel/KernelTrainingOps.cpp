@@ -81,13 +81,36 @@ LogicalResult CrossEntropyOp::verify() {
       getLosses().getType().getColumns() != 1)
     return emitOpError() << "expected rows of f32, and losses of one column, found " << getLogits().getType()
                          << " and " << getLosses().getType();
-  double smoothing = getLabelSmoothing().convertToDouble();
-  if (smoothing < 0 || smoothing >= 1)
-    return emitOpError() << "expected a label_smoothing of at least 0 and less than 1, found " << smoothing;
   return success();
 }
 
 Grid CrossEntropyOp::getGrid() { return {1, 1, 0, Domain::Rows}; }
+
+/// Fails unless `votes` is a table of two numbers of f32 for each column of `logits`.
+static LogicalResult verifyVotes(Operation *op, RowsType logits, TableType votes) {
+  if (!isF32(logits) || !votes.getElement().isF32() || votes.getRows() != 1 ||
+      votes.getColumns() != 2 * logits.getColumns())
+    return op->emitOpError() << "expected logits of f32 and a table of two f32 for each expert, found "
+                             << logits << " and " << votes;
+  return success();
+}
+
+LogicalResult RouterVotesOp::verify() {
+  if (!getChosen().getType().getElement().isInteger(32))
+    return emitOpError() << "expected choices of i32, found " << getChosen().getType();
+  return verifyVotes(*this, getLogits().getType(), getOutput().getType());
+}
+
+Grid RouterVotesOp::getGrid() { return {1, 0, 0, Domain::Rows}; }
+
+LogicalResult BalanceGradientOp::verify() {
+  if (getOutput().getType() != getLogits().getType())
+    return emitOpError() << "expected an output like the logits, found " << getOutput().getType() << " and "
+                         << getLogits().getType();
+  return verifyVotes(*this, getLogits().getType(), getVotes().getType());
+}
+
+Grid BalanceGradientOp::getGrid() { return {1, 32, 0, Domain::Rows}; }
 
 //===--- attention
 //------------------------------------------------------------------------------------------===//

@@ -59,13 +59,35 @@ def Kernel_CrossEntropyOp : Kernel_Anchor<"cross_entropy"> {
   let summary = "cross-entropy of each row against step.targets; logits become their gradient, in place";
   let description = [{
     losses[row] = log(sum(exp(logits))) - logits[target], and logits = step.target_weight * (softmax(logits) -
-    onehot(target)); both zero where the target is negative. With `label_smoothing` e the one-hot vector is (1 - e) *
-    onehot + e / columns; with `z_loss` z the loss gains z * log(sum(exp(logits)))^2 (arXiv:2204.02311).
+    onehot(target)); both zero where the target is negative. With a label_smoothing e in step.update the one-hot vector
+    is (1 - e) * onehot + e / columns; with a z_loss z the loss gains z * log(sum(exp(logits)))^2 (arXiv:2204.02311).
   }];
-  let arguments = (ins Arg<Kernel_RowsType, "", [MemRead, MemWrite]>:$logits, Arg<Kernel_RowsType, "", [MemWrite]>:$losses,
-                       DefaultValuedAttr<F64Attr, "0.0">:$label_smoothing, DefaultValuedAttr<F64Attr, "0.0">:$z_loss);
+  let arguments = (ins Arg<Kernel_RowsType, "", [MemRead, MemWrite]>:$logits, Arg<Kernel_RowsType, "", [MemWrite]>:$losses);
   let assemblyFormat = [{
     `logits` `(` $logits `:` type($logits) `)` `losses` `(` $losses `:` type($losses) `)` attr-dict
+  }];
+  let hasVerifier = 1;
+}
+
+def Kernel_RouterVotesOp : Kernel_Anchor<"router_votes"> {
+  let summary = "adds to output how often each expert was chosen, and behind that the sums of the experts' probabilities";
+  let description = "output (2 * experts), one tile: rows are summed in order. Probabilities are the softmax over all experts.";
+  let arguments = (ins Kernel_RowsType:$logits, Kernel_RowsType:$chosen, Kernel_TableType:$output);
+  let assemblyFormat = [{
+    `logits` `(` $logits `:` type($logits) `)` `chosen` `(` $chosen `:` type($chosen) `)`
+    `output` `(` $output `:` type($output) `)` attr-dict
+  }];
+  let hasVerifier = 1;
+}
+
+def Kernel_BalanceGradientOp : Kernel_Anchor<"balance_gradient"> {
+  let summary = "gradient of the balance loss by the logits of one of `routers` routers, as lm.balance_loss_backward";
+  let description = "output = step.update.router_weight * coefficient * experts / (routers * rows)^2 * p * (c - sum(p * c)), c the first half of votes.";
+  let arguments = (ins Kernel_RowsType:$logits, Kernel_TableType:$votes, Kernel_RowsType:$output, F64Attr:$coefficient,
+                       I64Attr:$routers);
+  let assemblyFormat = [{
+    `logits` `(` $logits `:` type($logits) `)` `votes` `(` $votes `:` type($votes) `)`
+    `output` `(` $output `:` type($output) `)` attr-dict
   }];
   let hasVerifier = 1;
 }
@@ -137,7 +159,10 @@ def Kernel_Hyperparameter : Kernel_Enum<"Hyperparameter", "a number that an upda
   I32EnumAttrCase<"Correction1", 5, "correction1">,
   I32EnumAttrCase<"Correction2", 6, "correction2">,
   I32EnumAttrCase<"GradientScale", 7, "gradient_scale">,
-  I32EnumAttrCase<"MuonRate", 8, "muon_rate">
+  I32EnumAttrCase<"MuonRate", 8, "muon_rate">,
+  I32EnumAttrCase<"LabelSmoothing", 9, "label_smoothing">,
+  I32EnumAttrCase<"ZLoss", 10, "z_loss">,
+  I32EnumAttrCase<"RouterWeight", 11, "router_weight">
 ]>;
 def Kernel_HyperparameterAttr : Kernel_EnumAttr<Kernel_Hyperparameter, "hyperparameter">;
 

@@ -15,7 +15,8 @@ namespace {
 /// What becomes a kernel of training by itself (passes/training/TrainToKernel.cpp): losses, attention among
 /// the rows of the step, and all that has the shape of a parameter.
 bool isOfTraining(Operation *op) {
-  if (isa<lm::CrossEntropyOp, lm::CrossEntropyBackwardOp, lm::AttentionOp, lm::AttentionBackwardOp>(op))
+  if (isa<lm::CrossEntropyOp, lm::CrossEntropyBackwardOp, lm::AttentionOp, lm::AttentionBackwardOp,
+          lm::BalanceLossBackwardOp>(op))
     return true;
   return llvm::all_of(op->getResultTypes(), [](Type type) {
     auto tensor = dyn_cast<RankedTensorType>(type);

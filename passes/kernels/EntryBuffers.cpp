@@ -123,6 +123,11 @@ Value EntryBuffers::dispatched(Value value, Value chosen, bool quantised) {
   return buffer;
 }
 
+Value EntryBuffers::votes(Value value) {
+  auto type = kernel::TableType::get(builder.getContext(), 1, lm::width(value), builder.getF32Type());
+  return once("votes", [&] { return create(kernel::Space::Votes, type); });
+}
+
 Value EntryBuffers::partial(Value value, int64_t heads, int64_t size) {
   auto type = kernel::PartialType::get(builder.getContext(), heads, size, keysPerTile);
   std::string key = llvm::formatv("partial {0} {1}", heads, size);

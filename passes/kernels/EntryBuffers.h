@@ -28,6 +28,8 @@ public:
   mlir::Value segments(mlir::Value chosen, int64_t experts);
   /// A copy of each row of `value` for each of the experts it chose, in the order of the segments.
   mlir::Value dispatched(mlir::Value value, mlir::Value chosen, bool quantised);
+  /// Of lm.router_votes, the entry's one.
+  mlir::Value votes(mlir::Value value);
   /// Of attention results in decode.
   mlir::Value partial(mlir::Value value, int64_t heads, int64_t size);
   /// A parameter as packed weight, or as a small table of one row.

@@ -50,6 +50,8 @@ LogicalResult emitAnchor(Frame &frame, Operation *anchor) {
       .Case([&](sinter::kernel::ScatterOp op) { return emitScatter(frame, op); })
       .Case([&](sinter::kernel::SquareSumOp op) { return emitSquareSum(frame, op); })
       .Case([&](sinter::kernel::CrossEntropyOp op) { return emitCrossEntropy(frame, op); })
+      .Case([&](sinter::kernel::RouterVotesOp op) { return emitRouterVotes(frame, op); })
+      .Case([&](sinter::kernel::BalanceGradientOp op) { return emitBalanceGradient(frame, op); })
       .Case([&](sinter::kernel::SelfAttentionOp op) { return emitSelfAttention(frame, op); })
       .Case([&](sinter::kernel::SelfAttentionBackwardOp op) { return emitSelfAttentionBackward(frame, op); })
       .Default([](Operation *op) {

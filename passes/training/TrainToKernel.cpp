@@ -37,9 +37,8 @@ bool isParameterShaped(Value value) {
 class Converter {
 public:
   Converter(func::FuncOp function, SymbolTable &symbols, kernel::EntryOp entry, int64_t sequence,
-            int64_t chunkRows, LossSettings settings)
+            int64_t chunkRows)
       : function(function), names(symbols), entry(entry), sequence(sequence), chunkRows(chunkRows),
-        settings(settings),
         buffers(function, entry, kernel::Form::Prefill, Float32Type::get(function.getContext())) {}
 
   LogicalResult run();
@@ -58,7 +57,6 @@ private:
   KernelNames names;
   kernel::EntryOp entry;
   int64_t sequence, chunkRows;
-  LossSettings settings;
   EntryBuffers buffers;
   lm::CrossEntropyOp loss;
   Value losses;
@@ -179,9 +177,16 @@ void Converter::launch(LaunchedKernel &launched, Operation *op, StringRef kind, 
 }
 
 LogicalResult Converter::convert(Operation *op, int64_t firstRow) {
-  if (isa<lm::ReadOp, lm::CrossEntropyBackwardOp>(op) || op->hasTrait<OpTrait::IsTerminator>() ||
-      op->hasTrait<OpTrait::ConstantLike>())
-    return success(); // the kernel of the loss makes its gradient, too
+  if (isa<lm::ReadOp, lm::CrossEntropyBackwardOp, lm::BalanceLossOp>(op) ||
+      op->hasTrait<OpTrait::IsTerminator>() || op->hasTrait<OpTrait::ConstantLike>())
+    return success(); // the kernel of the loss makes its gradient, too; the runtime adds losses up
+  if (auto votes = dyn_cast<lm::RouterVotesOp>(op)) {
+    for (unsigned router = 0; router < votes.getLogits().size(); ++router) {
+      LaunchedKernel made = convertRouterVotes(votes, router, buffers);
+      launch(made, op, "router_votes", firstRow);
+    }
+    return success();
+  }
   if (isa<lm::AddOp>(op) && parameterOf.contains(op->getResult(0)))
     return success(); // both sides went into one place
   if (auto group = dyn_cast<lm::GroupOp>(op)) {
@@ -192,8 +197,8 @@ LogicalResult Converter::convert(Operation *op, int64_t firstRow) {
       launch(launched, op, lm::stringifyGroupKind(group.getKind()), firstRow);
     return success();
   }
-  FailureOr<LaunchedKernel> made = convertTrainingOp(
-      op, buffers, [&](Value value) { return gradientBuffer(value); }, sequence, losses, settings);
+  FailureOr<LaunchedKernel> made =
+      convertTrainingOp(op, buffers, [&](Value value) { return gradientBuffer(value); }, sequence, losses);
   if (failed(made))
     return failure();
   launch(*made, op, op->getName().stripDialect(), firstRow);
@@ -274,7 +279,7 @@ struct TrainToKernelPass : impl::TrainToKernelPassBase<TrainToKernelPass> {
     auto entry =
         kernel::EntryOp::create(builder, function.getLoc(), name, rows, rows, IntegerAttr(), IntegerAttr());
     builder.createBlock(&entry.getBody());
-    if (failed(Converter(function, symbols, entry, sequence, chunk, {labelSmoothing, zLoss}).run()))
+    if (failed(Converter(function, symbols, entry, sequence, chunk).run()))
       return signalPassFailure();
     function.erase();
   }

@@ -60,7 +60,7 @@ struct AttentionAttributes {
 } // namespace
 
 FailureOr<LaunchedKernel> convertTrainingOp(Operation *op, EntryBuffers &buffers, GradientBuffer gradientOf,
-                                            int64_t sequence, Value losses, LossSettings settings) {
+                                            int64_t sequence, Value losses) {
   Anchor kernel(op);
   OpBuilder &builder = kernel.builder;
   Location loc = kernel.loc;
@@ -71,9 +71,13 @@ FailureOr<LaunchedKernel> convertTrainingOp(Operation *op, EntryBuffers &buffers
   bool known =
       llvm::TypeSwitch<Operation *, bool>(op)
           .Case<lm::CrossEntropyOp>([&](auto loss) {
-            kernel::CrossEntropyOp::create(builder, loc, rows(loss.getLogits()), kernel(losses),
-                                           builder.getF64FloatAttr(settings.labelSmoothing),
-                                           builder.getF64FloatAttr(settings.zLoss));
+            kernel::CrossEntropyOp::create(builder, loc, rows(loss.getLogits()), kernel(losses));
+            return true;
+          })
+          .Case<lm::BalanceLossBackwardOp>([&](auto balance) {
+            Value logits = rows(balance.getLogits()), votes = kernel(buffers.votes(balance.getVotes()));
+            kernel::BalanceGradientOp::create(builder, loc, logits, votes, rows(balance.getResult()),
+                                              balance.getCoefficientAttr(), balance.getRoutersAttr());
             return true;
           })
           .Case<lm::AttentionOp>([&](auto attention) {
@@ -138,6 +142,15 @@ FailureOr<LaunchedKernel> convertTrainingOp(Operation *op, EntryBuffers &buffers
           .Default([](Operation *) { return false; });
   if (!known)
     return op->emitOpError("expected an operation that has a kernel in training"), failure();
+  return kernel.finish();
+}
+
+LaunchedKernel convertRouterVotes(lm::RouterVotesOp votes, unsigned router, EntryBuffers &buffers) {
+  Anchor kernel(votes);
+  Value logits = kernel(buffers.rows(votes.getLogits()[router])),
+        chosen = kernel(buffers.rows(votes.getChosen()[router]));
+  kernel::RouterVotesOp::create(kernel.builder, kernel.loc, logits, chosen,
+                                kernel(buffers.votes(votes.getResult())));
   return kernel.finish();
 }
 

@@ -45,7 +45,7 @@ int runCompiledTrainer(const ::sinter_trainer &trainer, int argc, const char *co
                               size_t(trainer.files[i].contents.size)}});
   program.open = [&](const TrainingOptions &options,
                      const std::function<void(std::string)> &note) -> Result<std::unique_ptr<TrainingStep>> {
-    const TrainerOptions wanted{options.threads, options.optimizer};
+    const TrainerOptions wanted{options.threads, options.optimizer, options.labelSmoothing, options.zLoss};
     Result<MemoryUse> use = Trainer::memoryOf(trainer, wanted);
     if (!use)
       return fail("--optimizer: {}", use.error().message);

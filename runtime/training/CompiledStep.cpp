@@ -44,6 +44,7 @@ public:
   const float *logits(const MicroBatch &batch, int64_t row) override {
     return opened->logits({batch.tokens, batch.positions, batch.targets}, row);
   }
+  double routerLoss() override { return opened->routerLoss(); }
   double gradientNorm() override { return opened->gradientNorm(); }
   std::optional<size_t> findBadGradient() override {
     std::vector<float> tensor;
@@ -83,7 +84,8 @@ StepShape shapeOf(const sinter_trainer &trainer) {
           .length = trainer.sequence,
           .vocabulary = trainer.vocabulary,
           .dtype = "f32",
-          .flops = double(trainer.flops)};
+          .flops = double(trainer.flops),
+          .routerCoefficient = double(trainer.router_coefficient)};
 }
 
 std::unique_ptr<TrainingStep> makeCompiledStep(const sinter_trainer &trainer,

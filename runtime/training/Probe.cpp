@@ -29,8 +29,14 @@ Result<ProbeOptions> readFlags(int argc, const char *const *argv) {
   ProbeOptions options;
   Hyperparameters &h = options.hyperparameters;
   const std::map<std::string_view, double *> numbers = {
-      {"--lr", &h.learningRate}, {"--beta1", &h.beta1}, {"--beta2", &h.beta2},
-      {"--eps", &h.epsilon},     {"--clip", &h.clip},   {"--weight-decay", &h.weightDecay},
+      {"--lr", &h.learningRate},
+      {"--beta1", &h.beta1},
+      {"--beta2", &h.beta2},
+      {"--eps", &h.epsilon},
+      {"--clip", &h.clip},
+      {"--weight-decay", &h.weightDecay},
+      {"--label-smoothing", &options.trainer.labelSmoothing},
+      {"--z-loss", &options.trainer.zLoss},
       {"--muon-lr", &h.muonRate}};
   for (int i = 1; i < argc; ++i) {
     const std::string_view flag = argv[i];
@@ -171,7 +177,8 @@ Result<> probe(const sinter_trainer &trainer, const ProbeOptions &options) {
   Hyperparameters h = options.hyperparameters;
   for (int64_t number = 0; number < options.steps; ++number) {
     const auto begin = std::chrono::steady_clock::now();
-    const double loss = step.microStep(batch, counted, false, uint64_t(number)) / double(counted);
+    const double entropy = step.microStep(batch, counted, false, uint64_t(number)) / double(counted);
+    const double loss = entropy + double(trainer.router_coefficient) * step.routerLoss();
     const double norm = step.gradientNorm();
     if (number == 0)
       if (Result<> written = writeImage(options.folder + "/gradients.safetensors", tensors, step.gradients());

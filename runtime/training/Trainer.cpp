@@ -67,12 +67,16 @@ struct BoundList {
 class CpuTrainer final : public Trainer {
 public:
   CpuTrainer(const sinter_trainer &trainer, const sinter_optimizer &optimizer, int isa,
-             std::unique_ptr<ThreadTeam> team)
-      : trainer(trainer), optimizer(optimizer), isa(isa), team(std::move(team)) {}
+             std::unique_ptr<ThreadTeam> team, const TrainerOptions &options)
+      : trainer(trainer), optimizer(optimizer), isa(isa), team(std::move(team)) {
+    hyper.label_smoothing = float(options.labelSmoothing);
+    hyper.z_loss = float(options.zLoss);
+  }
 
   Result<void> prepare(const MemoryUse &use);
 
   double microStep(const Batch &batch, int64_t counted, bool adds, uint64_t seed) override;
+  double routerLoss() override;
   double gradientNorm() override;
   void update(const Hyperparameters &hyperparameters, double gradientNorm) override;
   double evaluate(const Batch &batch, std::span<float> losses) override;
@@ -105,7 +109,7 @@ private:
   int64_t rows() const { return trainer.batch * trainer.sequence; }
   void *resolve(const sinter_buffer &buffer);
   void bind(BoundList &list, const sinter_train_launch *launches, uint64_t count);
-  void setBatch(const Batch &batch, int64_t counted, bool adds, uint64_t seed);
+  void setBatch(const Batch &batch, int64_t counted, bool adds, uint64_t seed, const sinter_update &numbers);
   double sumOfLosses() const;
   void walkAll(const BoundList &list, bool onlyLoss, int64_t untilRow);
   static void walk(void *self, int thread);
@@ -116,10 +120,11 @@ private:
   std::unique_ptr<ThreadTeam> team;
   MemoryUse use{};
   Mapping parameterImage, gradientImage, states[2], arena, scratch;
-  std::vector<float> losses, norms;
+  std::vector<float> losses, norms, votes;
   std::map<StepKind, sinter_step> steps; // nodes stay where they are
   BoundList micro, norm, moves;
   sinter_update hyper{};
+  const sinter_update plain{}; // of evaluations
   double *times = nullptr;
 
   // What the threads are walking.
@@ -152,6 +157,7 @@ Result<void> CpuTrainer::prepare(const MemoryUse &needed) {
     std::memcpy(parameterImage.data(), trainer.initial.data, imageBytes);
   losses.resize(size_t(rows()));
   norms.resize(size_t(trainer.norm_blocks));
+  votes.resize(size_t(2 * trainer.experts));
   bind(micro, trainer.launches, trainer.launch_count);
   bind(norm, trainer.norm, trainer.norm_count);
   bind(moves, optimizer.launches, optimizer.launch_count);
@@ -174,6 +180,8 @@ void *CpuTrainer::resolve(const sinter_buffer &buffer) {
     return reinterpret_cast<std::byte *>(norms.data()) + buffer.offset;
   case SINTER_SPACE_LOSSES:
     return reinterpret_cast<std::byte *>(losses.data()) + buffer.offset;
+  case SINTER_SPACE_VOTES:
+    return reinterpret_cast<std::byte *>(votes.data()) + buffer.offset;
   case SINTER_SPACE_CONSTANT:
     return const_cast<std::byte *>(static_cast<const std::byte *>(trainer.constants.data)) + buffer.offset;
   }
@@ -197,7 +205,8 @@ void CpuTrainer::bind(BoundList &list, const sinter_train_launch *launches, uint
   }
 }
 
-void CpuTrainer::setBatch(const Batch &batch, int64_t counted, bool adds, uint64_t seed) {
+void CpuTrainer::setBatch(const Batch &batch, int64_t counted, bool adds, uint64_t seed,
+                          const sinter_update &numbers) {
   assert(int64_t(batch.tokens.size()) == rows() && batch.positions.size() == batch.tokens.size() &&
          batch.targets.size() == batch.tokens.size() && "batch * sequence rows");
   const int64_t keys = 1 + *std::max_element(batch.positions.begin(), batch.positions.end());
@@ -212,7 +221,7 @@ void CpuTrainer::setBatch(const Batch &batch, int64_t counted, bool adds, uint64
     step.target_weight = counted > 0 ? float(1.0 / double(counted)) : 0.0f;
     step.adds = adds || kind.adds;
     step.seed = seed;
-    step.update = &hyper;
+    step.update = &numbers;
   }
 }
 
@@ -224,13 +233,16 @@ double CpuTrainer::sumOfLosses() const {
 }
 
 double CpuTrainer::microStep(const Batch &batch, int64_t counted, bool adds, uint64_t seed) {
-  setBatch(batch, counted, adds, seed);
+  const auto own = std::ranges::count_if(batch.targets, [](int32_t target) { return target >= 0; });
+  hyper.router_weight = counted > 0 ? float(double(own) / double(counted)) : 0.0f;
+  std::ranges::fill(votes, 0.0f);
+  setBatch(batch, counted, adds, seed, hyper);
   walkAll(micro, /*onlyLoss=*/false, -1);
   return sumOfLosses();
 }
 
 double CpuTrainer::evaluate(const Batch &batch, std::span<float> each) {
-  setBatch(batch, 1, false, 0);
+  setBatch(batch, 1, false, 0, plain);
   walkAll(micro, /*onlyLoss=*/true, -1);
   assert((each.empty() || each.size() == losses.size()) && "a loss a row");
   std::copy_n(losses.begin(), each.size(), each.begin());
@@ -238,7 +250,7 @@ double CpuTrainer::evaluate(const Batch &batch, std::span<float> each) {
 }
 
 const float *CpuTrainer::logits(const Batch &batch, int64_t row) {
-  setBatch(batch, 1, false, 0);
+  setBatch(batch, 1, false, 0, plain);
   // Sequences behind that of the row are left out.
   const int64_t end = (row / trainer.sequence + 1) * trainer.sequence;
   for (auto &[kind, step] : steps)
@@ -246,6 +258,15 @@ const float *CpuTrainer::logits(const Batch &batch, int64_t row) {
   walkAll(micro, /*onlyLoss=*/true, row);
   return reinterpret_cast<const float *>(arena.data() + trainer.logits_offset) +
          row % trainer.logits_rows * trainer.vocabulary;
+}
+
+double CpuTrainer::routerLoss() {
+  const size_t experts = size_t(trainer.experts);
+  double sum = 0;
+  for (size_t i = 0; i < experts; ++i)
+    sum += double(votes[i]) * double(votes[experts + i]);
+  const double all = double(rows() * trainer.routers);
+  return all > 0 ? double(experts) * sum / (all * all) : 0;
 }
 
 double CpuTrainer::gradientNorm() {
@@ -345,7 +366,7 @@ Result<std::unique_ptr<Trainer>> Trainer::open(const sinter_trainer &trainer, co
   Result<MemoryUse> use = memoryOf(trainer, counted);
   if (!use)
     return tl::unexpected(use.error());
-  auto opened = std::make_unique<CpuTrainer>(trainer, **optimizer, *isa, std::move(*team));
+  auto opened = std::make_unique<CpuTrainer>(trainer, **optimizer, *isa, std::move(*team), options);
   if (Result<void> ready = opened->prepare(*use); !ready)
     return tl::unexpected(ready.error());
   return opened;

@@ -17,6 +17,8 @@ namespace sinter::training {
 struct TrainerOptions {
   int threads = 0;                      ///< 0: one a physical core that this process may use
   std::string_view optimizer = "adamw"; ///< one of the trainer's
+  double labelSmoothing = 0;            ///< share of a target that all tokens have
+  double zLoss = 0;                     ///< weight of log(sum(exp(logits)))^2
 };
 
 /// batch * sequence rows, see TrainingAbi.h. Spans must live during the call only.
@@ -54,11 +56,15 @@ public:
   /// or when memory, threads or the processor do not suffice.
   static Result<std::unique_ptr<Trainer>> open(const sinter_trainer &trainer, const TrainerOptions &options);
 
-  /// Forward and backward. `counted`: targets that count in all micro-steps of this update; the gradients are
-  /// those of the mean loss over them. The first micro-step of an update has `adds` false: gradients are
-  /// overwritten. Gives the sum of the losses of the rows that count, in nats (not finite: an activation was
-  /// not).
+  /// Forward and backward, with label smoothing and z-loss as the options say. `counted`: targets that count
+  /// in all micro-steps of this update; the gradients are those of the mean loss over them. The first
+  /// micro-step of an update has `adds` false: gradients are overwritten. Gives the sum of the losses of the
+  /// rows that count, in nats (not finite: an activation was not).
   virtual double microStep(const Batch &batch, int64_t counted, bool adds, uint64_t seed) = 0;
+
+  /// The balance loss of the last micro-step, not weighted: experts * sum over experts of the share of
+  /// choices times the mean probability (both over rows and layers). 0 for a step without.
+  virtual double routerLoss() = 0;
 
   /// The global L2 norm of the gradients (what an update clips). Not finite: some gradient is not.
   virtual double gradientNorm() = 0;
@@ -66,8 +72,8 @@ public:
   /// Clips by the norm given and moves the parameters.
   virtual void update(const Hyperparameters &hyperparameters, double gradientNorm) = 0;
 
-  /// The sum of the losses alone; `losses` (rows, may be empty) gets that of each row, 0 where it does not
-  /// count.
+  /// The sum of the cross-entropies alone; `losses` (rows, may be empty) gets that of each row, 0 where it
+  /// does not count.
   virtual double evaluate(const Batch &batch, std::span<float> losses) = 0;
 
   /// Logits (vocabulary) after `row`, valid until the next call of anything. Targets of the batch are not

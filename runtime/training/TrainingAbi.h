@@ -20,17 +20,19 @@
 extern "C" {
 #endif
 
-#define SINTER_TRAINING_ABI_VERSION 1
+#define SINTER_TRAINING_ABI_VERSION 2
 
 /* More places where a buffer lives; the numbers go on from enum sinter_space. SINTER_SPACE_WEIGHT is the
  * image of parameters, SINTER_SPACE_ARENA the activations and their gradients. Offsets are bytes. */
 enum sinter_training_space {
-  SINTER_SPACE_GRADIENT = 6, /* image of gradients */
-  SINTER_SPACE_STATE0 = 7,   /* the optimizer's first image (AdamW's m, SGD's and Muon's momentum) */
-  SINTER_SPACE_STATE1 = 8,   /* its second (AdamW's v) */
-  SINTER_SPACE_NORMS = 9,    /* (norm_blocks) f32: partial sums of squares of gradients */
-  SINTER_SPACE_LOSSES = 10,  /* (rows) f32: cross-entropy of each row in nats, 0 where it does not count */
-  SINTER_SPACE_CONSTANT = 11 /* trainer.constants */
+  SINTER_SPACE_GRADIENT = 6,  /* image of gradients */
+  SINTER_SPACE_STATE0 = 7,    /* the optimizer's first image (AdamW's m, SGD's and Muon's momentum) */
+  SINTER_SPACE_STATE1 = 8,    /* its second (AdamW's v) */
+  SINTER_SPACE_NORMS = 9,     /* (norm_blocks) f32: partial sums of squares of gradients */
+  SINTER_SPACE_LOSSES = 10,   /* (rows) f32: cross-entropy of each row in nats, 0 where it does not count */
+  SINTER_SPACE_CONSTANT = 11, /* trainer.constants */
+  SINTER_SPACE_VOTES = 12     /* (2 * experts) f32: of all routers, how often each expert was chosen, then the
+                                 sums of     probabilities; zeros before a micro-step */
 };
 
 /* What an update is given (sinter_step.update). */
@@ -44,7 +46,10 @@ struct sinter_update {
   float correction2;    /* 1 - beta2^t */
   float gradient_scale; /* clipping: the runtime sets min(1, clip / norm) */
   float muon_rate;      /* Muon: learning rate of its matrices; the others take learning_rate by AdamW */
-  float reserved;
+  /* Of the loss, read in micro-steps. */
+  float label_smoothing; /* this share of the target is spread over all tokens */
+  float z_loss;          /* weight of log(sum(exp(logits)))^2 */
+  float router_weight;   /* share of the micro-step in the update's balance loss */
 };
 
 /* One tensor of model.safetensors, or the part of one, that holds rows of a parameter. Element (row + i,
@@ -79,7 +84,7 @@ struct sinter_parameter {
   uint64_t floats; /* with padding; the next parameter begins behind them */
   uint32_t layout; /* enum sinter_parameter_layout */
   uint32_t decay;  /* 1: matrices and embeddings; 0: norms and biases */
-  uint32_t hidden; /* 1: a matrix that is neither embedding nor head: Muon's */
+  uint32_t hidden; /* 1: Muon's: a matrix that is neither embedding nor head, of whole panels */
   uint32_t start;  /* enum sinter_parameter_start: how transformers initialises it */
   float start_deviation;
   uint32_t trained; /* 0: keeps its value; it has no gradient */
@@ -144,6 +149,10 @@ struct sinter_trainer {
   uint64_t file_count;
   struct sinter_blob tokenizer; /* as sinter_model's; size 0: none (a bare configuration) */
   struct sinter_blob metadata;  /* JSON, as sinter_model's */
+  int64_t routers;              /* whose votes are counted: layers with experts; 0: no balance loss */
+  int64_t experts;              /* of each */
+  float router_coefficient;     /* weight of the balance loss */
+  uint32_t reserved;
 };
 
 #ifdef __cplusplus

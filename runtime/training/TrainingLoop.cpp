@@ -317,10 +317,11 @@ Result<> Run::doStep() {
   if (counted == 0)
     return fail("step {}: expected tokens to learn, found none in its {} sequences", state.step,
                 options.accumulate * shape.batch);
-  double sum = 0;
+  double sum = 0, router = 0;
   for (int64_t i = 0; i < options.accumulate; ++i) {
     const uint64_t seed = options.seed * 0x9E3779B97F4A7C15u + uint64_t(state.step * options.accumulate + i);
     sum += step.microStep(batches[size_t(i)], counted, i == 0, seed);
+    router += step.routerLoss() * double(batches[size_t(i)].counted) / double(counted);
   }
   StepMetrics done{.step = state.step,
                    .loss = sum / double(counted),
@@ -328,6 +329,10 @@ Result<> Run::doStep() {
                    .rate = schedule.at(state.step),
                    .ms = 0,
                    .tokensPerSecond = 0};
+  if (shape.routerCoefficient > 0) {
+    done.routerLoss = router;
+    done.loss += shape.routerCoefficient * router;
+  }
   Result<std::optional<std::string>> bad = badStep(done);
   if (bad && !*bad) {
     const double share = options.rate > 0 ? done.rate / options.rate : 0;

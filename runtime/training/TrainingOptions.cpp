@@ -131,6 +131,12 @@ std::vector<FlagGroup> flagTable(TrainingOptions &o) {
         {"--clip", "X", "largest global norm of the gradient; 0: any (1.0)", number(0, infinity, o.clip)},
         {"--ema", "X", "save an average of the weights with this decay; 0: none (0)",
          number(0, belowOne, o.average)},
+        {"--label-smoothing", "X", "share of a target that is spread over all tokens (0)",
+         number(0, belowOne, o.labelSmoothing)},
+        {"--z-loss", "X", "weight of log(sum(exp(logits)))^2 in the loss (0)", number(0, infinity, o.zLoss)},
+        {"--router-aux-loss", "X",
+         "weight of the balance loss of experts (with output_router_logits the configuration's, else 0)",
+         number(0, infinity, o.routerLoss)},
         {"--dtype", "TYPE", "auto, bf16 or f32: what is computed with (auto)",
          oneOf<std::string>({"auto", "bf16", "f32"}, o.dtype)},
         {"--dropout", "P|config", "share of activations to drop, or the configuration's shares (0)",
@@ -185,6 +191,12 @@ Result<> completeOptions(TrainingOptions &o, const StepShape &shape) {
   if (o.dtype != "auto" && o.dtype != shape.dtype)
     return fail("--dtype: expected {}, which this step was compiled for, found {}", shape.dtype, o.dtype);
   o.dtype = shape.dtype;
+  // The step has it as f32.
+  if (o.routerLoss >= 0 && float(o.routerLoss) != float(shape.routerCoefficient))
+    return fail("--router-aux-loss: expected {}, which this step was compiled for, found {}",
+                shape.routerCoefficient, o.routerLoss);
+  if (o.routerLoss < 0)
+    o.routerLoss = shape.routerCoefficient;
   if (o.dropout != "0")
     return fail("--dropout: expected 0, which this step was compiled for, found {}", o.dropout);
   const int64_t tenth = std::max<int64_t>(1, o.steps / 10);
@@ -228,6 +240,8 @@ std::vector<FlagValue> flagValues(const TrainingOptions &o) {
       {"--eps", text(o.epsilon), false},
       {"--clip", text(o.clip), false},
       {"--ema", text(o.average), true},
+      {"--label-smoothing", text(o.labelSmoothing), false},
+      {"--z-loss", text(o.zLoss), false},
       {"--dtype", o.dtype, true},
       {"--dropout", o.dropout, true},
       {"--eval-every", text(o.evaluateEvery), false},
@@ -240,6 +254,8 @@ std::vector<FlagValue> flagValues(const TrainingOptions &o) {
       {"--on-nan", o.skipBadSteps ? "skip" : "stop", false},
       {"--spike", text(o.spike), false},
   };
+  if (o.routerLoss > 0)
+    flags.push_back({"--router-aux-loss", text(float(o.routerLoss)), true});
   if (o.crossDocuments)
     flags.push_back({"--cross-documents", "", true});
   if (!o.samplePrompt.empty())

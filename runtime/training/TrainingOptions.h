@@ -28,6 +28,8 @@ struct TrainingOptions {
   double clip = 1;        ///< 0: none
   double muonRate = 0.02; ///< --muon-lr
   double average = 0;     ///< --ema; 0: none
+  double labelSmoothing = 0, zLoss = 0;
+  double routerLoss = -1; ///< --router-aux-loss; negative: what the step was compiled for
   uint64_t seed = 1;
   bool shuffled = true, crossDocuments = false;
 

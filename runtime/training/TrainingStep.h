@@ -34,6 +34,7 @@ struct StepShape {
   int64_t vocabulary = 0;        ///< every token is below
   std::string dtype = "f32";     ///< what is computed with
   double flops = 0;              ///< of one micro-batch, forward and backward
+  double routerCoefficient = 0;  ///< weight of the balance loss of experts; 0: there is none
 
   int64_t rows() const { return batch * length; }
 };
@@ -83,6 +84,8 @@ public:
   virtual double microStep(const MicroBatch &batch, int64_t counted, bool first, uint64_t seed) = 0;
   /// The sum of the losses alone.
   virtual double evaluate(const MicroBatch &batch) = 0;
+  /// The balance loss of the last micro-step's experts, not weighted.
+  virtual double routerLoss() { return 0; }
   /// Logits (vocabulary) after a row of the batch's first sequence, valid until the next call of anything;
   /// null where the step cannot give them.
   virtual const float *logits(const MicroBatch &batch, int64_t row) { return nullptr; }

@@ -161,13 +161,17 @@ TEST_P(Training, LogitsBecomeTheGradientOfTheLoss) {
        {Case{17, 0, 0}, {318, 0, 0}, {318, 0.1, 0}, {100, 0, 0.01}, {1000, 0.2, 0.001}}) {
     std::string text = fmt::format(R"(
 kernel.func @loss(%x: !kernel.rows<{0}xf32>, %l: !kernel.rows<1xf32>) {{
-  kernel.cross_entropy logits(%x : !kernel.rows<{0}xf32>) losses(%l : !kernel.rows<1xf32>) {{label_smoothing = {1:e} : f64, z_loss = {2:e} : f64}}
+  kernel.cross_entropy logits(%x : !kernel.rows<{0}xf32>) losses(%l : !kernel.rows<1xf32>)
 }})",
-                                   columns, smoothing, z);
+                                   columns);
     KernelRunner runner(text, GetParam());
     ASSERT_TRUE(runner);
     int64_t rows = 9;
     Step step(rows);
+    sinter_update update = {};
+    update.label_smoothing = static_cast<float>(smoothing);
+    update.z_loss = static_cast<float>(z);
+    step.step.update = &update;
     std::vector<float> x = randomFloats(rows * columns, 5), out, losses(rows, NAN);
     for (float &value : x)
       value *= 5;
@@ -193,6 +197,58 @@ kernel.func @loss(%x: !kernel.rows<{0}xf32>, %l: !kernel.rows<1xf32>) {{
         ASSERT_NEAR(out[r * columns + c], 0.125 * expected, 3e-7)
             << columns << " columns, at " << r << ", " << c;
       }
+    }
+  }
+}
+
+TEST_P(Training, RoutersAreCountedAndTheirBalanceHasAGradient) {
+  struct Case {
+    int64_t rows, experts, k;
+  };
+  for (auto [rows, experts, k] : {Case{1, 2, 1}, {33, 4, 2}, {70, 7, 3}, {50, 64, 8}}) {
+    std::string text = fmt::format(R"(
+kernel.func @votes(%x: !kernel.rows<{0}xf32>, %c: !kernel.rows<{1}xi32>, %v: !kernel.table<1x{2}xf32>) {{
+  kernel.router_votes logits(%x : !kernel.rows<{0}xf32>) chosen(%c : !kernel.rows<{1}xi32>) output(%v : !kernel.table<1x{2}xf32>)
+}}
+kernel.func @gradient(%x: !kernel.rows<{0}xf32>, %v: !kernel.table<1x{2}xf32>, %o: !kernel.rows<{0}xf32>) {{
+  kernel.balance_gradient logits(%x : !kernel.rows<{0}xf32>) votes(%v : !kernel.table<1x{2}xf32>) output(%o : !kernel.rows<{0}xf32>) {{coefficient = 0.5 : f64, routers = 2 : i64}}
+}})",
+                                   experts, k, 2 * experts);
+    KernelRunner runner(text, GetParam());
+    ASSERT_TRUE(runner);
+    Step step(rows);
+    sinter_update update = {};
+    update.router_weight = 0.75f;
+    step.step.update = &update;
+    std::vector<float> x = randomFloats(rows * experts, 6), out(rows * experts, NAN);
+    std::vector<int32_t> chosen(rows * k);
+    for (int64_t i = 0; i < rows * k; ++i)
+      chosen[i] = static_cast<int32_t>((i * 5 + i / k) % experts);
+    // Votes are added to what is there: those of another router.
+    std::vector<float> votes(2 * experts, 3.0f);
+    std::vector<double> expected(2 * experts, 3.0), p(rows * experts);
+    for (int64_t r = 0; r < rows; ++r) {
+      double sum = 0;
+      for (int64_t e = 0; e < experts; ++e)
+        sum += p[r * experts + e] = std::exp(static_cast<double>(x[r * experts + e]));
+      for (int64_t e = 0; e < experts; ++e)
+        expected[experts + e] += p[r * experts + e] /= sum;
+      for (int64_t j = 0; j < k; ++j)
+        expected[chosen[r * k + j]] += 1;
+    }
+    runInParts(runner, "votes", {x.data(), chosen.data(), votes.data()}, step.step, 1);
+    for (int64_t i = 0; i < 2 * experts; ++i)
+      ASSERT_NEAR(votes[i], expected[i], 1e-5 * expected[i]) << experts << " experts, vote " << i;
+    runInParts(runner, "gradient", {x.data(), votes.data(), out.data()}, step.step, (rows + 31) / 32);
+    const double factor = 0.75 * 0.5 * static_cast<double>(experts) / (4.0 * rows * rows);
+    for (int64_t r = 0; r < rows; ++r) {
+      double mean = 0;
+      for (int64_t e = 0; e < experts; ++e)
+        mean += p[r * experts + e] * expected[e];
+      for (int64_t e = 0; e < experts; ++e)
+        ASSERT_NEAR(out[r * experts + e], factor * p[r * experts + e] * (expected[e] - mean),
+                    1e-5 * factor * mean)
+            << experts << " experts, row " << r;
     }
   }
 }

@@ -20,9 +20,11 @@ MODELS = ["gpt2.default", "llama.default", "qwen3.default", "gemma3.default", "m
           "gemma2.default", "gpt_neox.default", "mistral.default", "mpt.clip", "mpt.default", "olmo2.default",
           "opt.default", "opt.post-norm", "opt.projected", "phi3.default", "qwen2.default", "qwen3_moe.default",
           "smollm3.default", "stablelm.default", "stablelm.parallel", "starcoder2.default"]
-MODELS += ["gpt_neox.default.muon"]
-# What a third word of a name adds to the loss, as flags of a trainer.
-SETTINGS = {"muon": {"optimizer": "muon", "muon-lr": 0.02}}
+MODELS += ["llama.default.smooth", "mixtral.default.balance", "qwen3_moe.default.balance", "gpt_neox.default.muon"]
+# What a third word of a name adds to the loss: flags of a trainer, or of its compilation.
+SETTINGS = {"smooth": {"label-smoothing": 0.1, "z-loss": 0.01}, "balance": {"router-aux-loss": 0.2},
+            "muon": {"optimizer": "muon", "muon-lr": 0.02}}
+COMPILED = {"router-aux-loss"}
 THOROUGH = MODELS[:5]   # goldens of the others have shorter sketches
 STEPS = 10
 HYPER = {"lr": 1e-3, "beta1": 0.9, "beta2": 0.95, "eps": 1e-6, "weight-decay": 0.1, "clip": 1.0}
@@ -108,10 +110,12 @@ def runTrainer(sinter, scratch, case, flags=(), folder="probe"):
     trainer, probe = scratch / "trainer", scratch / folder
     probe.mkdir()
     case.write(probe)
+    chosen = [{k: v for k, v in case.settings.items() if (k in COMPILED) == compiled} for compiled in (True, False)]
+    compileFlags = [x for name, value in chosen[0].items() for x in (f"--{name}", value)]
     if not trainer.exists():
         call([sinter, "compile", scratch / "model", "--train", "--target=cpu:native", "--batch", case.BATCH, "--seq",
-              case.SEQUENCE, "-o", trainer])
-    hyper = [x for name, value in (HYPER | case.settings).items() for x in (f"--{name}", value)]
+              case.SEQUENCE, *compileFlags, "-o", trainer])
+    hyper = [x for name, value in (HYPER | chosen[1]).items() for x in (f"--{name}", value)]
     lines = call([trainer, "--probe", probe, "--steps", STEPS, *hyper, *flags]).splitlines()
     found = Found()
     found.steps = [tuple(map(float, line.split()[1:3])) for line in lines]

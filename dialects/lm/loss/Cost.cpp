@@ -11,3 +11,14 @@ Cost CrossEntropyOp::cost(const Step &step) {
 Cost CrossEntropyBackwardOp::cost(const Step &step) {
   return streamed(*this, step, 6 * elementsOf(getLogits(), step));
 }
+
+Cost RouterVotesOp::cost(const Step &step) {
+  int64_t elements = 0;
+  for (Value logits : getLogits())
+    elements += elementsOf(logits, step);
+  return streamed(*this, step, 5 * elements);
+}
+Cost BalanceLossOp::cost(const Step &step) { return streamed(*this, step, elementsOf(getVotes(), step)); }
+Cost BalanceLossBackwardOp::cost(const Step &step) {
+  return streamed(*this, step, 8 * elementsOf(getLogits(), step));
+}

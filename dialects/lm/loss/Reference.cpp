@@ -62,3 +62,65 @@ LogicalResult CrossEntropyBackwardOp::evaluate(Evaluation &evaluation) {
   evaluation.set(getResult(), std::move(result));
   return success();
 }
+
+/// The softmax of a row.
+static std::vector<double> softmax(const double *x, int64_t size) {
+  double logSum = logSumExp(x, size);
+  std::vector<double> p(x, x + size);
+  for (double &value : p)
+    value = std::exp(value - logSum);
+  return p;
+}
+
+LogicalResult RouterVotesOp::evaluate(Evaluation &evaluation) {
+  int64_t experts = width(getLogits()[0]);
+  Tensor votes(ArrayRef<int64_t>{2 * experts});
+  for (auto [logitsValue, chosenValue] : llvm::zip_equal(getLogits(), getChosen())) {
+    const Tensor &logits = evaluation.tensor(logitsValue), &chosen = evaluation.tensor(chosenValue);
+    if (failed(evaluation.checkSameRows(*this, {logitsValue, chosenValue})) ||
+        failed(evaluation.checkIds(*this, chosen, 0, experts)))
+      return failure();
+    for (int64_t row = 0; row < logits.rows(); ++row) {
+      std::vector<double> p = softmax(logits.row(row), experts);
+      for (int64_t e = 0; e < experts; ++e)
+        votes.values[experts + e] += p[e];
+      for (int64_t j = 0; j < chosen.rowSize(); ++j)
+        votes.values[static_cast<int64_t>(chosen.row(row)[j])] += 1;
+    }
+  }
+  evaluation.set(getResult(), std::move(votes));
+  return success();
+}
+
+LogicalResult BalanceLossOp::evaluate(Evaluation &evaluation) {
+  const Tensor &votes = evaluation.tensor(getVotes());
+  int64_t experts = width(getLogits()[0]);
+  double rows = 0, sum = 0;
+  for (Value logits : getLogits())
+    rows += evaluation.tensor(logits).rows();
+  for (int64_t e = 0; e < experts; ++e)
+    sum += votes.values[e] * votes.values[experts + e];
+  Tensor loss = evaluation.tensor(getLoss());
+  loss.values[0] += getCoefficient().convertToDouble() * experts * sum / (rows * rows);
+  evaluation.set(getResult(), std::move(loss));
+  return success();
+}
+
+LogicalResult BalanceLossBackwardOp::evaluate(Evaluation &evaluation) {
+  const Tensor &logits = evaluation.tensor(getLogits()), &votes = evaluation.tensor(getVotes());
+  int64_t experts = logits.rowSize();
+  double rows = static_cast<double>(logits.rows()) * getRouters();
+  double factor = evaluation.tensor(getGradient()).values[0] * getCoefficient().convertToDouble() * experts /
+                  (rows * rows);
+  Tensor result = evaluation.zeros(getResult(), logits.rows());
+  for (int64_t row = 0; row < logits.rows(); ++row) {
+    std::vector<double> p = softmax(logits.row(row), experts);
+    double mean = 0;
+    for (int64_t e = 0; e < experts; ++e)
+      mean += p[e] * votes.values[e];
+    for (int64_t e = 0; e < experts; ++e)
+      result.row(row)[e] = factor * p[e] * (votes.values[e] - mean);
+  }
+  evaluation.set(getResult(), std::move(result));
+  return success();
+}

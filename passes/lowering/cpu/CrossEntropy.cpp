@@ -16,10 +16,11 @@ class CrossEntropy {
 public:
   CrossEntropy(Frame &frame, kernel::CrossEntropyOp op)
       : frame(frame), e(frame.e), op(op), columns(op.getLogits().getType().getColumns()),
-        lanes(e.target.lanes()), smoothing(op.getLabelSmoothing().convertToDouble()),
-        zLoss(op.getZLoss().convertToDouble()) {}
+        lanes(e.target.lanes()) {}
 
   void emit() {
+    smoothing = hyper(kernel::Hyperparameter::LabelSmoothing);
+    zLoss = hyper(kernel::Hyperparameter::ZLoss);
     forEachTile(frame, op.getGrid(), [&](Value, Value rowBegin, Value rowEnd, Value) {
       e.loop(rowBegin, rowEnd, 1, [&](Value row) {
         logits = frame.rowOf(op.getLogits(), row);
@@ -43,6 +44,9 @@ public:
 
 private:
   Value number(double value) { return e.constantF(e.f32(), value); }
+  Value hyper(kernel::Hyperparameter which) {
+    return e.load(e.f32(), e.at(frame.stepPointer(abi::stepUpdate), static_cast<int64_t>(which), e.f32()));
+  }
 
   /// Goes over the row: `body` gets the place of n numbers and vectors of n carried ones, which begin as
   /// `neutral` and are reduced by `reduce`. Gives the reduced numbers.
@@ -79,14 +83,12 @@ private:
 
   void emitRow() {
     // The maximum, and the sum for smoothed labels.
-    SmallVector<Value> first =
-        pass({-3.0e38, 0},
-             [&](Value place, int64_t n, ValueRange carried) {
-               Value x = e.load(e.vec(n), place);
-               return SmallVector<Value>{e.maxF(x, carried[0]),
-                                         smoothing > 0 ? e.addF(carried[1], x) : carried[1]};
-             },
-             {true, false});
+    SmallVector<Value> first = pass({-3.0e38, 0},
+                                    [&](Value place, int64_t n, ValueRange carried) {
+                                      Value x = e.load(e.vec(n), place);
+                                      return SmallVector<Value>{e.maxF(x, carried[0]), e.addF(carried[1], x)};
+                                    },
+                                    {true, false});
     Value maximum = first[0], place = e.at(logits, target, e.f32()), chosen = e.load(e.f32(), place);
     Value shift = e.mulF(maximum, number(std::numbers::log2e));
     // exp(x - maximum), kept, and its sum.
@@ -101,33 +103,26 @@ private:
                      },
                      {false})[0];
     Value logSum = e.addF(maximum, math::LogOp::create(e.b, e.loc, sum).getResult());
-    Value nats = e.subF(logSum, e.mulF(number(1 - smoothing), chosen));
-    if (smoothing > 0)
-      nats = e.subF(nats, e.mulF(number(smoothing / columns), first[1]));
-    Value weight = frame.stepFloat(abi::stepTargetWeight), factor = e.divF(weight, sum);
-    if (zLoss > 0) {
-      nats = e.addF(nats, e.mulF(number(zLoss), e.mulF(logSum, logSum)));
-      factor = e.mulF(factor, e.addF(number(1), e.mulF(number(2 * zLoss), logSum)));
-    }
-    e.store(nats, loss);
-    Value even = e.mulF(weight, number(-smoothing / columns));
+    Value sharp = e.subF(number(1), smoothing), share = e.mulF(smoothing, number(1.0 / double(columns)));
+    Value nats = e.subF(e.subF(logSum, e.mulF(sharp, chosen)), e.mulF(share, first[1]));
+    e.store(e.addF(nats, e.mulF(zLoss, e.mulF(logSum, logSum))), loss);
+    Value weight = frame.stepFloat(abi::stepTargetWeight);
+    Value factor = e.mulF(e.divF(weight, sum), e.addF(number(1), e.mulF(e.mulF(number(2), zLoss), logSum)));
+    Value even = e.subF(number(0), e.mulF(weight, share));
     pass({},
          [&](Value place, int64_t n, ValueRange) {
-           Value x = e.load(e.vec(n), place);
-           e.store(smoothing > 0 ? e.fma(x, e.splat(factor, n), e.splat(even, n))
-                                 : e.mulF(x, e.splat(factor, n)),
-                   place);
+           e.store(e.fma(e.load(e.vec(n), place), e.splat(factor, n), e.splat(even, n)), place);
            return SmallVector<Value>();
          },
          {});
-    e.store(e.subF(e.load(e.f32(), place), e.mulF(weight, number(1 - smoothing))), place);
+    e.store(e.subF(e.load(e.f32(), place), e.mulF(weight, sharp)), place);
   }
 
   Frame &frame;
   Emitter &e;
   kernel::CrossEntropyOp op;
   int64_t columns, lanes;
-  double smoothing, zLoss;
+  Value smoothing, zLoss;     // of the update
   Value logits, loss, target; // of the row
 };
 

@@ -18,6 +18,8 @@ mlir::LogicalResult emitColumnSum(Frame &frame, kernel::ColumnSumOp op);
 mlir::LogicalResult emitScatter(Frame &frame, kernel::ScatterOp op);
 mlir::LogicalResult emitSquareSum(Frame &frame, kernel::SquareSumOp op);
 mlir::LogicalResult emitCrossEntropy(Frame &frame, kernel::CrossEntropyOp op);
+mlir::LogicalResult emitRouterVotes(Frame &frame, kernel::RouterVotesOp op);
+mlir::LogicalResult emitBalanceGradient(Frame &frame, kernel::BalanceGradientOp op);
 mlir::LogicalResult emitSelfAttention(Frame &frame, kernel::SelfAttentionOp op);
 mlir::LogicalResult emitSelfAttentionBackward(Frame &frame, kernel::SelfAttentionBackwardOp op);
 

@@ -36,12 +36,6 @@ kernel.func @f(%x: !kernel.rows<8xf32>, %l: !kernel.rows<2xf32>) {
 }
 
 // -----
-kernel.func @f(%x: !kernel.rows<8xf32>, %l: !kernel.rows<1xf32>) {
-  // expected-error @below {{expected a label_smoothing of at least 0 and less than 1, found 1.0}}
-  kernel.cross_entropy logits(%x : !kernel.rows<8xf32>) losses(%l : !kernel.rows<1xf32>) {label_smoothing = 1.0 : f64}
-}
-
-// -----
 kernel.func @f(%q: !kernel.rows<24xf32>, %k: !kernel.rows<16xf32>, %l: !kernel.rows<3xf32>) {
   // expected-error @below {{expected the heads to be a multiple of the key heads, found 3 and 2}}
   kernel.self_attention query(%q : !kernel.rows<24xf32>) key(%k : !kernel.rows<16xf32>) value(%k : !kernel.rows<16xf32>)
@@ -98,4 +92,22 @@ kernel.func @f(%x: !kernel.rows<32xf32>, %w: !kernel.weight<32x32, q8_0>) {
     ^bb0(%a: vector<32xf32>, %row: index, %column: index):
     }
   }
+}
+
+// -----
+kernel.func @f(%x: !kernel.rows<4xf32>, %c: !kernel.rows<2xf32>, %o: !kernel.table<1x8xf32>) {
+  // expected-error @below {{expected choices of i32, found '!kernel.rows<2xf32>'}}
+  kernel.router_votes logits(%x : !kernel.rows<4xf32>) chosen(%c : !kernel.rows<2xf32>) output(%o : !kernel.table<1x8xf32>)
+}
+
+// -----
+kernel.func @f(%x: !kernel.rows<4xf32>, %c: !kernel.rows<2xi32>, %o: !kernel.table<1x4xf32>) {
+  // expected-error @below {{expected logits of f32 and a table of two f32 for each expert, found '!kernel.rows<4xf32>' and '!kernel.table<1x4xf32>'}}
+  kernel.router_votes logits(%x : !kernel.rows<4xf32>) chosen(%c : !kernel.rows<2xi32>) output(%o : !kernel.table<1x4xf32>)
+}
+
+// -----
+kernel.func @f(%x: !kernel.rows<4xf32>, %v: !kernel.table<1x8xf32>, %o: !kernel.rows<5xf32>) {
+  // expected-error @below {{expected an output like the logits, found '!kernel.rows<5xf32>' and '!kernel.rows<4xf32>'}}
+  kernel.balance_gradient logits(%x : !kernel.rows<4xf32>) votes(%v : !kernel.table<1x8xf32>) output(%o : !kernel.rows<5xf32>) {coefficient = 0.1 : f64, routers = 2 : i64}
 }

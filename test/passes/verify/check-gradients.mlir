@@ -413,6 +413,28 @@ func.func @forward(%ids: tensor<?xi32>, %positions: tensor<?xi32>, %sequences: t
 
 // -----
 
+// lm.balance_loss of two routers beside what they choose.
+lm.parameter @e : tensor<11x8xf32>
+lm.parameter @r : tensor<5x8xf32>
+lm.parameter @s : tensor<5x8xf32>
+// expected-remark @below {{gradients of 3 parameters agree}}
+func.func @forward(%ids: tensor<?xi32>, %positions: tensor<?xi32>, %sequences: tensor<?xi32>, %targets: tensor<?xi32>) -> tensor<f32> {
+  %e = lm.read @e : tensor<11x8xf32>
+  %x = lm.embedding %ids, %e : (tensor<?xi32>, tensor<11x8xf32>) -> tensor<?x8xf32>
+  %wr = lm.read @r : tensor<5x8xf32>
+  %ws = lm.read @s : tensor<5x8xf32>
+  %l = lm.linear %x, %wr : (tensor<?x8xf32>, tensor<5x8xf32>) -> tensor<?x5xf32>
+  %m = lm.linear %x, %ws : (tensor<?x8xf32>, tensor<5x8xf32>) -> tensor<?x5xf32>
+  %p, %n = lm.route %l {k = 2 : i64, normalise} : tensor<?x5xf32> -> tensor<?x2xf32>, tensor<?x2xi32>
+  %q, %o = lm.route %m {k = 2 : i64} : tensor<?x5xf32> -> tensor<?x2xf32>, tensor<?x2xi32>
+  %c = lm.cross_entropy %x, %targets : (tensor<?x8xf32>, tensor<?xi32>) -> tensor<f32>
+  %v = lm.router_votes logits %l, %m chosen %n, %o : (tensor<?x5xf32>, tensor<?x5xf32>, tensor<?x2xi32>, tensor<?x2xi32>) -> tensor<10xf32>
+  %loss = lm.balance_loss %c, %v, %l, %m {coefficient = 0.5 : f64} : (tensor<f32>, tensor<10xf32>, tensor<?x5xf32>, tensor<?x5xf32>) -> tensor<f32>
+  return %loss : tensor<f32>
+}
+
+// -----
+
 // lm.route without normalising.
 lm.parameter @e : tensor<11x8xf32>
 lm.parameter @r : tensor<5x8xf32>

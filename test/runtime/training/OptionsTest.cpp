@@ -122,6 +122,8 @@ TEST(TrainingOptions, sayWhatIsWrong) {
             "--dtype: expected f32, which this step was compiled for, found bf16");
   EXPECT_EQ(errorOf({"--dropout", "0.1", "--data", "t", "-o", "r"}),
             "--dropout: expected 0, which this step was compiled for, found 0.1");
+  EXPECT_EQ(errorOf({"--router-aux-loss", "0.5", "--data", "t", "-o", "r"}),
+            "--router-aux-loss: expected 0, which this step was compiled for, found 0.5");
   EXPECT_EQ(errorOf({"--dropout", "1", "--data", "t", "-o", "r"}),
             "--dropout: expected config or a share from 0 to below 1, found '1'");
   EXPECT_EQ(errorOf({"--optimizer", "lion"}), "--optimizer: expected adamw, muon or sgd, found 'lion'");
@@ -133,10 +135,10 @@ TEST(TrainingOptions, sayWhatIsWrong) {
   for (const char *flag : {"--batch", "--seq", "--grad-accum", "--keep"})
     EXPECT_TRUE(errorOf({flag, "0"}).starts_with(flag)) << flag;
   for (const char *flag : {"--lr", "--min-lr", "--weight-decay", "--eps", "--clip", "--spike", "--steps",
-                           "--warmup", "--sample-every"})
+                           "--warmup", "--z-loss", "--router-aux-loss", "--sample-every"})
     for (const char *value : {"-1", "nan", "x", ""})
       EXPECT_TRUE(errorOf({flag, value}).starts_with(flag)) << flag << value;
-  for (const char *flag : {"--beta1", "--beta2", "--ema"})
+  for (const char *flag : {"--beta1", "--beta2", "--ema", "--label-smoothing"})
     EXPECT_TRUE(errorOf({flag, "1"}).starts_with(flag)) << flag;
   EXPECT_TRUE(errorOf({"--learning-rate", "1"}).starts_with("--learning-rate: expected a known flag"));
 }
