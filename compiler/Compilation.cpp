@@ -32,7 +32,7 @@ using namespace mlir;
 
 namespace sinter {
 
-Compilation::Compilation(CompileOptions given) : options(std::move(given)) {
+Compilation::Compilation(CompileOptions given) : options(std::move(given)), pipeline(options.pipeline) {
   DialectRegistry registry;
   registerCpuLowering(registry);
   registry.insert<func::FuncDialect, lm::LmDialect, kernel::KernelDialect>();
@@ -59,7 +59,7 @@ bool Compilation::runPasses(Stage stage) {
   if (failed(applyPassManagerCLOptions(passes)))
     return false;
   applyDefaultTimingPassManagerCLOptions(passes);
-  addStage(passes, stage, options.pipeline);
+  addStage(passes, stage, pipeline);
   return succeeded(passes.run(*module));
 }
 
@@ -302,27 +302,27 @@ bool Compilation::writeProduct() {
 
 bool Compilation::run() {
   announce("reading the model");
-  bool train = options.pipeline.train;
+  bool train = pipeline.train;
   Result<Model> opened = openModel(options.model, train ? "f32" : options.weights);
   if (!opened)
     return report(opened.error());
   model = std::move(*opened);
   const int64_t positions = model->config.learnedPositions - model->config.positionOffset;
-  if (train && model->config.learnedPositions > 0 && options.pipeline.sequence > positions)
+  if (train && model->config.learnedPositions > 0 && pipeline.sequence > positions)
     return report({model->path + ": expected sequences of at most " + std::to_string(positions) +
                    " tokens, the model's positions, found --seq " +
-                   std::to_string(options.pipeline.sequence)});
+                   std::to_string(pipeline.sequence)});
   if (model->weights)
     for (const Weight &weight : model->weights->weights())
       if (llvm::sys::fs::equivalent(std::string(weight.file), options.output))
         return report({options.output + ": expected an output that is not the model itself"});
-  if (train && options.pipeline.routerCoefficient < 0) {
+  if (train && pipeline.routerCoefficient < 0) {
     Result<double> coefficient = routerCoefficientOf(*model);
     if (!coefficient)
       return report(coefficient.error());
-    options.pipeline.routerCoefficient = *coefficient;
+    pipeline.routerCoefficient = *coefficient;
   }
-  if (train && options.pipeline.routerCoefficient > 0 && model->config.experts == 0)
+  if (train && pipeline.routerCoefficient > 0 && model->config.experts == 0)
     return report(
         {model->path + ": expected a mixture of experts for --router-aux-loss, found a model without"});
   module = importModel(context, *model);

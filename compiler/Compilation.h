@@ -49,6 +49,7 @@ private:
   bool printVersions();
 
   const CompileOptions options;
+  PipelineOptions pipeline; // of the options, completed by what the model says
   mlir::MLIRContext context;
   std::optional<Model> model;
   mlir::OwningOpRef<mlir::ModuleOp> module;

@@ -75,13 +75,14 @@ Result<double> routerCoefficientOf(const Model &model) {
   Result<Json> json = readConfig(model);
   if (!json)
     return tl::unexpected(json.error());
-  Result<bool> wanted = textConfig(*json).getOr("output_router_logits", false);
+  JsonValue config = textPart(json->root());
+  Result<bool> wanted = config.getOr("output_router_logits", false);
   if (!wanted || !*wanted)
     return wanted ? Result<double>(0.0) : tl::unexpected(wanted.error());
-  Result<double> coefficient = textConfig(*json).getOr("router_aux_loss_coef", 0.001);
+  Result<double> coefficient = config.getOr("router_aux_loss_coef", 0.001);
   if (coefficient && !(*coefficient >= 0))
-    return fail("{}: expected a number of at least 0, found {}",
-                textConfig(*json)["router_aux_loss_coef"].where(), *coefficient);
+    return fail("{}: expected a number of at least 0, found {}", config["router_aux_loss_coef"].where(),
+                *coefficient);
   return coefficient;
 }
 

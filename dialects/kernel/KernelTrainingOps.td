@@ -72,7 +72,7 @@ def Kernel_CrossEntropyOp : Kernel_Anchor<"cross_entropy"> {
 def Kernel_RouterVotesOp : Kernel_Anchor<"router_votes"> {
   let summary = "adds to output how often each expert was chosen, and behind that the sums of the experts' probabilities";
   let description = "output (2 * experts), one tile: rows are summed in order. Probabilities are the softmax over all experts.";
-  let arguments = (ins Kernel_RowsType:$logits, Kernel_RowsType:$chosen, Kernel_TableType:$output);
+  let arguments = (ins Kernel_RowsType:$logits, Kernel_RowsType:$chosen, Arg<Kernel_TableType, "", [MemRead, MemWrite]>:$output);
   let assemblyFormat = [{
     `logits` `(` $logits `:` type($logits) `)` `chosen` `(` $chosen `:` type($chosen) `)`
     `output` `(` $output `:` type($output) `)` attr-dict
@@ -83,8 +83,8 @@ def Kernel_RouterVotesOp : Kernel_Anchor<"router_votes"> {
 def Kernel_BalanceGradientOp : Kernel_Anchor<"balance_gradient"> {
   let summary = "gradient of the balance loss by the logits of one of `routers` routers, as lm.balance_loss_backward";
   let description = "output = step.update.router_weight * coefficient * experts / (routers * rows)^2 * p * (c - sum(p * c)), c the first half of votes.";
-  let arguments = (ins Kernel_RowsType:$logits, Kernel_TableType:$votes, Kernel_RowsType:$output, F64Attr:$coefficient,
-                       I64Attr:$routers);
+  let arguments = (ins Kernel_RowsType:$logits, Kernel_TableType:$votes, Arg<Kernel_RowsType, "", [MemWrite]>:$output,
+                       F64Attr:$coefficient, I64Attr:$routers);
   let assemblyFormat = [{
     `logits` `(` $logits `:` type($logits) `)` `votes` `(` $votes `:` type($votes) `)`
     `output` `(` $output `:` type($output) `)` attr-dict
