@@ -2,7 +2,7 @@
 // sentencepiece's BPE has no list of merges: its pieces' scores say what merges first. transformers turns
 // them into merges (generate_merges), and so do we, mostly without writing them down.
 #include "frontend/tokenizer/TokenizerSpec.h"
-#include "runtime/tokenizer/Utf8.h"
+#include "runtime/files/Utf8.h"
 #include <algorithm>
 #include <tuple>
 #include <unordered_map>

@@ -3,7 +3,7 @@
 // are llama.cpp's, which are those of the legacy tokenizer.json of models that SentencePiece made.
 #include "frontend/tokenizer/GgufTokenizer.h"
 #include "runtime/tokenizer/PreTokenizer.h"
-#include "runtime/tokenizer/Utf8.h"
+#include "runtime/files/Utf8.h"
 #include <algorithm>
 #include <unordered_map>
 

@@ -4,7 +4,7 @@
 #include "frontend/tokenizer/RegexSyntax.h"
 #include "runtime/tokenizer/Regex.h"
 #include "runtime/tokenizer/Unicode.h"
-#include "runtime/tokenizer/Utf8.h"
+#include "runtime/files/Utf8.h"
 #include <algorithm>
 #include <cctype>
 #include <charconv>

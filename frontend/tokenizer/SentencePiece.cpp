@@ -2,7 +2,7 @@
 // The conventions are those of transformers' LlamaConverter (legacy), GemmaConverter and SpmConverter.
 #include "frontend/tokenizer/SentencePiece.h"
 #include "frontend/tokenizer/sentencepiece.pb.h"
-#include "runtime/tokenizer/Utf8.h"
+#include "runtime/files/Utf8.h"
 
 namespace sinter {
 

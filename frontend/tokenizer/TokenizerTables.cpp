@@ -7,7 +7,7 @@
 #include "runtime/tokenizer/PreTokenizer.h"
 #include "runtime/tokenizer/Tokenizer.h"
 #include "runtime/tokenizer/Unicode.h"
-#include "runtime/tokenizer/Utf8.h"
+#include "runtime/files/Utf8.h"
 #include <algorithm>
 #include <atomic>
 #include <iterator>

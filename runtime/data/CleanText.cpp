@@ -2,7 +2,7 @@
 // Four passes, each of which leaves a text alone that needs nothing.
 #include "runtime/data/CleanText.h"
 #include "runtime/tokenizer/Nfc.h"
-#include "runtime/tokenizer/Utf8.h"
+#include "runtime/files/Utf8.h"
 
 #include <algorithm>
 #include <array>

@@ -2,7 +2,7 @@
 // The two shapes of a line: a text, or a list of messages.
 #include "runtime/data/JsonLines.h"
 #include "runtime/files/Json.h"
-#include "runtime/tokenizer/Utf8.h"
+#include "runtime/files/Utf8.h"
 
 namespace sinter::data {
 namespace {

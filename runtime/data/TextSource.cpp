@@ -2,7 +2,7 @@
 // Encodings: what they are told by, and their conversion through the C library's iconv.
 #include "runtime/data/TextSource.h"
 #include "runtime/tokenizer/Unicode.h"
-#include "runtime/tokenizer/Utf8.h"
+#include "runtime/files/Utf8.h"
 
 #include <algorithm>
 #include <cassert>

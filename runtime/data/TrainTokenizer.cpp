@@ -7,7 +7,7 @@
 #include "runtime/tokenizer/Nfc.h"
 #include "runtime/tokenizer/PreTokenizer.h"
 #include "runtime/tokenizer/Splitter.h"
-#include "runtime/tokenizer/Utf8.h"
+#include "runtime/files/Utf8.h"
 
 #include <algorithm>
 #include <atomic>

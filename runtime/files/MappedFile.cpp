@@ -2,7 +2,6 @@
 // Opens, checks and maps a file; unmaps it at the end.
 #include "runtime/files/MappedFile.h"
 
-#include <cassert>
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
@@ -59,32 +58,6 @@ MappedFile &MappedFile::operator=(MappedFile &&other) noexcept {
 MappedFile::~MappedFile() {
   if (!mapped.empty())
     ::munmap(const_cast<std::byte *>(mapped.data()), mapped.size());
-}
-
-void MappedFile::advise(Advice advice, std::span<const std::byte> range) const {
-  if (range.empty())
-    return;
-  assert(range.data() >= mapped.data() && range.data() + range.size() <= mapped.data() + mapped.size() &&
-         "the range must be a part of the mapped file");
-  uintptr_t page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
-  uintptr_t begin = reinterpret_cast<uintptr_t>(range.data()) / page * page;
-  uintptr_t end = reinterpret_cast<uintptr_t>(range.data() + range.size());
-  int flag = MADV_SEQUENTIAL;
-  switch (advice) {
-  case Advice::Sequential:
-    flag = MADV_SEQUENTIAL;
-    break;
-  case Advice::Random:
-    flag = MADV_RANDOM;
-    break;
-  case Advice::WillNeed:
-    flag = MADV_WILLNEED;
-    break;
-  case Advice::DontNeed:
-    flag = MADV_DONTNEED;
-    break;
-  }
-  ::madvise(reinterpret_cast<void *>(begin), end - begin, flag);
 }
 
 } // namespace sinter

@@ -16,9 +16,6 @@ namespace sinter {
 /// the file while it is mapped makes later reads fault, as with every mapping.
 class MappedFile {
 public:
-  /// What the reader is about to do with a range, as a hint to the kernel.
-  enum class Advice { Sequential, Random, WillNeed, DontNeed };
-
   /// Fails with the path and the reason when the file is missing, unreadable, a directory or another special
   /// file, or empty.
   static Result<MappedFile> open(std::string path);
@@ -34,9 +31,6 @@ public:
   size_t size() const { return mapped.size(); }
   std::span<const std::byte> bytes() const { return mapped; }
   std::string_view text() const { return {reinterpret_cast<const char *>(mapped.data()), mapped.size()}; }
-
-  /// Hints at the use of `range`, a part of bytes(). Never fails: a hint may be ignored.
-  void advise(Advice advice, std::span<const std::byte> range) const;
 
 private:
   std::string filePath;

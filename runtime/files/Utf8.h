@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Well-formed UTF-8: the length of the next character and the bytes of a code point.
+// Well-formed UTF-8 (Unicode standard, table 3-7): what a text begins with, the bytes of a code point, and
+// repair as Python's errors='replace' does it: U+FFFD for each maximal part of an ill-formed sequence
+// (section 3.9, "substitution of maximal subparts").
 #ifndef SINTER_RUNTIME_FILES_UTF8_H
 #define SINTER_RUNTIME_FILES_UTF8_H
 
@@ -8,36 +10,72 @@
 #include <cstdint>
 #include <cstring>
 #include <emmintrin.h>
+#include <string>
 #include <string_view>
 
 namespace sinter {
 
-/// Bytes of the well-formed sequence (Unicode standard, table 3-7) that `text` begins with; 0 if it begins
-/// with none.
+/// What stands at the start of a text.
+struct Utf8Step {
+  size_t size;     // bytes: the character, or the ill-formed part to replace
+  bool valid;      // a whole well-formed character
+  bool incomplete; // not valid, but more bytes after the end of the text could complete it
+};
+
+/// Needs at least one byte.
+inline Utf8Step stepUtf8(std::string_view text) {
+  auto byte = [text](size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned char lead = byte(0);
+  if (lead < 0x80)
+    return {1, true, false};
+  size_t need = 0;
+  unsigned char low = 0x80, high = 0xBF; // range of the second byte
+  if (lead >= 0xC2 && lead <= 0xDF) {
+    need = 2;
+  } else if (lead >= 0xE0 && lead <= 0xEF) {
+    need = 3;
+    low = lead == 0xE0 ? 0xA0 : 0x80;
+    high = lead == 0xED ? 0x9F : 0xBF;
+  } else if (lead >= 0xF0 && lead <= 0xF4) {
+    need = 4;
+    low = lead == 0xF0 ? 0x90 : 0x80;
+    high = lead == 0xF4 ? 0x8F : 0xBF;
+  } else {
+    return {1, false, false};
+  }
+  for (size_t i = 1; i < need; ++i) {
+    if (i == text.size())
+      return {i, false, true};
+    if (byte(i) < low || byte(i) > high)
+      return {i, false, false};
+    low = 0x80;
+    high = 0xBF;
+  }
+  return {need, true, false};
+}
+
+/// Bytes of the well-formed sequence that `text` begins with; 0 if it begins with none.
 inline size_t utf8Length(std::string_view text) {
   if (uint32_t word; text.size() >= 4) { // most sequences of three bytes are told by one look
     std::memcpy(&word, text.data(), 4);
-    unsigned lead = word & 0xFF;
+    const unsigned lead = word & 0xFF;
     if (lead > 0xE0 && lead != 0xED && (word & 0xC0C0F0) == 0x8080E0)
       return 3;
   }
-  auto byte = [text](size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u; };
-  auto continues = [byte](size_t i) { return (byte(i) & 0xC0) == 0x80; };
-  unsigned lead = byte(0);
-  if (lead < 0x80)
-    return text.empty() ? 0 : 1;
-  if (lead >= 0xC2 && lead <= 0xDF)
-    return continues(1) ? 2 : 0;
-  if (lead >= 0xE0 && lead <= 0xEF) {
-    unsigned low = lead == 0xE0 ? 0xA0 : 0x80, high = lead == 0xED ? 0x9F : 0xBF;
-    return byte(1) >= low && byte(1) <= high && continues(2) ? 3 : 0;
-  }
-  if (lead >= 0xF0 && lead <= 0xF4) {
-    unsigned low = lead == 0xF0 ? 0x90 : 0x80, high = lead == 0xF4 ? 0x8F : 0xBF;
-    return byte(1) >= low && byte(1) <= high && continues(2) && continues(3) ? 4 : 0;
-  }
-  return 0;
+  if (text.empty())
+    return 0;
+  const Utf8Step step = stepUtf8(text);
+  return step.valid ? step.size : 0;
 }
+
+/// Bytes of the longest valid prefix.
+size_t validUtf8Prefix(std::string_view text);
+
+/// Appends `text` with every ill-formed part as U+FFFD; returns how many there were.
+size_t appendRepairedUtf8(std::string &out, std::string_view text);
+
+/// `text` with every ill-formed part as U+FFFD.
+std::string repairUtf8(std::string_view text);
 
 /// Writes the one to four bytes of `codepoint` (below 0x110000) to `out`; returns the end.
 inline char *writeUtf8(char *out, uint32_t codepoint) {

@@ -2,6 +2,7 @@
 // The C interface over the same parts as the program: a device, an engine, a sampler.
 #include "runtime/generate/CApi.h"
 #include "runtime/device/Device.h"
+#include "runtime/generate/ContextSize.h"
 #include "runtime/generate/Engine.h"
 #include "runtime/generate/LibraryModel.h"
 #include "runtime/generate/Metadata.h"
@@ -59,12 +60,16 @@ Result<std::unique_ptr<sinter_session>> openModel(const sinter_open_options &opt
     return fail("context: expected 0 to {} tokens, found {}", most, options.context);
   if (options.threads < 0 || options.threads > 1024)
     return fail("threads: expected 0 to 1024, found {}", options.threads);
-  session.capacity = options.context > 0 ? options.context : model.context > 0 ? model.context : 4096;
   Result<std::unique_ptr<device::Device>> device = device::openCpu(
       model, {options.threads,
               findWeightsFile(options.weights_file ? options.weights_file : "", metadata->weightsFile)});
   if (!device)
     return tl::unexpected(device.error());
+  const Result<ContextSize> context =
+      chooseContext(model, **device, {options.context, 0, 1, session.cacheDtype});
+  if (!context)
+    return fail("context: {}", context.error().message);
+  session.capacity = context->tokens;
   Result<std::unique_ptr<device::Session>> opened = (*device)->openSession(session);
   if (!opened)
     return tl::unexpected(opened.error());

@@ -33,9 +33,9 @@ typedef struct sinter_session sinter_session;
 
 /* All zero is a good choice. */
 struct sinter_open_options {
-  int32_t threads;          /* 0: one a physical core */
-  int64_t context;          /* tokens the session holds; 0: the model's context */
-  const char *kv_type;      /* "f16", "bf16" or "f32"; NULL: the model's */
+  int32_t threads;     /* 0: one a physical core */
+  int64_t context;     /* tokens the session holds; 0: the model's, no more than half of the memory holds */
+  const char *kv_type; /* "f16", "bf16" or "f32"; NULL: the model's */
   const char *weights_file; /* of a model compiled with --weights-file; NULL: the file of the recorded name
                                beside the program or library, else the recorded path */
 };

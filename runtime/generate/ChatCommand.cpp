@@ -2,6 +2,7 @@
 // --chat: turns of a conversation through the model's own chat template. Each turn renders the whole history;
 // what the cache holds of it already is not computed again.
 #include "runtime/chat/Template.h"
+#include "runtime/files/Utf8.h"
 #include "runtime/generate/Commands.h"
 #include "runtime/generate/Loop.h"
 #include "runtime/generate/Output.h"

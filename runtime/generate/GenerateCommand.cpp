@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Continues a text: -p, -f, piped standard input or --prompt-tokens.
+#include "runtime/files/Utf8.h"
 #include "runtime/generate/Commands.h"
 #include "runtime/generate/Loop.h"
 #include "runtime/generate/Output.h"

@@ -17,9 +17,11 @@ double secondsSince(Clock::time_point begin) {
 Loop::Loop(Engine &engine, const Codec &codec, Sampler &sampler, LoopOptions given)
     : engine(engine), codec(codec), sampler(sampler), options(std::move(given)) {
   for (int i = 0; i < options.samples; ++i)
-    sequences.push_back({i, {}, 0, nullptr, StopStrings(options.stopStrings)});
-  for (Sequence &sequence : sequences)
+    sequences.push_back({i, {}, {}, 0, nullptr, StopStrings(options.stopStrings)});
+  for (Sequence &sequence : sequences) {
     sequence.tokens.reserve(size_t(engine.capacity()) + 1);
+    sequence.history.reserve(size_t(engine.capacity()) + 1);
+  }
   active.reserve(sequences.size());
   tokens.reserve(sequences.size());
   positions.reserve(sequences.size());
@@ -37,6 +39,7 @@ void Loop::begin(std::span<const int32_t> prompt) {
              prompt.begin());
   for (Sequence &sequence : sequences) {
     sequence.tokens.assign(prompt.begin(), prompt.end());
+    sequence.history = sequence.tokens;
     sequence.stream = codec.stream(options.special);
     sequence.stops = StopStrings(options.stopStrings);
     sequence.generated = 0;
@@ -132,12 +135,13 @@ Result<void> Loop::decodeStep(LoopObserver &observer) {
 /// Draws the next token of a sequence and gives out its text.
 Result<void> Loop::choose(Sequence &sequence, std::span<const float> logits, LoopObserver &observer) {
   const Result<int32_t> token =
-      sampler.sample(logits, sequence.tokens, uint64_t(sequence.index), sequence.draws++);
+      sampler.sample(logits, sequence.history, uint64_t(sequence.index), sequence.draws++);
   if (!token)
     return tl::unexpected(token.error());
   ++sequence.generated;
   ++timing.generatedTokens;
   sequence.tokens.push_back(*token);
+  sequence.history.push_back(*token);
   const bool isEnd =
       std::find(options.endTokens.begin(), options.endTokens.end(), *token) != options.endTokens.end();
   if (!observer.onToken({sequence.index, *token, isEnd, logits})) {

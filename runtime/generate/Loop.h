@@ -69,8 +69,9 @@ public:
 private:
   struct Sequence {
     int index;
-    std::vector<int32_t> tokens; // prompt and what was drawn
-    size_t evaluated = 0;        // of them in the cache
+    std::vector<int32_t> tokens;  // prompt and what was drawn, of them what fits the context
+    std::vector<int32_t> history; // all of them, for penalties
+    size_t evaluated = 0;         // of `tokens` in the cache
     std::unique_ptr<TextStream> stream;
     StopStrings stops;
     uint64_t draws = 0; // counts over all runs: the draw's number in its stream

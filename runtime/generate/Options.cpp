@@ -187,6 +187,8 @@ std::vector<FlagGroup> flagsOf(Options &o, Raw &raw) {
         {"-h,--help", "", "this text", switchOn(raw.help)}}}};
 }
 
+constexpr std::string_view otherCommands = "--tokenize, --detokenize, --perplexity, --bench and --info";
+
 /// What is left to look at once all flags are there.
 Result<void> finish(Options &o, const Raw &raw) {
   if (raw.commands.size() > 1)
@@ -217,7 +219,7 @@ Result<void> finish(Options &o, const Raw &raw) {
     return fail("--launches: expected together with --bench");
   const bool generates = o.command == Command::Generate;
   if (o.samples > 1 && !generates)
-    return fail("--samples: expected without --tokenize, --detokenize, --perplexity, --bench and --info");
+    return fail("--samples: expected without {}", otherCommands);
   if (o.command == Command::Detokenize && (o.prompt || o.file || o.promptTokens))
     return fail("--detokenize: expected ids on standard input, found -p, -f or --prompt-tokens");
   if (o.command == Command::Info && o.json)
@@ -225,7 +227,7 @@ Result<void> finish(Options &o, const Raw &raw) {
   if (o.echo && (!generates || o.chat || o.json))
     return fail("--echo: expected without --chat, --json and the commands that generate nothing");
   if (o.chat && !generates)
-    return fail("--chat: expected without --tokenize, --detokenize, --perplexity, --bench and --info");
+    return fail("--chat: expected without {}", otherCommands);
   if (raw.topLogprobs && !o.json)
     return fail("--top-logprobs: expected together with --json");
   if (o.chat && (o.samples > 1 || o.promptTokens))

@@ -27,11 +27,8 @@ private:
   int error = 0;
 };
 
-/// All bytes of a file; of standard input when `path` is "-".
+/// All bytes of a file; of standard input when `path` is "-". Fails beyond 1 GiB.
 Result<std::string> readWhole(const std::string &path);
-
-/// `bytes` as valid UTF-8: what is not becomes U+FFFD, as Python's errors='replace' does.
-std::string repairUtf8(std::string_view bytes);
 
 } // namespace sinter
 

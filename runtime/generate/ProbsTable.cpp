@@ -2,7 +2,7 @@
 // The table of --probs.
 #include "runtime/generate/ProbsTable.h"
 #include "runtime/files/JsonWriter.h"
-#include "runtime/generate/Output.h"
+#include "runtime/files/Utf8.h"
 #include <algorithm>
 #include <cmath>
 #include <iterator>

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Parses, checks against the model, dispatches; and what several commands share about sessions and signals.
 #include "runtime/generate/Program.h"
-#include "runtime/device/CacheLayout.h"
 #include "runtime/files/StandardStreams.h"
 #include "runtime/generate/Commands.h"
+#include "runtime/generate/ContextSize.h"
 #include "runtime/generate/Output.h"
 #include <algorithm>
 #include <csignal>
@@ -148,34 +148,19 @@ Result<std::vector<int32_t>> encodeForModel(const Setting &setting, const Codec 
 }
 
 int64_t contextOf(const Setting &setting) {
-  constexpr int64_t withoutLimit = 4096; // of models whose positions have none
-  if (setting.options.context > 0)
-    return setting.options.context;
-  return setting.model.context > 0 ? setting.model.context : withoutLimit;
+  return setting.options.context > 0 ? setting.options.context : modelContext(setting.model);
 }
 
 Result<std::unique_ptr<device::Session>> openSession(const Setting &setting, device::Device &device,
                                                      int64_t needed, int slots) {
   const Options &options = setting.options;
-  const sinter_program *program = device::findProgram(setting.model, options.kvType);
-  const uint64_t tokenBytes =
-      program ? device::cacheTokenBytes(setting.model, program->cache_dtype) * uint64_t(slots) : 0;
-  int64_t capacity = contextOf(setting);
-  if (needed > 0)
-    capacity = std::min(capacity, needed);
-  const uint64_t bytes = tokenBytes * uint64_t(capacity);
-  const device::MemorySize memory = device.memory();
-  if (options.context > 0 && bytes > memory.total)
-    return fail("the context of {} tokens times {} needs {:.1f} GiB for keys and values; this {} has {:.1f} "
-                "GiB of memory: give a smaller -c",
-                capacity, slots, double(bytes) / 0x1p30, device.name().empty() ? "machine" : "GPU",
-                double(memory.total) / 0x1p30);
-  const uint64_t half = memory.available / 2;
-  if (options.context == 0 && bytes > half) {
-    capacity = std::max<int64_t>(SINTER_CACHE_PANEL, int64_t(half / std::max<uint64_t>(tokenBytes, 1)));
-    remark("context: {} tokens, what half of the free memory holds (-c chooses)\n", capacity);
-  }
-  return device.openSession({capacity, slots, options.kvType});
+  const Result<ContextSize> context =
+      chooseContext(setting.model, device, {options.context, needed, slots, options.kvType});
+  if (!context)
+    return fail("-c: {}", context.error().message);
+  if (context->reduced)
+    remark("context: {} tokens, what half of the free memory holds (-c chooses)\n", context->tokens);
+  return device.openSession({context->tokens, slots, options.kvType});
 }
 
 Sampler makeSampler(const Setting &setting) {

@@ -2,7 +2,7 @@
 // Writes JSON by hand: the keys are fixed and the numbers many.
 #include "runtime/generate/TokenJson.h"
 #include "runtime/files/JsonWriter.h"
-#include "runtime/generate/Output.h"
+#include "runtime/files/Utf8.h"
 #include <cmath>
 #include <iterator>
 

@@ -11,13 +11,6 @@ namespace {
 
 using namespace unicode;
 
-size_t charBefore(std::string_view text, size_t at) {
-  do
-    --at;
-  while (at > 0 && isContinuation(text[at]));
-  return at;
-}
-
 bool isSpaceAt(std::string_view text, size_t at, size_t &size) {
   Char c = decode(text.data() + at);
   size = c.size;

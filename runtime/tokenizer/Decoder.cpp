@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Steps before Fuse see one token at a time; behind it only Strip from the left is supported.
 #include "runtime/tokenizer/Decoder.h"
+#include "runtime/files/Utf8.h"
 #include "runtime/tokenizer/PreTokenizer.h"
 #include "runtime/tokenizer/Unicode.h"
-#include "runtime/tokenizer/Utf8.h"
 
 namespace sinter {
 

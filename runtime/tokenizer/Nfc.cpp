@@ -24,13 +24,6 @@ void appendComposed(std::string &out, std::string_view text) {
   std::free(result);
 }
 
-size_t charBefore(std::string_view text, size_t at) {
-  do
-    --at;
-  while (at > 0 && isContinuation(text[at]));
-  return at;
-}
-
 } // namespace
 
 // Only a character that may change, with the one before it and all such that follow, goes to utf8proc.

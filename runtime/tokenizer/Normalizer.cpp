@@ -2,11 +2,11 @@
 // The steps of normalisation. Unicode's normal forms come from utf8proc, called only for the parts of a text
 // that can change.
 #include "runtime/tokenizer/Normalizer.h"
+#include "runtime/files/Utf8.h"
 #include "runtime/tokenizer/Nfc.h"
 #include "runtime/tokenizer/OlderUnicode.h"
 #include "runtime/tokenizer/PreTokenizer.h"
 #include "runtime/tokenizer/Unicode.h"
-#include "runtime/tokenizer/Utf8.h"
 #include <cstdlib>
 #include <utf8proc.h>
 
@@ -26,13 +26,6 @@ void appendForm(std::string &out, std::string_view text, int options) {
   else
     out.append(text); // only for lack of memory: the text is valid UTF-8
   std::free(result);
-}
-
-size_t charBefore(std::string_view text, size_t at) {
-  do
-    --at;
-  while (at > 0 && isContinuation(text[at]));
-  return at;
 }
 
 /// The other forms: runs of ASCII stay; the character before such a run may take part in what follows it.

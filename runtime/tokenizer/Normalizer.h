@@ -17,8 +17,6 @@ public:
   /// An error if an expression does not compile, a step is unknown, or the charsmap is cut short.
   static Result<Normalizer> open(const BlobHeader *blob);
 
-  bool empty() const { return steps.empty(); }
-
   /// The normalised text; it lies in `text` itself, `a` or `b`. `frontRemoved`: the text's first bytes were
   /// dropped, so what comes first now is not what stood first.
   std::string_view run(std::string_view text, std::string &a, std::string &b, bool &frontRemoved) const;

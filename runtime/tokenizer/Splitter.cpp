@@ -56,23 +56,4 @@ SplitterKind findSplitter(std::string_view pattern) {
   return SplitterKind::Count;
 }
 
-const char *matchEnd(SplitterKind kind, const char *p, const char *end) {
-  switch (kind) {
-  case SplitterKind::Gpt2:
-    return splitter::match<splitter::gpt2>(p, end);
-  case SplitterKind::Llama3:
-    return splitter::match<splitter::llama3>(p, end);
-  case SplitterKind::Qwen2:
-    return splitter::match<splitter::qwen2>(p, end);
-  case SplitterKind::Qwen35:
-    return splitter::match<splitter::qwen35>(p, end);
-  case SplitterKind::O200k:
-    return splitter::match<splitter::o200k>(p, end);
-  case SplitterKind::Tekken:
-    return splitter::match<splitter::tekken>(p, end);
-  default:
-    return splitter::match<splitter::cl100kAnyDigits>(p, end);
-  }
-}
-
 } // namespace sinter

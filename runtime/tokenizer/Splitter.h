@@ -17,9 +17,6 @@ std::string_view splitterPattern(SplitterKind kind);
 /// The splitter for an expression (some have several spellings); Count if there is none.
 SplitterKind findSplitter(std::string_view pattern);
 
-/// Where the match that starts at `p` ends. Needs p < end and valid UTF-8.
-const char *matchEnd(SplitterKind kind, const char *p, const char *end);
-
 namespace splitter {
 
 using namespace unicode;

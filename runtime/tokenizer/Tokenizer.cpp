@@ -2,13 +2,13 @@
 // The order of things: added tokens in the raw text, normalisation, added tokens in the normalised text,
 // pre-tokenisation, the model, the post-processor. Working memory is kept for the next call.
 #include "runtime/tokenizer/Tokenizer.h"
+#include "runtime/files/Utf8.h"
 #include "runtime/tokenizer/AddedTokens.h"
 #include "runtime/tokenizer/Bpe.h"
 #include "runtime/tokenizer/Decoder.h"
 #include "runtime/tokenizer/Normalizer.h"
 #include "runtime/tokenizer/PreTokenizer.h"
 #include "runtime/tokenizer/Unigram.h"
-#include "runtime/tokenizer/Utf8.h"
 #include <atomic>
 
 namespace sinter {
@@ -296,7 +296,6 @@ bool Tokenizer::isSpecial(int32_t id) const {
 }
 int32_t Tokenizer::bos() const { return impl->config->bos; }
 int32_t Tokenizer::eos() const { return impl->config->eos; }
-int32_t Tokenizer::pad() const { return impl->config->pad; }
 
 std::optional<int32_t> Tokenizer::find(std::string_view token) const {
   std::span<const AddedEntry> added = section<AddedEntry>(impl->header, Section::AddedTokens);

@@ -48,7 +48,6 @@ public:
   /// The ids the model file names for these, or -1.
   int32_t bos() const;
   int32_t eos() const;
-  int32_t pad() const;
 
 private:
   friend class StreamDecoder;

@@ -3,9 +3,11 @@
 #ifndef SINTER_RUNTIME_TOKENIZER_UNICODE_H
 #define SINTER_RUNTIME_TOKENIZER_UNICODE_H
 
+#include "runtime/files/Utf8.h"
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 namespace sinter::unicode {
 
@@ -59,6 +61,14 @@ inline Char decode(const char *p) {
 
 inline bool isContinuation(char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; }
 
+/// Where the character before `at` > 0 begins.
+inline size_t charBefore(std::string_view text, size_t at) {
+  do
+    --at;
+  while (at > 0 && isContinuation(text[at]));
+  return at;
+}
+
 /// Bytes of the character that starts with this byte of valid UTF-8.
 inline size_t charSize(char lead) {
   auto b = static_cast<unsigned char>(lead);
@@ -66,21 +76,8 @@ inline size_t charSize(char lead) {
 }
 
 inline void append(std::string &out, uint32_t c) {
-  if (c < 0x80) {
-    out += static_cast<char>(c);
-  } else if (c < 0x800) {
-    out += static_cast<char>(0xC0 | c >> 6);
-    out += static_cast<char>(0x80 | (c & 0x3F));
-  } else if (c < 0x10000) {
-    out += static_cast<char>(0xE0 | c >> 12);
-    out += static_cast<char>(0x80 | (c >> 6 & 0x3F));
-    out += static_cast<char>(0x80 | (c & 0x3F));
-  } else {
-    out += static_cast<char>(0xF0 | c >> 18);
-    out += static_cast<char>(0x80 | (c >> 12 & 0x3F));
-    out += static_cast<char>(0x80 | (c >> 6 & 0x3F));
-    out += static_cast<char>(0x80 | (c & 0x3F));
-  }
+  char bytes[4];
+  out.append(bytes, writeUtf8(bytes, c));
 }
 
 } // namespace sinter::unicode

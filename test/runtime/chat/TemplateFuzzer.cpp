@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Any bytes as a template: parses, and renders what parses.
 #include "runtime/chat/Template.h"
-#include "runtime/generate/Output.h"
+#include "runtime/files/Utf8.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   using namespace sinter::chat;

@@ -17,7 +17,6 @@ TEST(MappedFile, ShowsTheBytesOfAFile) {
   ASSERT_TRUE(file) << file.error().message;
   EXPECT_EQ(file->text(), "seven b");
   EXPECT_EQ(file->size(), 7u);
-  file->advise(MappedFile::Advice::WillNeed, file->bytes().subspan(3));
 }
 
 TEST(MappedFile, StaysMappedWhenMoved) {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The simplest tokenizer: a byte is a token. Byte 2 is one that the model has no row for.
 #include "runtime/files/Utf8.h"
-#include "runtime/generate/Output.h"
 #include "test/runtime/generate/FakeModel.h"
 
 namespace sinter::fake {

@@ -4,7 +4,7 @@
 #include "frontend/tokenizer/SentencePiece.h"
 #include "frontend/tokenizer/TokenizerJson.h"
 #include "runtime/tokenizer/Tokenizer.h"
-#include "runtime/tokenizer/Utf8.h"
+#include "runtime/files/Utf8.h"
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>

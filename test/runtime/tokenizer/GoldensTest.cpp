@@ -5,7 +5,7 @@
 #include "frontend/tokenizer/TokenizerJson.h"
 #include "runtime/files/GgufWriter.h"
 #include "runtime/tokenizer/Tokenizer.h"
-#include "runtime/tokenizer/Utf8.h"
+#include "runtime/files/Utf8.h"
 #include <algorithm>
 #include <filesystem>
 #include <gtest/gtest.h>

@@ -1,41 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Table 3-7 of the Unicode standard (well-formed UTF-8 byte sequences), with a fast path for ASCII.
-#include "runtime/tokenizer/Utf8.h"
-#include <cstdint>
-#include <cstring>
+// Validation and repair, with a fast path for ASCII.
+#include "runtime/files/Utf8.h"
 
 namespace sinter {
-
-Utf8Step stepUtf8(std::string_view text) {
-  auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
-  unsigned char lead = byte(0);
-  if (lead < 0x80)
-    return {1, true, false};
-  size_t need = 0;
-  unsigned char low = 0x80, high = 0xBF; // range of the second byte
-  if (lead >= 0xC2 && lead <= 0xDF) {
-    need = 2;
-  } else if (lead >= 0xE0 && lead <= 0xEF) {
-    need = 3;
-    low = lead == 0xE0 ? 0xA0 : 0x80;
-    high = lead == 0xED ? 0x9F : 0xBF;
-  } else if (lead >= 0xF0 && lead <= 0xF4) {
-    need = 4;
-    low = lead == 0xF0 ? 0x90 : 0x80;
-    high = lead == 0xF4 ? 0x8F : 0xBF;
-  } else {
-    return {1, false, false};
-  }
-  for (size_t i = 1; i < need; ++i) {
-    if (i == text.size())
-      return {i, false, true};
-    if (byte(i) < low || byte(i) > high)
-      return {i, false, false};
-    low = 0x80;
-    high = 0xBF;
-  }
-  return {need, true, false};
-}
 
 size_t validUtf8Prefix(std::string_view text) {
   size_t i = 0;
@@ -82,6 +49,13 @@ size_t appendRepairedUtf8(std::string &out, std::string_view text) {
     out += "\xEF\xBF\xBD";
     text.remove_prefix(stepUtf8(text).size);
   }
+}
+
+std::string repairUtf8(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  appendRepairedUtf8(out, text);
+  return out;
 }
 
 } // namespace sinter
