@@ -39,6 +39,30 @@ void printUsage(llvm::raw_ostream &stream) {
   stream << "\nsinter COMMAND --help says more.\n";
 }
 
+/// LLVM's first complaint about a command line in the words of our own: what was expected, what was found.
+std::string inOurWords(llvm::StringRef complaint) {
+  complaint = complaint.split('\n').first.split(": ").second; // behind the command's name
+  const auto quoted = [&] { return complaint.split('\'').second.split('\'').first.str(); };
+  if (complaint.starts_with("Unknown command line argument"))
+    return "expected a flag of this command, found '" + quoted() + "'";
+  if (complaint.starts_with("Not enough positional")) {
+    const auto &inputs = llvm::cl::SubCommand::getTopLevel().PositionalOpts;
+    return "expected " + (inputs.empty() ? "an input" : inputs.front()->HelpStr.str()) + ", found none";
+  }
+  if (complaint.starts_with("Too many positional"))
+    return "expected fewer inputs: flags begin with '-'";
+  if (!complaint.consume_front("for the "))
+    return complaint.str();
+  auto [flag, reason] = complaint.split(" option: ");
+  if (reason.starts_with("must be specified"))
+    return ("expected " + flag + ", found none").str();
+  if (reason.starts_with("requires a value"))
+    return (flag + ": expected a value, found none").str();
+  if (reason.contains("value invalid for"))
+    return (flag + ": expected a number, found '").str() + quoted() + "'";
+  return (flag + ": " + reason).str();
+}
+
 } // namespace
 
 int main(int argc, char **argv) {
@@ -87,6 +111,12 @@ bool sinter::parseFlags(const Invocation &invocation, llvm::StringRef overview) 
     if (!shown && option->getOptionHiddenFlag() == llvm::cl::NotHidden)
       option->setHiddenFlag(llvm::cl::Hidden);
   }
-  return llvm::cl::ParseCommandLineOptions(invocation.arguments.size(), invocation.arguments.data(), overview,
-                                           &llvm::errs());
+  std::string complaints;
+  llvm::raw_string_ostream stream(complaints);
+  if (llvm::cl::ParseCommandLineOptions(invocation.arguments.size(), invocation.arguments.data(), overview,
+                                        &stream))
+    return true;
+  llvm::errs() << "error: " << inOurWords(complaints) << "\n(" << invocation.arguments[0]
+               << " --help lists the flags)\n";
+  return false;
 }
