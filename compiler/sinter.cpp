@@ -8,7 +8,10 @@
 #include "llvm/Support/InitLLVM.h"
 #include "llvm/Support/raw_ostream.h"
 
+#include <algorithm>
 #include <string>
+#include <sys/mman.h>
+#include <unistd.h>
 #include <vector>
 
 namespace {
@@ -38,6 +41,32 @@ void printUsage(llvm::raw_ostream &stream) {
     stream << "  " << command.name << std::string(12 - command.name.size(), ' ') << command.summary << "\n";
   stream << "\nsinter COMMAND --help says more.\n";
 }
+
+/// What the process writes to standard error meanwhile: llvm::cl knows no other place for half of its
+/// complaints.
+class CapturedErrors {
+public:
+  CapturedErrors() : kept(dup(STDERR_FILENO)), file(memfd_create("errors", MFD_CLOEXEC)) {
+    dup2(file, STDERR_FILENO);
+  }
+  ~CapturedErrors() { release(); }
+
+  std::string release() {
+    std::string text;
+    if (kept < 0)
+      return text;
+    dup2(kept, STDERR_FILENO);
+    text.resize(std::max<off_t>(lseek(file, 0, SEEK_END), 0));
+    text.resize(std::max<ssize_t>(pread(file, text.data(), text.size(), 0), 0));
+    close(kept);
+    close(file);
+    kept = -1;
+    return text;
+  }
+
+private:
+  int kept, file;
+};
 
 /// LLVM's first complaint about a command line in the words of our own: what was expected, what was found.
 std::string inOurWords(llvm::StringRef complaint) {
@@ -111,10 +140,11 @@ bool sinter::parseFlags(const Invocation &invocation, llvm::StringRef overview) 
     if (!shown && option->getOptionHiddenFlag() == llvm::cl::NotHidden)
       option->setHiddenFlag(llvm::cl::Hidden);
   }
-  std::string complaints;
-  llvm::raw_string_ostream stream(complaints);
-  if (llvm::cl::ParseCommandLineOptions(invocation.arguments.size(), invocation.arguments.data(), overview,
-                                        &stream))
+  CapturedErrors errors;
+  const bool parsed = llvm::cl::ParseCommandLineOptions(invocation.arguments.size(),
+                                                        invocation.arguments.data(), overview, &llvm::errs());
+  const std::string complaints = errors.release();
+  if (parsed)
     return true;
   llvm::errs() << "error: " << inOurWords(complaints) << "\n(" << invocation.arguments[0]
                << " --help lists the flags)\n";
