@@ -11,6 +11,7 @@
 #include <atomic>
 #include <bit>
 #include <cmath>
+#include <mutex>
 
 namespace sinter::emulator {
 
@@ -132,6 +133,28 @@ struct Atomic {
   unsigned parts = 1;
 };
 
+/// exch and cas of 16 bytes: of the clusters on all threads one at a time.
+void atomic128(Warp &warp, const Instruction &in, const Access &access, bool compares) {
+  static std::mutex wide;
+  using U = unsigned __int128;
+  uint8_t *host[32];
+  if (!locate(warp, in, access, host))
+    return;
+  ++warp.block->cluster->progress;
+  const uint32_t *slots = warp.program->lists.data() + in.list;
+  eachActive(warp, [&](int lane) {
+    const std::lock_guard guard(wide);
+    U &place = *reinterpret_cast<U *>(host[lane]);
+    const U old = place, b = warp.reg<U>(slots[0])[lane];
+    if (!compares)
+      place = b;
+    else if (old == b)
+      place = warp.reg<U>(in.c)[lane];
+    if (slots[1])
+      warp.reg<U>(slots[1])[lane] = old;
+  });
+}
+
 uint64_t valueOf(const Warp &warp, uint32_t slot, unsigned bytes, int lane) {
   return bytes == 2   ? warp.reg<uint16_t>(slot)[lane]
          : bytes == 4 ? warp.reg<uint32_t>(slot)[lane]
@@ -141,6 +164,8 @@ uint64_t valueOf(const Warp &warp, uint32_t slot, unsigned bytes, int lane) {
 /// Registers: parts of b in the list, then parts of d (slot 0 for red); c of cas in in.c.
 void atomicLanes(Warp &warp, const Instruction &in) {
   const auto &how = *static_cast<const Atomic *>(in.detail);
+  if (how.type == Type::b128)
+    return atomic128(warp, in, how.access, how.operation == AtomicOperation::compareAndSwap);
   uint8_t *host[32];
   if (!locate(warp, in, how.access, host))
     return;
@@ -166,8 +191,8 @@ void atomicLanes(Warp &warp, const Instruction &in) {
 }
 
 template <bool isReduction> void atomicOrReduction(Translator &t) {
-  if (t.take("async")) // red.async: MBarriers.cpp
-    return t.fail(".async is not supported");
+  if (isReduction && t.take("async"))
+    return reduceAsync(t);
   Atomic how;
   how.access.kind = AccessKind::atomic;
   takeOrder(t, how.access);
@@ -183,11 +208,12 @@ template <bool isReduction> void atomicOrReduction(Translator &t) {
   how.parts = vector < 0 ? 1 : 2u << vector;
   how.type = t.needType();
   const bool isCas = how.operation == AtomicOperation::compareAndSwap;
-  const bool known = isFloat(how.type) ? how.type != Type::tf32 && operation <= 2 &&
-                                             (how.type != Type::f64 || operation == 0)
-                                       : bytesOf(how.type) == 4 || bytesOf(how.type) == 8 ||
-                                             (bytesOf(how.type) == 2 && (isCas || operation == 6));
-  if (!known || how.type == Type::pred)
+  const bool known =
+      isFloat(how.type)
+          ? how.type != Type::tf32 && operation <= 2 && (how.type != Type::f64 || operation == 0)
+          : bytesOf(how.type) == 4 || bytesOf(how.type) == 8 ||
+                ((bytesOf(how.type) == 2 || how.type == Type::b128) && (isCas || operation == 6));
+  if (!known || (vector >= 0 && how.type == Type::b128) || how.type == Type::pred)
     return t.fail("type .{} is not supported", nameOf(how.type));
   how.access.bytes = bytesOf(how.type) * how.parts;
   const size_t at = isReduction ? 0 : 1;

@@ -50,6 +50,11 @@ const TensorMap *mapAt(Warp &warp, const Instruction &in, uint64_t address, int 
                address);
     return nullptr;
   }
+  if (map->edited)
+    if (const Result<> good = checkEdited(*map); !good) {
+      warp.fault(in, "{}: {}", warp.describe(), good.error().message);
+      return nullptr;
+    }
   if (map->rank != rank) {
     warp.fault(in, "{}: expected a tensor map of rank {}, found one of rank {}", warp.describe(), rank,
                map->rank);
@@ -71,6 +76,23 @@ unsigned boxAlignment(const TensorMap &map) {
   return 128; // PTX ISA 9.7.9.27.1.2: shared addresses of tensor copies are multiples of 128
 }
 
+/// Tells the race checker what a box reads or writes of global memory.
+void notePlaces(Warp &warp, const Instruction &in, const TensorMap &map, const int32_t *at, bool writes) {
+  GlobalRaceChecker *races = warp.block->cluster->launch->globalRaces.get();
+  if (races)
+    eachPartOfBox(map, at,
+                  [&](uint64_t address, uint64_t bytes) { races->range(warp, in, address, bytes, writes); });
+}
+
+void reduceInto(const BulkCopy &copy, uint8_t *target, const uint8_t *source, uint64_t bytes) {
+  const unsigned element = bytesOf(copy.type);
+  for (uint64_t i = 0; i < bytes; i += element) {
+    uint64_t value = 0;
+    std::memcpy(&value, source + i, element);
+    atomicUpdate(target + i, copy.reduce, copy.type, value, 0);
+  }
+}
+
 void loadOne(Warp &warp, const Instruction &in, const BulkCopy &copy, int lane) {
   Cluster &cluster = *warp.block->cluster;
   const uint64_t to = valueAt(warp, copy.to, lane) & 0xffffffff,
@@ -86,6 +108,7 @@ void loadOne(Warp &warp, const Instruction &in, const BulkCopy &copy, int lane) 
     for (int d = 0; d < copy.rank; ++d)
       at[static_cast<size_t>(d)] = warp.reg<int32_t>(copy.coordinates[static_cast<size_t>(d)])[lane];
     bytes = map->boxBytes();
+    notePlaces(warp, in, *map, at.data(), false);
   } else {
     bytes = warp.reg<uint32_t>(copy.size)[lane];
     if (!bytes || bytes % 16)
@@ -115,11 +138,13 @@ void loadOne(Warp &warp, const Instruction &in, const BulkCopy &copy, int lane) 
       return;
     RaceChecker *races = cluster.races.get();
     const uint32_t agent = races ? races->agentOf(signal) : 0, time = races ? races->tick(agent) : 0;
-    if (races)
+    if (races && !copy.reduces) // reductions of several blocks do not race
       races->asyncAccess(warp, in, agent, time, place, bytes, true, true);
-    cluster.async->onBarrier(signal, shared, bytes, [=, &warp, &in] {
+    cluster.async->onBarrier(signal, copy.reduces ? nullptr : shared, bytes, [=, &warp, &in, &copy] {
       if (map)
         loadBox(*map, at.data(), shared, place & 0xffffff);
+      else if (copy.reduces)
+        reduceInto(copy, shared, source, bytes);
       else
         std::memcpy(shared, source, bytes);
       if (races)
@@ -143,6 +168,8 @@ void storeOne(Warp &warp, const Instruction &in, const BulkCopy &copy, int lane)
     for (int d = 0; d < copy.rank; ++d)
       at[static_cast<size_t>(d)] = warp.reg<int32_t>(copy.coordinates[static_cast<size_t>(d)])[lane];
     bytes = map->boxBytes();
+    if (!copy.reduces)
+      notePlaces(warp, in, *map, at.data(), true);
   } else {
     bytes = warp.reg<uint32_t>(copy.size)[lane];
     if (!bytes || bytes % 16)
@@ -176,12 +203,7 @@ void storeOne(Warp &warp, const Instruction &in, const BulkCopy &copy, int lane)
           std::memcpy(target, data->data(), bytes);
           return;
         }
-        const unsigned element = bytesOf(copy.type);
-        for (uint64_t i = 0; i < bytes; i += element) {
-          uint64_t value = 0;
-          std::memcpy(&value, data->data() + i, element);
-          atomicUpdate(target + i, copy.reduce, copy.type, value, 0);
-        }
+        reduceInto(copy, target, data->data(), bytes);
       });
 }
 
@@ -265,8 +287,8 @@ void bulkCopy(Translator &t, bool reduce) {
     t.take("noftz");
     if (!copy.tensor)
       copy.type = t.needType();
-    if (copy.direction != BulkCopy::toGlobal)
-      return t.fail("reductions into shared memory are not supported");
+    if (!copy.tensor && (bytesOf(copy.type) < 2 || bytesOf(copy.type) > 8))
+      return t.fail("type .{} is not supported", nameOf(copy.type));
   }
   size_t next = 0;
   if (copy.direction == BulkCopy::prefetch) {

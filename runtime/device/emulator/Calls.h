@@ -26,8 +26,8 @@ SpecialSource specialRegister(Translator &translator, std::string_view name);
 /// Fills the slots of special registers at the start of a warp (Specials.cpp).
 void fillSpecials(const Launch &launch, const Block &block, Warp &warp);
 
-/// vprintf, __assertfail (External.cpp); null for others. The instruction's detail is the list of local
-/// addresses of the arguments, its offset that of the result.
+/// vprintf, __assertfail, malloc, free (External.cpp); null for others. The instruction's detail is the list
+/// of local addresses of the arguments, its offset that of the result.
 Handler externalFunction(std::string_view name);
 
 } // namespace sinter::emulator

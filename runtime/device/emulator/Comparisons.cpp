@@ -23,7 +23,11 @@ T load(T x)
 }
 inline float load(Half x) { return halfToFloat(x.bits); }
 inline float load(Bfloat x) { return bfloatToFloat(x.bits); }
-/// A float whose subnormals count as zero.
+/// A half and a float whose subnormals count as zero.
+struct FlushedHalf {
+  uint16_t bits;
+};
+inline float load(FlushedHalf x) { return x.bits & 0x7c00 ? halfToFloat(x.bits) : 0.0f; }
 struct Flushed {
   float value;
 };
@@ -142,7 +146,7 @@ Comparer comparerOf(Type type, Compare compare, bool ftz) {
   case Type::f64:
     return comparer<double>(compare);
   case Type::f16:
-    return comparer<Half>(compare);
+    return ftz ? comparer<FlushedHalf>(compare) : comparer<Half>(compare);
   case Type::bf16:
     return comparer<Bfloat>(compare);
   default:
@@ -182,6 +186,32 @@ struct Comparison {
   Comparer compare = nullptr;
 };
 
+/// setp of the low and the high halves of packed registers, into two predicates.
+void compareHalves(Translator &t, Compare compare, int combine, bool ftz, Type type,
+                   const uint32_t (&targets)[2]) {
+  const uint32_t a = t.source(1, type), b = t.source(2, type), c = combine ? t.predicate(t.operand(3)) : 0;
+  const Comparer of = comparerOf(type == Type::f16x2 ? Type::f16 : Type::bf16, compare, ftz);
+  for (int half = 0; half < 2; ++half) {
+    const uint32_t x = t.temporary(2), y = t.temporary(2);
+    for (const auto &[from, to] : {std::pair{a, x}, std::pair{b, y}}) {
+      Instruction &split =
+          t.emit(half ? unary<uint16_t, uint32_t>([](uint32_t v) { return uint16_t(v >> 16); })
+                      : unary<uint16_t, uint32_t>([](uint32_t v) { return uint16_t(v); }),
+                 InstructionClass::move);
+      split.a = from, split.d = to;
+    }
+    Instruction &in = t.emit(
+        +[](Warp &w, const Instruction &i) {
+          writePredicate(
+              w, i.d,
+              combined(static_cast<const Comparison *>(i.detail)->compare(w, i), i.extra, w.predicate(i.c)));
+        },
+        InstructionClass::predicate);
+    in.a = x, in.b = y, in.c = c, in.d = targets[half], in.extra = static_cast<uint32_t>(combine);
+    in.detail = t.keep(Comparison{of});
+  }
+}
+
 /// setp.cmp[.bool].type p|q, a, b[, c]: p = (a cmp b) bool c, q = !(a cmp b) bool c.
 void setp(Translator &t) {
   Compare compare;
@@ -191,29 +221,8 @@ void setp(Translator &t) {
   const bool ftz = t.take("ftz");
   const Type type = t.needType();
   if (type == Type::f16x2 || type == Type::bf16x2) { // p of the low halves, q of the high ones
-    const uint32_t a = t.source(1, type), b = t.source(2, type), c = combine ? t.predicate(t.operand(3)) : 0;
-    const Comparer of = type == Type::f16x2 ? comparer<Half>(compare) : comparer<Bfloat>(compare);
-    const uint32_t d = t.predicateTarget(t.operand(0)), q = t.pairTarget(t.operand(0));
-    for (int half = 0; half < 2; ++half) {
-      const uint32_t x = t.temporary(2), y = t.temporary(2);
-      for (const auto &[from, to] : {std::pair{a, x}, std::pair{b, y}}) {
-        Instruction &split =
-            t.emit(half ? unary<uint16_t, uint32_t>([](uint32_t v) { return uint16_t(v >> 16); })
-                        : unary<uint16_t, uint32_t>([](uint32_t v) { return uint16_t(v); }),
-                   InstructionClass::move);
-        split.a = from, split.d = to;
-      }
-      Instruction &in = t.emit(
-          +[](Warp &w, const Instruction &i) {
-            writePredicate(w, i.d,
-                           combined(static_cast<const Comparison *>(i.detail)->compare(w, i), i.extra,
-                                    w.predicate(i.c)));
-          },
-          InstructionClass::predicate);
-      in.a = x, in.b = y, in.c = c, in.d = half ? q : d, in.extra = static_cast<uint32_t>(combine);
-      in.detail = t.keep(Comparison{of});
-    }
-    return;
+    const uint32_t targets[] = {t.predicateTarget(t.operand(0)), t.pairTarget(t.operand(0))};
+    return compareHalves(t, compare, combine, ftz, type, targets);
   }
   const Comparer comparer = comparerOf(type, compare, ftz);
   if (!comparer)
@@ -234,7 +243,43 @@ void setp(Translator &t) {
   in.detail = t.keep(Comparison{comparer});
 }
 
-/// set.cmp[.bool].dtype.stype: 1.0 or all ones, else 0. Packed halves give 1.0 or 0 in each half.
+/// What set writes where the comparison holds.
+uint32_t yesOf(Type result) {
+  switch (result) {
+  case Type::f32:
+    return 0x3f800000;
+  case Type::f16:
+  case Type::f16x2:
+    return 0x3c00;
+  case Type::bf16:
+  case Type::bf16x2:
+    return 0x3f80;
+  default:
+    return 0xffffffff;
+  }
+}
+
+/// set of f16x2 and bf16x2: a comparison of each half, and 1.0, or 0xffff, or 0 in each half.
+void setPacked(Translator &t, Compare compare, int combine, bool ftz, Type result, Type type) {
+  if (bytesOf(result) != 4 || (isFloat(result) && result != type))
+    return t.fail("types .{}.{} are not defined together", nameOf(result), nameOf(type));
+  const uint32_t halves[] = {t.temporary(0), t.temporary(0)};
+  compareHalves(t, compare, combine, ftz, type, halves);
+  const uint32_t d = t.target(0, result);
+  Instruction &in = t.emit(
+      +[](Warp &warp, const Instruction &in) {
+        const Mask low = warp.predicate(in.a), high = warp.predicate(in.b);
+        const auto yes = static_cast<uint32_t>(in.offset);
+        writeLanes<true, uint32_t>(warp, in.d, [=](int lane) {
+          return (low >> lane & 1 ? yes : 0) | (high >> lane & 1 ? yes << 16 : 0);
+        });
+      },
+      InstructionClass::move);
+  in.a = halves[0], in.b = halves[1], in.d = d;
+  in.offset = yesOf(result) & 0xffff;
+}
+
+/// set.cmp[.bool].dtype.stype: 1.0 or all ones, else 0.
 void set(Translator &t) {
   Compare compare;
   if (!takeCompare(t, compare))
@@ -242,6 +287,8 @@ void set(Translator &t) {
   const int combine = t.takeOneOf({"and", "or", "xor"}) + 1;
   const bool ftz = t.take("ftz");
   const Type result = t.needType(), type = t.needType();
+  if (type == Type::f16x2 || type == Type::bf16x2)
+    return setPacked(t, compare, combine, ftz, result, type);
   const Comparer comparer = comparerOf(type, compare, ftz);
   if (!comparer || (bytesOf(result) != 4 && bytesOf(result) != 2))
     return t.fail("types .{}.{} are not supported", nameOf(result), nameOf(type));
@@ -259,10 +306,7 @@ void set(Translator &t) {
   Instruction &in = t.emit(handler, InstructionClass::predicate);
   in.a = a, in.b = b, in.c = c, in.d = d;
   in.extra = static_cast<uint32_t>(combine) | (bytesOf(result) == 2 ? 4 : 0);
-  in.offset = result == Type::f32    ? 0x3f800000
-              : result == Type::f16  ? 0x3c00
-              : result == Type::bf16 ? 0x3f80
-                                     : 0xffffffff;
+  in.offset = yesOf(result);
   in.detail = t.keep(Comparison{comparer});
 }
 

@@ -101,7 +101,8 @@ double rounded(double value, Rounding rounding) {
   }
 }
 
-/// The bits of an integer result: clamped to the type's range; NaN is 0.
+/// The bits of an integer result: clamped to the type's range. NaN is 0 unless the source is .f64 or the
+/// result has 64 bits; then it is the top bit alone (PTX ISA 9.7.9.22, "Integer notes").
 uint64_t toInteger(const Number &number, const Conversion &how) {
   const unsigned bits = bytesOf(how.to) * 8;
   const __int128 lowest = isSigned(how.to) ? -(__int128(1) << (bits - 1)) : 0;
@@ -109,7 +110,7 @@ uint64_t toInteger(const Number &number, const Conversion &how) {
   if (number.isInteger)
     return static_cast<uint64_t>(how.sat ? std::clamp(number.integer, lowest, highest) : number.integer);
   if (std::isnan(number.real))
-    return 0;
+    return how.from == Type::f64 || bits == 64 ? 1ull << (bits - 1) : 0;
   const double whole = rounded(number.real, how.rounding);
   if (whole <= static_cast<double>(lowest))
     return static_cast<uint64_t>(lowest);
@@ -129,12 +130,20 @@ template <typename T> T integerToFloat(__int128 value, Rounding rounding) {
   return result;
 }
 
+/// As a double that is rounded once more: cut off, and its last bit 1 if that lost something.
+double integerToOdd(__int128 value) {
+  const double cut = integerToFloat<double>(value, Rounding::zero);
+  return static_cast<__int128>(cut) == value ? cut : std::bit_cast<double>(std::bit_cast<uint64_t>(cut) | 1);
+}
+
 uint64_t toFloat(Number number, const Conversion &how) {
   if (number.isInteger) {
     if (how.to == Type::f32)
       return std::bit_cast<uint32_t>(integerToFloat<float>(number.integer, how.rounding));
-    number.real =
-        integerToFloat<double>(number.integer, how.to == Type::f64 ? how.rounding : Rounding::nearest);
+    if (how.to == Type::f64)
+      number.real = integerToFloat<double>(number.integer, how.rounding);
+    else
+      number.real = integerToOdd(number.integer);
   }
   double value = number.real;
   if (how.toInteger)
@@ -279,9 +288,54 @@ Handlers frequent(const Conversion &how) {
   return {};
 }
 
+/// cvt.pack.sat.d.s32 d, a, b: {a, b} as two of 16 bits. With a third type, of 8, 4 or 2 bits: d = {c, a, b}
+/// where c is shifted up (PTX ISA 9.7.9.23).
+void pack(Translator &t) {
+  if (!t.take("sat"))
+    return t.fail("expected .sat");
+  struct Width {
+    const char *name;
+    unsigned bits;
+    bool isSigned;
+  };
+  static constexpr Width widths[] = {{"u16", 16, false}, {"s16", 16, true}, {"u8", 8, false},
+                                     {"s8", 8, true},    {"u4", 4, false},  {"s4", 4, true},
+                                     {"u2", 2, false},   {"s2", 2, true}};
+  const Width *width = nullptr;
+  for (const Width &each : widths)
+    if (!width && t.take(each.name))
+      width = &each;
+  if (!width || !t.take("s32"))
+    return t.fail("expected a result of 16, 8, 4 or 2 bits and .s32");
+  const bool shifts = t.take("b32");
+  if (shifts != (width->bits < 16))
+    return t.fail("expected .b32 with results of 8, 4 or 2 bits");
+  const uint32_t a = t.source(1, Type::s32), b = t.source(2, Type::s32),
+                 c = shifts ? t.source(3, Type::b32) : 0, d = t.target(0, Type::b32);
+  Instruction &in = t.emit(
+      +[](Warp &warp, const Instruction &in) {
+        const auto &width = *static_cast<const Width *>(in.detail);
+        const int64_t lowest = width.isSigned ? -(1ll << (width.bits - 1)) : 0,
+                      highest = (1ll << (width.isSigned ? width.bits - 1 : width.bits)) - 1;
+        const uint32_t mask = (1u << width.bits) - 1;
+        eachActive(warp, [&](int lane) {
+          const auto field = [&](uint32_t slot) {
+            return static_cast<uint32_t>(
+                       std::clamp<int64_t>(warp.reg<int32_t>(slot)[lane], lowest, highest)) &
+                   mask;
+          };
+          const uint32_t rest = width.bits < 16 ? warp.reg<uint32_t>(in.c)[lane] << 2 * width.bits : 0;
+          warp.reg<uint32_t>(in.d)[lane] = rest | field(in.a) << width.bits | field(in.b);
+        });
+      },
+      InstructionClass::conversion);
+  in.a = a, in.b = b, in.c = c, in.d = d;
+  in.detail = width;
+}
+
 void cvt(Translator &t) {
-  if (t.take("pack")) // cvt.pack.sat.u8.s32.b32 d, a, b, c
-    return t.fail(".pack is not supported");
+  if (t.take("pack"))
+    return pack(t);
   Conversion how;
   const int whole = t.takeOneOf({"rni", "rzi", "rmi", "rpi"});
   how.toInteger = whole >= 0;

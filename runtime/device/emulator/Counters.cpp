@@ -22,6 +22,8 @@ void KernelCounters::add(const KernelCounters &other) {
   for (size_t i = 0; i < other.executed.size(); ++i)
     executed[i] += other.executed[i];
   for (uint64_t KernelCounters::*each : {&KernelCounters::tensorFlops,
+                                         &KernelCounters::tensorFlops8Bit,
+                                         &KernelCounters::tensorFlopsTf32,
                                          &KernelCounters::globalLoadRequests,
                                          &KernelCounters::globalLoadSectors,
                                          &KernelCounters::globalLoadBytes,
@@ -43,6 +45,14 @@ void KernelCounters::add(const KernelCounters &other) {
                                          &KernelCounters::blocks,
                                          &KernelCounters::warps})
     this->*each += other.*each;
+}
+
+void KernelCounters::addTensor(uint64_t flops, Type type) {
+  tensorFlops += flops;
+  if (type == Type::tf32)
+    tensorFlopsTf32 += flops;
+  if (bytesOf(type) <= 1)
+    tensorFlops8Bit += flops;
 }
 
 unsigned sharedWavefronts(const uint64_t (&addresses)[32], uint32_t mask, unsigned bytes, unsigned &ideal) {
@@ -104,6 +114,8 @@ std::vector<Row> rowsOf(const KernelCounters &c) {
   return {{"blocks", c.blocks},
           {"warps", c.warps},
           {"tensor_flops", c.tensorFlops},
+          {"tensor_flops_8bit", c.tensorFlops8Bit},
+          {"tensor_flops_tf32", c.tensorFlopsTf32},
           {"global_load_requests", c.globalLoadRequests},
           {"global_load_sectors", c.globalLoadSectors},
           {"global_load_bytes", c.globalLoadBytes},
@@ -141,15 +153,20 @@ std::string countersTable(const Program &program, const KernelCounters &counters
   return text;
 }
 
-std::string countersJson(const Program &program, const KernelCounters &counters) {
-  JsonWriter json;
-  json.beginObject().key("kernel").value(program.name).key("instructions").beginObject();
-  const auto byClass = instructionsByClass(program, counters);
+void writeCounters(JsonWriter &json, const std::array<uint64_t, instructionClasses> &byClass,
+                   const KernelCounters &counters) {
+  json.key("instructions").beginObject();
   for (size_t i = 0; i < instructionClasses; ++i)
     json.key(nameOf(static_cast<InstructionClass>(i))).value(byClass[i]);
   json.endObject();
   for (const Row &row : rowsOf(counters))
     json.key(row.name).value(row.value);
+}
+
+std::string countersJson(const Program &program, const KernelCounters &counters) {
+  JsonWriter json;
+  json.beginObject().key("kernel").value(program.name);
+  writeCounters(json, instructionsByClass(program, counters), counters);
   return json.endObject().take();
 }
 

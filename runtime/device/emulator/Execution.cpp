@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <cstring>
 #include <mutex>
+#include <sys/mman.h>
 #include <thread>
 
 namespace sinter::emulator {
@@ -390,6 +391,39 @@ Result<> checkLaunch(const Launch &launch) {
   return {};
 }
 
+namespace {
+
+/// Memory for parameters. Kernels may take the address of one, in 32 bits where their compiler uses short
+/// pointers (Triton does, of tensor maps): so it lies below 2^31 where the system can do that. Pages are
+/// aligned more than a map needs.
+class LowPages {
+public:
+  explicit LowPages(size_t bytes) : bytes(bytes) {
+#ifdef MAP_32BIT
+    memory = map(MAP_32BIT);
+#endif
+    if (memory == MAP_FAILED)
+      memory = map(0);
+  }
+  LowPages(const LowPages &) = delete;
+  LowPages &operator=(const LowPages &) = delete;
+  ~LowPages() {
+    if (memory != MAP_FAILED)
+      munmap(memory, bytes);
+  }
+  uint8_t *data() const { return memory == MAP_FAILED ? nullptr : static_cast<uint8_t *>(memory); }
+
+private:
+  void *map(int flags) const {
+    return mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
+  }
+
+  size_t bytes;
+  void *memory = MAP_FAILED;
+};
+
+} // namespace
+
 Result<KernelCounters> execute(Launch &launch) {
   if (Result<> checked = checkLaunch(launch); !checked)
     return tl::unexpected<Error>(checked.error());
@@ -398,14 +432,13 @@ Result<KernelCounters> execute(Launch &launch) {
   unsigned threads =
       launch.options.threads ? launch.options.threads : std::max(1u, std::thread::hardware_concurrency());
   threads = static_cast<unsigned>(std::min<uint64_t>(threads, clusters));
-  // Kernels may take the address of a parameter; a tensor map among them has to lie at a multiple of 64.
-  struct alignas(128) Line {
-    uint8_t bytes[128];
-  };
-  std::vector<Line> lines(launch.parameters.size() / sizeof(Line) + 1);
-  launch.parameterMemory = reinterpret_cast<const uint8_t *>(lines.data());
+  const LowPages pages(launch.parameters.size() + 1);
+  if (!pages.data())
+    return fail("expected {} bytes of memory for the kernel's parameters, found less",
+                launch.parameters.size());
+  launch.parameterMemory = pages.data();
   if (!launch.parameters.empty())
-    std::memcpy(lines.data(), launch.parameters.data(), launch.parameters.size());
+    std::memcpy(pages.data(), launch.parameters.data(), launch.parameters.size());
   const auto parameters = reinterpret_cast<uint64_t>(launch.parameterMemory);
   launch.memory->map(parameters, launch.parameters.size() + 1, "the kernel's parameters");
   if (launch.options.races)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Functions that the driver provides to kernels: vprintf and __assertfail.
+// Functions that the driver provides to kernels: vprintf, __assertfail, malloc and free.
 #include "runtime/device/emulator/Calls.h"
 #include "runtime/device/emulator/Lanes.h"
 #include "runtime/device/emulator/Memory.h"
@@ -108,10 +108,40 @@ void assertLanes(Warp &warp, const Instruction &in) {
              textAt(warp, localValue<uint64_t>(warp, lane, arguments[3])));
 }
 
+/// malloc: null when the host has no more. What is not freed stays until the memory itself goes.
+void mallocLanes(Warp &warp, const Instruction &in) {
+  const std::vector<uint64_t> &arguments = argumentsOf(in);
+  if (arguments.size() != 1 || in.offset < 0)
+    return warp.fault(in, "malloc: expected an argument and a result");
+  constexpr uint64_t most = 1ull << 32;
+  eachActive(warp, [&](int lane) {
+    const auto bytes = localValue<uint64_t>(warp, lane, arguments[0]);
+    const uint64_t address =
+        bytes && bytes <= most ? warp.block->cluster->launch->memory->allocate(bytes, "what malloc gave") : 0;
+    std::memcpy(warp.local.data() + static_cast<size_t>(lane) * warp.program->localBytes + in.offset,
+                &address, 8);
+  });
+}
+
+void freeLanes(Warp &warp, const Instruction &in) {
+  const std::vector<uint64_t> &arguments = argumentsOf(in);
+  if (arguments.size() != 1)
+    return warp.fault(in, "free: expected an argument");
+  eachActive(warp, [&](int lane) {
+    const auto address = localValue<uint64_t>(warp, lane, arguments[0]);
+    if (address && !warp.block->cluster->launch->memory->free(address))
+      warp.fault(in, "{}: free: expected what malloc gave, found {:#x}", warp.describe(lane), address);
+  });
+}
+
 } // namespace
 
 Handler externalFunction(std::string_view name) {
-  return name == "vprintf" ? &vprintfLanes : name == "__assertfail" ? &assertLanes : nullptr;
+  return name == "vprintf"        ? &vprintfLanes
+         : name == "__assertfail" ? &assertLanes
+         : name == "malloc"       ? &mallocLanes
+         : name == "free"         ? &freeLanes
+                                  : nullptr;
 }
 
 } // namespace sinter::emulator

@@ -16,6 +16,7 @@ namespace {
 
 /// A subnormal becomes zero of the same sign.
 inline float flush(float x) { return std::fabs(x) < FLT_MIN ? std::copysign(0.0f, x) : x; }
+inline uint16_t flushHalf(uint16_t x) { return x & 0x7c00 ? x : x & 0x8000; }
 /// .sat: into [0, 1]; NaN becomes 0.
 template <typename T> inline T clampToOne(T x) { return x > T(0) ? (x < T(1) ? x : T(1)) : T(0); }
 
@@ -82,16 +83,28 @@ template <typename Op, int arity> Handlers doubled() {
     return ternary<double, double, double, double>(Op{});
 }
 
-// --- f16 and bf16: computed in f32, rounded once; fma in f64, where product and sum are (almost always)
-// exact ---
+// --- f16 and bf16: computed in f32, rounded once; fma in f64, where the product is exact and the sum rounded
+// to odd, so that the second rounding is right ---
 
-template <typename H, typename Op, int arity, bool sat, bool relu> struct Narrow {
+/// a * b + c to odd: if it is not exact, its last bit is 1. The product of two numbers of 11 bits is exact.
+inline double fmaToOdd(double a, double b, double c) {
+  const double product = a * b, sum = product + c;
+  const double back = sum - product, lost = (product - (sum - back)) + (c - back);
+  const auto bits = std::bit_cast<uint64_t>(sum);
+  if (lost == 0 || !std::isfinite(lost) || bits & 1) // infinities have nothing to lose
+    return sum;
+  return std::bit_cast<double>((lost > 0) == (sum > 0) ? bits + 1 : bits - 1);
+}
+
+template <typename H, typename Op, int arity, bool sat, bool relu, bool ftz = false> struct Narrow {
   template <typename... A> static uint16_t one(A... bits) {
+    if constexpr (ftz)
+      return flushHalf(Narrow<H, Op, arity, sat, relu>::one(flushHalf(bits)...));
     if constexpr (arity == 3) {
       const auto exact = [](uint16_t x) {
         return static_cast<double>(static_cast<float>(std::bit_cast<H>(x)));
       };
-      return finish(narrowed(Op{}(exact(bits)...)));
+      return finish(narrowed(fmaToOdd(exact(bits)...)));
     } else {
       return finish(H(Op{}(static_cast<float>(std::bit_cast<H>(bits))...)).bits);
     }
@@ -121,7 +134,8 @@ template <typename H, typename Op, int arity, bool sat, bool relu> struct Narrow
   }
 };
 
-template <typename H, typename Op, int arity> Handlers narrow(bool packed, bool sat, bool relu) {
+template <typename H, typename Op, int arity>
+Handlers narrow(bool packed, bool sat, bool relu, bool ftz = false) {
   const auto make = [packed](auto op) {
     if constexpr (arity == 2)
       return packed ? binary<uint32_t>(op) : binary<uint16_t>(op);
@@ -129,6 +143,10 @@ template <typename H, typename Op, int arity> Handlers narrow(bool packed, bool 
       return packed ? ternary<uint32_t, uint32_t, uint32_t, uint32_t>(op)
                     : ternary<uint16_t, uint16_t, uint16_t, uint16_t>(op);
   };
+  if (ftz)
+    return sat    ? make(Narrow<H, Op, arity, true, false, true>{})
+           : relu ? make(Narrow<H, Op, arity, false, true, true>{})
+                  : make(Narrow<H, Op, arity, false, false, true>{});
   return sat    ? make(Narrow<H, Op, arity, true, false>{})
          : relu ? make(Narrow<H, Op, arity, false, true>{})
                 : make(Narrow<H, Op, arity, false, false>{});
@@ -142,7 +160,7 @@ template <typename Op, int arity> Handlers ofType(Translator &t, Type type, bool
     return doubled<Op, arity>();
   case Type::f16:
   case Type::f16x2:
-    return narrow<Half, Op, arity>(type == Type::f16x2, sat, relu);
+    return narrow<Half, Op, arity>(type == Type::f16x2, sat, relu, ftz);
   case Type::bf16:
   case Type::bf16x2:
     return narrow<Bfloat, Op, arity>(type == Type::bf16x2, sat, relu);
@@ -201,23 +219,39 @@ InstructionClass classOf(Type type) {
                                                   : InstructionClass::half;
 }
 
+/// The sign bit, in each half of a packed type; .ftz makes subnormals zero (of f32 and f16).
 template <bool negate> void signOperation(Translator &t, Type type) {
-  t.take("ftz"); // of the operand; see below
+  const bool ftz = t.take("ftz");
   Handlers handlers;
   switch (type) {
   case Type::f64:
     handlers = unary<uint64_t>([](uint64_t a) { return negate ? a ^ (1ull << 63) : a & ~(1ull << 63); });
     break;
   case Type::f32:
-    handlers = unary<uint32_t>([](uint32_t a) { return negate ? a ^ 0x80000000u : a & 0x7fffffffu; });
+    handlers = ftz ? unary<uint32_t>([](uint32_t a) {
+      const uint32_t flushed = a & 0x7f800000u ? a : a & 0x80000000u;
+      return negate ? flushed ^ 0x80000000u : flushed & 0x7fffffffu;
+    })
+                   : unary<uint32_t>([](uint32_t a) { return negate ? a ^ 0x80000000u : a & 0x7fffffffu; });
     break;
   case Type::f16x2:
   case Type::bf16x2:
-    handlers = unary<uint32_t>([](uint32_t a) { return negate ? a ^ 0x80008000u : a & ~0x80008000u; });
+    handlers = ftz && type == Type::f16x2
+                   ? unary<uint32_t>([](uint32_t a) {
+                       const uint32_t flushed = flushHalf(static_cast<uint16_t>(a)) |
+                                                uint32_t(flushHalf(static_cast<uint16_t>(a >> 16))) << 16;
+                       return negate ? flushed ^ 0x80008000u : flushed & ~0x80008000u;
+                     })
+                   : unary<uint32_t>([](uint32_t a) { return negate ? a ^ 0x80008000u : a & ~0x80008000u; });
     break;
   case Type::f16:
   case Type::bf16:
-    handlers = unary<uint16_t>([](uint16_t a) { return uint16_t(negate ? a ^ 0x8000u : a & 0x7fffu); });
+    handlers = ftz && type == Type::f16
+                   ? unary<uint16_t>([](uint16_t a) {
+                       const uint16_t flushed = flushHalf(a);
+                       return uint16_t(negate ? flushed ^ 0x8000u : flushed & 0x7fffu);
+                     })
+                   : unary<uint16_t>([](uint16_t a) { return uint16_t(negate ? a ^ 0x8000u : a & 0x7fffu); });
     break;
   default:
     return t.fail("expected a floating-point type, found .{}", nameOf(type));

@@ -166,10 +166,15 @@ template <bool add> void product(Translator &t) {
   const Type type = t.needType();
   if (isFloat(type))
     return floatArithmetic(t, add ? Arithmetic::mad : Arithmetic::mul, type);
-  const bool saturating = add && t.take("sat"); // mad.hi.sat.s32
-  const bool carryOut = add && t.take("cc");
-  if (carryOut || saturating)
-    return t.fail(".cc and .sat are not supported here");
+  if (add && t.take("sat")) {
+    if (part != 1 || type != Type::s32)
+      return t.fail(".sat expects .hi and type .s32");
+    emitElementwise(t, ternary<int32_t>([](int32_t a, int32_t b, int32_t c) {
+                      return saturate((int64_t(a) * b >> 32) + c);
+                    }),
+                    InstructionClass::integer, type, 3);
+    return;
+  }
   if (part < 0)
     return t.fail("expected .lo, .hi or .wide");
   Type result = type;
@@ -203,30 +208,37 @@ template <bool add> void product(Translator &t) {
   in.c = c;
 }
 
-/// madc: mad with the carry flag added; mad.cc: with the carry out. Both in 32 bits of .lo or .hi.
+template <typename U, bool carryIn> void carryProductLanes(Warp &warp, const Instruction &in) {
+  using S = std::make_signed_t<U>;
+  uint32_t *flag = warp.reg<uint32_t>(static_cast<uint32_t>(in.offset));
+  eachActive(warp, [&](int lane) {
+    const U x = warp.reg<U>(in.a)[lane], y = warp.reg<U>(in.b)[lane];
+    const U whole =
+        in.extra & 1
+            ? (in.extra & 2 ? static_cast<U>(high<S>(static_cast<S>(x), static_cast<S>(y))) : high<U>(x, y))
+            : U(x * y);
+    const auto sum =
+        static_cast<unsigned __int128>(whole) + warp.reg<U>(in.c)[lane] + (carryIn ? flag[lane] : 0);
+    warp.reg<U>(in.d)[lane] = static_cast<U>(sum);
+    if (in.extra & 4)
+      flag[lane] = static_cast<uint32_t>(sum >> (sizeof(U) * 8));
+  });
+}
+
+/// madc: mad with the carry flag added; mad.cc: with the carry out. Both of .lo or .hi.
 template <bool carryIn> void carryProduct(Translator &t) {
   const int part = t.takeOneOf({"lo", "hi"});
   const Type type = t.needType();
   const bool carryOut = t.take("cc");
-  if (part < 0 || (type != Type::u32 && type != Type::s32))
-    return t.fail("expected .lo or .hi and type .u32 or .s32");
+  if (part < 0 || (bytesOf(type) != 4 && bytesOf(type) != 8) || !isInteger(type))
+    return t.fail("expected .lo or .hi and an integer type of 32 or 64 bits");
   const uint32_t a = t.source(1, type), b = t.source(2, type), c = t.source(3, type), d = t.target(0, type);
-  const Handler handler = +[](Warp &warp, const Instruction &in) {
-    uint32_t *flag = warp.reg<uint32_t>(static_cast<uint32_t>(in.offset));
-    eachActive(warp, [&](int lane) {
-      const uint32_t x = warp.reg<uint32_t>(in.a)[lane], y = warp.reg<uint32_t>(in.b)[lane];
-      const uint32_t whole =
-          in.extra & 1 ? (in.extra & 2 ? high<int32_t>(x, y) : high<uint32_t>(x, y)) : x * y;
-      const uint64_t sum = uint64_t(whole) + warp.reg<uint32_t>(in.c)[lane] + (carryIn ? flag[lane] : 0);
-      warp.reg<uint32_t>(in.d)[lane] = static_cast<uint32_t>(sum);
-      if (in.extra & 4)
-        flag[lane] = static_cast<uint32_t>(sum >> 32);
-    });
-  };
-  Instruction &in = t.emit(handler, InstructionClass::integer);
+  Instruction &in = t.emit(bytesOf(type) == 8 ? &carryProductLanes<uint64_t, carryIn>
+                                              : &carryProductLanes<uint32_t, carryIn>,
+                           InstructionClass::integer);
   in.d = d, in.a = a, in.b = b, in.c = c;
   in.offset = t.carry();
-  in.extra = (part == 1 ? 1 : 0) | (type == Type::s32 ? 2 : 0) | (carryOut ? 4 : 0);
+  in.extra = (part == 1 ? 1 : 0) | (isSigned(type) ? 2 : 0) | (carryOut ? 4 : 0);
 }
 
 void mad(Translator &t) {
@@ -286,9 +298,14 @@ template <bool maximum> void minOrMax(Translator &t) {
     handlers = forInteger(t, type, []<typename T>() {
       return binary<T>([](T a, T b) { return maximum ? (a > b ? a : b) : (a < b ? a : b); });
     });
-  if (relu) {
+  if (relu && type == Type::s16x2) {
+    handlers = packed16([](auto a, auto b) {
+      const int x = static_cast<int16_t>(a), y = static_cast<int16_t>(b);
+      return std::max(0, maximum ? std::max(x, y) : std::min(x, y));
+    });
+  } else if (relu) {
     if (type != Type::s32)
-      return t.fail(".relu is supported for type .s32 only");
+      return t.fail(".relu expects type .s32 or .s16x2, found .{}", nameOf(type));
     handlers = binary<int32_t>(
         [](int32_t a, int32_t b) { return std::max(0, maximum ? std::max(a, b) : std::min(a, b)); });
   }

@@ -226,7 +226,7 @@ template <bool isLoad> void loadOrStore(Translator &t) {
   const unsigned parts = vector < 0 ? 1 : 2u << vector;
   const Type type = t.needType();
   const unsigned bytes = bytesOf(type);
-  if (!bytes || bytes > 8 || type == Type::pred)
+  if (!bytes || type == Type::pred || (bytes == 16 && vector >= 0))
     return t.fail("type .{} is not supported", nameOf(type));
   access.bytes = bytes * parts;
   const Operand &written = t.operand(isLoad ? 0 : 1);
@@ -260,7 +260,8 @@ template <bool isLoad> void loadOrStore(Translator &t) {
   Instruction &in = t.emit(bytes == 1   ? pick.template operator()<uint8_t>()
                            : bytes == 2 ? pick.template operator()<uint16_t>()
                            : bytes == 4 ? pick.template operator()<uint32_t>()
-                                        : pick.template operator()<uint64_t>(),
+                           : bytes == 8 ? pick.template operator()<uint64_t>()
+                                        : pick.template operator()<unsigned __int128>(),
                            classOf(access.space, isLoad));
   in.a = address.slot;
   in.offset = address.offset;

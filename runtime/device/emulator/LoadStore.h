@@ -14,6 +14,8 @@ void takeCacheHints(Translator &translator);
 
 /// st.async (MBarriers.cpp).
 void storeAsync(Translator &translator);
+/// red.async, whose modifiers are all there but the last (MBarriers.cpp).
+void reduceAsync(Translator &translator);
 
 } // namespace sinter::emulator
 

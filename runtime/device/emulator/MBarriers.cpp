@@ -2,6 +2,7 @@
 // mbarrier (PTX ISA 9.7.13.15): phases, arrivals and transactions, also of other blocks of the cluster;
 // st.async.
 #include "runtime/device/emulator/AsyncQueue.h"
+#include "runtime/device/emulator/Atomics.h"
 #include "runtime/device/emulator/Barriers.h"
 #include "runtime/device/emulator/Lanes.h"
 #include "runtime/device/emulator/LoadStore.h"
@@ -298,9 +299,13 @@ struct StoreAsync {
   BarrierInstruction address;
   unsigned barrierBytes = 8, bytes = 4, parts = 1;
   int64_t barrierOffset = 0;
+  bool reduces = false; // red.async
+  AtomicOperation operation = AtomicOperation::add;
+  Type type = Type::b32;
 };
 
-/// st.async [a], b, [mbar]: the bytes arrive with complete_tx on the barrier of the block they go to.
+/// st.async and red.async [a], b, [mbar]: the bytes arrive with complete_tx on the barrier of the block they
+/// go to.
 void storeAsyncLanes(Warp &warp, const Instruction &in) {
   const auto &how = *static_cast<const StoreAsync *>(in.detail);
   uint64_t addresses[32], barriers[32];
@@ -319,30 +324,51 @@ void storeAsyncLanes(Warp &warp, const Instruction &in) {
     RaceChecker *races = warp.block->cluster->races.get();
     const uint64_t barrier = sharedAddress(barriers[lane]);
     const uint32_t agent = races ? races->agentOf(barrier) : 0, time = races ? races->tick(agent) : 0;
-    if (races)
+    if (races && !how.reduces) // reductions of several threads do not race
       races->asyncAccess(warp, in, agent, time, addresses[lane], bytes, true, true);
-    warp.block->cluster->async->onBarrier(barrier, place, bytes,
-                                          [&warp, &in, place, data, bytes, barrier, races, agent, time] {
-                                            std::memcpy(place, data.data(), bytes);
-                                            if (races)
-                                              races->completed(races->mbarrier(barrier), agent, time);
-                                            mbarrierComplete(warp, in, barrier, bytes);
-                                          });
+    warp.block->cluster->async->onBarrier(
+        barrier, how.reduces ? nullptr : place, bytes,
+        [&warp, &in, &how, place, data, bytes, barrier, races, agent, time] {
+          if (how.reduces) {
+            uint64_t value = 0;
+            std::memcpy(&value, data.data(), bytes);
+            atomicUpdate(place, how.operation, how.type, value, 0);
+          } else {
+            std::memcpy(place, data.data(), bytes);
+          }
+          if (races)
+            races->completed(races->mbarrier(barrier), agent, time);
+          mbarrierComplete(warp, in, barrier, bytes);
+        });
   });
 }
 
 } // namespace
 
-void storeAsync(Translator &t) {
+static void storeOrReduceAsync(Translator &t, bool reduces) {
   StoreAsync how;
-  t.take("weak");
+  how.reduces = reduces;
+  t.takeOneOf({"weak", "relaxed"});
+  t.take("cluster");
   takeSpace(t, Space::sharedCluster);
   if (!t.take("mbarrier::complete_tx::bytes"))
     return t.fail("expected .mbarrier::complete_tx::bytes");
+  if (reduces) {
+    const int operation = t.takeOneOf({"add", "min", "max", "and", "or", "xor"});
+    const int counting = operation < 0 ? t.takeOneOf({"inc", "dec"}) : -1;
+    if (operation < 0 && counting < 0)
+      return t.fail("expected a reduction such as .add");
+    how.operation = operation >= 0  ? static_cast<AtomicOperation>(operation)
+                    : counting == 0 ? AtomicOperation::increment
+                                    : AtomicOperation::decrement;
+  }
   const int vector = t.takeOneOf({"v2", "v4"});
   const Type type = t.needType();
   how.parts = vector < 0 ? 1 : 2u << vector;
   how.bytes = bytesOf(type);
+  how.type = type;
+  if (how.bytes < 4 || how.bytes > 8 || (reduces && isFloat(type)) || (reduces && vector >= 0))
+    return t.fail("type .{} is not supported", nameOf(type));
   const Translator::Address address = t.address(t.operand(0)), barrier = t.address(t.operand(2));
   how.address.addressBytes = address.bytes;
   how.barrierBytes = barrier.bytes;
@@ -356,6 +382,8 @@ void storeAsync(Translator &t) {
   t.list(in, slots);
   in.detail = t.keep(how);
 }
+void storeAsync(Translator &t) { storeOrReduceAsync(t, false); }
+void reduceAsync(Translator &t) { storeOrReduceAsync(t, true); }
 
 namespace {
 

@@ -22,13 +22,14 @@ struct Mma {
 };
 
 /// The list holds the registers of A, B, C, D.
-template <typename T> void multiply(Warp &warp, const Instruction &in) {
+template <typename T, typename Sum = T> void multiply(Warp &warp, const Instruction &in) {
   const auto &how = *static_cast<const Mma *>(in.detail);
   if (!converged(warp, in, allLanes))
     return;
   const uint32_t *slots = warp.program->lists.data() + in.list;
   const int elements = elementsOfRegister(how.a), block = 4 * elements;
-  alignas(32) T a[16][64], b[64][8], c[16][8];
+  alignas(32) T a[16][64], b[64][8];
+  alignas(32) Sum c[16][8];
   const int rowBlocks = how.m / 8; // A alternates between the two halves of its rows
   for (int r = 0; r < how.registersA; ++r) {
     const uint32_t *reg = warp.reg<uint32_t>(slots[r]);
@@ -56,8 +57,8 @@ template <typename T> void multiply(Warp &warp, const Instruction &in) {
   };
   eachResult(how.c, how.registersC, [&](int r, int lane, int e, int row, int column) {
     const uint32_t bits = warp.reg<uint32_t>(slots[r])[lane];
-    c[row][column] = how.c == Type::f16 ? static_cast<T>(halfToFloat(static_cast<uint16_t>(bits >> 16 * e)))
-                                        : std::bit_cast<T>(bits);
+    c[row][column] = how.c == Type::f16 ? static_cast<Sum>(halfToFloat(static_cast<uint16_t>(bits >> 16 * e)))
+                                        : static_cast<Sum>(std::bit_cast<T>(bits));
   });
   slots += how.registersC;
   for (int row = 0; row < how.m; ++row)
@@ -65,6 +66,8 @@ template <typename T> void multiply(Warp &warp, const Instruction &in) {
       for (int column = 0; column < 8; ++column) {
         if constexpr (std::is_same_v<T, float>)
           c[row][column] = __builtin_fmaf(a[row][k], b[k][column], c[row][column]);
+        else if constexpr (std::is_same_v<Sum, int64_t>)
+          c[row][column] += static_cast<int64_t>(a[row][k]) * b[k][column];
         else
           c[row][column] = static_cast<int32_t>(static_cast<uint32_t>(c[row][column]) +
                                                 static_cast<uint32_t>(a[row][k] * b[k][column]));
@@ -75,11 +78,14 @@ template <typename T> void multiply(Warp &warp, const Instruction &in) {
       const uint32_t half = nearestHalf(static_cast<float>(c[row][column]));
       bits = e ? (bits & 0xffff) | half << 16 : half;
     } else {
-      bits = std::bit_cast<uint32_t>(c[row][column]);
+      if constexpr (std::is_same_v<Sum, int64_t>) // .satfinite
+        bits = static_cast<uint32_t>(std::clamp<int64_t>(c[row][column], INT32_MIN, INT32_MAX));
+      else
+        bits = std::bit_cast<uint32_t>(c[row][column]);
     }
   });
   if (KernelCounters *counters = warp.block->cluster->counters)
-    counters->tensorFlops += 2ull * static_cast<uint64_t>(how.m * how.n * how.k);
+    counters->addTensor(2ull * static_cast<uint64_t>(how.m * how.n * how.k), how.a);
 }
 
 // --- the shapes that kernels use most, m16n8k16 of f16 and bf16 and m16n8k32 of bytes: the same sums
@@ -98,8 +104,8 @@ template <typename T> void loadSums(const Warp &warp, const uint32_t *slots, T (
 template <typename T> void storeSums(Warp &warp, const uint32_t *slots, T (&sums)[16][8]) {
   eachSum(sums, [&](int r, int lane, T &sum) { warp.reg<T>(slots[r])[lane] = sum; });
   if (KernelCounters *counters = warp.block->cluster->counters)
-    counters->tensorFlops +=
-        sizeof(T) == 4 && std::is_same_v<T, float> ? 2ull * 16 * 8 * 16 : 2ull * 16 * 8 * 32;
+    std::is_same_v<T, float> ? counters->addTensor(2ull * 16 * 8 * 16, Type::f16)
+                             : counters->addTensor(2ull * 16 * 8 * 32, Type::s8);
 }
 
 /// The two numbers of each lane's register.
@@ -223,7 +229,7 @@ void multiplyDouble(Warp &warp, const Instruction &in) {
   for (int e = 0; e < 2; ++e)
     std::copy_n(results[e], 32, warp.reg<double>(slots[4 + e]));
   if (KernelCounters *counters = warp.block->cluster->counters)
-    counters->tensorFlops += 2ull * 8 * 8 * 4;
+    counters->addTensor(2ull * 8 * 8 * 4, Type::f64);
 }
 
 bool takeShape(Translator &t, Mma &mma) {
@@ -272,8 +278,8 @@ void mma(Translator &t) {
                 : !isFloat(how.a) || (how.d != Type::f32 && how.d != Type::f16) ||
                       (how.c != Type::f32 && how.c != Type::f16)))
     return t.fail("this shape is not supported for these types");
-  if (how.saturates)
-    return t.fail(".satfinite is not supported");
+  if (how.saturates && !integers)
+    return t.fail("expected no .satfinite with floating-point types");
   how.registersB = how.k / (4 * elements);
   how.registersA = how.registersB * how.m / 8;
   how.registersC = how.m * 8 / 32 / (how.c == Type::f16 ? 2 : 1);
@@ -287,10 +293,11 @@ void mma(Translator &t) {
       slots.push_back(t.source(each, Type::b32));
   for (const Operand &each : t.operand(0).parts)
     slots.push_back(t.target(each, Type::b32));
-  const Handler quick = frequent(how);
-  Instruction &in = t.emit(quick      ? quick
-                           : integers ? &multiply<int32_t>
-                                      : &multiply<float>,
+  const Handler quick = how.saturates ? nullptr : frequent(how);
+  Instruction &in = t.emit(quick           ? quick
+                           : how.saturates ? &multiply<int32_t, int64_t>
+                           : integers      ? &multiply<int32_t>
+                                           : &multiply<float>,
                            InstructionClass::tensor);
   t.list(in, slots);
   in.detail = t.keep(how);

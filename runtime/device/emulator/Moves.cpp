@@ -19,8 +19,10 @@ Handlers copyOf(unsigned bytes) {
     return unary<uint16_t>(same);
   case 4:
     return unary<uint32_t>(same);
-  default:
+  case 8:
     return unary<uint64_t>(same);
+  default:
+    return unary<unsigned __int128>(same);
   }
 }
 
@@ -35,7 +37,7 @@ void joinLanes(Warp &warp, const Instruction &in) {
   const uint32_t *parts = warp.program->lists.data() + in.list;
   const unsigned bytes = in.extra;
   uint8_t *d = warp.frame + in.d;
-  alignas(64) uint8_t joined[8 * lanesOfWarp];
+  alignas(64) uint8_t joined[16 * lanesOfWarp];
   for (uint32_t part = 0; part < in.count; ++part)
     for (int lane = 0; lane < lanesOfWarp; ++lane)
       std::memcpy(joined + (static_cast<uint32_t>(lane) * in.count + part) * bytes,
@@ -47,7 +49,7 @@ void joinLanes(Warp &warp, const Instruction &in) {
 void splitLanes(Warp &warp, const Instruction &in) {
   const uint32_t *parts = warp.program->lists.data() + in.list;
   const unsigned bytes = in.extra, whole = bytes * in.count;
-  alignas(64) uint8_t source[8 * lanesOfWarp];
+  alignas(64) uint8_t source[16 * lanesOfWarp];
   std::memcpy(source, warp.frame + in.a, whole * lanesOfWarp);
   for (uint32_t part = 0; part < in.count; ++part)
     eachActive(warp, [&](int lane) {
@@ -79,7 +81,7 @@ void mov(Translator &t) {
     return;
   }
   const unsigned bytes = bytesOf(type);
-  if (bytes > 8)
+  if (!bytes)
     return t.fail("type .{} is not supported", nameOf(type));
   const Operand &vector = from.kind == Operand::vector ? from : to;
   if (vector.kind == Operand::vector) {
@@ -90,7 +92,7 @@ void mov(Translator &t) {
     std::vector<uint32_t> slots;
     for (const Operand &each : vector.parts)
       slots.push_back(&vector == &from ? t.source(each, bitsOf(part)) : t.target(each, bitsOf(part)));
-    if (&vector == &from && count == 2 && part >= 2) {
+    if (&vector == &from && count == 2 && (part == 2 || part == 4)) {
       const uint32_t d = t.target(to, type);
       Instruction &in = t.emit(part == 4 ? Handlers{joinPair<false>, joinPair<true>}
                                          : Handlers{joinHalves<false>, joinHalves<true>},

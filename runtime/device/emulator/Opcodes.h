@@ -24,6 +24,9 @@ std::span<const Opcode> asyncCopyOpcodes();
 std::span<const Opcode> matrixMoveOpcodes();
 std::span<const Opcode> mmaOpcodes();
 std::span<const Opcode> wgmmaOpcodes();
+std::span<const Opcode> wmmaOpcodes();
+std::span<const Opcode> videoOpcodes();
+std::span<const Opcode> tensorMapOpcodes();
 
 /// What translates a base opcode; null if no family knows it.
 void (*translatorOf(std::string_view opcode))(Translator &);

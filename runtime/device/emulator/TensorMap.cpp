@@ -106,6 +106,39 @@ Result<TensorMap> encodeTiled(uint8_t dataType, uint32_t rank, uint64_t address,
   return map;
 }
 
+Result<> checkEdited(const TensorMap &map) {
+  std::array<uint64_t, 5> sizes;
+  std::array<uint32_t, 5> box, steps;
+  for (int d = 0; d < 5; ++d)
+    sizes[d] = map.size(d), box[d] = map.box[d], steps[d] = map.elementStrides[d];
+  const Result<TensorMap> made =
+      encodeTiled(map.dataType, map.rank, map.address, sizes.data(), map.strides.data(), box.data(),
+                  steps.data(), 0, static_cast<uint32_t>(map.swizzle), map.nanFill);
+  if (!made)
+    return tl::unexpected(made.error());
+  return {};
+}
+
+void eachPartOfBox(const TensorMap &map, const int32_t *coordinates,
+                   const std::function<void(uint64_t address, uint64_t bytes)> &body) {
+  const uint64_t bytes = map.elementBytes();
+  const int64_t first = coordinates[0], size = static_cast<int64_t>(map.size(0)), count = map.count(0);
+  eachRow(map, coordinates, [&](uint64_t, uint64_t address) {
+    if (!address)
+      return;
+    if (map.elementStrides[0] == 1) {
+      const int64_t begin = std::clamp<int64_t>(first, 0, size),
+                    end = std::clamp<int64_t>(first + count, 0, size);
+      if (begin < end)
+        body(address + static_cast<uint64_t>(begin) * bytes, static_cast<uint64_t>(end - begin) * bytes);
+      return;
+    }
+    for (int64_t i = 0; i < count; ++i)
+      if (const int64_t x = first + i * map.elementStrides[0]; x >= 0 && x < size)
+        body(address + static_cast<uint64_t>(x) * bytes, bytes);
+  });
+}
+
 void loadBox(const TensorMap &map, const int32_t *coordinates, uint8_t *shared, uint64_t at) {
   const unsigned bytes = map.elementBytes();
   const uint64_t rowBytes = static_cast<uint64_t>(map.count(0)) * bytes;

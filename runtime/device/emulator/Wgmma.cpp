@@ -196,7 +196,7 @@ void mmaLanes(Warp &warp, const Instruction &in) {
   if (warp.block->cluster->races)
     noteReads(warp, in, source, warp.inFlight->pending.back()->time);
   if (KernelCounters *counters = warp.block->cluster->counters)
-    counters->tensorFlops += 2ull * 16 * static_cast<uint64_t>(how.n * how.k);
+    counters->addTensor(2ull * 16 * static_cast<uint64_t>(how.n * how.k), how.a);
 }
 
 void fenceLanes(Warp &warp, const Instruction &in) { converged(warp, in, allLanes); }

@@ -134,5 +134,53 @@ TEST(EmulatorGlobalRaces, AtomicsDoNotRace) {
   EXPECT_EQ(hazardsOf("red.global.add.u32 [%d1], 1; atom.global.max.u32 %r5, [%d1+4], %r2;", 4, 64), "");
 }
 
+/// Each of two blocks stores a box of 8 rows at row `step` times its number, or does `operation`.
+std::string hazardsOfBoxes(int step, const std::string &operation) {
+  PtxRunner runner;
+  runner.options = {Schedule::earliest, true, false, 1};
+  runner.grid = {2, 1, 1}, runner.block = {32, 1, 1};
+  const uint64_t data = runner.memory.allocate(64 * 64, "tensor");
+  const uint64_t sizes[] = {16, 64}, strides[] = {64};
+  const uint32_t box[] = {8, 8}, ones[] = {1, 1};
+  const auto map = encodeTiled(2, 2, data, sizes, strides, box, ones, 0, 0, false);
+  EXPECT_TRUE(map) << map.error().message;
+  runner.map(*map);
+  runner.arguments.push_back(data);
+  EXPECT_EQ(
+      runner.run(".version 8.7\n.target sm_90a\n.address_size 64\n.visible .entry k(.param .align 64 .b8 "
+                 "map[128], .param .u64 data) {\n"
+                 ".reg .pred %p<9>; .reg .b32 %r<20>; .reg .b64 %d<9>; .shared .align 128 .b8 tile[256];\n"
+                 "mov.u32 %r2, tile; mov.u32 %r3, %tid.x; setp.eq.u32 %p1, %r3, 0; mov.u32 %r9, %ctaid.x;\n"
+                 "mov.b64 %d1, map; cvta.param.u64 %d1, %d1; ld.param.u64 %d2, [data];\n"
+                 "shl.b32 %r4, %r3, 3; add.u32 %r4, %r4, %r2; st.shared.v2.u32 [%r4], {%r3, %r3};\n"
+                 "fence.proxy.async.shared::cta; bar.sync 0; mul.lo.u32 %r5, %r9, " +
+                 std::to_string(step) + "; mov.u32 %r6, 4;\n" + operation +
+                 "cp.async.bulk.commit_group; cp.async.bulk.wait_group 0; ret; }"),
+      "");
+  std::string all;
+  for (const std::string &each : runner.hazards)
+    all += each + "\n";
+  return all;
+}
+
+TEST(EmulatorGlobalRaces, BoxesOfTensorMapsRaceWhereTheyOverlap) {
+  const std::string store =
+      "@%p1 cp.async.bulk.tensor.2d.global.shared::cta.bulk_group [%d1, {%r6, %r5}], [%r2];\n";
+  EXPECT_EQ(hazardsOfBoxes(8, store), "");
+  EXPECT_NE(hazardsOfBoxes(7, store).find("'tensor'"), std::string::npos);
+  // Sums of boxes do not race with each other.
+  EXPECT_EQ(hazardsOfBoxes(7, "@%p1 cp.reduce.async.bulk.tensor.2d.global.shared::cta.add.bulk_group [%d1, "
+                              "{%r6, %r5}], [%r2];\n"),
+            "");
+  // Block 1 reads one word of row 7: inside of block 0's box, and beside it.
+  for (const int column : {4, 3}) {
+    const std::string text = "setp.ne.u32 %p2, %r9, 0; and.pred %p3, %p1, %p2; not.pred %p4, %p2; and.pred "
+                             "%p4, %p4, %p1; mov.u32 %r5, 0;\n@%p4 " +
+                             store.substr(store.find("cp.")) + "@%p3 ld.global.u32 %r7, [%d2+" +
+                             std::to_string(7 * 64 + 4 * column) + "];\n";
+    EXPECT_EQ(hazardsOfBoxes(0, text).empty(), column == 3) << hazardsOfBoxes(0, text);
+  }
+}
+
 } // namespace
 } // namespace sinter::emulator
