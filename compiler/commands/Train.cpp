@@ -264,6 +264,7 @@ int trainCommand(const Invocation &invocation) {
         return report(prepared.error(), 1);
       chats = *prepared;
     }
+    run->keep();
   } // the lock is the trainer's now
 
   // The model's place is taken out; what the trainer was compiled for it knows.

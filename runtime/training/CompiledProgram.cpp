@@ -7,14 +7,17 @@
 namespace sinter::training {
 namespace {
 
-double gib(uint64_t bytes) { return double(bytes) / 0x1p30; }
+/// "1.25 GiB", "43.2 MiB".
+std::string bytesText(uint64_t bytes) {
+  const bool large = bytes >= uint64_t(1) << 30;
+  return fmt::format("{:.{}f} {}", double(bytes) / (large ? 0x1p30 : 0x1p20), large ? 2 : 1,
+                     large ? "GiB" : "MiB");
+}
 
 std::string describe(const MemoryUse &use) {
-  return fmt::format(
-      "memory: {:.2f} GiB (weights {:.2f}, gradients {:.2f}, optimizer {:.2f}, activations {:.2f}, "
-      "scratch {:.2f})",
-      gib(use.total()), gib(use.parameters), gib(use.gradients), gib(use.state), gib(use.activations),
-      gib(use.scratch));
+  return fmt::format("memory: {} (weights {}, gradients {}, optimizer {}, activations {}, scratch {})",
+                     bytesText(use.total()), bytesText(use.parameters), bytesText(use.gradients),
+                     bytesText(use.state), bytesText(use.activations), bytesText(use.scratch));
 }
 
 /// What to do about a step that does not fit: activations are what a smaller batch makes smaller.
@@ -51,9 +54,8 @@ int runCompiledTrainer(const ::sinter_trainer &trainer, int argc, const char *co
       return fail("--optimizer: {}", use.error().message);
     const uint64_t available = device::availableMemory();
     if (use->total() > available)
-      return fail("expected a step of at most {:.2f} GiB, the free memory, found {:.2f} GiB for --batch {} "
-                  "--seq {}; {}",
-                  gib(available), gib(use->total()), trainer.batch, trainer.sequence,
+      return fail("expected a step of at most {}, the free memory, found {} for --batch {} --seq {}; {}",
+                  bytesText(available), bytesText(use->total()), trainer.batch, trainer.sequence,
                   whatFits(trainer, *use, available));
     Result<std::unique_ptr<Trainer>> opened = Trainer::open(trainer, wanted);
     if (!opened)

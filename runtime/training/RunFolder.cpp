@@ -66,19 +66,34 @@ Result<RunFolder> RunFolder::open(const std::string &path, bool resume) {
     return fail("{}: expected a new or empty folder, found a run: --resume goes on with it", path);
   if (!opened.found && !other.empty())
     return fail("{}: expected a new or empty folder or one with a run, found '{}'", path, other);
+  opened.cleans = true;
   return opened;
 }
 
 RunFolder::RunFolder(RunFolder &&other) noexcept
     : folder(std::move(other.folder)), lock(std::exchange(other.lock, -1)), isNew(other.isNew),
-      found(other.found) {}
+      found(other.found), cleans(other.cleans) {}
 
 RunFolder::~RunFolder() {
   if (lock < 0)
     return;
   std::error_code code;
-  const auto entries = fs::directory_iterator(folder, code);
-  if (isNew && !code && std::distance(begin(entries), end(entries)) == 1) { // the lock
+  std::vector<std::string> names;
+  for (const fs::directory_entry &entry : fs::directory_iterator(folder, code))
+    names.push_back(entry.path().filename().string());
+  bool isEmpty = isNew;
+  if (cleans && !code && std::ranges::none_of(names, isOfRun)) {
+    // Only what `sinter train` has signed: a trainer may stand in its run's folder for other reasons.
+    if (std::ranges::find(names, "trainer.key") != names.end()) {
+      for (std::string_view made :
+           {"trainer", "trainer.key", "trainer.tokenizer", "trainer-data", "trainer-model"}) {
+        fs::remove_all(path(made), code);
+        std::erase(names, made);
+      }
+      isEmpty = true;
+    }
+  }
+  if (isEmpty && !code && names.size() == 1) { // the lock
     ::unlink(path(lockName).c_str());
     ::rmdir(folder.c_str());
   }

@@ -22,8 +22,9 @@ struct ModelFile {
 class RunFolder {
 public:
   /// Makes the folder where there is none, and locks it. Fails when another process holds it, when it cannot
-  /// be written, when it holds a run and `resume` is false, or when it holds other things. A folder that was
-  /// made and into which nothing came goes again with this value.
+  /// be written, when it holds a run and `resume` is false, or when it holds other things. With this value
+  /// goes what `sinter train` compiled there if no run began (keep() leaves it), and a folder into which
+  /// nothing else came.
   static Result<RunFolder> open(const std::string &path, bool resume);
   RunFolder(RunFolder &&other) noexcept;
   RunFolder &operator=(RunFolder &&) = delete;
@@ -33,6 +34,9 @@ public:
   std::string path(std::string_view name) const { return folder + "/" + std::string(name); }
   /// Whether a run was there.
   bool hasRun() const { return found; }
+
+  /// Leaves a folder without a run as it is: another process is about to begin one.
+  void keep() { cleans = isNew = false; }
 
   /// Writes a file whole or not at all.
   Result<> write(std::string_view name, std::string_view contents) const;
@@ -45,6 +49,7 @@ private:
   int lock;
   bool isNew;
   bool found = false;
+  bool cleans = false; ///< the folder is this process's
 };
 
 } // namespace sinter::training

@@ -4,11 +4,13 @@
 #include "runtime/files/AtomicFile.h"
 #include "runtime/files/MappedFile.h"
 #include "runtime/files/StandardStreams.h"
+#include "runtime/training/RunFolder.h"
 #include "runtime/training/TrainingLoop.h"
 #include "runtime/training/TrainingProgress.h"
 
 #include <csignal>
 #include <cstdlib>
+#include <filesystem>
 #include <new>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -56,6 +58,13 @@ int terminalColumns() {
   return ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
 }
 
+/// Reports what kept a run from beginning, and leaves nothing of it in its folder.
+int refuse(const Error &error, int code, const std::string &folder) {
+  if (std::error_code ignored; !folder.empty() && std::filesystem::is_directory(folder, ignored))
+    (void)RunFolder::open(folder, /*resume=*/true); // which cleans up
+  return report(error, code);
+}
+
 /// The flags with which the run in `folder` goes on, as a command line's.
 Result<TrainingOptions> optionsOfRun(const std::string &folder, const std::string &description) {
   std::vector<std::string> words = {"run"};
@@ -101,13 +110,13 @@ int runTrainingProgram(const StepProgram &program, int argc, const char *const *
   }
   TrainingOptions &options = parsed->options;
   if (Result<> complete = completeOptions(options, program.shape); !complete)
-    return report(complete.error(), 2);
+    return refuse(complete.error(), 2, options.output);
   TrainingProgress view([](std::string_view text) { writeTo(stdout, text); },
                         options.plain ? 0 : terminalColumns());
   Result<std::unique_ptr<TrainingStep>> step =
       program.open(options, [](std::string text) { writeTo(stdout, text + "\n"); });
   if (!step)
-    return report(step.error(), 1);
+    return refuse(step.error(), 1, options.output);
   // A bare configuration brings no tokenizer: `sinter train` leaves that of the tokens in the run.
   Result<MappedFile> tables = MappedFile::open(options.output + "/trainer.tokenizer");
   std::optional<Tokenizer> tokenizer;
@@ -116,7 +125,7 @@ int runTrainingProgram(const StepProgram &program, int argc, const char *const *
       !bytes.empty()) {
     Result<Tokenizer> made = Tokenizer::open(bytes);
     if (!made)
-      return report(made.error(), 1);
+      return refuse(made.error(), 1, options.output);
     tokenizer.emplace(std::move(*made));
   }
   watchSignals();

@@ -86,7 +86,8 @@ std::vector<FlagGroup> flagTable(TrainingOptions &o) {
         {"--eval-every", "N", "steps between evaluations; 0: never (a tenth of the steps)",
          count(0, o.evaluateEvery)},
         {"--eval-batches", "N", "micro-batches of an evaluation; 0: all (50)", count(0, o.evaluationBatches)},
-        {"--save-every", "N", "steps between checkpoints; 0: at the end only (a tenth of the steps)",
+        {"--save-every", "N",
+         "steps between checkpoints; 0: at the end only (a tenth of the steps, 100 at least)",
          count(0, o.saveEvery)},
         {"--sample-every", "N", "steps between texts that the model writes; 0: never (a tenth of the steps)",
          count(0, o.sampleEvery)},
@@ -206,8 +207,8 @@ Result<> completeOptions(TrainingOptions &o, const StepShape &shape) {
     o.leastRate = o.rate / 10;
   if (o.evaluateEvery < 0)
     o.evaluateEvery = tenth;
-  if (o.saveEvery < 0)
-    o.saveEvery = tenth;
+  if (o.saveEvery < 0) // a short run is soon done again, and its files may be large
+    o.saveEvery = std::max<int64_t>(tenth, 100);
   if (o.sampleEvery < 0)
     o.sampleEvery = tenth;
   if (o.leastRate > o.rate)

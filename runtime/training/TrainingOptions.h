@@ -34,8 +34,8 @@ struct TrainingOptions {
   bool shuffled = true, crossDocuments = false;
 
   int64_t evaluateEvery = -1, evaluationBatches = 50; ///< negative: a tenth of the steps; 0: never
-  int64_t saveEvery = -1;                             ///< negative: a tenth of the steps; 0: at the end only
-  int64_t sampleEvery = -1, sampleTokens = 64;        ///< negative: a tenth of the steps; 0: never
+  int64_t saveEvery = -1; ///< negative: a tenth of the steps, 100 at least; 0: at the end only
+  int64_t sampleEvery = -1, sampleTokens = 64; ///< negative: a tenth of the steps; 0: never
   std::string samplePrompt;
   int64_t keep = 3;
   std::string saveType = "f32";

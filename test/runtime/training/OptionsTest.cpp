@@ -38,6 +38,9 @@ TEST(TrainingOptions, haveTheDefaultsThatTheDocumentationPromises) {
   EXPECT_EQ(o->epsilon, 1e-8);
   EXPECT_EQ(o->clip, 1.0);
   EXPECT_TRUE(o->shuffled);
+  EXPECT_EQ(o->saveEvery, 100);
+  EXPECT_EQ(parse({"--data", "t.u16", "-o", "run", "--steps", "6"})->saveEvery, 100) << "at the end only";
+  EXPECT_EQ(parse({"--data", "t.u16", "-o", "run", "--steps", "5000"})->saveEvery, 500);
   EXPECT_EQ(o->batch, 16);
   EXPECT_EQ(o->length, 256);
   EXPECT_EQ(o->dtype, "f32"); // auto is what the step was compiled for
