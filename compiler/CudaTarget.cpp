@@ -102,8 +102,7 @@ OwningOpRef<ModuleOp> copyKernels(ModuleOp module, gpu::Architecture architectur
     passes.addPass(createChooseSchedulesPass({/*gpu=*/true}));
     [[maybe_unused]] LogicalResult chosen = passes.run(*copy);
     assert(succeeded(chosen) && "every kernel has a schedule for GPUs");
-    if (architecture == gpu::Architecture::Sm90)
-      gpu::widenTiles(*copy);
+    gpu::widenTiles(*copy, architecture);
   }
   return copy;
 }

@@ -40,7 +40,7 @@ public:
       : original(function), names(std::move(names)) {}
 
   /// Appends its kernels and itself to `file`.
-  LogicalResult lower(KernelFile &file);
+  LogicalResult lower(KernelFile &file, bool gpu);
 
 private:
   /// What an argument in C is: activations by the number of the argument or result, or a parameter by its
@@ -205,7 +205,7 @@ LogicalResult TensorFunction::collect(KernelFile &file) {
   return success();
 }
 
-LogicalResult TensorFunction::lower(KernelFile &file) {
+LogicalResult TensorFunction::lower(KernelFile &file, bool gpu) {
   if (failed(check()))
     return failure();
   isolate();
@@ -214,6 +214,7 @@ LogicalResult TensorFunction::lower(KernelFile &file) {
     return failure();
   PipelineOptions options;
   options.cacheTypes = {"f32"};
+  options.gpu = gpu;
   options.prefillRows = 96; // a row tile: one thread gains nothing from more, and the workspace stays small
   addFunctionPasses(passes, options);
   return failed(passes.run(*module)) ? failure() : collect(file);
@@ -226,7 +227,7 @@ void registerKernelFileDialects(DialectRegistry &registry) {
   registry.insert<func::FuncDialect, lm::LmDialect, kernel::KernelDialect>();
 }
 
-FailureOr<KernelFile> readKernelFile(MLIRContext &context, const std::string &path) {
+FailureOr<KernelFile> readKernelFile(MLIRContext &context, const std::string &path, bool gpu) {
   llvm::SourceMgr sources;
   SourceMgrDiagnosticHandler handler(sources, &context);
   std::string message;
@@ -263,7 +264,7 @@ FailureOr<KernelFile> readKernelFile(MLIRContext &context, const std::string &pa
     if (!op.getRegion(0).empty())
       names = argumentNames(state, op.getRegion(0).front());
     if (auto function = dyn_cast<func::FuncOp>(op)) {
-      if (failed(TensorFunction(function, std::move(names)).lower(file)))
+      if (failed(TensorFunction(function, std::move(names)).lower(file, gpu)))
         return failure();
       continue;
     }

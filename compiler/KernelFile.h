@@ -21,7 +21,8 @@ struct KernelFile {
 /// (a matrix of any type that lm.linear takes, or a vector of f32), as is an lm.parameter. The C function
 /// takes the arguments, then the parameters in the order of the file, then the results. The attribute lm.form
 /// = "decode" asks for kernels for few rows instead of many.
-mlir::FailureOr<KernelFile> readKernelFile(mlir::MLIRContext &context, const std::string &path);
+/// `gpu`: kernels for GPUs, whose matmuls read rows of the weights' type.
+mlir::FailureOr<KernelFile> readKernelFile(mlir::MLIRContext &context, const std::string &path, bool gpu);
 
 /// What readKernelFile needs in a context.
 void registerKernelFileDialects(mlir::DialectRegistry &registry);

@@ -20,8 +20,10 @@ struct PipelineOptions {
   std::vector<std::string> cacheTypes = {"f16", "bf16", "f32"};
   /// Rows of a prefill and of a decode step at most.
   int64_t prefillRows = 512, decodeRows = 16;
-  /// Whether the stages make a training step, and for how many sequences of how many tokens.
-  bool train = false;
+  /// Whether the stages make a training step; whether the kernels run on GPUs (too), whose activations are stored as
+  /// tensor cores want them.
+  bool train = false, gpu = false;
+  /// Sequences of a training step, and tokens of each.
   int64_t batch = 8, sequence = 256;
   /// Weight of the balance loss of experts; negative: what the model's configuration says.
   double routerCoefficient = -1;

@@ -128,6 +128,9 @@ static void addPasses(Pipeline &pipeline, Stage stage, const PipelineOptions &op
     pipeline.addOn<kernel::FuncOp>(createCSEPass());
     // The grids of launches follow from schedules: before anything reads them.
     pipeline.add(createChooseSchedulesPass());
+    // After schedules, which tell matmuls of many rows from those of few; before memory is planned.
+    if (options.gpu)
+      pipeline.add(createNarrowActivationsPass());
     break;
   }
   case Stage::Memory:
@@ -146,6 +149,7 @@ void addStage(OpPassManager &passes, Stage stage, const PipelineOptions &options
 bool isPipelinePass(llvm::StringRef flag) {
   OpPassManager passes(ModuleOp::getOperationName());
   PipelineOptions options;
+  options.gpu = true;
   Pipeline pipeline(passes, options);
   for (bool train : {false, true}) {
     options.train = train;

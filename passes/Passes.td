@@ -84,6 +84,15 @@ def ChooseSchedulesPass : Pass<"kernel-choose-schedules", "::mlir::ModuleOp"> {
   let options = [Option<"gpu", "gpu", "bool", "false", "For GPUs: tiles of one block of threads">];
 }
 
+def NarrowActivationsPass : Pass<"kernel-narrow-activations", "::mlir::ModuleOp"> {
+  let summary = "Stores rows that matmuls of 16-bit weights read in the weights' type, for tensor cores";
+  let description = [{
+    After --kernel-choose-schedules: matmuls over many rows (with `rows_per_tile`) alone. Where others read the
+    rows, too, attention writes them or the caller brings them, a launch of its own makes a rounded copy.
+  }];
+  let dependentDialects = ["::sinter::kernel::KernelDialect"];
+}
+
 def PlanMemoryPass : Pass<"kernel-plan-memory", "::sinter::kernel::EntryOp"> {
   let summary = "Gives every activation buffer its place in the arena, by the launches it lives between";
 }

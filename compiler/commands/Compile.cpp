@@ -138,6 +138,7 @@ int compileCommand(const Invocation &invocation) {
                      "cuda:sm_90a, found '" +
                          flags.target + "'");
   }
+  options.pipeline.gpu = !options.gpus.empty();
   bool isGpuStage = options.stage == Stage::Ptx || options.stage == Stage::Cubin;
   if (isGpuStage && options.gpus.empty())
     return report(2, "--emit=" + flags.emit + ": expected --target=cuda, cuda:sm_80 or cuda:sm_90a, found '" +

@@ -41,7 +41,7 @@ static LogicalResult compileFile(const std::string &program, const std::string &
   MLIRContext context(registry);
   context.loadAllAvailableDialects();
   context.printOpOnDiagnostic(false); // the place in the file says it
-  FailureOr<KernelFile> file = readKernelFile(context, path);
+  FailureOr<KernelFile> file = readKernelFile(context, path, target.gpu.has_value());
   if (failed(file))
     return failure();
   Result<LinkTree> tree = LinkTree::find(program);

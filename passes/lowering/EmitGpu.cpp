@@ -30,8 +30,10 @@ using namespace sinter::gpu;
 namespace {
 
 constexpr StringRef sharedName = "shared_memory";
-/// Of a multiprocessor of 8.0; 9.0 has more.
-constexpr int64_t smSharedBytes = 164 * 1024;
+/// Of a multiprocessor of 8.0 and of 9.0.
+int64_t smSharedBytes(Architecture architecture) {
+  return (architecture == Architecture::Sm80 ? 164 : 228) * 1024;
+}
 
 LogicalResult emitAnchor(Frame &frame, Operation *anchor) {
   return llvm::TypeSwitch<Operation *, LogicalResult>(anchor)
@@ -75,8 +77,8 @@ LogicalResult emitKernel(sinter::kernel::FuncOp kernel, Architecture architectur
                                 << " bytes of shared memory, found " << frame.sharedBytes;
 
   if (frame.blocksPerSm) // no more than shared memory allows: each block takes 1 KiB besides
-    frame.blocksPerSm =
-        std::max<int64_t>(1, std::min(frame.blocksPerSm, smSharedBytes / (frame.sharedBytes + 1024)));
+    frame.blocksPerSm = std::max<int64_t>(
+        1, std::min(frame.blocksPerSm, smSharedBytes(architecture) / (frame.sharedBytes + 1024)));
   function->setAttr("nvvm.reqntid", builder.getDenseI32ArrayAttr({static_cast<int32_t>(frame.threads)}));
   if (frame.blocksPerSm)
     function->setAttr("nvvm.minctasm", builder.getI32IntegerAttr(frame.blocksPerSm));

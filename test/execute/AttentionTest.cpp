@@ -284,6 +284,9 @@ TEST_P(Attention, PrefillsHeadsOfOddSizes) {
   checkPrefill({.heads = 1, .keyHeads = 1, .keySize = 1, .valueSize = 1}, spans);
   checkPrefill({.heads = 3, .keyHeads = 1, .keySize = 17, .valueSize = 33}, spans);
   checkPrefill({.heads = 4, .keyHeads = 1, .keySize = 256, .valueSize = 256}, spans);
+  checkPrefill({.heads = 4, .keyHeads = 2, .keySize = 128, .valueSize = 128, .rowsPerTile = 128}, spans);
+  checkPrefill({.heads = 2, .keyHeads = 1, .keySize = 80, .valueSize = 96}, spans);
+  checkPrefill({.heads = 2, .keyHeads = 2, .keySize = 96, .valueSize = 16, .element = "bf16"}, spans);
 }
 
 TEST(AttentionForAmx, CompilesWhereItCannotRun) {
@@ -294,7 +297,8 @@ TEST(AttentionForAmx, CompilesWhereItCannotRun) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Isas, Attention,
-                         testing::Values(cpu::Isa::Avx2, cpu::Isa::Avx512, gpu::Architecture::Sm80),
+                         testing::Values(cpu::Isa::Avx2, cpu::Isa::Avx512, gpu::Architecture::Sm80,
+                                         gpu::Architecture::Sm90),
                          [](const auto &info) { return info.param.name(); });
 
 } // namespace

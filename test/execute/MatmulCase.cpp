@@ -29,10 +29,15 @@ int64_t MatmulCase::tiles() const {
   return columnTiles * (rowsPerTile ? (rows + rowsPerTile - 1) / rowsPerTile : 1);
 }
 
+int64_t MatmulCase::leftRowBytes() const {
+  if (left == LeftKind::Q8)
+    return (inputs + inputs / 32 * 8 + 63) / 64 * 64;
+  return inputs * (left == LeftKind::Half ? 2 : 4);
+}
+
 std::string MatmulCase::text() const {
-  bool isQuantised = left == LeftKind::Q8;
   std::string weight = fmt::format("!kernel.weight<{}x{}, {}>", experts() * outputs, inputs, format);
-  std::string leftType = fmt::format("!kernel.rows<{}x{}>", inputs, isQuantised ? "q8" : "f32");
+  std::string leftType = fmt::format("!kernel.rows<{}x{}>", inputs, leftElement());
   std::string arguments = "%x: " + leftType, names, types;
   for (int i = 0; i < weights; ++i) {
     arguments += fmt::format(", %w{}: {}", i, weight);
@@ -141,9 +146,7 @@ kernel::WeightFormat formatOf(const std::string &name) { return *kernel::symboli
 } // namespace
 
 MatmulData::MatmulData(const MatmulCase &c, unsigned seed)
-    : c(c), left(c.rows * c.inputs),
-      leftBytes(c.rows *
-                (c.left == LeftKind::Q8 ? (c.inputs + c.inputs / 32 * 8 + 63) / 64 * 64 : c.inputs * 4)) {
+    : c(c), left(c.rows * c.inputs), leftBytes(c.rows * c.leftRowBytes()) {
   std::mt19937 random(seed);
   const BlockFormat &format = *findBlockFormat(c.format);
   int64_t outputs = c.experts() * c.outputs;
@@ -172,8 +175,16 @@ MatmulData::MatmulData(const MatmulCase &c, unsigned seed)
     for (float &x : seen)
       x += x;
   for (int64_t row = 0; row < c.rows; ++row) {
-    size_t rowBytes = leftBytes.size() / c.rows;
-    if (c.left != LeftKind::Q8)
+    int64_t rowBytes = c.leftRowBytes();
+    if (c.left == LeftKind::Half)
+      for (int64_t i = 0; i < c.inputs; ++i) {
+        float &x = seen[row * c.inputs + i];
+        bool isF16 = c.format == "f16";
+        uint16_t half = isF16 ? f32ToF16(x) : f32ToBf16(x);
+        x = isF16 ? f16ToF32(half) : bf16ToF32(half);
+        std::memcpy(leftBytes.data() + row * rowBytes + i * 2, &half, 2);
+      }
+    else if (c.left != LeftKind::Q8)
       std::memcpy(leftBytes.data() + row * rowBytes, &left[row * c.inputs], c.inputs * 4);
     if (c.left == LeftKind::Q8 || !layout.isFloat())
       quantiseRow(&seen[row * c.inputs], c.inputs,

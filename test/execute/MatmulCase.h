@@ -9,7 +9,8 @@
 
 namespace sinter::test {
 
-enum class LeftKind { F32, Q8, Region };
+/// Half: of the type of the weights, f16 or bf16.
+enum class LeftKind { F32, Half, Q8, Region };
 
 struct MatmulCase {
   std::string format = "f32"; // as the kernel dialect spells it
@@ -28,6 +29,11 @@ struct MatmulCase {
   /// Rows that each expert has: the first of each, and the end. Empty: no experts.
   std::vector<int32_t> segments;
 
+  /// Bytes of a row of the left side, and its elements as the dialect spells them.
+  int64_t leftRowBytes() const;
+  std::string leftElement() const {
+    return left == LeftKind::Q8 ? "q8" : left == LeftKind::Half ? format : "f32";
+  }
   int64_t experts() const { return segments.empty() ? 1 : static_cast<int64_t>(segments.size()) - 1; }
   std::string text() const;
   std::vector<Range> allRanges() const;

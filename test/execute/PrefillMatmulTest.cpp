@@ -101,6 +101,26 @@ TEST_P(PrefillMatmul, GoesOverManyChunksTilesAndRowsAtOnce) {
         {75}, 1);
 }
 
+TEST_P(PrefillMatmul, ReadsRowsOfTheWeightsType) {
+  for (const char *format : {"f16", "bf16"}) {
+    MatmulCase c{.format = format, .outputs = 100, .inputs = 72, .left = LeftKind::Half};
+    check(tiled(c, 32, 0), {1, 33});
+    c.inputs = 75; // rows of an odd number of bytes
+    check(tiled(c, 32, 0), {7});
+    c.weights = 2, c.inputs = 256, c.outputs = 128;
+    check(tiled(c, 64, 64), {70}, 2);
+    c.weights = 1, c.inputs = 328, c.outputs = 400;
+    check(tiled(c, 128, 128), {1, 129, 300});
+    c.inputs = 256, c.outputs = 384;
+    c.ranges = {{0, 256, 64}, {256, 384, 16}};
+    check(tiled(c, 128, 128), {150}, 2);
+    c.ranges = {{0, 256, 64}, {256, 320, 64}, {320, 384, 8}}; // the second begins in the middle of a chunk
+    check(tiled(c, 64, 128), {65}, 2);
+    c.ranges = {{0, 384, 24}};
+    check(tiled(c, 64, 72), {65}, 2);
+  }
+}
+
 TEST_P(PrefillMatmul, TakesOtherRegisterTiles) {
   for (const char *format : {"f32", "q8_0", "q5_k"}) {
     MatmulCase c = tiled({.format = format, .outputs = 112, .inputs = 256}, 24, 64);

@@ -35,3 +35,36 @@ def rms_norm(x, w, y, N, eps, B: tl.constexpr):
     v = tl.load(x + row * N + at, mask=at < N, other=0.0)
     scale = tl.rsqrt(tl.sum(v * v) / N + eps)
     tl.store(y + row * N + at, v * scale * tl.load(w + at, mask=at < N, other=0.0), mask=at < N)
+
+
+@triton.jit
+def attention(q, k, v, o, N, scale, H: tl.constexpr, D: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr):
+    """Causal attention of one row block of one head, by blocks of keys with a running maximum and sum (FlashAttention-2): first
+    the blocks that all rows see, then those that the diagonal cuts. q and o are (N, H, D), k and v (H, N, D)."""
+    block, head = tl.program_id(0), tl.program_id(1)
+    m, n, d = block * BM + tl.arange(0, BM), tl.arange(0, BN), tl.arange(0, D)
+    x = tl.load(q + m[:, None] * (H * D) + head * D + d[None, :])
+    k += head * N * D
+    v += head * N * D
+    high = tl.full((BM,), -1e30, tl.float32)
+    total = tl.zeros((BM,), tl.float32)
+    sums = tl.zeros((BM, D), tl.float32)
+    for at in range(0, block * BM, BN):
+        high, total, sums = attention_block(x, k, v, at + n, d, scale, high, total, sums, m, False, D)
+    for at in range(block * BM, block * BM + BM, BN):
+        high, total, sums = attention_block(x, k, v, at + n, d, scale, high, total, sums, m, True, D)
+    tl.store(o + m[:, None] * (H * D) + head * D + d[None, :], sums / total[:, None])
+
+
+@triton.jit
+def attention_block(x, k, v, n, d, scale, high, total, sums, m, CUT: tl.constexpr, D: tl.constexpr):
+    y = tl.load(k + n[None, :] * D + d[:, None])
+    scores = tl.dot(x, y)
+    if CUT:
+        scores = tl.where(n[None, :] <= m[:, None], scores, -1e30)
+    largest = tl.maximum(high, tl.max(scores, 1) * scale)
+    weights = tl.exp2(scores * scale - largest[:, None])
+    correction = tl.exp2(high - largest)
+    z = tl.load(v + n[:, None] * D + d[None, :])
+    sums = tl.dot(weights.to(z.dtype), z, sums * correction[:, None])
+    return largest, total * correction + tl.sum(weights, 1), sums

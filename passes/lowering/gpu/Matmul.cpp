@@ -4,9 +4,13 @@
 
 #include "passes/lowering/Anchors.h"
 #include "passes/lowering/gpu/Emitters.h"
+#include "passes/lowering/gpu/MatmulHalf.h"
 #include "passes/lowering/gpu/MatmulTensor.h"
 #include "passes/lowering/gpu/MatmulWarpgroup.h"
 #include "passes/lowering/gpu/Region.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 
 #include <numeric>
 
@@ -93,6 +97,132 @@ Value Accumulators::at(Emitter &e, int64_t weight, Value row, Value column) cons
   return e.at(e.at(address, e.add(e.mul(row, rowStride), column), e.f32()), weight * weightStride, e.f32());
 }
 
+namespace {
+
+/// The epilogue of one range of columns, for a chunk's accumulators.
+class RangeEpilogue {
+public:
+  RangeEpilogue(Matmul &m, const Accumulators &accumulators, kernel::RangeOp range, Value base)
+      : m(m), e(m.e), accumulators(accumulators), range(range), base(base), group(range.getGroup()),
+        known(std::gcd<int64_t>(range.getBegin(), group)) {
+    int64_t place = std::gcd(known, m.expertColumn ? m.outputs : kernel::panelRows);
+    multiples.assign(m.weights.size(), std::gcd(place, kernel::panelRows));
+    multiples.append({1, known});
+    team = Team::ofWarp(m.frame, teamSizeOf(range.getBody(), multiples));
+  }
+
+  LogicalResult emit(Value begin, Value end, Value firstRow, Value rows);
+
+private:
+  /// Groups in a chunk, if every chunk has that many or none; 0 if not.
+  int64_t groupsPerChunk() const;
+  LogicalResult emitWhole(int64_t width, Value begin, Value firstRow, Value rows);
+  LogicalResult emitGroup(Value firstRow, Value row, Value column, Value active);
+  /// Numbers of rows do not overflow: LLVM may take their sums apart in addresses.
+  Value addRows(Value a, Value b) {
+    return arith::AddIOp::create(e.b, e.loc, a, b, arith::IntegerOverflowFlags::nsw);
+  }
+  /// Whether the program reads rows in memory, which must be there.
+  bool readsRows();
+  bool isShort();
+
+  Matmul &m;
+  Emitter &e;
+  const Accumulators &accumulators;
+  kernel::RangeOp range;
+  Value base; // column of the first accumulator
+  int64_t group, known;
+  SmallVector<int64_t> multiples;
+  Team team;
+};
+
+int64_t RangeEpilogue::groupsPerChunk() const {
+  auto isMultiple = [&](int64_t column) { return column % m.columnsPerChunk == 0; };
+  bool isWhole = isMultiple(kernel::RangeOp(range).getBegin()) &&
+                 isMultiple(kernel::RangeOp(range).getEnd()) && isMultiple(m.columnsPerTile) &&
+                 m.columnsPerChunk % group == 0 && !m.straddles;
+  return isWhole ? m.columnsPerChunk / group : 0;
+}
+
+LogicalResult RangeEpilogue::emitGroup(Value firstRow, Value row, Value column, Value active) {
+  SmallVector<Value> arguments;
+  for (size_t weight = 0; weight < m.weights.size(); ++weight)
+    arguments.push_back(accumulators.at(e, weight, row, e.sub(column, base)));
+  arguments.append({addRows(firstRow, row), column});
+  return emitRegion(m.frame, range.getBody(), arguments, multiples, team, active);
+}
+
+bool RangeEpilogue::readsRows() {
+  return llvm::any_of(range.getBody().front(), [](Operation &op) {
+    return isa<kernel::KernelDialect>(op.getDialect()) && !isa<kernel::StoreOp, kernel::YieldOp>(op);
+  });
+}
+
+bool RangeEpilogue::isShort() {
+  constexpr int64_t fewOperations = 6;
+  return static_cast<int64_t>(range.getBody().front().getOperations().size()) <= fewOperations &&
+         !readsRows();
+}
+
+/// All teams go down the rows, each with the group of columns that it has. Short programs of a tile that has
+/// all its rows are written out: their addresses are one and constants.
+LogicalResult RangeEpilogue::emitWhole(int64_t width, Value begin, Value firstRow, Value rows) {
+  constexpr int64_t mostCopies = 32;
+  LogicalResult result = success();
+  int64_t step = team.count / width, filled = accumulators.rows;
+  Value mine = e.div(team.index, width), column = e.add(begin, e.mul(e.rem(team.index, width), group));
+  auto guarded = [&] {
+    bool clamps = readsRows() || !filled || filled % step;
+    e.loop(e.constant(0), rows, step, [&](Value turn) {
+      Value row = e.add(turn, mine), active = e.less(row, rows);
+      if (failed(emitGroup(firstRow, clamps ? e.min(row, e.sub(rows, 1)) : row, column, active)))
+        result = failure();
+    });
+  };
+  if (!isShort() || !filled || filled % step || filled / step > mostCopies) {
+    guarded();
+    return result;
+  }
+  auto choice = scf::IfOp::create(e.b, e.loc, e.equal(rows, e.constant(filled)), /*withElseRegion=*/true);
+  OpBuilder::InsertionGuard guard(e.b);
+  e.b.setInsertionPointToStart(choice.thenBlock());
+  for (int64_t turn = 0; turn < filled; turn += step)
+    if (failed(emitGroup(firstRow, addRows(mine, e.constant(turn)), column, Value())))
+      result = failure();
+  e.b.setInsertionPointToStart(choice.elseBlock());
+  guarded();
+  return result;
+}
+
+LogicalResult RangeEpilogue::emit(Value begin, Value end, Value firstRow, Value rows) {
+  Value rangeBegin = e.constant(range.getBegin()), rangeEnd = e.constant(range.getEnd());
+  LogicalResult result = success();
+  if (int64_t width = groupsPerChunk(); width && team.count % width == 0 && !m.expertColumn) {
+    if (range.getBegin() == 0 && static_cast<int64_t>(range.getEnd()) == m.outputs)
+      return emitWhole(width, begin, firstRow, rows);
+    Value isInside = e.both(e.less(begin, rangeEnd), e.less(e.sub(rangeBegin, 1), begin));
+    e.ifThen(isInside, [&] { result = emitWhole(width, begin, firstRow, rows); });
+    return result;
+  }
+  // The first group that begins at or after a column.
+  auto groupAt = [&](Value column) {
+    return e.ceilDiv(e.sub(e.max(e.min(column, rangeEnd), rangeBegin), rangeBegin), group);
+  };
+  Value first = groupAt(begin), width = e.sub(groupAt(end), first), count = e.mul(width, rows);
+  // All teams of a warp go round together: the last ones without anything to store.
+  e.loop(e.constant(0), count, team.count, [&](Value turn) {
+    Value item = e.add(turn, team.index), active = e.less(item, count);
+    item = e.min(item, e.sub(count, 1));
+    Value row = e.div(item, width),
+          column = e.add(rangeBegin, e.mul(e.add(first, e.rem(item, width)), group));
+    if (failed(emitGroup(firstRow, row, column, active)))
+      result = failure();
+  });
+  return result;
+}
+
+} // namespace
+
 LogicalResult emitEpilogues(Matmul &m, const Accumulators &accumulators, Value panel, Value begin, Value end,
                             Value firstRow, Value rows) {
   Emitter &e = m.e;
@@ -107,30 +237,8 @@ LogicalResult emitEpilogues(Matmul &m, const Accumulators &accumulators, Value p
       e.barrier();
     most = std::max(most, m.frame.sharedBytes);
     m.frame.sharedBytes = before;
-    int64_t group = range.getGroup(), known = std::gcd<int64_t>(range.getBegin(), group);
-    int64_t place = std::gcd(known, m.expertColumn ? m.outputs : kernel::panelRows);
-    SmallVector<int64_t> multiples(m.weights.size(), std::gcd(place, kernel::panelRows));
-    multiples.append({1, known});
-    Team team = Team::ofWarp(m.frame, teamSizeOf(range.getBody(), multiples));
-    Value rangeBegin = e.constant(range.getBegin()), rangeEnd = e.constant(range.getEnd());
-    // The first group that begins at or after a column.
-    auto groupAt = [&](Value column) {
-      return e.ceilDiv(e.sub(e.max(e.min(column, rangeEnd), rangeBegin), rangeBegin), group);
-    };
-    Value first = groupAt(begin), width = e.sub(groupAt(end), first), count = e.mul(width, rows);
-    // All teams of a warp go round together: the last ones without anything to store.
-    e.loop(e.constant(0), count, team.count, [&](Value turn) {
-      Value item = e.add(turn, team.index), active = e.less(item, count);
-      item = e.min(item, e.sub(count, 1));
-      Value row = e.div(item, width),
-            column = e.add(rangeBegin, e.mul(e.add(first, e.rem(item, width)), group));
-      SmallVector<Value> arguments;
-      for (size_t weight = 0; weight < m.weights.size(); ++weight)
-        arguments.push_back(accumulators.at(e, weight, row, e.sub(column, base)));
-      arguments.append({e.add(firstRow, row), column});
-      if (failed(emitRegion(m.frame, range.getBody(), arguments, multiples, team, active)))
-        result = failure();
-    });
+    if (failed(RangeEpilogue(m, accumulators, range, base).emit(begin, end, firstRow, rows)))
+      result = failure();
   }
   m.frame.sharedBytes = std::max(most, m.frame.sharedBytes);
   return result;
@@ -141,9 +249,12 @@ LogicalResult emitMatmul(Frame &frame, kernel::MatmulOp op) {
     return failure();
   if (!fitsTensorCores(op))
     return emitStreamedMatmul(frame, op);
+  if (fitsHalves(frame, op))
+    return emitHalfMatmul(frame, op);
   if (frame.e.architecture == Architecture::Sm90 && fitsWarpgroups(frame, op))
     return emitWarpgroupMatmul(frame, op);
-  return emitTensorMatmul(frame, op);
+  bool isNarrow = op.getLeft().getType().getElement().isF16() || op.getLeft().getType().getElement().isBF16();
+  return isNarrow ? emitStreamedMatmul(frame, op) : emitTensorMatmul(frame, op);
 }
 
 } // namespace sinter::gpu

@@ -47,6 +47,7 @@ struct Matmul {
 struct Accumulators {
   mlir::Value address;
   int64_t rowStride = 0, weightStride = 0; // elements
+  int64_t rows = 0;                        // that have numbers, whatever rows a tile lacks; 0: only a tile's
   mlir::Value at(Emitter &e, int64_t weight, mlir::Value row, mlir::Value column) const;
 };
 

@@ -104,7 +104,7 @@ void TensorMatmul::plan() {
     frame.sharedBytes = std::max(after, before + static_cast<int64_t>(llvm::alignTo(bytes, 128)));
   else
     place = frame.allocate(bytes);
-  accumulators = {place, stride, tileRows * stride};
+  accumulators = {place, stride, tileRows * stride, passes() == 1 ? tileRows : 0};
 }
 
 LogicalResult TensorMatmul::run() {
@@ -361,7 +361,10 @@ bool fitsTensorCores(kernel::MatmulOp op) {
     kernel::WeightLayout layout(cast<kernel::WeightType>(type));
     if (!layout.isFloat())
       return left.isQuantized();
-    return layout.elementBytes == 2 && layout.format == first && left.getElement().isF32();
+    bool isBf16 = layout.format == kernel::WeightFormat::BF16;
+    bool isSame =
+        left.getColumns() % 8 == 0 && (isBf16 ? left.getElement().isBF16() : left.getElement().isF16());
+    return layout.elementBytes == 2 && layout.format == first && (isSame || left.getElement().isF32());
   });
 }
 

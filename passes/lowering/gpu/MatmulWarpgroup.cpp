@@ -50,6 +50,7 @@ private:
   void copyWeights(Value chunk, Value stage, Value panelBegin, Value panelCount);
   Registers rowMaxima(Value first, Value lastRow);
   Registers loadLeft(Value chunk, Value first, Value lastRow);
+  Value loadHalves(Value from, Value column);
   void storeLeft(Value stage, ValueRange loaded, ValueRange maxima);
   void storeFloats(Value to, ValueRange loaded);
   void storeIntegers(Value to, ValueRange loaded, ValueRange maxima);
@@ -64,11 +65,11 @@ private:
   void storeSums(ValueRange sums, Value panelCount);
 
   int64_t weights() const { return m.weights.size(); }
-  bool givesRegisters() const { return !isQuantised && consumers == 2; }
+  bool givesRegisters() const { return !isQuantised && !isHalf && consumers == 2; }
   int64_t chunks() const { return llvm::divideCeil(m.inputs, chunkColumns); }
-  /// Items of the left side that a producer's thread makes: 4 columns of f32, or 16 of q8.
-  int64_t items() const { return llvm::divideCeil(tokens * (isQuantised ? 4 : 16), warpgroupSize); }
-  int64_t itemsPerRow() const { return isQuantised ? 4 : 16; }
+  /// Items of the left side that a producer's thread makes: 4 columns of f32, 8 of 16 bits, or 16 of q8.
+  int64_t items() const { return llvm::divideCeil(tokens * itemsPerRow(), warpgroupSize); }
+  int64_t itemsPerRow() const { return isQuantised ? 4 : isHalf ? 8 : 16; }
   Value itemRow(int64_t item) {
     return e.add(e.div(frame.thread, itemsPerRow()), item * (warpgroupSize / itemsPerRow()));
   }
@@ -95,7 +96,7 @@ private:
   Frame &frame;
   Emitter &e;
   Matmul m;
-  bool isQuantised;
+  bool isQuantised, isHalf;              // kinds of the left side
   SmallVector<PanelFragments> fragments; // of each weight
   int64_t consumers = 1, units = 1;      // warpgroups; blocks of 64 columns of each weight a warpgroup
   int64_t tokens = 0, stages = 0;        // rows of the left side at once
@@ -105,7 +106,8 @@ private:
 };
 
 WarpgroupMatmul::WarpgroupMatmul(Frame &frame, kernel::MatmulOp op)
-    : frame(frame), e(frame.e), m(frame, op, widestChunk), isQuantised(!m.layouts[0].isFloat()) {
+    : frame(frame), e(frame.e), m(frame, op, widestChunk), isQuantised(!m.layouts[0].isFloat()),
+      isHalf(op.getLeft().getType().getElement().isF16() || op.getLeft().getType().getElement().isBF16()) {
   int64_t stageWeights = 0;
   for (const kernel::WeightLayout &layout : m.layouts) {
     fragments.emplace_back(frame, layout);
@@ -151,7 +153,7 @@ LogicalResult WarpgroupMatmul::run() {
     rowScales = frame.allocate(stages * tokens * 4);
   // 4 more columns: what lanes of a warp store lies in different banks.
   int64_t stride = m.accumulatorColumns() + 4;
-  accumulators = {frame.allocate(weights() * tokens * stride * 4), stride, tokens * stride};
+  accumulators = {frame.allocate(weights() * tokens * stride * 4), stride, tokens * stride, tokens};
   initBarriers();
   counter = LLVM::AllocaOp::create(e.b, e.loc, e.ptr(), e.i32(), e.constant(1));
   setCount(e.constant(0));
@@ -257,6 +259,10 @@ Registers WarpgroupMatmul::loadLeft(Value chunk, Value first, Value lastRow) {
       loaded.push_back(isWhole ? scale : e.select(inside, scale, e.constantF(e.f32(), 0)));
       continue;
     }
+    if (isHalf) {
+      loaded.push_back(loadHalves(from, column));
+      continue;
+    }
     if (isWhole) {
       loaded.push_back(e.loadWide(e.f32(), 4, e.at(from, column, e.f32())));
       continue;
@@ -273,6 +279,17 @@ Registers WarpgroupMatmul::loadLeft(Value chunk, Value first, Value lastRow) {
     loaded.push_back(e.pack(numbers));
   }
   return loaded;
+}
+
+/// 8 columns, 4 words; zeros behind the last one.
+Value WarpgroupMatmul::loadHalves(Value from, Value column) {
+  Type words = e.vec(4, e.i32());
+  if (m.inputs % chunkColumns == 0)
+    return e.loadAligned(words, e.at(from, column, fragments[0].element()));
+  Value inside = e.less(column, e.constant(m.inputs));
+  Value at = e.min(column, e.constant(m.inputs - 8));
+  return e.select(inside, e.loadAligned(words, e.at(from, at, fragments[0].element())),
+                  e.constantI(words, 0));
 }
 
 void WarpgroupMatmul::storeLeft(Value stage, ValueRange loaded, ValueRange maxima) {
@@ -295,8 +312,12 @@ void WarpgroupMatmul::storeLeft(Value stage, ValueRange loaded, ValueRange maxim
   }
 }
 
-/// 4 columns: half of 16 bytes, which lie at (number of the 16 bytes) ^ (row % 8).
+/// 4 columns: half of 16 bytes, which lie at (number of the 16 bytes) ^ (row % 8). 16 bits: all of them.
 void WarpgroupMatmul::storeFloats(Value line, ValueRange loaded) {
+  if (isHalf) {
+    Value piece = e.bitXor(e.rem(frame.thread, 8), e.rem(itemRow(0), 8));
+    return e.storeAligned(loaded[0], e.atByte(line, e.mul(piece, 16)));
+  }
   Value inRow = e.rem(frame.thread, 16), piece = e.bitXor(e.div(inRow, 2), e.rem(itemRow(0), 8));
   Value place = e.atByte(line, e.add(e.mul(piece, 16), e.mul(e.rem(inRow, 2), 8)));
   e.storeNarrow(loaded[0], fragments[0].element(), place);

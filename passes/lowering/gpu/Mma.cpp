@@ -46,9 +46,9 @@ Four mmaHalf(Emitter &e, Type element, Four a, Two b, Four c) {
       {pair(a[0]), pair(a[1]), pair(a[2]), pair(a[3]), pair(b[0]), pair(b[1]), c[0], c[1], c[2], c[3]});
 }
 
-void copyAsync(Emitter &e, Value to, Value from, int64_t bytes) {
+void copyAsync(Emitter &e, Value to, Value from, int64_t bytes, Value size) {
   auto cache = bytes == 16 ? NVVM::LoadCacheModifierKind::CG : NVVM::LoadCacheModifierKind::CA;
-  NVVM::CpAsyncOp::create(e.b, e.loc, to, from, static_cast<int32_t>(bytes), cache, Value());
+  NVVM::CpAsyncOp::create(e.b, e.loc, to, from, static_cast<int32_t>(bytes), cache, size);
 }
 void asyncCommit(Emitter &e) { NVVM::CpAsyncCommitGroupOp::create(e.b, e.loc); }
 void asyncWait(Emitter &e, int64_t groups) {

@@ -27,8 +27,9 @@ Four mmaInt8Short(Emitter &e, Two left, mlir::Value right, bool rightIsSigned, F
 /// m16n8k16 of pairs of f16 or bf16 in i32, into f32.
 Four mmaHalf(Emitter &e, mlir::Type element, Four left, Two right, Four sums);
 
-/// Copies 4 or 16 bytes from global to shared memory, past the registers.
-void copyAsync(Emitter &e, mlir::Value to, mlir::Value from, int64_t bytes);
+/// Copies 4 or 16 bytes from global to shared memory, past the registers. Where `size` (i32) is given, only
+/// so many of them, and then zeros; of 0 bytes the source may be anywhere.
+void copyAsync(Emitter &e, mlir::Value to, mlir::Value from, int64_t bytes, mlir::Value size = {});
 /// Ends a group of copies.
 void asyncCommit(Emitter &e);
 /// Until at most `groups` of the thread's latest groups are under way.

@@ -155,7 +155,10 @@ SmallVector<Value> PrefillAttention::emitBlock(Value block, Value end, ValueRang
 } // namespace
 
 LogicalResult emitPrefillAttention(Frame &frame, kernel::AttentionOp op) {
-  return fitsTensorAttention(op) ? emitTensorAttention(frame, op) : PrefillAttention(frame, op).emit();
+  if (!fitsTensorAttention(op))
+    return PrefillAttention(frame, op).emit();
+  return frame.e.architecture == Architecture::Sm90 ? emitWarpgroupAttention(frame, op)
+                                                    : emitTensorAttention(frame, op);
 }
 
 } // namespace sinter::gpu

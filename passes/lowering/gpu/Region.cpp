@@ -28,6 +28,9 @@ public:
         yielded(yielded), n(plan.elements) {
     for (auto [argument, value] : llvm::zip(block.getArguments(), arguments))
       isVector(argument) ? void(vectors[argument] = value) : scalars.map(argument, e.toIndex(value));
+    holds = holdsAll(plan, team.size);
+    if (holds)
+      plan.kept.clear();
   }
 
   LogicalResult run();
@@ -36,6 +39,7 @@ private:
   LogicalResult check();
   void emitPhase(int64_t phase);
   void emitLoop(int64_t phase, ArrayRef<Operation *> sinks);
+  SmallVector<Value> emitTurns(int64_t phase, ArrayRef<Operation *> sinks, SmallVector<Value> accumulators);
   /// Elements of all sinks from `place` on; gives for each reduction its accumulator with these in it.
   SmallVector<Value> emitChunk(int64_t phase, ArrayRef<Operation *> sinks, const Place &place, Value inside,
                                ValueRange accumulators);
@@ -54,12 +58,15 @@ private:
   const Team &team;
   Value active;
   const RowDestination *yielded;
-  int64_t n; // elements at once
+  int64_t n;          // elements at once
+  bool holds = false; // what it has made stays in registers
   int64_t phase = 0;
   IRMapping scalars;                    // what is not a vector
   llvm::DenseMap<Value, Value> vectors; // where arguments and kept vectors lie
   using Key = std::tuple<void *, void *, int64_t>;
-  std::map<Key, Value> chunk; // elements that this turn of the loop has made
+  std::map<Key, Value> chunk;      // elements that this turn of the loop has made; where it holds, all turns
+  std::map<int64_t, Place> places; // where it holds: by the turn's first element
+  std::map<int64_t, Value> insides;
 };
 
 LogicalResult RegionEmitter::check() {
@@ -137,6 +144,10 @@ void RegionEmitter::emitLoop(int64_t now, ArrayRef<Operation *> sinks) {
   int64_t step = team.size * n;
   for (auto low = borders.begin(), high = std::next(low); high != borders.end(); ++low, ++high) {
     int64_t main = (*high - *low) / step * step;
+    if (holds) {
+      accumulators = emitTurns(now, sinks, accumulators);
+      break; // the only range
+    }
     Value first = e.add(e.mul(team.lane, n), *low);
     auto body = [&](Value turn, ValueRange carried) {
       chunk.clear();
@@ -165,6 +176,25 @@ void RegionEmitter::emitLoop(int64_t now, ArrayRef<Operation *> sinks) {
   }
 }
 
+/// All turns of all threads, one after another; what one phase has made, a later one finds.
+SmallVector<Value> RegionEmitter::emitTurns(int64_t now, ArrayRef<Operation *> sinks,
+                                            SmallVector<Value> accumulators) {
+  int64_t step = team.size * n;
+  for (int64_t turn = 0; turn < plan.length; turn += step) {
+    auto known = places.find(turn);
+    if (known == places.end()) {
+      Value position = e.add(e.mul(team.lane, n), turn);
+      if (turn + step > plan.length) { // threads beyond the end make the last elements, too, and drop them
+        insides[turn] = e.less(position, e.constant(plan.length));
+        position = e.min(position, e.constant(plan.length - n));
+      }
+      known = places.insert({turn, {position, 0, 0, plan.length}}).first;
+    }
+    accumulators = emitChunk(now, sinks, known->second, insides[turn], accumulators);
+  }
+  return accumulators;
+}
+
 SmallVector<Value> RegionEmitter::emitChunk(int64_t now, ArrayRef<Operation *> sinks, const Place &place,
                                             Value inside, ValueRange accumulators) {
   Value store = e.both(inside, active);
@@ -172,6 +202,9 @@ SmallVector<Value> RegionEmitter::emitChunk(int64_t now, ArrayRef<Operation *> s
   SmallVector<Value> made;
   for (Operation *op : sinks)
     made.push_back(isSink(op) ? get(op->getOperand(0), place) : make(op, op->getResult(0), place));
+  // Threads beyond the end have read what others are about to overwrite.
+  if (holds && inside && plan.overwrites && llvm::any_of(sinks, llvm::IsaPred<kernel::StoreOp>))
+    team.wait(frame);
   SmallVector<Value> next;
   for (auto [op, value] : llvm::zip(sinks, made)) {
     if (auto reduction = dyn_cast<vector::ReductionOp>(op)) {

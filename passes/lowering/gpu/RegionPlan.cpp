@@ -20,9 +20,26 @@ bool isSink(Operation *op) {
 
 RegionPlan::RegionPlan(Region &region, Multiples multiples) : block(region.front()), multiples(multiples) {
   assert(multiples.size() == block.getNumArguments() && "a multiple for each argument of the region");
+  findLength();
   findPhases();
   findKept();
   findElements();
+}
+
+void RegionPlan::findLength() {
+  auto include = [&](Value value) {
+    if (!isVector(value))
+      return;
+    isLocal &= !length || length == lengthOf(value);
+    length = lengthOf(value);
+  };
+  for (BlockArgument argument : block.getArguments())
+    include(argument);
+  for (Operation &op : block) {
+    isLocal &= !isa<vector::ExtractStridedSliceOp, vector::InsertStridedSliceOp, vector::ShuffleOp>(op);
+    for (Value result : op.getResults())
+      include(result);
+  }
 }
 
 void RegionPlan::findPhases() {
@@ -55,6 +72,7 @@ void RegionPlan::findKept() {
     stored.insert(store.getBuffer());
   for (Operation &op : block) {
     auto load = dyn_cast<kernel::LoadOp>(op);
+    overwrites |= load && stored.contains(load.getBuffer());
     if (load && lastPhase > 0 && stored.contains(load.getBuffer()))
       kept.insert(load.getResult());
     for (Value operand : op.getOperands()) {

@@ -28,6 +28,13 @@ struct RegionPlan {
   int64_t shortest = INT64_MAX;
   int64_t lastPhase = 0;
   llvm::DenseMap<mlir::Operation *, int64_t> when; // the phase that an operation runs in
+  /// Whether each thread has the same elements of all vectors, in every phase: nothing moves between threads.
+  /// Then what it has made of a few of them can stay in its registers.
+  bool isLocal = true;
+  /// Whether it stores to a buffer that it loads from.
+  bool overwrites = false;
+  /// Elements of each vector, where isLocal.
+  int64_t length = 0;
   /// Vectors that are kept in shared memory from the phase that makes them on.
   llvm::SetVector<mlir::Value> kept;
 
@@ -35,6 +42,7 @@ struct RegionPlan {
   llvm::SmallVector<int64_t> rangesOf(mlir::Value vector) const;
 
 private:
+  void findLength();
   void findPhases();
   void findKept();
   void findElements();
@@ -44,6 +52,13 @@ private:
   mlir::Block &block;
   Multiples multiples;
 };
+
+/// Turns of a loop over elements that are unrolled, so that registers hold them all.
+inline constexpr int64_t mostTurns = 8;
+/// Whether `threads` have few enough elements each.
+inline bool holdsAll(const RegionPlan &plan, int64_t threads) {
+  return plan.isLocal && plan.length <= threads * plan.elements * mostTurns;
+}
 
 } // namespace sinter::gpu
 

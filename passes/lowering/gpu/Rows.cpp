@@ -12,7 +12,8 @@ namespace sinter::gpu {
 /// Threads of a multiprocessor that are planned for: up to 64 registers each.
 constexpr int64_t residentThreads = 1024;
 
-/// As many threads as the longest vector gives work for, by powers of 2.
+/// As many threads as the longest vector gives work for, by powers of 2; where registers hold a row, as few
+/// as can: most of what a small piece of a row costs is finding and reducing it.
 static int64_t threadsOf(Region &region) {
   RegionPlan plan(region, {1});
   int64_t longest = 1, threads = warpSize;
@@ -20,7 +21,8 @@ static int64_t threadsOf(Region &region) {
     for (Value operand : op.getOperands())
       if (isVector(operand))
         longest = std::max(longest, lengthOf(operand));
-  while (threads < 512 && threads * plan.elements < longest)
+  bool isCheap = plan.isLocal && llvm::none_of(region.front(), [](Operation &op) { return isSource(&op); });
+  while (threads < 512 && (isCheap ? !holdsAll(plan, threads) : threads * plan.elements < longest))
     threads *= 2;
   return threads;
 }

@@ -96,21 +96,40 @@ Value describeRows(Emitter &e, Value address) {
   Value low = e.extend(start);
   return e.bitOr(low, e.wide(int64_t(1024 / 16) << 32 | int64_t(1) << 62 | int64_t(1) << 16));
 }
+Value describeColumns(Emitter &e, Value address, int64_t further) {
+  // Here both offsets have a meaning: of the next 64 columns, and of the next 8 lines.
+  Value start = e.extend(e.bitAnd(e.shiftRight(sharedAddress(e, address), 4), 0x3fff));
+  return e.bitOr(start, e.wide(int64_t(1024 / 16) << 32 | int64_t(1) << 62 | (further / 16) << 16));
+}
 Value describeFurther(Emitter &e, Value descriptor, int64_t offset) { return e.add(descriptor, offset / 16); }
 
 Registers fenceRegisters(Emitter &e, ValueRange registers) {
   return change(e, "wgmma.fence.sync.aligned;", registers, {}, "");
 }
 
-Registers multiply(Emitter &e, Type element, ValueRange left, Value right, ValueRange sums) {
-  const char *type = element.isBF16() ? "bf16" : "f16";
+static const char *nameOf(Type element) { return element.isBF16() ? "bf16" : "f16"; }
+
+Registers multiply(Emitter &e, Type element, ValueRange left, Value right, ValueRange sums,
+                   bool isTransposed) {
   size_t count = sums.size();
-  std::string text =
-      llvm::formatv("wgmma.mma_async.sync.aligned.m64n{0}k16.f32.{1}.{1} {2}, {3}, ${4}, 1, 1, 1, 0;",
-                    count * 2, type, list(0, count), list(count, 4), count + 4);
+  std::string text = llvm::formatv(
+      "wgmma.mma_async.sync.aligned.m64n{0}k16.f32.{1}.{1} {2}, {3}, ${4}, 1, 1, 1, {5};", count * 2,
+      nameOf(element), list(0, count), list(count, 4), count + 4, isTransposed ? 1 : 0);
   SmallVector<Value> others(left);
   others.push_back(right);
   return change(e, text, sums, others, "r,r,r,r,l");
+}
+
+Registers multiplyShared(Emitter &e, Type element, Value left, Value right, Value adds, ValueRange sums) {
+  size_t count = sums.size();
+  std::string product =
+      llvm::formatv("wgmma.mma_async.sync.aligned.m64n{0}k16.f32.{1}.{1} {2}, ${3}, ${4}, {5}, 1, 1, 0, 1;",
+                    count * 2, nameOf(element), list(0, count), count, count + 1, adds ? "adds" : "1");
+  if (!adds)
+    return change(e, product, sums, {left, right}, "l,l");
+  std::string text =
+      llvm::formatv("{{ .reg .pred adds; setp.ne.b32 adds, ${0}, 0; {1} }", count + 2, product);
+  return change(e, text, sums, {left, right, adds}, "l,l,r");
 }
 
 void commitProducts(Emitter &e) { assemble(e, "wgmma.commit_group.sync.aligned;", "", ValueRange{}); }

@@ -36,7 +36,11 @@ void fenceAsyncShared(Emitter &e);
 /// The right operand's descriptor (i64): rows of 128 bytes, 8 rows a 1024-byte aligned kilobyte, swizzled by
 /// 128 bytes: 16 bytes number p of row r lie at p ^ (r % 8). PTX ISA, "Matrix descriptor".
 mlir::Value describeRows(Emitter &e, mlir::Value address);
-/// Bytes `offset` further, inside the rows.
+/// Another right operand's, contiguous along its columns (wgmma's N): 64 columns are a line of 128 bytes, 8
+/// lines of k a 1024-byte aligned kilobyte, swizzled by 128 bytes; the next 64 columns are `further` bytes
+/// away.
+mlir::Value describeColumns(Emitter &e, mlir::Value address, int64_t further);
+/// Bytes `offset` further, a multiple of 16.
 mlir::Value describeFurther(Emitter &e, mlir::Value descriptor, int64_t offset);
 
 using Registers = llvm::SmallVector<mlir::Value>;
@@ -44,8 +48,13 @@ using Registers = llvm::SmallVector<mlir::Value>;
 Registers fenceRegisters(Emitter &e, mlir::ValueRange registers);
 /// sums (f32, columns / 2 a thread) + left (4 registers of 16-bit pairs: 64 x 16) * right (16 x columns).
 /// As an accumulator of mma.m16n8k16, repeated every 8 columns. Asynchronous.
+/// `isTransposed`: right is as describeColumns says.
 Registers multiply(Emitter &e, mlir::Type element, mlir::ValueRange left, mlir::Value right,
-                   mlir::ValueRange sums);
+                   mlir::ValueRange sums, bool isTransposed = false);
+/// sums + left (64 x 16, describeRows) * right (16 x columns, describeColumns). Where `adds` (i32) is
+/// given and is 0, the products alone. Asynchronous.
+Registers multiplyShared(Emitter &e, mlir::Type element, mlir::Value left, mlir::Value right,
+                         mlir::Value adds, mlir::ValueRange sums);
 /// Ends a group of products.
 void commitProducts(Emitter &e);
 /// Until all groups are done; the sums as they are then. `left`: operands in registers, which must not be

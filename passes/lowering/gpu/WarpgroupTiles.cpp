@@ -1,26 +1,44 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "passes/lowering/gpu/WarpgroupTiles.h"
 
+#include "passes/lowering/gpu/Attention.h"
 #include "passes/lowering/gpu/MatmulTensor.h"
 
 using namespace mlir;
 
 namespace sinter::gpu {
 
-/// Accumulators along each side, and the fewest tiles of columns that are worth it: with the 4 tiles of rows
-/// of a prefill step 64 blocks.
+/// Accumulators along each side (of all weights, where both sides have 16 bits), and the fewest tiles of
+/// columns that are worth it: with the 4 tiles of rows of a prefill step 64 blocks.
 constexpr int64_t widest = 128, fewest = 16;
 
-void widenTiles(ModuleOp module) {
+static int64_t longestHead(kernel::AttentionOp op) {
+  return std::max(op.getKeys().getType().getSize(), op.getValues().getType().getSize());
+}
+
+void widenTiles(ModuleOp module, Architecture architecture) {
   for (auto function : module.getOps<kernel::FuncOp>()) {
     Operation *anchor = function.getAnchor();
+    if (auto attention = dyn_cast<kernel::AttentionOp>(anchor);
+        attention && attention.getForm() == kernel::Form::Prefill && fitsTensorAttention(attention) &&
+        (architecture == Architecture::Sm90 || longestHead(attention) <= 128))
+      attention.setScheduleAttr(
+          kernel::ScheduleAttr::get(attention.getContext(), /*rowsPerTile=*/128, 0, 0, 0, 0, 0, 0, 0));
     auto op = dyn_cast<kernel::MatmulOp>(anchor);
     if (!op || !fitsTensorCores(op) || op.getOutputs() < widest * fewest)
       continue;
+    Type left = op.getLeft().getType().getElement();
+    bool isHalf = left.isF16() || left.isBF16();
+    if (architecture == Architecture::Sm80 && !isHalf)
+      continue;
     int64_t columns = op.getScheduleAttr().getColumnsPerTile(), weights = op.getWeights().size();
-    columns *= std::max<int64_t>(1, widest / columns);
-    op.setScheduleAttr(kernel::ScheduleAttr::get(op.getContext(), widest / weights, columns,
-                                                 /*keysPerTile=*/0,
+    int64_t rows = isHalf ? widest : widest / weights, wide = isHalf ? widest / weights : widest;
+    // wgmma has registers for 256 columns.
+    if (architecture == Architecture::Sm90 && left.isF16() &&
+        op.getOutputs() * weights >= 2 * widest * fewest)
+      wide *= 2;
+    columns *= std::max<int64_t>(1, wide / columns);
+    op.setScheduleAttr(kernel::ScheduleAttr::get(op.getContext(), rows, columns, /*keysPerTile=*/0,
                                                  /*tileRows=*/0, /*tileColumns=*/0, /*streams=*/0,
                                                  /*prefetch=*/0, /*keyBlock=*/0));
   }

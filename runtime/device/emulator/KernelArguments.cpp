@@ -115,6 +115,23 @@ Result<KernelArguments::Buffer *> KernelArguments::buffer(const std::string &kin
   return &buffers.back();
 }
 
+Result<> KernelArguments::putAddress(Buffer &into, const std::string &text) {
+  const size_t equals = text.find('=');
+  std::vector<uint64_t> offset;
+  const uint64_t size = into.array.data.size();
+  if (equals == std::string::npos || !integers(text.substr(0, equals), offset) || offset.size() != 1 ||
+      offset[0] % 8 || size < 8 || offset[0] > size - 8)
+    return fail(
+        "{}: expected OFFSET=FILE, with 8 aligned bytes for an address in the array of {} bytes, found '{}'",
+        into.path, size, text);
+  Result<Buffer *> other = buffer("in", text.substr(equals + 1), "");
+  if (!other)
+    return tl::unexpected<Error>(other.error());
+  std::memcpy(into.array.data.data() + offset[0], &(*other)->address, 8);
+  std::memcpy(reinterpret_cast<uint8_t *>(into.address) + offset[0], &(*other)->address, 8);
+  return {};
+}
+
 Result<> KernelArguments::addNumber(const std::string &type, const std::string &value) {
   char *end = nullptr;
   errno = 0;
@@ -222,11 +239,14 @@ Result<> KernelArguments::add(const std::string &text) {
   if (kind != "in" && kind != "out" && kind != "inout")
     return fail("argument '{}': expected in:, out:, inout:, map:, ptr: or a type such as u32:", text);
   const std::vector<std::string> parts = split(rest, ':');
-  if (parts.size() != (kind == "out" ? 2u : 1u))
+  if (kind == "out" ? parts.size() != 2 : parts.empty())
     return fail("argument '{}': expected {}", text, kind == "out" ? "out:FILE:TYPE[SHAPE]" : kind + ":FILE");
-  Result<Buffer *> found = buffer(kind, parts[0], parts.size() > 1 ? parts[1] : "");
+  Result<Buffer *> found = buffer(kind, parts[0], kind == "out" ? parts[1] : "");
   if (!found)
     return tl::unexpected<Error>(found.error());
+  for (size_t i = kind == "out" ? 2 : 1; i < parts.size(); ++i)
+    if (Result<> put = putAddress(**found, parts[i]); !put)
+      return put;
   values.emplace_back(text, bytesOfValue((*found)->address));
   return {};
 }

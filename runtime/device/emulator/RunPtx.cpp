@@ -18,6 +18,7 @@ const char *const runPtxUsage =
 
 Runs one kernel of a PTX file in the emulator, whatever compiler made it. Arguments in the kernel's order:
   in:a.npy   inout:a.npy   out:c.npy:f32[128,128]      buffers (bf16 travels as uint16)
+  in:a.npy:24=b.npy                                    bytes 24 to 31 of a are the address of b
   u32:512    f32:0.5       ptr:0                       numbers of the types u8..u64, s8..s64, f16, bf16, f32, f64
   map:a.npy:box=64,128:swizzle=128                     a tensor map; the box in NumPy's order, outermost first;
   map:out:c.npy:f32[128,128]:box=64,64                 a buffer that another argument names is the same buffer

@@ -56,6 +56,32 @@ TEST_F(EmulatorRunPtx, ReadsAndWritesNumpyFiles) {
   }
 }
 
+TEST_F(EmulatorRunPtx, PutsAddressesIntoArrays) {
+  std::ofstream(folder + "follow.ptx") << R"(.version 8.0
+.target sm_80
+.address_size 64
+.visible .entry follow(.param .u64 in, .param .u64 out) {
+.reg .b64 %d<4>; .reg .f32 %f<3>;
+ld.param.u64 %d1, [in]; ld.param.u64 %d2, [out]; ld.global.u64 %d3, [%d1+8]; ld.global.f32 %f1, [%d3+12];
+st.global.f32 [%d2], %f1; ret; }
+)";
+  ASSERT_TRUE(writeNpy(folder + "p.npy", NpyArray{"u1", {16}, std::vector<uint8_t>(16)}));
+  auto follow = [&](const std::string &in) {
+    return run({folder + "follow.ptx", "--grid", "1", "--block", "1", "--races", "--arg", in, "--arg",
+                "out:" + folder + "c.npy:f32[1]"});
+  };
+  const std::string in = "in:" + folder + "p.npy";
+  const RunPtxOutcome outcome = follow(in + ":8=" + folder + "a.npy");
+  EXPECT_EQ(outcome.code, 0) << outcome.error;
+  const auto result = readNpy(folder + "c.npy");
+  ASSERT_TRUE(result) << result.error().message;
+  float value = 0;
+  std::memcpy(&value, result->data.data(), 4);
+  EXPECT_EQ(value, 3.0f);
+  for (const char *wrong : {":16=", ":4=", ":x=", ":8"})
+    EXPECT_NE(follow(in + wrong + folder + "a.npy").error.find("expected OFFSET=FILE"), std::string::npos);
+}
+
 TEST_F(EmulatorRunPtx, PrintsJson) {
   const RunPtxOutcome outcome =
       run({folder + "scale.ptx", "--entry", "scale", "--grid", "1", "--block", "64", "--arg",

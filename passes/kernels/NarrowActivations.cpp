@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+// --kernel-narrow-activations: what matmuls of 16-bit weights over many rows read is stored as their type,
+// once, where each tile would round it again.
+//
+//   kernel.launch @norm(%x, %n)            %n: rows<512xf32>           rows<512xf16>
+//   kernel.launch @matmul(%n, %w, %y)      %w: weight<2048x512, f16>   the same
+//
+// Where something else reads the rows as f32, too, or attention writes them, or the caller brings them, a
+// launch of its own rounds a copy. Numbers do not change on tensor cores, which take both sides as that type;
+// processors multiply the rounded rows by f32 (f16: 11 bits of mantissa, bf16: 8).
+#include "dialects/kernel/WeightLayout.h"
+#include "passes/Passes.h"
+#include "passes/kernels/KernelNames.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+
+using namespace mlir;
+
+namespace sinter {
+#define GEN_PASS_DEF_NARROWACTIVATIONSPASS
+#include "passes/Passes.h.inc"
+
+namespace {
+
+/// What launches do with a buffer of rows.
+struct RowUses {
+  Type element;                     // f16 or bf16, what matmuls that multiply it want
+  bool storesOnly = true;           // of the launches that write it
+  bool matmulsOnly = true;          // of those that read it
+  int64_t writers = 0;              // launches
+  SmallVector<OpOperand *> readers; // as a matmul's left side
+};
+
+struct NarrowActivationsPass : impl::NarrowActivationsPassBase<NarrowActivationsPass> {
+  void runOnOperation() override {
+    SymbolTable symbols(getOperation());
+    // Of a function: the launches that want it with these types of arguments.
+    llvm::MapVector<kernel::FuncOp, llvm::MapVector<Type, SmallVector<kernel::LaunchOp>>> wanted;
+    for (auto entry : getOperation().getOps<kernel::EntryOp>()) {
+      for (auto buffer : llvm::to_vector(entry.getOps<kernel::BufferOp>()))
+        narrow(symbols, buffer);
+      for (auto launch : entry.getOps<kernel::LaunchOp>()) {
+        auto type = FunctionType::get(&getContext(), launch.getBuffers().getTypes(), {});
+        wanted[symbols.lookup<kernel::FuncOp>(launch.getCallee())][type].push_back(launch);
+      }
+    }
+    for (auto &[function, byType] : wanted) {
+      for (auto &[type, launches] : llvm::drop_begin(byType)) {
+        kernel::FuncOp copy = function.clone();
+        retype(copy, cast<FunctionType>(type));
+        StringAttr name = symbols.insert(copy);
+        for (kernel::LaunchOp launch : launches)
+          launch.setCalleeAttr(FlatSymbolRefAttr::get(name));
+      }
+      retype(function, cast<FunctionType>(byType.front().first));
+    }
+  }
+
+  static void retype(kernel::FuncOp function, FunctionType type) {
+    function.setFunctionType(type);
+    for (auto [argument, input] : llvm::zip_equal(function.getArguments(), type.getInputs()))
+      argument.setType(input);
+  }
+
+  /// f16 or bf16 where `matmul` is many rows by weights of that type, which copies whole pieces of a row.
+  static Type elementOf(kernel::MatmulOp matmul) {
+    kernel::ScheduleAttr schedule = matmul.getScheduleAttr();
+    auto first = cast<kernel::WeightType>(matmul.getWeights().front().getType()).getFormat();
+    bool isSame = llvm::all_of(matmul.getWeights().getTypes(), [&](Type type) {
+      return cast<kernel::WeightType>(type).getFormat() == first;
+    });
+    if (!schedule || !schedule.getRowsPerTile() || !isSame || matmul.getTransposed() ||
+        matmul.getInputs() % 8)
+      return {};
+    Builder types(matmul.getContext());
+    if (first == kernel::WeightFormat::F16)
+      return types.getF16Type();
+    return first == kernel::WeightFormat::BF16 ? Type(types.getBF16Type()) : Type();
+  }
+
+  static RowUses usesOf(SymbolTable &symbols, kernel::BufferOp buffer) {
+    RowUses uses;
+    for (OpOperand &use : buffer->getUses()) {
+      auto launch = cast<kernel::LaunchOp>(use.getOwner());
+      auto function = symbols.lookup<kernel::FuncOp>(launch.getCallee());
+      bool reads = false, writes = false;
+      for (OpOperand &inner : function.getArgument(use.getOperandNumber()).getUses()) {
+        auto matmul = dyn_cast<kernel::MatmulOp>(inner.getOwner());
+        Type element = matmul && matmul.getLeft() == inner.get() ? elementOf(matmul) : Type();
+        if (element && (!uses.element || uses.element == element)) {
+          uses.element = element;
+          uses.readers.push_back(&use);
+          reads = true;
+        } else if (isa<kernel::StoreOp>(inner.getOwner())) {
+          writes = true;
+        } else if (auto attention = dyn_cast<kernel::AttentionOp>(inner.getOwner());
+                   attention && attention.getOutput() == inner.get()) {
+          writes = true;
+          uses.storesOnly = false;
+        } else {
+          uses.matmulsOnly = false;
+          // Loads alone read; of others nothing is known.
+          uses.writers += isa<kernel::LoadOp>(inner.getOwner()) ? 0 : 2;
+        }
+      }
+      uses.writers += writes;
+      if (reads && writes)
+        uses.writers += 2; // in place
+    }
+    return uses;
+  }
+
+  void narrow(SymbolTable &symbols, kernel::BufferOp buffer) {
+    auto type = dyn_cast<kernel::RowsType>(buffer.getType());
+    if (!type || !type.getElement().isF32() || buffer.getSpace() != kernel::Space::Arena ||
+        buffer->hasAttr("result"))
+      return;
+    RowUses uses = usesOf(symbols, buffer);
+    if (!uses.element || uses.writers > 1)
+      return;
+    auto narrowed = kernel::RowsType::get(&getContext(), type.getColumns(), uses.element, type.getPerRow());
+    bool isArgument = buffer->hasAttr("argument");
+    if (uses.storesOnly && uses.matmulsOnly && !isArgument)
+      return buffer.getResult().setType(narrowed);
+    if (type.getPerRow() != 1) // a program runs once a row of the step
+      return;
+    OpBuilder builder(buffer);
+    auto copy = kernel::BufferOp::create(builder, buffer.getLoc(), narrowed, kernel::Space::Arena, {},
+                                         IntegerAttr(), IntegerAttr(), buffer.getRowsAttr());
+    kernel::LaunchOp first;
+    kernel::Domain domain = kernel::Domain::Rows;
+    for (OpOperand *reader : uses.readers) {
+      auto launch = cast<kernel::LaunchOp>(reader->getOwner());
+      if (!first || launch->isBeforeInBlock(first))
+        first = launch;
+      auto function = symbols.lookup<kernel::FuncOp>(launch.getCallee());
+      auto matmul = cast<kernel::MatmulOp>(function.getAnchor().getOperation());
+      domain = matmul.getDomain();
+      reader->set(copy.getResult());
+    }
+    builder.setInsertionPoint(first);
+    auto name = FlatSymbolRefAttr::get(rounding(symbols, type, narrowed, domain));
+    kernel::LaunchOp::create(builder, first.getLoc(), name, ValueRange{buffer.getResult(), copy.getResult()});
+  }
+
+  /// The name of the kernel that copies rows of `from` to rows of `to`.
+  StringAttr rounding(SymbolTable &symbols, kernel::RowsType from, kernel::RowsType to,
+                      kernel::Domain domain) {
+    std::string text;
+    llvm::raw_string_ostream(text) << from << to << static_cast<int>(domain);
+    StringAttr &name = roundings[text];
+    if (name)
+      return name;
+    OpBuilder builder(&getContext());
+    Location loc = getOperation().getLoc();
+    auto function = kernel::FuncOp::create(builder, loc, "round", builder.getFunctionType({from, to}, {}),
+                                           ArrayAttr(), ArrayAttr(), StringAttr());
+    Block &body = function->getRegion(0).emplaceBlock();
+    body.addArguments({from, to}, {loc, loc});
+    builder.setInsertionPointToStart(&body);
+    auto rows =
+        kernel::RowsOp::create(builder, loc, domain, IntegerAttr(), IntegerAttr(), kernel::ScheduleAttr());
+    Block *program = builder.createBlock(&rows.getBody(), {}, {builder.getIndexType()}, {loc});
+    auto vector = VectorType::get({from.getColumns()}, builder.getF32Type());
+    Value row = program->getArgument(0);
+    Value numbers = kernel::LoadOp::create(builder, loc, vector, body.getArgument(0), row, Value());
+    kernel::StoreOp::create(builder, loc, numbers, body.getArgument(1), row, Value());
+    kernel::YieldOp::create(builder, loc);
+    return name = symbols.insert(function);
+  }
+
+  llvm::StringMap<StringAttr> roundings;
+};
+
+} // namespace
+} // namespace sinter

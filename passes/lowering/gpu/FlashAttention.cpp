@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "passes/lowering/gpu/FlashAttention.h"
+
+#include "passes/lowering/gpu/Mma.h"
+#include "passes/lowering/gpu/Team.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+
+using namespace mlir;
+
+namespace sinter::gpu {
+
+constexpr int64_t stages = 2, panel = kernel::cachePanel;
+
+void FlashAttention::allocate(int64_t queryBytes, int64_t keys, int64_t values) {
+  keyBytes = keys;
+  valueBytes = values;
+  query = frame.allocate(queryBytes);
+  keyStage = frame.allocate(stages * keyBytes);
+  valueStage = frame.allocate(stages * valueBytes);
+}
+
+LogicalResult FlashAttention::emit() {
+  lane = frame.lane();
+  group = e.div(lane, 4);
+  inGroup = e.rem(lane, 4);
+  warpRow = e.mul(frame.warp(), 16);
+  forEachTile(frame, shape.op.getGrid(), [&](Value tileHead, Value rowBegin, Value rowEnd, Value) {
+    head = tileHead;
+    Value keyHead = e.div(head, shape.group);
+    keys = shape.keysOf(frame, rowBegin, keyHead);
+    values = shape.valuesOf(frame, rowBegin, keyHead);
+    e.loop(rowBegin, rowEnd, rows, [&](Value first) {
+      emitTurn(first, e.min(e.add(first, rows), rowEnd));
+      e.barrier();
+    });
+  });
+  return success();
+}
+
+void FlashAttention::emitTurn(Value first, Value end) {
+  Value last = e.sub(end, 1);
+  firstPosition = frame.stepEntry(abi::stepPositions, first);
+  keyEnd = e.add(frame.stepEntry(abi::stepPositions, last), 1);
+  Value begin = e.alignDown(shape.firstKey(e, firstPosition), panel);
+  Value blocks = e.ceilDiv(e.sub(keyEnd, begin), blockKeys);
+  fetch(begin, e.constant(0));
+  asyncCommit(e);
+  loadQuery(first, last);
+  Numbers state(2, e.constantF(e.f32(), invisible)); // 2 maxima, 2 sums, then (8 columns, 4)
+  state.append(2 + valueTiles() * 4, e.constantF(e.f32(), 0));
+  state = e.loop(e.constant(0), blocks, 1, state, [&](Value number, ValueRange carried) {
+    Value next = e.add(number, 1);
+    asyncWait(e, 0);
+    publish();
+    e.barrier();
+    e.ifThen(e.less(next, blocks), [&] { fetch(e.add(begin, e.mul(next, blockKeys)), e.rem(next, stages)); });
+    asyncCommit(e); // the last one is empty
+    return emitBlock(e.add(begin, e.mul(number, blockKeys)), e.rem(number, stages), carried);
+  });
+  for (int64_t r = 0; r < 2; ++r) {
+    Value row = e.add(e.add(first, warpRow), e.add(group, 8 * r));
+    Value inverse = e.divF(e.constantF(e.f32(), 1), state[2 + r]);
+    e.ifThen(e.less(row, end), [&] {
+      Value output = e.at(frame.rowOf(shape.op.getOutput(), row), e.mul(head, shape.valueSize), e.f32());
+      output = e.at(output, e.mul(inGroup, 2), e.f32());
+      for (int64_t tile = 0; tile < valueTiles(); ++tile) {
+        size_t place = 4 + tile * 4 + r * 2;
+        Value two = e.pack({e.mulF(state[place], inverse), e.mulF(state[place + 1], inverse)});
+        e.storeAligned(two, e.at(output, tile * 8, e.f32()));
+      }
+    });
+  }
+}
+
+void FlashAttention::loadQuery(Value first, Value last) {
+  int64_t pieces = shape.keySize / 8;
+  frame.share(e.constant(rows * pieces), [&](Value item) {
+    Value row = e.div(item, pieces), piece = e.rem(item, pieces);
+    Value source = frame.rowOf(shape.op.getQuery(), e.min(e.add(first, row), last));
+    source = e.at(source, e.add(e.mul(head, shape.keySize), e.mul(piece, 8)), e.f32());
+    Numbers numbers;
+    for (int64_t i = 0; i < 8; i += 4) {
+      Value q = e.loadWide(e.f32(), 4, e.at(source, i, e.f32()));
+      q = e.mulF(q, e.constantF(q.getType(), shape.queryFactor()));
+      for (int64_t k = 0; k < 4; ++k)
+        numbers.push_back(e.extract(q, k));
+    }
+    e.storeNarrow(e.pack(numbers), shape.element, e.atByte(query, placeOfQuery(row, piece)));
+  });
+}
+
+/// A block of keys is whole panels, and a block of values whole rows: one piece of memory each. What lies
+/// behind the last panel or row is zeros: it is masked, but must be numbers.
+void FlashAttention::fetch(Value block, Value stage) {
+  Value left = e.sub(keyEnd, block), panels = e.ceilDiv(left, panel);
+  Value offset = e.extend(block);
+  copyBlock(keysAt(stage), e.at(keys, e.mul(offset, shape.keySize), shape.element), keyCopies(),
+            blockKeys * shape.keySize / 8, e.mul(panels, panel * shape.keySize / 8),
+            [&](int64_t copy) { return placeOfKeys(copy); });
+  copyBlock(valuesAt(stage), e.at(values, e.mul(offset, shape.valueSize), shape.element), valueCopies(),
+            blockKeys * shape.valueSize / 8, e.mul(left, shape.valueSize / 8),
+            [&](int64_t copy) { return placeOfValues(copy); });
+}
+
+/// `valid`: pieces that there are (i32).
+void FlashAttention::copyBlock(Value to, Value from, int64_t copies, int64_t pieces, Value valid,
+                               llvm::function_ref<Value(int64_t)> placeOf) {
+  from = e.atByte(from, e.mul(frame.thread, 16));
+  auto copyAll = [&](bool isWhole) {
+    for (int64_t copy = 0; copy < copies; ++copy) {
+      auto one = [&] {
+        Value size;
+        if (!isWhole)
+          size = e.select(e.less(pieceOf(copy), valid), e.constant(16), e.constant(0));
+        copyAsync(e, e.atByte(to, placeOf(copy)), e.atByte(from, copy * frame.threads * 16), 16, size);
+      };
+      if ((copy + 1) * frame.threads <= pieces)
+        one();
+      else
+        e.ifThen(e.less(pieceOf(copy), e.constant(pieces)), one);
+    }
+  };
+  auto choice = scf::IfOp::create(e.b, e.loc, e.less(e.constant(pieces - 1), valid), /*withElseRegion=*/true);
+  OpBuilder::InsertionGuard guard(e.b);
+  e.b.setInsertionPointToStart(choice.thenBlock());
+  copyAll(true);
+  e.b.setInsertionPointToStart(choice.elseBlock());
+  copyAll(false);
+}
+
+void FlashAttention::finishScores(Value block, Numbers &scores) {
+  if (shape.op.getSoftcap().convertToDouble() <= 0 && !shape.hasSlopes())
+    return;
+  for (int64_t r = 0; r < 2; ++r) {
+    Value position = e.add(firstPosition, e.add(e.add(warpRow, group), 8 * r));
+    Value distance = e.sub(e.add(block, e.mul(inGroup, 2)), position);
+    for (int64_t tile = 0; tile < blockKeys / 8; ++tile)
+      for (int64_t c = 0; c < 2; ++c) {
+        Value &score = scores[tile * 4 + r * 2 + c];
+        score = shape.finishScore(frame, score, head, e.add(distance, tile * 8 + c));
+      }
+  }
+}
+
+FlashAttention::Numbers FlashAttention::masked(Value block, const Numbers &scores) {
+  Numbers result(scores);
+  Value none = e.constantF(e.f32(), invisible), before = e.add(block, e.mul(inGroup, 2));
+  for (int64_t r = 0; r < 2; ++r) {
+    Value position = e.add(firstPosition, e.add(e.add(warpRow, group), 8 * r));
+    Value end = e.sub(e.min(e.add(position, 1), keyEnd), before);
+    Value begin = e.sub(shape.firstKey(e, position), before);
+    for (int64_t tile = 0; tile < blockKeys / 8; ++tile)
+      for (int64_t c = 0; c < 2; ++c) {
+        Value &score = result[tile * 4 + r * 2 + c];
+        Value token = e.constant(tile * 8 + c), isSeen = e.less(token, end);
+        if (shape.window)
+          isSeen = e.both(isSeen, e.less(begin, e.add(token, 1)));
+        score = e.select(isSeen, score, none);
+      }
+  }
+  return result;
+}
+
+FlashAttention::Numbers FlashAttention::emitBlock(Value block, Value stage, ValueRange carried) {
+  Team quad = Team::ofWarp(frame, 4);
+  Numbers weights = multiplyKeys(stage);
+  finishScores(block, weights);
+  // Most blocks are seen as a whole by all rows of the warp.
+  Value firstRow = e.add(firstPosition, warpRow);
+  Value isCut = e.less(firstRow, e.add(block, blockKeys - 1));
+  if (shape.window)
+    isCut =
+        e.b.createOrFold<arith::OrIOp>(e.loc, isCut, e.less(block, shape.firstKey(e, e.add(firstRow, 15))));
+  SmallVector<Type> types(weights.size(), e.f32());
+  auto choice = scf::IfOp::create(e.b, e.loc, types, isCut, /*withElseRegion=*/true);
+  {
+    OpBuilder::InsertionGuard guard(e.b);
+    e.b.setInsertionPointToStart(choice.thenBlock());
+    scf::YieldOp::create(e.b, e.loc, masked(block, weights));
+    e.b.setInsertionPointToStart(choice.elseBlock());
+    scf::YieldOp::create(e.b, e.loc, weights);
+  }
+  weights.assign(choice.getResults().begin(), choice.getResults().end());
+  Numbers state(carried);
+  for (int64_t r = 0; r < 2; ++r) {
+    Value high;
+    for (int64_t tile = 0; tile < blockKeys / 8; ++tile)
+      for (int64_t c = 0; c < 2; ++c) {
+        Value score = weights[tile * 4 + r * 2 + c];
+        high = high ? combine(e, vector::CombiningKind::MAXNUMF, high, score) : score;
+      }
+    high = combine(e, vector::CombiningKind::MAXNUMF, state[r], quad.max(frame, high));
+    Value correction = e.exp2(e.subF(state[r], high)), sum = e.constantF(e.f32(), 0);
+    for (int64_t tile = 0; tile < blockKeys / 8; ++tile)
+      for (int64_t c = 0; c < 2; ++c) {
+        Value &weight = weights[tile * 4 + r * 2 + c];
+        weight = e.exp2(e.subF(weight, high));
+        sum = e.addF(sum, weight);
+      }
+    state[r] = high;
+    state[2 + r] = e.fma(state[2 + r], correction, quad.sum(frame, sum));
+    for (int64_t tile = 0; tile < valueTiles(); ++tile)
+      for (int64_t c = 0; c < 2; ++c) {
+        Value &number = state[4 + tile * 4 + r * 2 + c];
+        number = e.mulF(number, correction);
+      }
+  }
+  Numbers sums = multiplyValues(stage, weights, ArrayRef<Value>(state).drop_front(4));
+  llvm::copy(sums, state.begin() + 4);
+  return state;
+}
+
+} // namespace sinter::gpu

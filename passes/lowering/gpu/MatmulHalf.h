@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+// The form of kernel.matmul for many rows whose left side has the weights' own type of 16 bits.
+#ifndef SINTER_PASSES_LOWERING_GPU_MATMULHALF_H
+#define SINTER_PASSES_LOWERING_GPU_MATMULHALF_H
+
+#include "passes/lowering/gpu/Matmul.h"
+
+namespace sinter::gpu {
+
+/// Whether a matmul that fits tensor cores has such a left side, and tiles that fit registers and shared
+/// memory. On sm_90a weights must be f16: words of bf16 hold two columns, which is no operand of wgmma.
+bool fitsHalves(Frame &frame, kernel::MatmulOp op);
+mlir::LogicalResult emitHalfMatmul(Frame &frame, kernel::MatmulOp op);
+
+} // namespace sinter::gpu
+
+#endif // SINTER_PASSES_LOWERING_GPU_MATMULHALF_H
