@@ -124,7 +124,8 @@ struct NarrowActivationsPass : impl::NarrowActivationsPassBase<NarrowActivations
       return buffer.getResult().setType(narrowed);
     if (type.getPerRow() != 1) // a program runs once a row of the step
       return;
-    OpBuilder builder(buffer);
+    OpBuilder builder(buffer.getContext());
+    builder.setInsertionPointAfter(buffer);
     auto copy = kernel::BufferOp::create(builder, buffer.getLoc(), narrowed, kernel::Space::Arena, {},
                                          IntegerAttr(), IntegerAttr(), buffer.getRowsAttr());
     kernel::LaunchOp first;

@@ -3,7 +3,7 @@
 // RUN: sinter-opt %s --kernel-narrow-activations | FileCheck %s
 
 // CHECK-LABEL: kernel.func @norm(%{{.*}}: !kernel.rows<32xf32>, %{{.*}}: !kernel.rows<32xf16>)
-// CHECK: kernel.store {{.*}} : vector<32xf32>, !kernel.rows<32xf16>
+// CHECK: kernel.store {{.*}} : vector<32xf32>, <32xf16>
 kernel.func @norm(%x: !kernel.rows<32xf32>, %n: !kernel.rows<32xf32>) {
   kernel.rows over(rows) {
   ^bb0(%row: index):
@@ -30,10 +30,6 @@ kernel.func @few(%x: !kernel.rows<32xf32>, %w: !kernel.weight<96x32, f16>, %y: !
     }
   }
 }
-// A decode step's norm keeps f32: a kernel of its own.
-// CHECK-LABEL: kernel.func @norm_0(%{{.*}}: !kernel.rows<32xf32>, %{{.*}}: !kernel.rows<32xf32>)
-// CHECK-LABEL: kernel.func @round(%{{.*}}: !kernel.rows<32xf32>, %{{.*}}: !kernel.rows<32xf16>)
-
 // CHECK-LABEL: kernel.entry @prefill_f16
 kernel.entry @prefill_f16 rows 64 selected 16 {
   %x = kernel.buffer arena : !kernel.rows<32xf32>
@@ -58,9 +54,10 @@ kernel.entry @decode_f16 rows 16 selected 16 {
 }
 // CHECK-LABEL: kernel.entry @prefill_bf16
 kernel.entry @prefill_bf16 rows 64 selected 16 {
+  // CHECK: kernel.buffer arena : !kernel.rows<32xf32>
+  // CHECK-NEXT: %[[N:.*]] = kernel.buffer arena : !kernel.rows<32xf32>
+  // CHECK-NEXT: %[[COPY:.*]] = kernel.buffer arena : !kernel.rows<32xf16>
   %x = kernel.buffer arena : !kernel.rows<32xf32>
-  // CHECK: %[[N:.*]] = kernel.buffer arena : !kernel.rows<32xf32>
-  // CHECK: %[[COPY:.*]] = kernel.buffer arena : !kernel.rows<32xf16>
   %n = kernel.buffer arena : !kernel.rows<32xf32>
   %w = kernel.buffer weight @w : !kernel.weight<96x32, f16>
   %y = kernel.buffer arena : !kernel.rows<96xf32>
@@ -72,3 +69,6 @@ kernel.entry @prefill_bf16 rows 64 selected 16 {
   kernel.launch @many(%n, %w, %y) : !kernel.rows<32xf32>, !kernel.weight<96x32, f16>, !kernel.rows<96xf32>
   kernel.launch @norm(%n, %x) : !kernel.rows<32xf32>, !kernel.rows<32xf32>
 }
+// CHECK-LABEL: kernel.func @round(%{{.*}}: !kernel.rows<32xf32>, %{{.*}}: !kernel.rows<32xf16>)
+// A decode step's norm keeps f32: a kernel of its own.
+// CHECK-LABEL: kernel.func @norm_0(%{{.*}}: !kernel.rows<32xf32>, %{{.*}}: !kernel.rows<32xf32>)
