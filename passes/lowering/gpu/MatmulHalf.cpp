@@ -40,8 +40,8 @@ public:
   LogicalResult run();
 
 private:
-  /// Where a thread's next copies come from: a pointer a row of the left side that it copies, then one a
-  /// panel (one a weight where a tile has all its panels).
+  /// Where a thread's next copies come from: a pointer to the first row of the left side that it copies, then
+  /// one a panel (one a weight where a tile has all its panels).
   using Sources = Registers;
 
   bool plan(int64_t tileRows);
@@ -81,7 +81,8 @@ private:
   bool isWhole;          // all tiles have all their panels
   int64_t panels;        // of each weight in a tile, a multiple of blockPanels
   int64_t rows = 0, threads = 0, stages = 0;
-  Value place; // of the stages, then of the accumulators
+  Registers rowSizes; // bytes of a copy of each row that the thread copies: 16, or 0 without the row
+  Value place;        // of the stages, then of the accumulators
   Accumulators accumulators;
 };
 
@@ -167,11 +168,13 @@ void HalfMatmul::emitTile(Value first, Value rowEnd, Value panelBegin, Value pan
   // The first products of wgmma do not add.
   Value none = isGroup ? Value(LLVM::PoisonOp::create(e.b, e.loc, e.f32())) : e.constantF(e.f32(), 0);
   Registers carried(sumCount, none);
-  carried.push_back(e.constant(0)); // the stage, in bytes
+  carried.push_back(e.constant(0)); // the stage, in bytes; 2 and 4 stages follow from the chunk
+  bool isEven = stages % 2 == 0;
+  auto stageOf = [&](Value chunk) { return e.mul(e.rem(chunk, stages), stageBytes()); };
   carried.append(sources);
   carried = e.loop(e.constant(0), e.constant(chunks()), 1, carried, [&](Value chunk, ValueRange before) {
     Registers sums(before.take_front(sumCount));
-    Value stage = before[sumCount];
+    Value stage = isEven ? stageOf(chunk) : before[sumCount], next = e.add(chunk, stages - 1);
     ValueRange from = before.drop_front(sumCount + 1);
     asyncWait(e, stages - 2);
     if (isGroup) {
@@ -179,14 +182,14 @@ void HalfMatmul::emitTile(Value first, Value rowEnd, Value panelBegin, Value pan
       fenceAsyncShared(e);
     }
     e.barrier();
-    Value free = e.select(e.equal(stage, e.constant(0)), e.constant((stages - 1) * stageBytes()),
-                          e.sub(stage, stageBytes()));
-    Value next = e.add(chunk, stages - 1);
+    Value free = isEven ? stageOf(next)
+                        : e.select(e.equal(stage, e.constant(0)), e.constant((stages - 1) * stageBytes()),
+                                   e.sub(stage, stageBytes()));
     e.ifThen(e.less(next, e.constant(chunks())), [&] { fetch(from, next, free); });
     asyncCommit(e);
     sums = isGroup ? multiplyGroup(stage, chunk, sums) : multiplySync(stage, sums);
-    Value after = e.add(stage, stageBytes());
-    sums.push_back(e.select(e.equal(after, e.constant(stages * stageBytes())), e.constant(0), after));
+    Value after = e.add(stage, stageBytes()), isLast = e.equal(after, e.constant(stages * stageBytes()));
+    sums.push_back(isEven ? e.constant(0) : e.select(isLast, e.constant(0), after));
     sums.append(advance(from));
     return sums;
   });
@@ -204,11 +207,12 @@ void HalfMatmul::emitTile(Value first, Value rowEnd, Value panelBegin, Value pan
 HalfMatmul::Sources HalfMatmul::sourcesOf(Value first, Value rowEnd, Value panelBegin, Value panelEnd) {
   Sources sources;
   Value lastRow = e.sub(rowEnd, 1), lastPanel = e.sub(panelEnd, 1);
-  for (int64_t copy = 0; copy < leftCopies(); ++copy) {
-    Value row = e.add(e.add(first, e.div(frame.thread, 8)), copy * (threads / 8));
-    Value from = frame.rowOf(m.op.getLeft(), e.min(row, lastRow));
-    sources.push_back(e.atByte(from, e.mul(e.rem(frame.thread, 8), 16)));
-  }
+  Value row = e.add(first, e.div(frame.thread, 8));
+  rowSizes.clear();
+  for (int64_t copy = 0; copy < leftCopies(); ++copy) // rows behind the last one are zeros
+    rowSizes.push_back(
+        e.select(e.less(lastRow, e.add(row, copy * (threads / 8))), e.constant(0), e.constant(16)));
+  sources.push_back(e.atByte(frame.rowOf(m.op.getLeft(), row), e.mul(e.rem(frame.thread, 8), 16)));
   for (int64_t copy = 0; copy < weightCopies(); ++copy) {
     if (isWhole && panelOf(copy) != 0)
       continue;
@@ -223,7 +227,7 @@ HalfMatmul::Sources HalfMatmul::sourcesOf(Value first, Value rowEnd, Value panel
 HalfMatmul::Sources HalfMatmul::advance(ValueRange sources) {
   Sources next;
   for (auto [number, source] : llvm::enumerate(sources))
-    next.push_back(e.atByte(source, static_cast<int64_t>(number) < leftCopies() ? leftLine : panelChunk));
+    next.push_back(e.atByte(source, number ? panelChunk : leftLine));
   return next;
 }
 
@@ -251,20 +255,23 @@ Value HalfMatmul::placeOfPiece(int64_t copy) {
 void HalfMatmul::fetch(ValueRange sources, Value chunk, Value stage) {
   Value to = stageAt(stage);
   // Columns behind the last one are zeros, on both sides.
-  auto sizeAt = [&](Value column) -> Value {
+  auto sizeAt = [&](Value column, Value whole) -> Value {
     if (m.inputs % chunkColumns == 0)
-      return Value();
+      return whole;
     Value inside = e.less(e.add(e.mul(chunk, chunkColumns), column), e.constant(m.inputs));
-    return e.select(inside, e.constant(16), e.constant(0));
+    return e.select(inside, whole ? whole : e.constant(16), e.constant(0));
   };
   Value row = e.div(frame.thread, 8), piece = e.rem(frame.thread, 8);
-  Value size = sizeAt(e.mul(piece, 8));
   Value left = e.atByte(to, e.add(e.mul(row, leftLine), e.mul(e.bitXor(piece, e.rem(row, 8)), 16)));
-  for (int64_t copy = 0; copy < leftCopies(); ++copy)
-    copyAsync(e, e.atByte(left, copy * (threads / 8) * leftLine), sources[copy], 16, size);
+  int64_t rowBytes = m.op.getLeft().getType().getRowBytes();
+  for (int64_t copy = 0; copy < leftCopies(); ++copy) {
+    int64_t further = copy * (threads / 8);
+    copyAsync(e, e.atByte(left, further * leftLine), e.atByte(sources[0], further * rowBytes), 16,
+              sizeAt(e.mul(piece, 8), rowSizes[copy]));
+  }
   Value line = e.div(e.rem(frame.thread, 128), isPairs ? 4 : 2);
-  size = sizeAt(isPairs ? e.mul(line, 2) : line);
-  int64_t number = leftCopies();
+  Value size = sizeAt(isPairs ? e.mul(line, 2) : line, Value());
+  int64_t number = 1;
   Value base;
   for (int64_t copy = 0; copy < weightCopies(); ++copy) {
     if (!isWhole || panelOf(copy) == 0)
