@@ -106,6 +106,18 @@ Result<Mapping> Mapping::file(const std::string &path, uint64_t offset, uint64_t
   return mapping;
 }
 
+void copyFromFile(void *to, const void *from, size_t bytes) {
+  constexpr size_t piece = size_t(16) << 20, page = 4096;
+  for (size_t done = 0; done < bytes; done += piece) {
+    const size_t count = std::min(piece, bytes - done);
+    std::memcpy(static_cast<char *>(to) + done, static_cast<const char *>(from) + done, count);
+    // Unlike MADV_DONTNEED this loses nothing if the memory is of no file after all.
+    const uintptr_t begin = (reinterpret_cast<uintptr_t>(from) + done) / page * page;
+    const uintptr_t end = (reinterpret_cast<uintptr_t>(from) + done + count) / page * page;
+    madvise(reinterpret_cast<void *>(begin), end - begin, MADV_PAGEOUT);
+  }
+}
+
 uint64_t totalMemory() {
   const uint64_t known = memoryInfo("MemTotal:");
   return std::min(known ? known : askKernel().totalram, groupLimit());

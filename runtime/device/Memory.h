@@ -42,6 +42,10 @@ private:
   std::byte *start = nullptr;
 };
 
+/// Copies `bytes` from a mapped file that is read once: the pages behind the copy leave this process's
+/// memory, though they can be read again.
+void copyFromFile(void *to, const void *from, size_t bytes);
+
 /// Bytes of memory that this process may use in all: the machine's, or its control group's if that is less.
 uint64_t totalMemory();
 

@@ -2,6 +2,7 @@
 // Tensors are gathered from the parts of parameters that the compiler wrote down: a fused parameter (queries,
 // keys and values) has several tensors, a fused tensor (phi3's) goes to several parameters.
 #include "runtime/training/CompiledStep.h"
+#include "runtime/device/Memory.h"
 #include "runtime/training/ParameterTensors.h"
 
 #include <algorithm>
@@ -30,7 +31,7 @@ public:
   void initialise(uint64_t seed) override {
     std::span<float> image = opened->parameters();
     if (trainer.initial.data)
-      std::copy_n(static_cast<const float *>(trainer.initial.data), image.size(), image.begin());
+      device::copyFromFile(image.data(), trainer.initial.data, image.size_bytes());
     else
       parameters.initialise(seed, image);
   }

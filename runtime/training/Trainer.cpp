@@ -154,7 +154,7 @@ Result<void> CpuTrainer::prepare(const MemoryUse &needed) {
     *need.where = std::move(*memory);
   }
   if (trainer.initial.data)
-    std::memcpy(parameterImage.data(), trainer.initial.data, imageBytes);
+    device::copyFromFile(parameterImage.data(), trainer.initial.data, imageBytes);
   losses.resize(size_t(rows()));
   norms.resize(size_t(trainer.norm_blocks));
   votes.resize(size_t(2 * trainer.experts));
