@@ -2,6 +2,7 @@
 // The stages in order, then the product.
 #include "compiler/Compilation.h"
 
+#include "compiler/AdapterConfig.h"
 #include "compiler/ConfigOfTraining.h"
 
 #include "compiler/Executable.h"
@@ -310,8 +311,7 @@ bool Compilation::run() {
   const int64_t positions = model->config.learnedPositions - model->config.positionOffset;
   if (train && model->config.learnedPositions > 0 && pipeline.sequence > positions)
     return report({model->path + ": expected sequences of at most " + std::to_string(positions) +
-                   " tokens, the model's positions, found --seq " +
-                   std::to_string(pipeline.sequence)});
+                   " tokens, the model's positions, found --seq " + std::to_string(pipeline.sequence)});
   if (model->weights)
     for (const Weight &weight : model->weights->weights())
       if (llvm::sys::fs::equivalent(std::string(weight.file), options.output))
@@ -325,6 +325,12 @@ bool Compilation::run() {
   if (train && pipeline.routerCoefficient > 0 && model->config.experts == 0)
     return report(
         {model->path + ": expected a mixture of experts for --router-aux-loss, found a model without"});
+  if (train && options.pipeline.adapterRank > 0) {
+    if (!model->weights)
+      return report(
+          {model->path + ": expected a model with weights for --lora, found a configuration alone"});
+    pipeline.adapterPrefix = adapterPrefix(*model);
+  }
   module = importModel(context, *model);
   if (!module)
     return false;

@@ -27,6 +27,11 @@ struct PipelineOptions {
   int64_t batch = 8, sequence = 256;
   /// Weight of the balance loss of experts; negative: what the model's configuration says.
   double routerCoefficient = -1;
+  /// Low-rank adapters to train instead of the model's weights; rank 0: none. No targets: all linear layers.
+  int64_t adapterRank = 0;
+  double adapterAlpha = 0; ///< what the adapters' products are multiplied by, times the rank
+  std::vector<std::string> adapterTargets;
+  std::string adapterPrefix; ///< of the model's modules, before the file's names
 };
 
 /// Stages in order; each has its passes, which end with the IR that --emit shows. Train is one of
@@ -50,6 +55,7 @@ enum class Stage {
 struct CompileOptions {
   std::string program; // argv[0] of the process, for finding the link tree
   std::string model;   // folder or .gguf file
+  std::string base;    // what an adapter says it is for; empty: the model
   std::string output;  // file, "-" or, for Objects to Library, a folder
   Stage stage = Stage::Executable;
   std::string weights = "keep"; // type to convert them to

@@ -60,6 +60,15 @@ void addFuse(Pipeline &pipeline) {
 
 /// From logits to a loss and the gradients of all parameters.
 void addTrain(Pipeline &pipeline, const PipelineOptions &options) {
+  if (options.adapterRank > 0) {
+    AddAdaptersPassOptions adapters;
+    adapters.rank = options.adapterRank;
+    adapters.factor = options.adapterAlpha / static_cast<double>(options.adapterRank);
+    adapters.targets.assign(options.adapterTargets.begin(), options.adapterTargets.end());
+    adapters.prefix = options.adapterPrefix;
+    // On the pure graph: what is frozen has no gradient to be made.
+    pipeline.add(createAddAdaptersPass(adapters));
+  }
   AddLossPassOptions loss;
   loss.routerCoefficient = options.routerCoefficient;
   pipeline.add(createAddLossPass(loss));
@@ -153,6 +162,7 @@ bool isPipelinePass(llvm::StringRef flag) {
   Pipeline pipeline(passes, options);
   for (bool train : {false, true}) {
     options.train = train;
+    options.adapterRank = train;
     for (Stage stage : {Stage::Train, Stage::Fuse, Stage::Kernels, Stage::Memory})
       addPasses(pipeline, stage, options);
   }

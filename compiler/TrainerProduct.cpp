@@ -3,6 +3,7 @@
 // parameters to start from where the model has some.
 #include "compiler/Compilation.h"
 
+#include "compiler/AdapterConfig.h"
 #include "compiler/ConfigOfTraining.h"
 #include "compiler/Executable.h"
 #include "compiler/ModelData.h"
@@ -85,6 +86,14 @@ Result<std::vector<ObjectFile>> Compilation::makeTrainerObjects() {
     table.tokenizer = std::move(tokenizer->tables);
     if (model->weights)
       table.metadata = makeMetadata(*model, tokenizer->spec, tokenizer->chatTemplate, "", "");
+  }
+  if (options.pipeline.adapterRank > 0) {
+    const std::string &base = options.base.empty() ? options.model : options.base;
+    table.adapterRank = options.pipeline.adapterRank;
+    table.adapterAlpha = options.pipeline.adapterAlpha;
+    table.adapterTargets = adapterTargets(options.pipeline);
+    table.adapterConfig =
+        makeAdapterConfig(*module, options.pipeline, std::filesystem::absolute(base).lexically_normal());
   }
   llvm::LLVMContext llvmContext;
   std::vector<ObjectFile> objects = std::move(kernels->objects);

@@ -78,6 +78,7 @@ private:
   std::vector<uint8_t> constants;
   std::map<std::string, uint64_t> constantPlaces;
   std::map<std::string, int64_t> tensorRows; // rows of a tensor that several parameters share
+  std::map<std::string, int64_t> numberOf;   // of a parameter in the trainer's list
   uint64_t scratch = 64, flops = 0, logitsOffset = 0;
   int64_t logitsRows = 0;
   int64_t routers = 0, experts = 0;
@@ -221,16 +222,28 @@ llvm::Constant *TrainerBuilder::parameter(lm::ParameterOp op) {
     kind = SINTER_START_ZEROS;
   else if (isVector)
     kind = SINTER_START_ONES;
+  bool isAdapter = op->hasAttr("lm.adapter");
+  if (isAdapter) // as PEFT: A uniform by Kaiming with a = sqrt(5), B zeros
+    kind = name.ends_with(".lora_a") ? SINTER_START_UNIFORM : SINTER_START_ZEROS;
   bool isOutput = llvm::any_of(op.getSource()->getTensors(), [](StringAttr tensor) {
     return tensor.getValue().ends_with("c_proj.weight");
   });
+  double deviation = isAdapter  ? 1 / std::sqrt(static_cast<double>(columns))
+                     : isOutput ? start.outputDeviation
+                                : start.deviation;
+  llvm::Constant *adapters[] = {i64(-1), i64(-1)};
+  if (auto names = op->getAttrOfType<ArrayAttr>("lm.adapters"))
+    for (auto [i, adapter] : llvm::enumerate(names.getAsRange<FlatSymbolRefAttr>()))
+      adapters[i] = i64(numberOf.at(adapter.getValue().str()));
   uint64_t count = 0;
   llvm::Constant *list = parts(op, count);
-  return structure({text(name), i64(rows), i64(columns), i64(offset), i64(floats),
-                    i32(isVector ? SINTER_LAYOUT_PLAIN : SINTER_LAYOUT_PANELS), i32(!isVector),
-                    i32(isMuons(op)), i32(kind), f32(isOutput ? start.outputDeviation : start.deviation),
-                    i32(op.getTrainable()), i64(type.getRank() == 3 ? type.getDimSize(0) : 1),
-                    i64(name == "embedding" ? start.paddingToken : -1), list, i64(count)});
+  return structure(
+      {text(name), i64(rows), i64(columns), i64(offset), i64(floats),
+       i32(isVector ? SINTER_LAYOUT_PLAIN : SINTER_LAYOUT_PANELS), i32(!isVector), i32(isMuons(op)),
+       i32(kind), f32(deviation), i32(op.getTrainable()), i64(type.getRank() == 3 ? type.getDimSize(0) : 1),
+       i64(name == "embedding" ? start.paddingToken : -1), list, i64(count),
+       llvm::ConstantArray::get(llvm::ArrayType::get(llvm::Type::getInt64Ty(context), 2), adapters),
+       i64(isAdapter)});
 }
 
 void TrainerBuilder::addMain(llvm::GlobalVariable *trainer) {
@@ -247,6 +260,9 @@ void TrainerBuilder::build() {
   measureTensors();
   llvm::SmallVector<llvm::Constant *> parameters;
   uint64_t numbers = 0;
+  for (auto op : input.module.getOps<lm::ParameterOp>())
+    if (!op.getValue() && !op.getParts())
+      numberOf.try_emplace(op.getSymName().str(), numberOf.size());
   for (auto op : input.module.getOps<lm::ParameterOp>()) {
     if (op.getValue() || op.getParts())
       continue;
@@ -273,6 +289,7 @@ void TrainerBuilder::build() {
   for (auto [number, isa] : llvm::enumerate(input.isas))
     mask |= isa.empty() ? 0 : 1u << number;
   uint64_t image = input.module->getAttrOfType<IntegerAttr>("kernel.image_floats").getInt();
+  uint64_t trained = input.module->getAttrOfType<IntegerAttr>("kernel.trained_floats").getInt();
   llvm::Constant *initial = input.hasInitial ? external("sinter_weights") : null;
   llvm::Constant *fields =
       structure({i32(SINTER_TRAINING_ABI_VERSION),
@@ -286,6 +303,7 @@ void TrainerBuilder::build() {
                  i64(parameters.size()),
                  i64(numbers),
                  i64(image),
+                 i64(trained),
                  structure({initial, i64(input.hasInitial ? 4 * image : 0)}),
                  blob(constants),
                  micro,
@@ -308,7 +326,10 @@ void TrainerBuilder::build() {
                  i64(routers),
                  i64(experts),
                  f32(routerCoefficient),
-                 i32(0)});
+                 f32(input.adapterAlpha),
+                 i64(input.adapterRank),
+                 text(input.adapterTargets),
+                 blob(bytesOf(input.adapterConfig))});
   auto *trainer = new llvm::GlobalVariable(module, fields->getType(), true,
                                            llvm::GlobalValue::ExternalLinkage, fields, "sinter_trainer");
   addMain(trainer);
@@ -322,7 +343,7 @@ WeightPlacement placeParameters(ModuleOp module) {
   Type element = Float32Type::get(context);
   for (auto parameter : module.getOps<lm::ParameterOp>()) {
     auto offset = parameter->getAttrOfType<IntegerAttr>("kernel.offset");
-    if (!offset)
+    if (!offset || parameter->hasAttr("lm.adapter")) // adapters are drawn
       continue;
     auto type = cast<RankedTensorType>(parameter.getType());
     int64_t columns = type.getShape().back();

@@ -27,6 +27,10 @@ struct TrainerTableInput {
   std::vector<std::pair<std::string, std::string>> files; ///< name and contents
   std::vector<uint8_t> tokenizer;
   std::string metadata;
+  int64_t adapterRank = 0; ///< 0: no adapters
+  double adapterAlpha = 0;
+  std::string adapterTargets; ///< as --lora-targets has them
+  std::string adapterConfig;  ///< adapter_config.json
 };
 
 /// Where each parameter begins in the images, in bytes: placed by --kernel-add-updates.

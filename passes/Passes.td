@@ -142,6 +142,20 @@ def AddLossPass : Pass<"lm-add-loss", "::mlir::ModuleOp"> {
                         "Weight of the balance loss of a mixture of experts">];
 }
 
+def AddAdaptersPass : Pass<"lm-add-adapters", "::mlir::ModuleOp"> {
+  let summary = "Gives linear layers of the function forward low-rank adapters, and leaves nothing else to train";
+  let description = [{
+    An adapter's parameters have the attribute `lm.adapter`, and the names by which PEFT saves them as their source; the
+    parameter beside which they are lists them in `lm.adapters`, A and B.
+  }];
+  let dependentDialects = ["::sinter::lm::LmDialect"];
+  let options = [
+    Option<"rank", "rank", "int64_t", "16", "Rows of A, columns of B">,
+    Option<"factor", "factor", "double", "1.0", "What the product is multiplied by: alpha / rank">,
+    ListOption<"targets", "targets", "std::string", "Modules, or ends of their names; none: all linear layers but the head">,
+    Option<"prefix", "prefix", "std::string", "\"\"", "What stands in front of the file's names in the model's modules">];
+}
+
 def DifferentiatePass : Pass<"lm-differentiate", "::mlir::ModuleOp"> {
   let summary = "Makes a function that returns a loss return the gradients of the loss by the trained parameters too";
   let description = [{

@@ -39,6 +39,20 @@ struct CompileFlags {
       cl::desc("With --train: weight of the balance loss of experts (the configuration's, where "
                "output_router_logits is true; else 0)"),
       cl::init(-1), cl::cat(category)};
+  cl::opt<int64_t> adapterRank{
+      "lora",
+      cl::desc("With --train: train low-rank adapters of this rank, and leave the weights as they are"),
+      cl::value_desc("rank"), cl::cat(category)};
+  cl::opt<double> adapterAlpha{
+      "lora-alpha",
+      cl::desc("With --lora: what adapters are multiplied by, times the rank (twice the "
+               "rank)"),
+      cl::init(0), cl::cat(category)};
+  cl::list<std::string> adapterTargets{
+      "lora-targets",
+      cl::desc("With --lora: modules that get adapters, by the ends of their names (all-linear: all linear "
+               "layers but the head)"),
+      cl::CommaSeparated, cl::cat(category)};
   cl::opt<std::string> emit{"emit",
                             cl::desc("Stage to stop at: import, train (with --train), fuse, kernels, memory, "
                                      "target, llvm, objects, ptx, cubin, exe"),
@@ -97,6 +111,13 @@ int compileCommand(const Invocation &invocation) {
     return report(2, "expected --batch and --seq together with --train, found them alone");
   if (flags.routerLoss.getNumOccurrences() && (!flags.train || !(flags.routerLoss >= 0)))
     return report(2, "--router-aux-loss: expected a number of at least 0, together with --train");
+  if (flags.adapterRank.getNumOccurrences() && (!flags.train || flags.adapterRank < 1))
+    return report(2, "--lora: expected a rank of at least 1, together with --train");
+  if ((flags.adapterAlpha.getNumOccurrences() || flags.adapterTargets.getNumOccurrences()) &&
+      !flags.adapterRank.getNumOccurrences())
+    return report(2, "--lora-alpha, --lora-targets: expected --lora with them, found them alone");
+  if (flags.adapterAlpha.getNumOccurrences() && !(flags.adapterAlpha > 0))
+    return report(2, "--lora-alpha: expected a number above 0");
   if (*stage == Stage::Train && !flags.train)
     return report(2, "--emit=train: expected --train, found a compilation for inference");
   if (flags.train && (flags.library || *stage == Stage::Objects || !flags.weightsFile.empty() ||
@@ -113,6 +134,11 @@ int compileCommand(const Invocation &invocation) {
   options.pipeline.batch = flags.batch;
   options.pipeline.routerCoefficient = flags.routerLoss;
   options.pipeline.sequence = flags.sequence;
+  options.pipeline.adapterRank = flags.adapterRank;
+  options.pipeline.adapterAlpha =
+      flags.adapterAlpha > 0 ? double(flags.adapterAlpha) : 2.0 * double(flags.adapterRank);
+  if (flags.adapterTargets.size() != 1 || flags.adapterTargets[0] != "all-linear")
+    options.pipeline.adapterTargets.assign(flags.adapterTargets.begin(), flags.adapterTargets.end());
   options.stage = flags.library ? Stage::Library : *stage;
   if (options.stage >= Stage::Objects && options.output == "-")
     return report(

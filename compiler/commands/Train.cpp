@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // sinter train: compiles the training step of a model into the folder of the run, and becomes it.
+#include "compiler/AdapterConfig.h"
 #include "compiler/Compilation.h"
 #include "compiler/ModelData.h"
 #include "compiler/commands/Commands.h"
@@ -54,17 +55,29 @@ void chooseShape(TrainingOptions &options) {
         llvm::StringRef(value).getAsInteger(10, *target);
       if (name == "--router-aux-loss" && options.routerLoss < 0)
         llvm::StringRef(value).getAsDouble(options.routerLoss);
+      if (name == "--lora" && options.adapterRank == 0)
+        llvm::StringRef(value).getAsInteger(10, options.adapterRank);
+      if (name == "--lora-alpha" && options.adapterAlpha == 0)
+        llvm::StringRef(value).getAsDouble(options.adapterAlpha);
+      if (name == "--lora-targets" && options.adapterTargets.empty())
+        options.adapterTargets = value;
     }
   if (options.batch == 0)
     options.batch = 16;
   if (options.length == 0)
     options.length = 256;
+  if (options.adapterRank > 0 && options.adapterAlpha == 0)
+    options.adapterAlpha = 2.0 * double(options.adapterRank);
+  if (options.adapterRank > 0 && options.adapterTargets.empty())
+    options.adapterTargets = "all-linear";
 }
 
 /// A number that changes with whatever the trainer is made from: the model's files, the shape, this program.
 uint64_t keyOf(const std::string &model, const CompileOptions &options) {
-  std::string text = fmt::format("{} {} {}", options.pipeline.batch, options.pipeline.sequence,
-                                 options.pipeline.routerCoefficient);
+  const PipelineOptions &pipeline = options.pipeline;
+  std::string text =
+      fmt::format("{} {} {} {} {} {}", pipeline.batch, pipeline.sequence, pipeline.routerCoefficient,
+                  pipeline.adapterRank, pipeline.adapterAlpha, adapterTargets(pipeline));
   for (cpu::Isa isa : options.isas)
     text += " " + cpu::nameOf(isa).str();
   std::error_code code;
@@ -103,7 +116,7 @@ Result<bool> makeTrainer(const std::string &model, const training::RunFolder &ru
   const std::string exported = run.path("trainer-model");
   std::error_code code;
   fs::remove_all(exported, code);
-  options.model = model;
+  options.model = options.base = model;
   if (llvm::StringRef(model).ends_with(".gguf")) {
     Result<Gguf> gguf = Gguf::open(model);
     Result<> done = gguf ? exportToHuggingFace(*gguf, exported) : tl::unexpected(gguf.error());
@@ -230,6 +243,9 @@ int trainCommand(const Invocation &invocation) {
   shape.batch = options.batch;
   shape.length = options.length;
   shape.routerCoefficient = std::max(options.routerLoss, 0.0);
+  shape.adapterRank = options.adapterRank;
+  shape.adapterAlpha = options.adapterAlpha;
+  shape.adapterTargets = options.adapterTargets;
   if (Result<> good = options.resume ? Result<>() : training::completeOptions(complete, shape); !good)
     return report(good.error(), 2);
   if (options.output.empty())
@@ -242,6 +258,15 @@ int trainCommand(const Invocation &invocation) {
   compile.pipeline.batch = options.batch;
   compile.pipeline.sequence = options.length;
   compile.pipeline.routerCoefficient = options.routerLoss;
+  compile.pipeline.adapterRank = options.adapterRank;
+  compile.pipeline.adapterAlpha = options.adapterAlpha;
+  if (options.adapterTargets != "all-linear") {
+    llvm::SmallVector<llvm::StringRef> targets;
+    llvm::StringRef(options.adapterTargets).split(targets, ',');
+    for (llvm::StringRef target : targets)
+      if (!target.empty())
+        compile.pipeline.adapterTargets.push_back(target.str());
+  }
   compile.threads = std::max(1u, std::thread::hardware_concurrency());
   if (const int best = device::detectIsa(); best >= 0)
     compile.isas = {cpu::Isa(best)}; // it runs here

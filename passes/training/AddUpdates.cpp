@@ -2,7 +2,8 @@
 // --kernel-add-updates: the images of parameters get their layout, and updates their kernels and entries.
 //
 // An update is elementwise on the images, so it never knows of matrices: one launch for the parameters that
-// decay (they come first), one for the others.
+// decay (they come first), one for the others. Parameters that are not trained come last: only the image of
+// parameters has them.
 //   adamw   m = beta1 m + (1 - beta1) g,  v = beta2 v + (1 - beta2) g^2,
 //           p = p (1 - lr decay) - lr / correction1 * m / (sqrt(v / correction2) + epsilon)
 //           with g clipped (Loshchilov and Hutter 2019, arXiv:1711.05101, as PyTorch computes it)
@@ -120,26 +121,29 @@ void muonMove(Update &u, ValueRange buffers, bool) {
 struct AddUpdatesPass : impl::AddUpdatesPassBase<AddUpdatesPass> {
   void runOnOperation() override {
     OpBuilder builder(&getContext());
-    enum Part { Hidden, OtherMatrices, Vectors, Parts };
+    enum Part { Hidden, OtherMatrices, Vectors, Frozen, Parts };
     auto partOf = [](lm::ParameterOp parameter) {
+      if (!parameter.getTrainable())
+        return Frozen;
       bool isVector = cast<RankedTensorType>(parameter.getType()).getRank() == 1;
       return isVector ? Vectors : isMuons(parameter) ? Hidden : OtherMatrices;
     };
-    int64_t total = 0, ends[Parts];
+    int64_t placed = 0, ends[Parts];
     SmallVector<lm::ParameterOp> muons;
     for (int part = Hidden; part < Parts; ++part) {
       for (auto parameter : getOperation().getOps<lm::ParameterOp>()) {
         if (parameter.getValue() || parameter.getParts() || partOf(parameter) != part)
           continue;
-        parameter->setAttr("kernel.offset", builder.getI64IntegerAttr(total));
-        total += floatsOf(parameter);
+        parameter->setAttr("kernel.offset", builder.getI64IntegerAttr(placed));
+        placed += floatsOf(parameter);
         if (part == Hidden)
           muons.push_back(parameter);
       }
-      ends[part] = total;
+      ends[part] = placed;
     }
-    int64_t decayed = ends[OtherMatrices];
-    getOperation()->setAttr("kernel.image_floats", builder.getI64IntegerAttr(total));
+    int64_t decayed = ends[OtherMatrices], total = ends[Vectors];
+    getOperation()->setAttr("kernel.image_floats", builder.getI64IntegerAttr(placed));
+    getOperation()->setAttr("kernel.trained_floats", builder.getI64IntegerAttr(total));
     getOperation()->setAttr("kernel.decay_floats", builder.getI64IntegerAttr(decayed));
 
     builder.setInsertionPointToEnd(getOperation().getBody());

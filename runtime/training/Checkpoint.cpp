@@ -8,6 +8,7 @@
 #include <cstring>
 #include <fcntl.h>
 #include <filesystem>
+#include <functional>
 #include <unistd.h>
 
 namespace fs = std::filesystem;
@@ -68,26 +69,30 @@ Result<> linkOrCopy(const std::string &from, const std::string &to) {
 std::vector<NamedImage> imagesOf(TrainingStep &step) {
   std::vector<NamedImage> images;
   for (size_t i = 0; i < step.images(); ++i)
-    images.push_back(
-        {i == 0 ? "model.safetensors" : fmt::format("optimizer-{}.safetensors", i), step.image(i)});
+    images.push_back({i > 0                          ? fmt::format("optimizer-{}.safetensors", i)
+                      : step.adapterConfig().empty() ? "model.safetensors"
+                                                     : "adapter_model.safetensors",
+                      step.image(i)});
   return images;
 }
 
-Result<uint64_t> writeImage(const TrainingStep &step, std::span<const float> image, const std::string &path,
-                            std::string_view type) {
+/// `make(i, out)` fills tensor i.
+static Result<uint64_t> writeTensors(std::span<const TensorShape> tensors, const std::string &path,
+                                     std::string_view type,
+                                     const std::function<void(size_t, std::span<float>)> &make) {
   const BlockFormat &format = *findBlockFormat(type);
   SafeTensorsWriter writer(path);
   writer.addMetadata("format", "pt"); // what transformers asks for
-  for (const TensorShape &tensor : step.tensors())
+  for (const TensorShape &tensor : tensors)
     writer.declare(tensor.name, format, tensor.shape);
   if (Result<> begun = writer.begin(); !begun)
     return tl::unexpected(begun.error());
   std::vector<float> tensor;
   std::vector<std::byte> encoded;
   uint64_t checksum = 0;
-  for (size_t i = 0; i < step.tensors().size(); ++i) {
-    tensor.resize(step.tensors()[i].elements());
-    step.exportTensor(i, image, tensor);
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    tensor.resize(tensors[i].elements());
+    make(i, tensor);
     std::span<const std::byte> bytes = std::as_bytes(std::span(tensor));
     if (&format != &f32Format) {
       encoded.resize(tensor.size() * format.blockBytes);
@@ -101,6 +106,20 @@ Result<uint64_t> writeImage(const TrainingStep &step, std::span<const float> ima
   if (Result<> committed = writer.commit(true); !committed)
     return tl::unexpected(committed.error());
   return checksum;
+}
+
+Result<uint64_t> writeImage(const TrainingStep &step, std::span<const float> image, const std::string &path,
+                            std::string_view type) {
+  return writeTensors(step.tensors(), path, type,
+                      [&](size_t i, std::span<float> out) { step.exportTensor(i, image, out); });
+}
+
+Result<> writeModel(const TrainingStep &step, std::span<const float> image, const std::string &path,
+                    std::string_view type) {
+  Result<uint64_t> written =
+      writeTensors(step.modelTensors(), path, type,
+                   [&](size_t i, std::span<float> out) { step.exportModelTensor(i, image, out); });
+  return written ? Result<>() : tl::unexpected(written.error());
 }
 
 std::vector<FoundCheckpoint> findCheckpoints(const std::string &run) {
@@ -138,6 +157,14 @@ Result<std::string> writeCheckpoint(const std::string &run, const TrainingStep &
   for (const std::string &name : linked)
     if (Result<> done = linkOrCopy(run + "/" + name, scratch.folder + "/" + name); !done)
       return tl::unexpected(done.error());
+  if (const std::string_view config = step.adapterConfig(); !config.empty()) {
+    Result<AtomicFile> file = AtomicFile::create(scratch.folder + "/adapter_config.json");
+    Result<> done = file ? file->write(config) : tl::unexpected(file.error());
+    if (done)
+      done = file->commit(true);
+    if (!done)
+      return tl::unexpected(done.error());
+  }
   Result<AtomicFile> file = AtomicFile::create(scratch.folder + "/state.json");
   if (!file)
     return tl::unexpected(file.error());

@@ -5,8 +5,9 @@
 //   optimizer-1.safetensors what the optimizer remembers, a file an image
 //   average.safetensors     the average of the weights, where one is kept
 //   state.json              how far the run was, its flags, and checksums of it all
-// and links to the run's configuration and tokenizer, so that it is a model folder, too. It is written under
-// another name and renamed when all of it is on the disk.
+// (of adapters adapter_model.safetensors and adapter_config.json, as PEFT has them, in the place of the
+// first) and links to the run's configuration and tokenizer, so that it is a model folder, too. It is written
+// under another name and renamed when all of it is on the disk.
 #ifndef SINTER_RUNTIME_TRAINING_CHECKPOINT_H
 #define SINTER_RUNTIME_TRAINING_CHECKPOINT_H
 
@@ -41,6 +42,10 @@ std::vector<NamedImage> imagesOf(TrainingStep &step);
 /// tensors' bytes.
 Result<uint64_t> writeImage(const TrainingStep &step, std::span<const float> image, const std::string &path,
                             std::string_view type);
+
+/// Writes the model that an image makes: of adapters the weights with them.
+Result<> writeModel(const TrainingStep &step, std::span<const float> image, const std::string &path,
+                    std::string_view type);
 
 /// The checkpoint folders of RUN, newest first.
 struct FoundCheckpoint {

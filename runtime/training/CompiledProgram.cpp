@@ -15,8 +15,10 @@ std::string bytesText(uint64_t bytes) {
 }
 
 std::string describe(const MemoryUse &use) {
-  return fmt::format("memory: {} (weights {}, gradients {}, optimizer {}, activations {}, scratch {})",
-                     bytesText(use.total()), bytesText(use.parameters), bytesText(use.gradients),
+  const std::string frozen =
+      use.frozen > 0 ? fmt::format("weights that stay {}, adapters", bytesText(use.frozen)) : "weights";
+  return fmt::format("memory: {} ({} {}, gradients {}, optimizer {}, activations {}, scratch {})",
+                     bytesText(use.total()), frozen, bytesText(use.parameters), bytesText(use.gradients),
                      bytesText(use.state), bytesText(use.activations), bytesText(use.scratch));
 }
 
@@ -62,6 +64,9 @@ int runCompiledTrainer(const ::sinter_trainer &trainer, int argc, const char *co
       return tl::unexpected(opened.error());
     note(fmt::format("{}: {:.2f} million weights, kernels for {}, {} threads", program.name,
                      double(trainer.parameter_total) / 1e6, (*opened)->isaName(), (*opened)->threads()));
+    if (trainer.adapter_rank > 0)
+      note(fmt::format("adapters of rank {}, alpha {}, on {}: these weights alone are trained",
+                       trainer.adapter_rank, trainer.adapter_alpha, trainer.adapter_targets));
     note(describe(*use));
     return makeCompiledStep(trainer, std::move(*opened));
   };

@@ -14,7 +14,9 @@ namespace {
 class CompiledStep final : public TrainingStep {
 public:
   CompiledStep(const sinter_trainer &trainer, std::unique_ptr<Trainer> opened)
-      : trainer(trainer), opened(std::move(opened)), parameters(trainer), stepShape(shapeOf(trainer)) {}
+      : trainer(trainer), opened(std::move(opened)), model(trainer, ParameterTensors::Which::Model),
+        adapters(trainer, ParameterTensors::Which::Adapters), parameters(hasAdapters() ? adapters : model),
+        stepShape(shapeOf(trainer)) {}
 
   const StepShape &shape() const override { return stepShape; }
   size_t images() const override { return 1 + opened->stateImages(); }
@@ -23,17 +25,28 @@ public:
   }
   std::span<const TensorShape> tensors() const override { return parameters.tensors(); }
   void exportTensor(size_t index, std::span<const float> image, std::span<float> tensor) const override {
-    parameters.gather(index, image, tensor);
+    parameters.gather(index, image.data(), tensor);
   }
   void importTensor(size_t index, std::span<const float> tensor, std::span<float> image) const override {
     parameters.scatter(index, tensor, image);
   }
+  std::span<const TensorShape> modelTensors() const override { return model.tensors(); }
+  void exportModelTensor(size_t index, std::span<const float> image, std::span<float> tensor) const override {
+    model.gather(index, hasAdapters() ? opened->initial() : image.data(), tensor);
+    if (hasAdapters())
+      model.addAdapters(index, image, tensor);
+  }
+  std::string_view adapterConfig() const override {
+    return {static_cast<const char *>(trainer.adapter_config.data), size_t(trainer.adapter_config.size)};
+  }
   void initialise(uint64_t seed) override {
     std::span<float> image = opened->parameters();
-    if (trainer.initial.data)
-      device::copyFromFile(image.data(), trainer.initial.data, image.size_bytes());
+    if (hasAdapters())
+      adapters.initialise(seed, image);
+    else if (const float *initial = opened->initial())
+      device::copyFromFile(image.data(), initial, image.size_bytes());
     else
-      parameters.initialise(seed, image);
+      model.initialise(seed, image);
   }
 
   double microStep(const MicroBatch &batch, int64_t counted, bool first, uint64_t seed) override {
@@ -51,7 +64,7 @@ public:
     std::vector<float> tensor;
     for (size_t i = 0; i < tensors().size(); ++i) {
       tensor.resize(tensors()[i].elements());
-      parameters.gather(i, opened->gradients(), tensor);
+      parameters.gather(i, opened->gradients().data(), tensor);
       if (!std::ranges::all_of(tensor, [](float value) { return std::isfinite(value); }))
         return i;
     }
@@ -72,9 +85,12 @@ public:
   double measurePeak() override { return opened->measureFlopsPerSecond(); }
 
 private:
+  bool hasAdapters() const { return trainer.adapter_rank > 0; }
+
   const sinter_trainer &trainer;
   std::unique_ptr<Trainer> opened;
-  ParameterTensors parameters;
+  const ParameterTensors model, adapters;
+  const ParameterTensors &parameters; // those that are trained
   StepShape stepShape;
 };
 
@@ -86,7 +102,10 @@ StepShape shapeOf(const sinter_trainer &trainer) {
           .vocabulary = trainer.vocabulary,
           .dtype = "f32",
           .flops = double(trainer.flops),
-          .routerCoefficient = double(trainer.router_coefficient)};
+          .routerCoefficient = double(trainer.router_coefficient),
+          .adapterRank = trainer.adapter_rank,
+          .adapterAlpha = double(trainer.adapter_alpha),
+          .adapterTargets = trainer.adapter_targets};
 }
 
 std::unique_ptr<TrainingStep> makeCompiledStep(const sinter_trainer &trainer,

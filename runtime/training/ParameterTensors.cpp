@@ -4,6 +4,7 @@
 #include "runtime/training/ParameterTensors.h"
 
 #include "runtime/training/Trainer.h"
+#include <algorithm>
 #include <cassert>
 #include <cmath>
 #include <numbers>
@@ -11,10 +12,15 @@
 
 namespace sinter::training {
 
-ParameterTensors::ParameterTensors(const sinter_trainer &trainer) : trainer(trainer) {
+static bool isAdapter(const sinter_parameter &parameter) { return parameter.is_adapter != 0; }
+
+ParameterTensors::ParameterTensors(const sinter_trainer &trainer, Which which)
+    : trainer(trainer), which(which) {
   std::unordered_map<std::string, size_t> known;
   for (uint64_t i = 0; i < trainer.parameter_count; ++i) {
     const sinter_parameter &parameter = trainer.parameters[i];
+    if (isAdapter(parameter) != (which == Which::Adapters))
+      continue;
     for (uint64_t j = 0; j < parameter.part_count; ++j) {
       const sinter_tensor_part &part = parameter.parts[j];
       auto [place, isNew] = known.try_emplace(part.tensor, list.size());
@@ -39,14 +45,39 @@ template <typename Copy> void ParameterTensors::forEachElement(size_t tensor, Co
     }
 }
 
-void ParameterTensors::gather(size_t tensor, std::span<const float> image, std::span<float> out) const {
-  assert(out.size() == list[tensor].elements() && image.size() == trainer.image_floats);
+void ParameterTensors::gather(size_t tensor, const float *image, std::span<float> out) const {
+  assert(out.size() == list[tensor].elements());
   forEachElement(tensor, [&](uint64_t place, int64_t element) { out[size_t(element)] = image[place]; });
 }
 
 void ParameterTensors::scatter(size_t tensor, std::span<const float> in, std::span<float> image) const {
-  assert(in.size() == list[tensor].elements() && image.size() == trainer.image_floats);
+  assert(in.size() == list[tensor].elements() && image.size() == trainer.trained_floats);
   forEachElement(tensor, [&](uint64_t place, int64_t element) { image[place] = in[size_t(element)]; });
+}
+
+void ParameterTensors::addAdapters(size_t tensor, std::span<const float> image, std::span<float> out) const {
+  const double factor = double(trainer.adapter_alpha) / double(std::max<int64_t>(trainer.adapter_rank, 1));
+  std::vector<double> sums;
+  for (const auto &[parameter, part] : parts[tensor]) {
+    if (parameter->adapters[0] < 0)
+      continue;
+    const sinter_parameter &a = trainer.parameters[parameter->adapters[0]],
+                           &b = trainer.parameters[parameter->adapters[1]];
+    sums.resize(size_t(parameter->columns));
+    for (int64_t i = 0; i < part->rows; ++i) {
+      std::ranges::fill(sums, 0.0);
+      for (int64_t r = 0; r < trainer.adapter_rank; ++r) {
+        const double left = image[placeOf(b, part->row + i, r)];
+        for (int64_t column = 0; column < parameter->columns; ++column)
+          sums[size_t(column)] += left * double(image[placeOf(a, r, column)]);
+      }
+      const int64_t row = part->offset + (part->order ? part->order[i] : i) * part->row_stride;
+      for (int64_t column = 0; column < parameter->columns; ++column) {
+        float &number = out[size_t(row + column * part->column_stride)];
+        number = float(double(number) + factor * sums[size_t(column)]);
+      }
+    }
+  }
 }
 
 namespace {
@@ -69,16 +100,23 @@ uint64_t hash(const char *text, uint64_t seed) {
 void ParameterTensors::initialise(uint64_t seed, std::span<float> image) const {
   for (uint64_t i = 0; i < trainer.parameter_count; ++i) {
     const sinter_parameter &parameter = trainer.parameters[i];
+    if (isAdapter(parameter) != (which == Which::Adapters))
+      continue;
     const uint64_t key = hash(parameter.name, seed);
     double spare = 0;
     for (int64_t row = 0; row < parameter.rows; ++row)
       for (int64_t column = 0; column < parameter.columns; ++column) {
         float &number = image[placeOf(parameter, row, column)];
+        const uint64_t index = uint64_t(row * parameter.columns + column);
+        if (parameter.start == SINTER_START_UNIFORM) {
+          const double unit = double(mix(key + index) >> 11) * 0x1p-53;
+          number = float((2 * unit - 1) * double(parameter.start_deviation));
+          continue;
+        }
         if (parameter.start != SINTER_START_NORMAL) {
           number = parameter.start == SINTER_START_ONES ? 1.0f : 0.0f;
           continue;
         }
-        const uint64_t index = uint64_t(row * parameter.columns + column);
         double normal = spare;
         if (index % 2 == 0) {
           // 53 bits each; the first in (0, 1].

@@ -15,17 +15,20 @@ namespace sinter::training {
 
 class ParameterTensors {
 public:
-  /// `trainer` must outlive this.
-  explicit ParameterTensors(const sinter_trainer &trainer);
+  enum class Which { Model, Adapters };
+  /// Those of model.safetensors, or of adapters as PEFT names them. `trainer` must outlive this.
+  ParameterTensors(const sinter_trainer &trainer, Which which);
 
   /// In the order of the parameters; a tensor that several parameters are parts of comes once.
   std::span<const TensorShape> tensors() const { return list; }
-  /// Copies a tensor out of an image of trainer.image_floats numbers, and into one.
-  void gather(size_t tensor, std::span<const float> image, std::span<float> out) const;
+  /// Copies a tensor out of an image that has its parameters, and into one.
+  void gather(size_t tensor, const float *image, std::span<float> out) const;
   void scatter(size_t tensor, std::span<const float> in, std::span<float> image) const;
+  /// Adds the products of the adapters in `image` to a tensor of the model.
+  void addAdapters(size_t tensor, std::span<const float> image, std::span<float> out) const;
 
-  /// Draws the parameters as transformers does for a bare configuration. A number depends on `seed`, the
-  /// parameter's name and its place in it alone.
+  /// Draws the parameters as transformers does for a bare configuration, adapters as PEFT does. A number
+  /// depends on `seed`, the parameter's name and its place in it alone.
   void initialise(uint64_t seed, std::span<float> image) const;
 
 private:
@@ -36,6 +39,7 @@ private:
   template <typename Copy> void forEachElement(size_t tensor, Copy copy) const;
 
   const sinter_trainer &trainer;
+  const Which which;
   std::vector<TensorShape> list;
   std::vector<std::vector<Part>> parts; // of each tensor
 };

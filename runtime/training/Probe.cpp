@@ -80,7 +80,9 @@ Result<std::vector<int32_t>> readIds(const std::string &path, int64_t rows) {
   return ids;
 }
 
-Result<> writeImage(const std::string &path, const ParameterTensors &tensors, std::span<const float> image) {
+/// With `initial` the model's tensors, of it and of the adapters in `image`.
+Result<> writeImage(const std::string &path, const ParameterTensors &tensors, std::span<const float> image,
+                    const float *initial = nullptr) {
   SafeTensorsWriter writer(path);
   for (const TensorShape &tensor : tensors.tensors())
     writer.declare(tensor.name, f32Format, tensor.shape);
@@ -88,7 +90,9 @@ Result<> writeImage(const std::string &path, const ParameterTensors &tensors, st
     return begun;
   for (size_t i = 0; i < tensors.tensors().size(); ++i) {
     std::vector<float> numbers(size_t(tensors.tensors()[i].elements()));
-    tensors.gather(i, image, numbers);
+    tensors.gather(i, initial ? initial : image.data(), numbers);
+    if (initial)
+      tensors.addAdapters(i, image, numbers);
     if (Result<> written = writer.append(std::as_bytes(std::span(numbers))); !written)
       return written;
   }
@@ -155,12 +159,14 @@ Result<> probe(const sinter_trainer &trainer, const ProbeOptions &options) {
   if (!opened)
     return tl::unexpected(opened.error());
   Trainer &step = **opened;
-  const ParameterTensors tensors(trainer);
+  const bool hasAdapters = trainer.adapter_rank > 0;
+  const ParameterTensors model(trainer, ParameterTensors::Which::Model),
+      adapters(trainer, ParameterTensors::Which::Adapters), &tensors = hasAdapters ? adapters : model;
   const std::string start = options.folder + "/parameters.safetensors";
   if (std::filesystem::exists(start)) {
     if (Result<> read = readImage(start, tensors, step.parameters()); !read)
       return read;
-  } else if (!trainer.initial.data) {
+  } else if (hasAdapters || !trainer.initial.data) {
     tensors.initialise(1, step.parameters());
   }
 
@@ -194,6 +200,11 @@ Result<> probe(const sinter_trainer &trainer, const ProbeOptions &options) {
   }
   if (options.launches)
     printLaunches(trainer, times, options.steps);
+  if (hasAdapters)
+    if (Result<> written =
+            writeImage(options.folder + "/merged.safetensors", model, step.parameters(), step.initial());
+        !written)
+      return written;
   return writeImage(options.folder + "/updated.safetensors", tensors, step.parameters());
 }
 

@@ -83,6 +83,7 @@ public:
   const float *logits(const Batch &batch, int64_t row) override;
 
   std::span<float> parameters() override { return image(parameterImage); }
+  const float *initial() const override { return static_cast<const float *>(trainer.initial.data); }
   std::span<float> gradients() override { return image(gradientImage); }
   std::span<float> state(uint64_t number) override {
     assert(number < stateImages() && "the optimizer has fewer images");
@@ -104,7 +105,7 @@ private:
   };
 
   std::span<float> image(Mapping &mapping) {
-    return {reinterpret_cast<float *>(mapping.data()), size_t(trainer.image_floats)};
+    return {reinterpret_cast<float *>(mapping.data()), size_t(trainer.trained_floats)};
   }
   int64_t rows() const { return trainer.batch * trainer.sequence; }
   void *resolve(const sinter_buffer &buffer);
@@ -135,7 +136,9 @@ private:
 
 Result<void> CpuTrainer::prepare(const MemoryUse &needed) {
   use = needed;
-  const uint64_t imageBytes = trainer.image_floats * sizeof(float);
+  const uint64_t imageBytes = trainer.trained_floats * sizeof(float);
+  assert((trainer.initial.data || trainer.trained_floats == trainer.image_floats) &&
+         "what is not trained is there");
   struct Need {
     Mapping *where;
     uint64_t bytes;
@@ -167,6 +170,8 @@ Result<void> CpuTrainer::prepare(const MemoryUse &needed) {
 void *CpuTrainer::resolve(const sinter_buffer &buffer) {
   switch (buffer.space) {
   case SINTER_SPACE_WEIGHT:
+    if (buffer.offset >= trainer.trained_floats * sizeof(float)) // only read
+      return const_cast<std::byte *>(static_cast<const std::byte *>(trainer.initial.data)) + buffer.offset;
     return parameterImage.data() + buffer.offset;
   case SINTER_SPACE_ARENA:
     return arena.data() + buffer.offset;
@@ -341,10 +346,14 @@ Result<MemoryUse> Trainer::memoryOf(const sinter_trainer &trainer, const Trainer
   Result<const sinter_optimizer *> optimizer = checkOptimizer(trainer, options.optimizer);
   if (!optimizer)
     return tl::unexpected(optimizer.error());
-  const uint64_t image = trainer.image_floats * sizeof(float);
+  const uint64_t image = trainer.trained_floats * sizeof(float);
   const int threads = options.threads > 0 ? options.threads : device::usableCores();
-  return MemoryUse{image, image, image * (*optimizer)->state_images, trainer.arena_bytes,
-                   scratchStride(trainer) * uint64_t(threads)};
+  return MemoryUse{image,
+                   image,
+                   image * (*optimizer)->state_images,
+                   trainer.arena_bytes,
+                   scratchStride(trainer) * uint64_t(threads),
+                   (trainer.image_floats - trainer.trained_floats) * sizeof(float)};
 }
 
 Result<std::unique_ptr<Trainer>> Trainer::open(const sinter_trainer &trainer, const TrainerOptions &options) {

@@ -41,7 +41,8 @@ struct Hyperparameters {
 /// Bytes of memory by what they are for, all of them known before the first step.
 struct MemoryUse {
   uint64_t parameters, gradients, state, activations, scratch;
-  uint64_t total() const { return parameters + gradients + state + activations + scratch; }
+  uint64_t frozen; ///< parameters that are not trained, in the program's file
+  uint64_t total() const { return parameters + gradients + state + activations + scratch + frozen; }
 };
 
 class Trainer {
@@ -80,7 +81,9 @@ public:
   /// read.
   virtual const float *logits(const Batch &batch, int64_t row) = 0;
 
-  /// Images of trainer.image_floats numbers.
+  /// trainer.initial: image_floats numbers, or null.
+  virtual const float *initial() const = 0;
+  /// Images of trainer.trained_floats numbers.
   virtual std::span<float> parameters() = 0;
   virtual std::span<float> gradients() = 0;
   virtual std::span<float> state(uint64_t image) = 0; ///< image < stateImages()

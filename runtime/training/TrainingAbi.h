@@ -9,8 +9,9 @@
  * inside of a sequence too; rows with a target of -1 do not count in the loss.
  *
  * All parameters lie in one image of f32, gradients and the optimizer's state in images of the same layout,
- * so that an update is elementwise. Padding between and inside parameters is zero in every image, and stays
- * so. */
+ * so that an update is elementwise. Those that are not trained come last, and only the image of parameters
+ * has them: that part is never written. Padding between and inside parameters is zero in every image, and
+ * stays so. */
 #ifndef SINTER_RUNTIME_TRAINING_TRAININGABI_H
 #define SINTER_RUNTIME_TRAINING_TRAININGABI_H
 
@@ -20,7 +21,7 @@
 extern "C" {
 #endif
 
-#define SINTER_TRAINING_ABI_VERSION 2
+#define SINTER_TRAINING_ABI_VERSION 3
 
 /* More places where a buffer lives; the numbers go on from enum sinter_space. SINTER_SPACE_WEIGHT is the
  * image of parameters, SINTER_SPACE_ARENA the activations and their gradients. Offsets are bytes. */
@@ -73,7 +74,8 @@ enum sinter_parameter_layout {
 enum sinter_parameter_start {
   SINTER_START_ZEROS = 0,
   SINTER_START_ONES = 1,
-  SINTER_START_NORMAL = 2 /* mean 0, standard deviation start_deviation */
+  SINTER_START_NORMAL = 2, /* mean 0, standard deviation start_deviation */
+  SINTER_START_UNIFORM = 3 /* from -start_deviation to start_deviation */
 };
 
 struct sinter_parameter {
@@ -92,6 +94,9 @@ struct sinter_parameter {
   int64_t zero_row; /* with SINTER_START_NORMAL: the row that begins as zeros (padding token), or -1 */
   const struct sinter_tensor_part *parts;
   uint64_t part_count;
+  int64_t adapters[2]; /* numbers of the parameters A (rank, columns) and B (rows, rank): the model's weight
+                          is this parameter + adapter_alpha / adapter_rank * B A; or -1 */
+  uint64_t is_adapter; /* 1: such an A or B, no tensor of the model. It begins as `start` says in any case */
 };
 
 /* A launch over some of the rows. Its buffers' offsets are those of its first row already. */
@@ -129,10 +134,12 @@ struct sinter_trainer {
   int64_t context;    /* longest sequence the positions allow; 0: no limit */
   const struct sinter_parameter *parameters;
   uint64_t parameter_count;
-  uint64_t parameter_total;     /* numbers of all parameters that are trained, without padding */
-  uint64_t image_floats;        /* of every image; a multiple of 16 */
-  struct sinter_blob initial;   /* image of parameters to start from; data is null: as `start` says */
-  struct sinter_blob constants; /* SINTER_SPACE_CONSTANT */
+  uint64_t parameter_total;   /* numbers of all parameters that are trained, without padding */
+  uint64_t image_floats;      /* of the image of parameters; a multiple of 16 */
+  uint64_t trained_floats;    /* of every other image: without what is not trained */
+  struct sinter_blob initial; /* image of parameters to start from; data is null: as `start` says. What is not
+                                 trained stays there */
+  struct sinter_blob constants;               /* SINTER_SPACE_CONSTANT */
   const struct sinter_train_launch *launches; /* a micro-step */
   uint64_t launch_count;
   uint64_t arena_bytes;
@@ -152,7 +159,10 @@ struct sinter_trainer {
   int64_t routers;              /* whose votes are counted: layers with experts; 0: no balance loss */
   int64_t experts;              /* of each */
   float router_coefficient;     /* weight of the balance loss */
-  uint32_t reserved;
+  float adapter_alpha;
+  int64_t adapter_rank;        /* of low-rank adapters, which alone are trained then; 0: there are none */
+  const char *adapter_targets; /* modules that have one, as --lora-targets has them */
+  struct sinter_blob adapter_config; /* adapter_config.json, as PEFT reads it */
 };
 
 #ifdef __cplusplus

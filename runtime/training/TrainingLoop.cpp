@@ -47,6 +47,8 @@ private:
   void sample();
   Result<> save();
   Result<> writeReport();
+  bool hasAdapters() const { return !step.adapterConfig().empty(); }
+  Result<> writeAdapters();
   void updateAverage();
   std::span<float> saved() { return average.empty() ? step.image(0) : std::span<float>(average); }
   std::string lastCheckpoint() const;
@@ -245,10 +247,25 @@ Result<> Run::begin() {
   for (const auto &[name, text] : contents)
     if (Result<> written = folder.write(name, text); !written)
       return written;
-  Result<uint64_t> written = writeImage(step, saved(), folder.path("model.safetensors"), options.saveType);
-  if (!written)
-    return tl::unexpected(written.error());
+  if (Result<> written = writeModel(step, saved(), folder.path("model.safetensors"), options.saveType);
+      !written)
+    return written;
+  if (hasAdapters())
+    if (Result<> written = writeAdapters(); !written)
+      return written;
   return truncateMetrics(folder.path("metrics.jsonl"), resumed ? state.step : -1);
+}
+
+/// RUN/adapter, as PEFT reads it.
+Result<> Run::writeAdapters() {
+  std::error_code code;
+  fs::create_directory(folder.path("adapter"), code);
+  if (code)
+    return fail("{}: cannot make the folder: {}", folder.path("adapter"), code.message());
+  Result<uint64_t> written =
+      writeImage(step, saved(), folder.path("adapter/adapter_model.safetensors"), "f32");
+  return written ? folder.write("adapter/adapter_config.json", step.adapterConfig())
+                 : tl::unexpected(written.error());
 }
 
 Result<> Run::openOutputs() {
@@ -435,15 +452,17 @@ Result<> Run::save() {
   if (!written)
     return wrap(written.error());
   savedStep = state.step;
-  if (options.saveType == "f32") {
+  if (options.saveType == "f32" && !hasAdapters()) {
     const char *file = average.empty() ? "/model.safetensors" : "/average.safetensors";
     if (Result<> published = folder.publish(*written + file, "model.safetensors"); !published)
       return wrap(published.error());
-  } else if (Result<uint64_t> done =
-                 writeImage(step, saved(), folder.path("model.safetensors"), options.saveType);
+  } else if (Result<> done = writeModel(step, saved(), folder.path("model.safetensors"), options.saveType);
              !done) {
     return wrap(done.error());
   }
+  if (hasAdapters())
+    if (Result<> done = writeAdapters(); !done)
+      return wrap(done.error());
   pruneCheckpoints(folder.path(), options.keep);
   view.saved(*written);
   return writeReport();

@@ -138,6 +138,13 @@ std::vector<FlagGroup> flagTable(TrainingOptions &o) {
         {"--router-aux-loss", "X",
          "weight of the balance loss of experts (with output_router_logits the configuration's, else 0)",
          number(0, infinity, o.routerLoss)},
+        {"--lora", "RANK", "train low-rank adapters of this rank, and leave the weights as they are",
+         count(1, o.adapterRank)},
+        {"--lora-alpha", "X", "what adapters are multiplied by, times the rank (twice the rank)",
+         number(std::numeric_limits<double>::min(), infinity, o.adapterAlpha)},
+        {"--lora-targets", "LIST",
+         "modules that get adapters, by the ends of their names (all-linear: all linear layers but the head)",
+         textInto(o.adapterTargets)},
         {"--dtype", "TYPE", "auto, bf16 or f32: what is computed with (auto)",
          oneOf<std::string>({"auto", "bf16", "f32"}, o.dtype)},
         {"--dropout", "P|config", "share of activations to drop, or the configuration's shares (0)",
@@ -153,6 +160,24 @@ Result<> agree(std::string_view flag, int64_t &given, int64_t compiled) {
   if (given != 0 && given != compiled)
     return fail("{}: expected {}, which this step was compiled for, found {}", flag, compiled, given);
   given = compiled;
+  return {};
+}
+
+Result<> agreeOnAdapters(TrainingOptions &o, const StepShape &shape) {
+  if (o.adapterRank == 0 && (o.adapterAlpha > 0 || !o.adapterTargets.empty()) && shape.adapterRank == 0)
+    return fail("--lora-alpha, --lora-targets: expected --lora with them, found them alone");
+  if (o.adapterRank > 0 && o.adapterRank != shape.adapterRank)
+    return fail("--lora: expected {}, which this step was compiled for, found {}",
+                shape.adapterRank > 0 ? std::to_string(shape.adapterRank) : "none", o.adapterRank);
+  if (o.adapterAlpha > 0 && float(o.adapterAlpha) != float(shape.adapterAlpha))
+    return fail("--lora-alpha: expected {}, which this step was compiled for, found {}", shape.adapterAlpha,
+                o.adapterAlpha);
+  if (!o.adapterTargets.empty() && o.adapterTargets != shape.adapterTargets)
+    return fail("--lora-targets: expected {}, which this step was compiled for, found {}",
+                shape.adapterTargets, o.adapterTargets);
+  o.adapterRank = shape.adapterRank;
+  o.adapterAlpha = shape.adapterAlpha;
+  o.adapterTargets = shape.adapterTargets;
   return {};
 }
 
@@ -198,6 +223,8 @@ Result<> completeOptions(TrainingOptions &o, const StepShape &shape) {
                 shape.routerCoefficient, o.routerLoss);
   if (o.routerLoss < 0)
     o.routerLoss = shape.routerCoefficient;
+  if (Result<> good = agreeOnAdapters(o, shape); !good)
+    return good;
   if (o.dropout != "0")
     return fail("--dropout: expected 0, which this step was compiled for, found {}", o.dropout);
   const int64_t tenth = std::max<int64_t>(1, o.steps / 10);
@@ -257,6 +284,11 @@ std::vector<FlagValue> flagValues(const TrainingOptions &o) {
   };
   if (o.routerLoss > 0)
     flags.push_back({"--router-aux-loss", text(float(o.routerLoss)), true});
+  if (o.adapterRank > 0) {
+    flags.push_back({"--lora", text(o.adapterRank), true});
+    flags.push_back({"--lora-alpha", text(float(o.adapterAlpha)), true});
+    flags.push_back({"--lora-targets", o.adapterTargets, true});
+  }
   if (o.crossDocuments)
     flags.push_back({"--cross-documents", "", true});
   if (!o.samplePrompt.empty())

@@ -29,7 +29,10 @@ struct TrainingOptions {
   double muonRate = 0.02; ///< --muon-lr
   double average = 0;     ///< --ema; 0: none
   double labelSmoothing = 0, zLoss = 0;
-  double routerLoss = -1; ///< --router-aux-loss; negative: what the step was compiled for
+  double routerLoss = -1;     ///< --router-aux-loss; negative: what the step was compiled for
+  int64_t adapterRank = 0;    ///< --lora; 0: what the step was compiled for
+  double adapterAlpha = 0;    ///< --lora-alpha; 0: the same
+  std::string adapterTargets; ///< --lora-targets; empty: the same
   uint64_t seed = 1;
   bool shuffled = true, crossDocuments = false;
 

@@ -35,6 +35,9 @@ struct StepShape {
   std::string dtype = "f32";     ///< what is computed with
   double flops = 0;              ///< of one micro-batch, forward and backward
   double routerCoefficient = 0;  ///< weight of the balance loss of experts; 0: there is none
+  int64_t adapterRank = 0;       ///< of low-rank adapters, which alone are trained then; 0: there are none
+  double adapterAlpha = 0;
+  std::string adapterTargets; ///< modules with adapters, as --lora-targets has them
 
   int64_t rows() const { return batch * length; }
 };
@@ -68,11 +71,20 @@ public:
   virtual size_t images() const = 0;
   virtual std::span<float> image(size_t index) = 0;
 
-  /// The tensors of model.safetensors, in the order in which they are to be written.
+  /// The tensors that are trained, in the order in which they are to be written: those of model.safetensors,
+  /// or those of adapters.
   virtual std::span<const TensorShape> tensors() const = 0;
   /// Copies one of an image (with a number for each weight) to `tensor`, and back.
   virtual void exportTensor(size_t index, std::span<const float> image, std::span<float> tensor) const = 0;
   virtual void importTensor(size_t index, std::span<const float> tensor, std::span<float> image) const = 0;
+
+  /// The tensors of model.safetensors, and one of them made of an image: of adapters the weight with them.
+  virtual std::span<const TensorShape> modelTensors() const { return tensors(); }
+  virtual void exportModelTensor(size_t index, std::span<const float> image, std::span<float> tensor) const {
+    exportTensor(index, image, tensor);
+  }
+  /// adapter_config.json where adapters are trained, else empty.
+  virtual std::string_view adapterConfig() const { return {}; }
 
   /// Sets the weights that training begins with: those of the model, or drawn by `seed` as transformers draws
   /// them.

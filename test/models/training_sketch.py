@@ -21,10 +21,13 @@ MODELS = ["gpt2.default", "llama.default", "qwen3.default", "gemma3.default", "m
           "opt.default", "opt.post-norm", "opt.projected", "phi3.default", "qwen2.default", "qwen3_moe.default",
           "smollm3.default", "stablelm.default", "stablelm.parallel", "starcoder2.default"]
 MODELS += ["llama.default.smooth", "mixtral.default.balance", "qwen3_moe.default.balance", "gpt_neox.default.muon"]
+# Adapters beside plain matrices, Conv1D's, matrices in one (two kinds), projections of the embedding, and beside experts.
+MODELS += [f"{name}.lora" for name in ("llama.default", "gpt2.default", "phi3.default", "gpt_neox.default", "opt.projected",
+                                       "mixtral.default")]
 # What a third word of a name adds to the loss: flags of a trainer, or of its compilation.
 SETTINGS = {"smooth": {"label-smoothing": 0.1, "z-loss": 0.01}, "balance": {"router-aux-loss": 0.2},
-            "muon": {"optimizer": "muon", "muon-lr": 0.02}}
-COMPILED = {"router-aux-loss"}
+            "muon": {"optimizer": "muon", "muon-lr": 0.02}, "lora": {"lora": 4, "lora-alpha": 6}}
+COMPILED = {"router-aux-loss", "lora", "lora-alpha"}
 THOROUGH = MODELS[:5]   # goldens of the others have shorter sketches
 STEPS = 10
 HYPER = {"lr": 1e-3, "beta1": 0.9, "beta2": 0.95, "eps": 1e-6, "weight-decay": 0.1, "clip": 1.0}
@@ -88,6 +91,24 @@ def readTensors(path):
     return tensors
 
 
+def writeTensors(path, tensors):
+    """name -> (shape, flat list of numbers), as float32."""
+    header, data = {}, b""
+    for name, (shape, numbers) in tensors.items():
+        numbers = array.array("f", numbers).tobytes()
+        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [len(data), len(data) + len(numbers)]}
+        data += numbers
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    pathlib.Path(path).write_bytes(struct.pack("<Q", len(text)) + text + data)
+
+
+def adapterStart(name, shape):
+    """What an adapter begins with: B too, so that A has a gradient at once."""
+    draw = random.Random(f"{name}/adapter")
+    return array.array("f", [draw.uniform(-0.2, 0.2) for _ in range(shape[0] * shape[1])]).tolist()
+
+
 def sameName(name, tensors):
     """The tensor `name`, whose prefix may differ; None without one."""
     short = lambda n: n.removeprefix("model.").removeprefix("transformer.").removeprefix("language_model.")
@@ -105,11 +126,14 @@ class Found:
     """What a trainer computed."""
 
 
-def runTrainer(sinter, scratch, case, flags=(), folder="probe"):
+def runTrainer(sinter, scratch, case, flags=(), folder="probe", adapters=None):
+    """`adapters`: the shapes of those that are trained."""
     scratch = pathlib.Path(scratch)
     trainer, probe = scratch / "trainer", scratch / folder
     probe.mkdir()
     case.write(probe)
+    if adapters:
+        writeTensors(probe / "parameters.safetensors", {n: (shape, adapterStart(n, shape)) for n, shape in adapters.items()})
     chosen = [{k: v for k, v in case.settings.items() if (k in COMPILED) == compiled} for compiled in (True, False)]
     compileFlags = [x for name, value in chosen[0].items() for x in (f"--{name}", value)]
     if not trainer.exists():
@@ -124,7 +148,11 @@ def runTrainer(sinter, scratch, case, flags=(), folder="probe"):
     found.logits = array.array("f", logits[offset:]).tolist()
     found.gradients = readTensors(probe / "gradients.safetensors")
     start, end = readTensors(scratch / "model/model.safetensors"), readTensors(probe / "updated.safetensors")
-    found.moved = {name: [b - a for a, b in zip(sameName(name, start), value)] for name, value in end.items()}
+    difference = lambda start, end: {n: [b - a for a, b in zip(sameName(n, start), value)] for n, value in end.items()}
+    if adapters:
+        found.merged = difference(start, readTensors(probe / "merged.safetensors"))
+        start = readTensors(probe / "parameters.safetensors")
+    found.moved = difference(start, end)
     return found
 
 

@@ -1,7 +1,7 @@
 // Matrices come first in the images, so that decay is one launch; each begins at a multiple of 64 numbers.
 // RUN: sinter-opt %s --kernel-add-updates | FileCheck %s
 
-// CHECK: module attributes {kernel.decay_floats = 256 : i64, kernel.image_floats = 320 : i64}
+// CHECK: module attributes {kernel.decay_floats = 256 : i64, kernel.image_floats = 320 : i64, kernel.trained_floats = 320 : i64}
 // CHECK: lm.parameter @final_norm {{.*}}kernel.offset = 256
 // CHECK: lm.parameter @w {{.*}}kernel.offset = 0
 // CHECK: kernel.func @square_sum
