@@ -161,8 +161,12 @@ bool Compilation::printKernelTable() {
   Result<std::vector<GpuCode>> code = makeGpuCode();
   if (!code)
     return report(code.error());
+  announce("counting one launch of each kernel");
+  Result<std::string> text = options.json ? kernelJson(*module, *code) : kernelTable(*module, *code);
+  if (!text)
+    return report(text.error());
   announce("done");
-  return printText(kernelTable(*module, *code));
+  return printText(*text);
 }
 
 WeightImage Compilation::weightImage() {
@@ -295,7 +299,7 @@ bool Compilation::writeProduct() {
   WeightImage inside = weightsFile ? WeightImage() : weightImage();
   Result<> written =
       options.stage == Stage::Library
-          ? writeLibrary(*tree, *objects, inside, model->config.name, options.output)
+          ? writeLibrary(*tree, *objects, inside, model->config.name, !options.gpus.empty(), options.output)
           : linkExecutable(*tree, *objects, inside, options.gpus.empty() ? Linkage::Static : Linkage::Dynamic,
                            options.output);
   return finish(written);

@@ -11,7 +11,8 @@ namespace sinter {
 namespace {
 
 Result<> linkShared(const LinkTree &tree, const ObjectFiles &objects, llvm::ArrayRef<std::string> functions,
-                    const WeightImage &weights, const std::string &soname, const AtomicFile &file) {
+                    llvm::ArrayRef<std::string> roots, const WeightImage &weights, const std::string &soname,
+                    const AtomicFile &file) {
   std::string script = objects.scratch("exports.map"), text = "{ global:";
   for (const std::string &function : functions)
     text += " " + function + ";";
@@ -19,7 +20,7 @@ Result<> linkShared(const LinkTree &tree, const ObjectFiles &objects, llvm::Arra
   llvm::raw_fd_ostream(script, code) << text << " local: *; };\n";
   if (code)
     return fail("{}: {}", script, code.message());
-  std::vector<std::string> inputs = runtimeInputs(tree, objects.paths(), functions);
+  std::vector<std::string> inputs = runtimeInputs(tree, objects.paths(), roots);
   const std::string linked = objects.scratch("linked");
   return linkWithWeights(file, linked, weights, [&](uint64_t distance) {
     std::vector<std::string> arguments = {"-shared",
@@ -79,12 +80,14 @@ std::vector<std::string> declaredFunctions(llvm::StringRef header) {
 }
 
 Result<> writeLibrary(const LinkTree &tree, llvm::ArrayRef<ObjectFile> objects, const WeightImage &weights,
-                      const std::string &model, const std::string &folder) {
+                      const std::string &model, bool opensGpus, const std::string &folder) {
   auto header = llvm::MemoryBuffer::getFile(tree.path("CApi.h"));
   if (!header)
     return fail("{}: {}", tree.path("CApi.h"), header.getError().message());
   std::string api = (*header)->getBuffer().str();
-  std::vector<std::string> functions = declaredFunctions(api);
+  std::vector<std::string> functions = declaredFunctions(api), roots = functions;
+  if (opensGpus)
+    roots.push_back("sinter_cuda_opener");
   Result<OutputFolder> output = OutputFolder::open(folder);
   if (!output)
     return tl::unexpected(output.error());
@@ -96,14 +99,15 @@ Result<> writeLibrary(const LinkTree &tree, llvm::ArrayRef<ObjectFile> objects, 
   Result<AtomicFile *> shared = output->file("lib" + name + ".so", 0777);
   if (!shared)
     return tl::unexpected(shared.error());
-  if (Result<> linked = linkShared(tree, *files, functions, weights, "lib" + name + ".so", **shared); !linked)
+  if (Result<> linked = linkShared(tree, *files, functions, roots, weights, "lib" + name + ".so", **shared);
+      !linked)
     return linked;
 
   Result<AtomicFile *> archive = output->file("lib" + name + ".a");
   if (!archive)
     return tl::unexpected(archive.error());
-  Result<std::string> object = linkRelocatable(runtimeInputs(tree, files->paths(), functions), functions,
-                                               *files, (*archive)->target());
+  Result<std::string> object =
+      linkRelocatable(runtimeInputs(tree, files->paths(), roots), functions, *files, (*archive)->target());
   if (!object)
     return tl::unexpected(object.error());
   if (Result<> written = writeArchive(**archive, name + ".o", *object, functions, weights); !written)

@@ -13,9 +13,9 @@ namespace sinter {
 /// folder's own name. The functions that the header declares are all that either library defines for others:
 /// everything else (the runtime, libstdc++, the kernels) is local, so that several libraries, and other
 /// versions of what they are made of, live in one process. `model`: its name, for the header. Files appear
-/// whole or not at all.
+/// whole or not at all. `opensGpus`: what opens GPUs is in them (runtime/device/Device.h).
 Result<> writeLibrary(const LinkTree &tree, llvm::ArrayRef<ObjectFile> objects, const WeightImage &weights,
-                      const std::string &model, const std::string &folder);
+                      const std::string &model, bool opensGpus, const std::string &folder);
 
 /// The functions that a C header marks with SINTER_API.
 std::vector<std::string> declaredFunctions(llvm::StringRef header);

@@ -65,6 +65,7 @@ struct CompileOptions {
   PipelineOptions pipeline;
   unsigned threads = 1;
   bool verbose = false;
+  bool json = false; // KernelTable as JSON
 };
 
 } // namespace sinter

@@ -169,8 +169,6 @@ int compileCommand(const Invocation &invocation) {
   if (isGpuStage && options.gpus.empty())
     return report(2, "--emit=" + flags.emit + ": expected --target=cuda, cuda:sm_80 or cuda:sm_90a, found '" +
                          flags.target + "'");
-  if (options.stage == Stage::Library && !options.gpus.empty())
-    return report(2, "--lib: expected a processor as --target, found '" + flags.target + "'");
   if (options.stage == Stage::Objects && !options.gpus.empty())
     return report(
         2,

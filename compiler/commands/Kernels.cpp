@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// sinter kernels: what the GPU kernels of a model take of a multiprocessor.
+// sinter kernels: what the GPU kernels of a model take of a multiprocessor, and what a launch of each counts.
 #include "compiler/Compilation.h"
+#include "compiler/KernelTable.h"
 #include "compiler/commands/Commands.h"
 #include "frontend/WantedFormat.h"
 
@@ -23,6 +24,7 @@ struct KernelsFlags {
                               cl::init("cuda"), cl::cat(category)};
   cl::opt<std::string> weights{"weights", cl::desc("Type of weights: keep, f32, bf16, f16, q8_0, q4_0, q4_1"),
                                cl::init("keep"), cl::cat(category)};
+  cl::opt<bool> json{"json", cl::desc("All of it as JSON"), cl::cat(category)};
 };
 
 } // namespace
@@ -31,13 +33,15 @@ int kernelsCommand(const Invocation &invocation) {
   KernelsFlags flags;
   mlir::registerPassManagerCLOptions(); // the passes ask for them
   mlir::registerDefaultTimingManagerCLOptions();
-  if (!parseFlags(invocation, "Prints registers, shared memory and occupancy of a model's GPU kernels.\n"))
+  if (!parseFlags(invocation, kernelTableHelp))
     return 2;
   CompileOptions options;
   options.program = invocation.program;
   options.model = flags.model;
   options.output = "-";
   options.stage = Stage::KernelTable;
+  options.json = flags.json;
+  options.pipeline.gpu = true;
   options.weights = flags.weights;
   if (flags.weights == "f32")
     options.pipeline.cacheTypes = {"f32"};

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The C interface over the same parts as the program: a device, an engine, a sampler.
 #include "runtime/generate/CApi.h"
-#include "runtime/device/Device.h"
 #include "runtime/generate/ContextSize.h"
+#include "runtime/generate/DeviceOpening.h"
 #include "runtime/generate/Engine.h"
 #include "runtime/generate/LibraryModel.h"
 #include "runtime/generate/Metadata.h"
@@ -21,6 +21,7 @@ struct sinter_session {
   Metadata metadata;
   std::unique_ptr<Codec> codec;
   std::unique_ptr<device::Device> device;
+  std::string description; // of the device
   std::unique_ptr<Engine> engine;
   std::optional<Sampler> sampler;
   std::vector<int32_t> history; // tokens in the cache
@@ -60,9 +61,18 @@ Result<std::unique_ptr<sinter_session>> openModel(const sinter_open_options &opt
     return fail("context: expected 0 to {} tokens, found {}", most, options.context);
   if (options.threads < 0 || options.threads > 1024)
     return fail("threads: expected 0 to 1024, found {}", options.threads);
-  Result<std::unique_ptr<device::Device>> device = device::openCpu(
-      model, {options.threads,
-              findWeightsFile(options.weights_file ? options.weights_file : "", metadata->weightsFile)});
+  DeviceChoice choice = DeviceChoice::Auto;
+  if (options.device && !readDeviceChoice(options.device, choice))
+    return fail("device: expected cpu, cuda or emulator, found '{}'", options.device);
+  device::DeviceOptions wanted;
+  wanted.threads = options.threads;
+  wanted.weightsPath =
+      findWeightsFile(options.weights_file ? options.weights_file : "", metadata->weightsFile);
+  wanted.emulatorFolder = metadata->emulatorFolder;
+  std::string said; // sinter_device tells
+  Result<std::unique_ptr<device::Device>> device = openDevice(model, choice, wanted, said);
+  if (!device && options.device)
+    return fail("device {}: {}", options.device, device.error().message);
   if (!device)
     return tl::unexpected(device.error());
   const Result<ContextSize> context =
@@ -73,9 +83,20 @@ Result<std::unique_ptr<sinter_session>> openModel(const sinter_open_options &opt
   Result<std::unique_ptr<device::Session>> opened = (*device)->openSession(session);
   if (!opened)
     return tl::unexpected(opened.error());
+  const std::string name = (*device)->name();
+  std::string description =
+      fmt::format("{}{} ({})", (*device)->backend(), name.empty() ? "" : ": " + name, (*device)->isaName());
   auto engine = std::make_unique<Engine>(model, std::move(*opened));
-  return std::unique_ptr<sinter_session>(new sinter_session{
-      model, std::move(*metadata), std::move(*codec), std::move(*device), std::move(engine), {}, {}, {}, {}});
+  return std::unique_ptr<sinter_session>(new sinter_session{model,
+                                                            std::move(*metadata),
+                                                            std::move(*codec),
+                                                            std::move(*device),
+                                                            std::move(description),
+                                                            std::move(engine),
+                                                            {},
+                                                            {},
+                                                            {},
+                                                            {}});
 }
 
 /// The model's defaults with what the caller has chosen.
@@ -128,6 +149,7 @@ sinter_session *sinter_open_checked(const sinter_open_options *options, char **e
 void sinter_close(sinter_session *session) { delete session; }
 void sinter_free(char *text) { std::free(text); }
 const char *sinter_error(const sinter_session *session) { return session->error.c_str(); }
+const char *sinter_device(const sinter_session *session) { return session->description.c_str(); }
 int64_t sinter_vocabulary(const sinter_session *session) { return session->model.vocabulary; }
 int64_t sinter_context(const sinter_session *session) { return session->engine->capacity(); }
 int64_t sinter_position(const sinter_session *session) { return int64_t(session->history.size()); }

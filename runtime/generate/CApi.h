@@ -38,6 +38,8 @@ struct sinter_open_options {
   const char *kv_type; /* "f16", "bf16" or "f32"; NULL: the model's */
   const char *weights_file; /* of a model compiled with --weights-file; NULL: the file of the recorded name
                                beside the program or library, else the recorded path */
+  const char *device;       /* "cpu"; of a model compiled with --target=cuda also "cuda" and "emulator";
+                               NULL: a GPU where there are one and its driver, else the processor */
 };
 
 /* Negative temperature, top_k, top_p, min_p, repeat_last_n (below -1), and a repeat_penalty of 0 stand for
@@ -64,6 +66,9 @@ SINTER_API void sinter_free(char *text);
 
 /* Why the latest failing call on this session failed; valid until the next call. */
 SINTER_API const char *sinter_error(const sinter_session *session);
+
+/* What runs the model: "cpu (avx2)", "cuda: NVIDIA H100 80GB HBM3 (sm_90a)"; valid as long as the session. */
+SINTER_API const char *sinter_device(const sinter_session *session);
 
 SINTER_API int64_t sinter_vocabulary(const sinter_session *session); /* rows of logits */
 SINTER_API int64_t sinter_context(const sinter_session *session);    /* tokens the session holds */

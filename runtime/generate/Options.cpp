@@ -86,13 +86,8 @@ std::vector<FlagGroup> flagsOf(Options &o, Raw &raw) {
     return fail("expected f16, bf16 or f32, found '{}'", value);
   };
   const auto device = [&o](std::string_view value) -> Result<void> {
-    constexpr std::pair<std::string_view, DeviceChoice> choices[] = {
-        {"cuda", DeviceChoice::Cuda}, {"cpu", DeviceChoice::Cpu}, {"emulator", DeviceChoice::Emulator}};
-    for (const auto &[name, choice] : choices)
-      if (value == name) {
-        o.device = choice;
-        return {};
-      }
+    if (readDeviceChoice(value, o.device))
+      return {};
     return fail("expected cuda, cpu or emulator, found '{}'", value);
   };
   const auto bias = [&s](std::string_view value) -> Result<void> {

@@ -5,6 +5,7 @@
 
 #include "runtime/Result.h"
 #include "runtime/abi.h"
+#include "runtime/generate/DeviceOpening.h"
 #include "runtime/generate/Sampler.h"
 #include <cstdint>
 #include <optional>
@@ -14,10 +15,6 @@
 namespace sinter {
 
 enum class Command { Generate, Tokenize, Detokenize, Perplexity, Bench, Info, Version, Help };
-
-/// Which device runs the model. Auto: a GPU when the program has code for one and the machine has it, else
-/// the processor.
-enum class DeviceChoice { Auto, Cpu, Cuda, Emulator };
 
 struct Options {
   Command command = Command::Generate;

@@ -46,6 +46,36 @@ def dynamicNeeds(path):
     return libraries, versions
 
 
+LIBRARY_PROGRAM = """#include "library.h"
+#include <stdio.h>
+int main(int count, char **arguments) {
+  struct sinter_open_options options = {0};
+  struct sinter_sample_options greedy = {0};
+  char *error = 0;
+  greedy.repeat_penalty = 1;
+  options.device = count > 1 ? arguments[1] : 0;
+  sinter_session *session = sinter_open(&options, &error);
+  if (!session) {
+    fprintf(stderr, "%s\\n", error);
+    sinter_free(error);
+    return 1;
+  }
+  printf("%s\\n", sinter_device(session));
+  int32_t ids[] = {1, 5, 9, 12};
+  int64_t given = 4;
+  for (int i = 0; i < 8; ++i) {
+    if (sinter_step(session, ids, given))
+      return 1;
+    ids[0] = (int32_t)sinter_sample(session, &greedy);
+    given = 1;
+    printf("%d\\n", ids[0]);
+  }
+  sinter_close(session);
+  return 0;
+}
+"""
+
+
 class GpuTest(ProductTest):
     @classmethod
     def executable(cls):
@@ -194,13 +224,47 @@ class GpuTest(ProductTest):
             self.assertIn("nvidia-cuda-nvcc", said)
         self.assertFalse((self.folder / "none").exists())
 
+    def testALibraryRunsOnTheEmulatedGpuAndOnTheProcessor(self):
+        library = self.folder / "library"
+        self.compile(self.tinyModel(), "--weights", "f32", "--target=cuda", "--lib", "-o", library)
+        program = self.folder / "library.c"
+        program.write_text(LIBRARY_PROGRAM)
+        links = [["-L", library, "-llibrary", f"-Wl,-rpath,{library}"], [library / "liblibrary.a", "-lm"]]
+        for number, link in enumerate(links):
+            main = self.folder / f"library-{number}"
+            run("gcc", "-Wall", "-Werror", program, "-I", library, *link, "-o", main)
+            cpu, _ = run(main, "cpu")
+            gpu, _ = run(main, "emulator")
+            self.assertRegex(cpu.splitlines()[0], r"^cpu \(\w+\)$")
+            self.assertEqual(gpu.splitlines()[0], "emulator: Sinter emulator (sm_90a)")
+            self.assertEqual(gpu.splitlines()[1:], cpu.splitlines()[1:])
+            self.assertEqual(len(cpu.splitlines()), 9)
+            without = self.environment(SINTER_EMULATOR="/nowhere/emulator.so")
+            self.assertIn("device emulator: ", run(main, "emulator", code=1, env=without)[1])
+            self.assertIn("device: expected cpu, cuda or emulator, found 'tpu'", run(main, "tpu", code=1)[1])
+        for path in (library / "liblibrary.so",):
+            libraries, versions = dynamicNeeds(path)
+            self.assertLessEqual(set(libraries), {"libc.so.6", "libm.so.6", "ld-linux-x86-64.so.2"})
+            self.assertLessEqual(max(tuple(map(int, re.fullmatch(r"GLIBC_([\d.]+)", v)[1].split("."))) for v in versions), (2, 34))
+        exported = {line.split()[-1] for line in run("nm", "-D", "--defined-only", library / "liblibrary.so")[0].splitlines()}
+        self.assertTrue(all(name.startswith("sinter_") for name in exported), exported)
+        self.assertNotIn("sinter_cuda_opener", exported)
+
+    def testALibraryWithoutCodeForGpusSaysSo(self):
+        library = self.folder / "plain"
+        self.compile(self.tinyModel(), "--lib", "-o", library)
+        program = self.folder / "plain.c"
+        program.write_text(LIBRARY_PROGRAM.replace("library.h", "plain.h"))
+        main = self.folder / "plain-main"
+        run("gcc", program, "-I", library, library / "libplain.a", "-lm", "-o", main)
+        self.assertIn("device cuda: this program was compiled for the processor alone", run(main, "cuda", code=1)[1])
+
     def testWhatDoesNotGoTogetherIsRefused(self):
         model, out = self.tinyModel(), self.folder / "refused"
         for flags, message in [
                 (["--emit=ptx"], "--emit=ptx: expected --target=cuda, cuda:sm_80 or cuda:sm_90a, found 'cpu'"),
                 (["--target=cuda:sm_70"], "--target: expected cpu, cpu:native, cpu:avx2, cpu:avx512, cpu:amx, cuda, cuda:sm_80 or cuda:sm_90a, found 'cuda:sm_70'"),
-                (["--target=cuda", "--emit=objects"], "--emit=objects: expected a processor as --target"),
-                (["--target=cuda", "--lib"], "--lib: expected a processor as --target")]:
+                (["--target=cuda", "--emit=objects"], "--emit=objects: expected a processor as --target")]:
             self.assertIn(message, self.compile(model, *flags, "-o", out, code=2)[1])
         source = self.folder / "any.mlir"
         source.write_text(SCALE)
