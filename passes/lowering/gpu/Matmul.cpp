@@ -7,7 +7,7 @@
 #include "passes/lowering/gpu/MatmulHalf.h"
 #include "passes/lowering/gpu/MatmulTensor.h"
 #include "passes/lowering/gpu/MatmulWarpgroup.h"
-#include "passes/lowering/gpu/Region.h"
+#include "passes/lowering/gpu/RegionPlan.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -99,15 +99,20 @@ Value Accumulators::at(Emitter &e, int64_t weight, Value row, Value column) cons
 
 namespace {
 
+/// What the arguments of a range's program are multiples of; `known`: its columns.
+SmallVector<int64_t> multiplesOf(Matmul &m, int64_t known) {
+  int64_t place = std::gcd(known, m.op.getExperts() ? m.outputs : kernel::panelRows);
+  SmallVector<int64_t> multiples(m.weights.size(), std::gcd(place, kernel::panelRows));
+  multiples.append({1, known});
+  return multiples;
+}
+
 /// The epilogue of one range of columns, for a chunk's accumulators.
 class RangeEpilogue {
 public:
   RangeEpilogue(Matmul &m, const Accumulators &accumulators, kernel::RangeOp range, Value base)
       : m(m), e(m.e), accumulators(accumulators), range(range), base(base), group(range.getGroup()),
-        known(std::gcd<int64_t>(range.getBegin(), group)) {
-    int64_t place = std::gcd(known, m.expertColumn ? m.outputs : kernel::panelRows);
-    multiples.assign(m.weights.size(), std::gcd(place, kernel::panelRows));
-    multiples.append({1, known});
+        known(std::gcd<int64_t>(range.getBegin(), group)), multiples(multiplesOf(m, known)) {
     team = Team::ofWarp(m.frame, teamSizeOf(range.getBody(), multiples));
   }
 
@@ -222,6 +227,21 @@ LogicalResult RangeEpilogue::emit(Value begin, Value end, Value firstRow, Value 
 }
 
 } // namespace
+
+int64_t epilogueBytes(Matmul &m, int64_t threads) {
+  int64_t most = 0;
+  for (auto range : m.op.getRanges().getOps<kernel::RangeOp>()) {
+    int64_t group = range.getGroup();
+    SmallVector<int64_t> multiples = multiplesOf(m, std::gcd<int64_t>(range.getBegin(), group));
+    RegionPlan plan(range.getBody(), multiples);
+    int64_t size = teamSizeOf(range.getBody(), multiples), bytes = 0;
+    if (!holdsAll(plan, size))
+      for (Value value : plan.kept)
+        bytes += llvm::alignTo(lengthOf(value) * 4 * (threads / size), 128);
+    most = std::max(most, bytes);
+  }
+  return most;
+}
 
 LogicalResult emitEpilogues(Matmul &m, const Accumulators &accumulators, Value panel, Value begin, Value end,
                             Value firstRow, Value rows) {

@@ -51,6 +51,9 @@ struct Accumulators {
   mlir::Value at(Emitter &e, int64_t weight, mlir::Value row, mlir::Value column) const;
 };
 
+/// Shared memory that the epilogues keep, by `threads` of a block.
+int64_t epilogueBytes(Matmul &m, int64_t threads);
+
 /// Runs the epilogues of the groups that begin in columns begin to end - 1, for `rows` rows from `firstRow`
 /// on. The block has waited for the accumulators.
 mlir::LogicalResult emitEpilogues(Matmul &m, const Accumulators &accumulators, mlir::Value panel,

@@ -29,7 +29,7 @@ constexpr int64_t leftLine = 2 * chunkColumns, panelChunk = chunkColumns * kerne
 constexpr int64_t blockPanels = 4;
 /// Sums in registers a thread, where two blocks share a multiprocessor, and where one has it.
 constexpr int64_t fewSums = 64, mostSums = 128;
-/// Shared memory left to what epilogues keep.
+/// Shared memory left to others, at least.
 constexpr int64_t reservedBytes = 12 * 1024;
 
 class HalfMatmul {
@@ -120,7 +120,8 @@ HalfMatmul::HalfMatmul(Frame &frame, kernel::MatmulOp op)
 bool HalfMatmul::plan(int64_t tileRows) {
   rows = tileRows;
   threads = isGroup ? rows * 2 : rows * slots() >= 1024 ? 256 : 128;
-  int64_t most = maxSharedBytes(e.architecture) - reservedBytes, half = isGroup ? 112 * 1024 : 80 * 1024;
+  int64_t most = maxSharedBytes(e.architecture) - std::max(reservedBytes, epilogueBytes(m, threads)),
+          half = isGroup ? 112 * 1024 : 80 * 1024;
   accumulators.weightStride = panels * kernel::panelRows;
   // What lanes store lies in different banks: 4 rows of 8 numbers, or 2 of 16.
   accumulators.rowStride = slots() * kernel::panelRows + (isPairs ? 16 : 8);
@@ -128,7 +129,7 @@ bool HalfMatmul::plan(int64_t tileRows) {
   bool fitsRegisters = isGroup ? wide <= 256 && sums <= mostSums : sums <= fewSums;
   if (!fitsRegisters || std::max(2 * stageBytes(), rows * accumulators.rowStride * 4) > most)
     return false;
-  stages = std::clamp<int64_t>((sums > fewSums ? most : half) / stageBytes(), 2, 4);
+  stages = std::clamp<int64_t>((sums > fewSums ? most : std::min(half, most)) / stageBytes(), 2, 4);
   return true;
 }
 
