@@ -24,6 +24,7 @@
 #include "llvm/IR/Module.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Format.h"
+#include "llvm/Support/Path.h"
 #include "llvm/Support/raw_ostream.h"
 
 #include <filesystem>
@@ -305,6 +306,31 @@ bool Compilation::writeProduct() {
   return finish(written);
 }
 
+/// Fails where a result would take the place of a file of the model, or of the other result.
+Result<> Compilation::checkOutputs() const {
+  std::vector<std::string> files;
+  if (model->weights)
+    for (const Weight &weight : model->weights->weights())
+      files.emplace_back(weight.file);
+  std::error_code code;
+  constexpr llvm::StringRef kinds[] = {".json", ".safetensors", ".model", ".jinja", ".txt", ".bin", ".gguf"};
+  if (!llvm::sys::fs::is_directory(model->path))
+    files.push_back(model->path);
+  else
+    for (llvm::sys::fs::directory_iterator file(model->path, code), end; file != end && !code;
+         file.increment(code))
+      if (llvm::is_contained(kinds, llvm::sys::path::extension(file->path())))
+        files.push_back(file->path());
+  for (const std::string &output : {options.output, options.weightsFile})
+    for (const std::string &file : files)
+      if (!output.empty() && llvm::sys::fs::equivalent(file, output))
+        return fail("{}: expected an output that is no file of the model itself", output);
+  auto whole = [&](const std::string &path) { return std::filesystem::weakly_canonical(path, code); };
+  if (!options.weightsFile.empty() && whole(options.weightsFile) == whole(options.output))
+    return fail("{}: expected another file for --weights-file than for -o", options.output);
+  return {};
+}
+
 bool Compilation::run() {
   announce("reading the model");
   bool train = pipeline.train;
@@ -316,10 +342,8 @@ bool Compilation::run() {
   if (train && model->config.learnedPositions > 0 && pipeline.sequence > positions)
     return report({model->path + ": expected sequences of at most " + std::to_string(positions) +
                    " tokens, the model's positions, found --seq " + std::to_string(pipeline.sequence)});
-  if (model->weights)
-    for (const Weight &weight : model->weights->weights())
-      if (llvm::sys::fs::equivalent(std::string(weight.file), options.output))
-        return report({options.output + ": expected an output that is not the model itself"});
+  if (Result<> checked = checkOutputs(); !checked)
+    return report(checked.error());
   if (train && pipeline.routerCoefficient < 0) {
     Result<double> coefficient = routerCoefficientOf(*model);
     if (!coefficient)

@@ -27,6 +27,7 @@ public:
 
 private:
   bool report(const Error &error);
+  Result<> checkOutputs() const;
   void announce(llvm::StringRef what);
   bool runPasses(Stage stage);
   bool printModule();

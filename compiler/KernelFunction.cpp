@@ -47,12 +47,12 @@ StringRef nameByKind(Type type, bool written) {
 
 bool isCIdentifier(StringRef name) {
   static const llvm::StringSet<> reserved = {
-      "auto",      "break",    "case",     "char",     "const", "continue", "default",  "do",      "double",
-      "else",      "enum",     "extern",   "float",    "for",   "goto",     "if",       "inline",  "int",
-      "long",      "register", "restrict", "return",   "short", "signed",   "sizeof",   "static",  "struct",
-      "switch",    "typedef",  "union",    "unsigned", "void",  "volatile", "while",    "bool",    "class",
-      "delete",    "new",      "this",     "template", "true",  "false",    "operator", "private", "public",
-      "protected", "rows",     "step",     "workspace"};
+      "auto",      "break",    "case",     "char",      "const", "continue", "default",  "do",      "double",
+      "else",      "enum",     "extern",   "float",     "for",   "goto",     "if",       "inline",  "int",
+      "long",      "register", "restrict", "return",    "short", "signed",   "sizeof",   "static",  "struct",
+      "switch",    "typedef",  "union",    "unsigned",  "void",  "volatile", "while",    "bool",    "class",
+      "delete",    "new",      "this",     "template",  "true",  "false",    "operator", "private", "public",
+      "protected", "rows",     "step",     "workspace", "main"};
   return !name.empty() && !llvm::isDigit(name[0]) && !reserved.contains(name) &&
          llvm::all_of(name, [](char c) { return llvm::isAlnum(c) || c == '_'; });
 }

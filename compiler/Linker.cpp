@@ -28,7 +28,8 @@ Result<LinkTree> LinkTree::find(const std::string &argv0) {
 Result<ObjectFiles> ObjectFiles::write(llvm::ArrayRef<ObjectFile> objects) {
   ObjectFiles result;
   if (std::error_code code = llvm::sys::fs::createUniqueDirectory("sinter", result.folder))
-    return fail("a temporary folder: {}", code.message());
+    return fail("cannot make a temporary folder {} (TMPDIR says where): {}", result.folder.str().str(),
+                code.message());
   for (const ObjectFile &object : objects) {
     std::string path = result.scratch(object.name + ".o");
     std::error_code code;

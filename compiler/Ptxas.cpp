@@ -64,7 +64,8 @@ Result<Ptxas> Ptxas::find() {
 Result<Cubin> Ptxas::assemble(const std::string &ptx, const std::string &architecture) const {
   llvm::SmallString<128> folder;
   if (std::error_code code = llvm::sys::fs::createUniqueDirectory("sinter-ptx", folder))
-    return fail("a temporary folder: {}", code.message());
+    return fail("cannot make a temporary folder {} (TMPDIR says where): {}", folder.str().str(),
+                code.message());
   auto remove = llvm::make_scope_exit([&] { llvm::sys::fs::remove_directories(folder); });
   std::string input = (folder + "/kernels.ptx").str(), output = (folder + "/kernels.cubin").str(),
               messages = (folder + "/messages").str();

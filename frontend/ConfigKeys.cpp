@@ -304,6 +304,9 @@ Rope readRopeSet(ConfigKeys &keys, const ModelConfig &config, std::span<const Js
     keys.check(false, defaults.thetaKey, "a number greater than 0");
   }
   double partial = innerOr("partial_rotary_factor", defaults.partialKey, defaults.partial.value_or(1));
+  if (!defaults.partial && p.type == "default")
+    partial = 1; // transformers does not look at it there; other types give it fewer angles than columns, and
+                 // it fails
   if (!defaults.partial && partial != 1) {
     if (find("partial_rotary_factor").hasValue())
       wrong("partial_rotary_factor", "1 (heads of this architecture turn as a whole)");

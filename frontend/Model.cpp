@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tells folders, GGUF files and bare configurations apart, and opens them.
 #include "frontend/Model.h"
+#include "frontend/Architecture.h"
 #include "frontend/WantedFormat.h"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -19,6 +21,46 @@ bool isGguf(const std::string &path) {
   std::array<char, 4> magic = {};
   std::ifstream(path, std::ios::binary).read(magic.data(), magic.size());
   return std::string_view(magic.data(), magic.size()) == "GGUF";
+}
+
+/// The tensor of a parameter outside of layers; null where the files have none.
+const Weight *tensorOf(const Model &model, std::string_view parameter) {
+  const ParameterNames *names = findNames(*model.config.architecture, parameter);
+  std::string_view spellings = names ? names->huggingFace.tensor : "";
+  while (!spellings.empty()) {
+    const std::string_view name = spellings.substr(0, spellings.find('|'));
+    if (const Weight *weight = model.weights->find(name))
+      return weight;
+    spellings.remove_prefix(std::min(name.size() + 1, spellings.size()));
+  }
+  return nullptr;
+}
+
+bool sameNumbers(const Weight &a, const Weight &b) {
+  if (a.shape != b.shape)
+    return false;
+  for (const Weight *each : {&a, &b})
+    if (!each->format || !each->format->dequantize)
+      return true; // whoever reads it says what is wrong
+  if (a.format == b.format)
+    return a.bytes.size() == b.bytes.size() &&
+           std::memcmp(a.bytes.data(), b.bytes.data(), a.bytes.size()) == 0;
+  std::vector<float> left(static_cast<size_t>(a.rowLength())), right(left.size());
+  for (int64_t row = 0; row < a.rowCount(); ++row) {
+    decodeRows(a, row, row + 1, left.data());
+    decodeRows(b, row, row + 1, right.data());
+    if (left != right)
+      return false;
+  }
+  return true;
+}
+
+/// As transformers 5 ties: a head that the files hold beside the embedding, with other numbers, is a head of
+/// its own whatever the configuration says.
+void untieOtherHead(Model &model) {
+  const Weight *head = tensorOf(model, "head"), *embedding = tensorOf(model, "embedding");
+  if (model.config.tied && head && embedding && !sameNumbers(*head, *embedding))
+    model.config.tied = false;
 }
 
 Result<> openFolder(Model &model) {
@@ -41,6 +83,7 @@ Result<> openFolder(Model &model) {
   if (!weights)
     return tl::unexpected(weights.error());
   model.weights = std::move(*weights);
+  untieOtherHead(model);
   return {};
 }
 
@@ -85,6 +128,9 @@ Result<Model> openModel(const std::string &path, std::string_view weights) {
   Result<> opened;
   if (fs::is_directory(path, code)) {
     opened = openFolder(model);
+  } else if (!fs::is_regular_file(path, code)) {
+    return fail("{}: expected a Hugging Face folder, a GGUF file or a config.json, found a device or pipe",
+                path);
   } else if (isGguf(path)) {
     opened = openGguf(model);
   } else if (fs::path(path).extension() == ".json") {

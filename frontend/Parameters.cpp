@@ -107,6 +107,14 @@ Result<> Parameters::find(const Spelling &spelling, StringRef name, ArrayRef<int
       break;
     }
 
+  // Of a tied pair the files may hold the head alone.
+  if (name == "embedding" && model.config.tied && model.weights && !model.gguf &&
+      !model.weights->find(chosen))
+    if (const ParameterNames *head = findNames(*model.config.architecture, "head"))
+      for (StringRef alternative : llvm::split(StringRef(head->huggingFace.tensor), '|'))
+        if (model.weights->find(alternative.str()))
+          chosen = alternative.str();
+
   // What one tensor of the file looks like, and how many there are.
   std::vector<int64_t> expected(shape.begin(), shape.end());
   int64_t count = 1;

@@ -84,7 +84,8 @@ Result<Mapping> Mapping::anonymous(size_t bytes, bool largePages, const char *pu
 }
 
 Result<Mapping> Mapping::file(const std::string &path, uint64_t offset, uint64_t bytes) {
-  const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  const int descriptor =
+      open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK); // a pipe would wait for a writer
   if (descriptor < 0)
     return fail("{}: cannot open: {}", path, std::strerror(errno));
   struct stat status;

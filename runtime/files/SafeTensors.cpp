@@ -259,11 +259,13 @@ Result<SafeTensors> SafeTensors::openFolder(const std::string &folder) {
 
   SafeTensors all(std::move(contents));
   for (JsonValue entry : map) {
+    // One that is nowhere is a remnant that transformers ignores, too: whoever needs it says that it is
+    // missing.
     const SafeTensor *tensor = all.find(entry.key());
     std::string path = folder + "/" + *entry.as<std::string>();
-    if (!tensor || tensor->file != path)
-      return fail("{}: expected tensor '{}' in {}, found it {}", entry.where(), entry.key(), path,
-                  tensor ? fmt::format("in {}", tensor->file) : "nowhere");
+    if (tensor && tensor->file != path)
+      return fail("{}: expected tensor '{}' in {}, found it in {}", entry.where(), entry.key(), path,
+                  tensor->file);
   }
   return all;
 }

@@ -39,6 +39,8 @@ sinter_session *sinter_open_checked(const sinter_open_options *options, char **e
 
 namespace {
 
+constexpr const char *noLogits = "there are no logits: expected a step first, and after a rewind";
+
 Result<std::unique_ptr<sinter_session>> openModel(const sinter_open_options &options) {
   const struct sinter_model &model = libraryModel();
   Result<Metadata> metadata =
@@ -104,15 +106,15 @@ Result<SamplerOptions> chosen(const SamplerOptions &defaults, const sinter_sampl
   SamplerOptions options = defaults;
   if (!given)
     return options;
-  if (given->temperature >= 0)
+  if (!(given->temperature < 0)) // NaN is refused below
     options.temperature = given->temperature;
   if (given->top_k >= 0)
     options.topK = given->top_k;
-  if (given->top_p >= 0)
+  if (!(given->top_p < 0))
     options.topP = given->top_p;
-  if (given->min_p >= 0)
+  if (!(given->min_p < 0))
     options.minP = given->min_p;
-  if (given->repeat_penalty > 0)
+  if (given->repeat_penalty != 0)
     options.repeatPenalty = given->repeat_penalty;
   if (given->repeat_last_n >= -1)
     options.repeatLastN = given->repeat_last_n;
@@ -170,6 +172,11 @@ int64_t sinter_tokenize(sinter_session *session, const char *text, size_t size, 
 
 int64_t sinter_detokenize(sinter_session *session, const int32_t *ids, int64_t count, char *text,
                           size_t capacity) {
+  for (int64_t i = 0; i < count; ++i)
+    if (ids[i] < 0 || ids[i] >= session->model.vocabulary)
+      return session->failed({fmt::format("expected token ids from 0 to {}, found {} as number {}",
+                                          session->model.vocabulary - 1, ids[i], i)},
+                             int64_t(-1));
   const std::string all = session->codec->decode({ids, size_t(count)});
   std::memcpy(text, all.data(), std::min(capacity, all.size()));
   return int64_t(all.size());
@@ -209,7 +216,7 @@ const float *sinter_logits(sinter_session *session) { return session->logits.dat
 
 int sinter_log_probabilities(sinter_session *session, float *out) {
   if (session->logits.empty())
-    return session->failed({"there are no logits before the first step"}, -1);
+    return session->failed({noLogits}, -1);
   const double norm = logSumExp(session->logits);
   for (size_t i = 0; i < session->logits.size(); ++i)
     out[i] = float(double(session->logits[i]) - norm);
@@ -218,7 +225,7 @@ int sinter_log_probabilities(sinter_session *session, float *out) {
 
 int64_t sinter_sample(sinter_session *session, const sinter_sample_options *options) {
   if (session->logits.empty())
-    return session->failed({"there are no logits before the first step"}, int64_t(-1));
+    return session->failed({noLogits}, int64_t(-1));
   Result<SamplerOptions> wanted = chosen(session->metadata.sampling, options);
   if (!wanted)
     return session->failed(wanted.error(), int64_t(-1));

@@ -90,7 +90,8 @@ SINTER_API int64_t sinter_detokenize(sinter_session *session, const int32_t *ids
  * then nothing has changed. */
 SINTER_API int sinter_step(sinter_session *session, const int32_t *ids, int64_t count);
 
-/* Forgets all tokens from `position` on, so that other ones can follow. Returns 0 or -1. */
+/* Forgets all tokens from `position` on, so that other ones can follow; there are no logits until the next
+ * step. Returns 0 or -1. */
 SINTER_API int sinter_rewind(sinter_session *session, int64_t position);
 
 /* Logits of the token after the latest step (sinter_vocabulary of them), valid until the next step; NULL

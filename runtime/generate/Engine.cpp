@@ -51,10 +51,13 @@ Result<std::span<const float>> Engine::prefill(int32_t slot, std::span<const int
   }
 }
 
-Result<void> Engine::score(int32_t slot, std::span<const int32_t> tokens, int64_t at, const Visit &visit) {
+Result<void> Engine::score(int32_t slot, std::span<const int32_t> tokens, int64_t at, const Visit &visit,
+                           const std::atomic<bool> *interrupt) {
   assert(at + int64_t(tokens.size()) <= capacity() && "text longer than the cache");
   const size_t most = size_t(session->maxRows(EntryKind::Prefill));
   for (size_t first = 0; first < tokens.size(); first += most) {
+    if (interrupt && interrupt->load(std::memory_order_relaxed))
+      return {};
     const size_t count = std::min(most, tokens.size() - first);
     const Rows rows = chunk(slot, tokens.subspan(first, count), at + int64_t(first));
     if (Result<void> done = visitAll(rows, first, visit); !done)

@@ -28,8 +28,9 @@ public:
   Result<std::span<const float>> prefill(int32_t slot, std::span<const int32_t> tokens, int64_t at,
                                          const std::atomic<bool> *interrupt = nullptr);
 
-  /// The same, and visits the logits of every token.
-  Result<void> score(int32_t slot, std::span<const int32_t> tokens, int64_t at, const Visit &visit);
+  /// The same, and visits the logits of every token; once `interrupt` is set, of those of the chunks done.
+  Result<void> score(int32_t slot, std::span<const int32_t> tokens, int64_t at, const Visit &visit,
+                     const std::atomic<bool> *interrupt = nullptr);
 
   /// Evaluates one token each of several sequences, and visits the logits of each in order.
   Result<void> decode(std::span<const int32_t> tokens, std::span<const int32_t> positions,

@@ -57,8 +57,9 @@ Result<void> runPerplexity(const Setting &setting) {
   if (!session)
     return tl::unexpected(session.error());
   windows.most = std::min(size_t((*session)->capacity()), size_t(contextOf(setting)));
-  if (windows.most < windows.prefix.size() + 2)
-    return fail("a context of {} tokens is too short to score a text", windows.most);
+  if (total > windows.most && windows.most < windows.prefix.size() + 2)
+    return fail("-c: expected a context of at least {} tokens to score a text in windows, found {}",
+                windows.prefix.size() + 2, windows.most);
   if (total > windows.most)
     remark("the text has {} tokens: scored in windows of {}\n", total, windows.most);
   Engine engine(setting.model, std::move(*session));
@@ -67,18 +68,21 @@ Result<void> runPerplexity(const Setting &setting) {
   double sum = 0;
   uint64_t scored = 0, nans = 0;
   for (size_t begin = 0; begin < windows.body.size(); begin = windows.end(begin)) {
-    if (interrupt)
-      return fail("interrupted after {} of {} tokens", begin, windows.body.size());
     const std::vector<int32_t> tokens = windows.at(begin);
-    const Result<void> done = engine.score(0, tokens, 0, [&](size_t row, std::span<const float> logits) {
-      if (row + 1 == tokens.size() || row + 1 < windows.prefix.size())
-        return; // nothing follows, or what follows is the tokenizer's
-      nans += uint64_t(findPeak(logits).nans);
-      sum += logSumExp(logits) - double(logits[size_t(tokens[row + 1])]);
-      ++scored;
-    });
+    const Result<void> done = engine.score(
+        0, tokens, 0,
+        [&](size_t row, std::span<const float> logits) {
+          if (row + 1 == tokens.size() || row + 1 < windows.prefix.size())
+            return; // nothing follows, or what follows is the tokenizer's
+          nans += uint64_t(findPeak(logits).nans);
+          sum += logSumExp(logits) - double(logits[size_t(tokens[row + 1])]);
+          ++scored;
+        },
+        &interrupt);
     if (!done)
       return done;
+    if (interrupt)
+      return fail("interrupted after {} of {} tokens", scored, total - 1);
   }
   if (nans)
     return fail("{} logits are not a number (NaN)", nans);

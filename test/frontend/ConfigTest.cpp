@@ -181,8 +181,12 @@ TEST(Config, WhatIsNotSupportedIsNamedWithItsValue) {
   expectError(
       R"({"model_type": "qwen2", "rope_parameters": {"full_attention": {"rope_type": "default", "rope_theta": 5}}})",
       "expected one set of rope parameters for all layers, found one of full_attention layers");
-  expectError(R"({"model_type": "llama", "partial_rotary_factor": 0.5})",
-              "expected 1 (heads of this architecture");
+  expectError(
+      R"({"model_type": "llama", "rope_parameters": {"rope_type": "linear", "factor": 2.0, "rope_theta": 5,
+      "partial_rotary_factor": 0.5}})",
+      "expected 1 (heads of this architecture");
+  EXPECT_TRUE(
+      read(R"({"model_type": "llama", "partial_rotary_factor": 0.5})")); // as transformers: not looked at
   expectError(R"({"model_type": "llama", "num_key_value_heads": 5})",
               "expected a divisor of the 32 attention heads");
   expectError(R"({"model_type": "llama", "hidden_size": 100})",

@@ -68,6 +68,27 @@ TEST(Import, ParametersHaveUniformNamesAndSourcesInTheFile) {
   EXPECT_TRUE(tiny.module.get()->hasAttr("lm.vocabulary"));
 }
 
+TEST(Import, AHeadWithOtherNumbersThanTheEmbeddingIsNotTied) {
+  Tiny tiny("llama --format hf");
+  tiny.edit("\"tie_word_embeddings\": false", "\"tie_word_embeddings\": true");
+  tiny.import();
+  ASSERT_TRUE(tiny.module) << tiny.said;
+  EXPECT_TRUE(tiny.parameter("head"));
+}
+
+TEST(Import, AHeadAloneIsTheEmbeddingToo) {
+  Tiny tiny("llama --format hf");
+  tiny.edit("\"tie_word_embeddings\": false", "\"tie_word_embeddings\": true");
+  std::string file = tiny.folder.read("model/model.safetensors"), name = "model.embed_tokens.weight";
+  ASSERT_NE(file.find(name), std::string::npos);
+  tiny.folder.write("model/model.safetensors",
+                    file.replace(file.find(name), name.size(), "something.else.of.a.model"));
+  tiny.import();
+  ASSERT_TRUE(tiny.module) << tiny.said;
+  EXPECT_FALSE(tiny.parameter("head"));
+  EXPECT_EQ(tiny.parameter("embedding").getSource()->getTensors()[0], "lm_head.weight");
+}
+
 TEST(Import, TheModuleSurvivesPrintingAndParsing) {
   Tiny tiny("mixtral --format hf"); // a parameter of several tensors
   tiny.import();

@@ -32,6 +32,22 @@ func.func @forward(%x: tensor<?x4xf32>, %w: tensor<4xf32>) -> tensor<?x4xf32> {
 
 // -----
 
+func.func @forward(%x: tensor<?x72xf32>, %w: tensor<10x72x!lm.block<q8_0>>) -> tensor<?x10xf32> {
+  // expected-error @below {{expected rows of whole blocks of 32 numbers, found 'tensor<10x72x!lm.block<q8_0>>'}}
+  %y = lm.linear %x, %w : (tensor<?x72xf32>, tensor<10x72x!lm.block<q8_0>>) -> tensor<?x10xf32>
+  return %y : tensor<?x10xf32>
+}
+
+// -----
+
+func.func @forward(%x: tensor<?x4xf32>, %w: tensor<0x4xf32>) -> tensor<?x0xf32> {
+  // expected-error @below {{expected at least one row and one column, found 'tensor<0x4xf32>'}}
+  %y = lm.linear %x, %w : (tensor<?x4xf32>, tensor<0x4xf32>) -> tensor<?x0xf32>
+  return %y : tensor<?x0xf32>
+}
+
+// -----
+
 func.func @forward(%x: tensor<?x4xf32>, %w: tensor<8x5xf32>) -> tensor<?x8xf32> {
   // expected-error @below {{expected the input to have rank 2 and last dimension 5, found 'tensor<?x4xf32>'}}
   %y = lm.linear %x, %w : (tensor<?x4xf32>, tensor<8x5xf32>) -> tensor<?x8xf32>

@@ -31,6 +31,9 @@ TEST_F(CApiTest, TextBecomesTokensAndTokensText) {
   EXPECT_EQ(sinter_detokenize(session, given, 2, text, 8), 2);
   EXPECT_STREQ(text, "hi");
   EXPECT_EQ(sinter_detokenize(session, given, 2, text, 0), 2);
+  const int32_t unknown[] = {'a', 300};
+  EXPECT_EQ(sinter_detokenize(session, unknown, 2, text, 8), -1);
+  EXPECT_STREQ(sinter_error(session), "expected token ids from 0 to 299, found 300 as number 1");
 }
 
 TEST_F(CApiTest, StepsContinueOneAnotherAndCanBeTakenBack) {
@@ -54,7 +57,7 @@ TEST_F(CApiTest, StepsContinueOneAnotherAndCanBeTakenBack) {
 TEST_F(CApiTest, SamplingFollowsItsOptions) {
   const int32_t tokens[] = {256, 'x', '.'};
   EXPECT_EQ(sinter_sample(session, nullptr), -1);
-  EXPECT_STREQ(sinter_error(session), "there are no logits before the first step");
+  EXPECT_STREQ(sinter_error(session), "there are no logits: expected a step first, and after a rewind");
   ASSERT_EQ(sinter_step(session, tokens, 3), 0);
   const int64_t token = sinter_sample(session, nullptr);
   EXPECT_EQ(token, 257);
