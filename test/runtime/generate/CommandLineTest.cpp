@@ -235,6 +235,12 @@ TEST(CommandLineTest, PerplexityIsThatOfTheModel) {
   EXPECT_NEAR(*all[0].root().get<double>("perplexity"), std::exp(nll / double(text.size())), 1e-3);
 }
 
+TEST(CommandLineTest, OneTokenBehindTheBeginIsScored) {
+  const Outcome outcome = run({"--perplexity", "--json", "-p", "a"});
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(*lines(outcome.out)[0].root().get<int64_t>("tokens"), 1);
+}
+
 TEST(CommandLineTest, ALongTextIsScoredInWindowsAndSaysSo) {
   std::string text;
   while (text.size() < 1300)
