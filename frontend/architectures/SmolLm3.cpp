@@ -32,7 +32,9 @@ void readHuggingFace(ConfigKeys &keys, ModelConfig &config) {
     if (free[i])
       config.layers[i].rope = -1;
   }
-  if (keys.flag("use_sliding_window", false))
+  // transformers masks by layer_types whatever use_sliding_window says, which only fills a list that is not
+  // there.
+  if (keys.flag("use_sliding_window", false) || sliding)
     setWindows(config, sliding ? *sliding : free, window);
   config.ropes = {readRope(keys, config, {.theta = 2000000})};
 }
