@@ -23,12 +23,14 @@ namespace {
 
 constexpr int64_t widestChunk = 64, chunkSteps = 4, stages = 2;
 constexpr int64_t leftLine = chunkSteps * 32; // bytes of a row in a chunk
+constexpr int64_t warps = 4;
+constexpr int64_t reservedBytes = 12 * 1024; // of shared memory: scales, and what epilogues keep
 
 class TensorMatmul {
 public:
   TensorMatmul(Frame &frame, kernel::MatmulOp op)
       : frame(frame), e(frame.e), m(frame, op, widestChunk), isQuantised(!m.layouts[0].isFloat()),
-        tileRows(m.accumulatorColumns() > 2 * widestChunk ? 32 : 64), rowTiles(tileRows / 16) {}
+        tileRows(rowsThatFit()), rowTiles(tileRows / 16) {}
 
   LogicalResult run();
 
@@ -59,6 +61,17 @@ private:
                                        : chunkSteps * layout.superBytes();
   }
   int64_t weights() const { return m.weights.size(); }
+  /// Rows of a tile: 64, 32 where the columns of a chunk are many, 16 where those would not fit shared
+  /// memory.
+  int64_t rowsThatFit() {
+    int64_t weightsOfStages = 0, rows = m.accumulatorColumns() > 2 * widestChunk ? 32 : 64;
+    for (const kernel::WeightLayout &layout : m.layouts)
+      weightsOfStages += stages * warps * llvm::alignTo(weightBytes(layout), 128);
+    int64_t bytesOfRow = stages * leftLine + weights() * m.accumulatorColumns() * 4;
+    while (rows > 16 && weightsOfStages + rows * bytesOfRow > maxSharedBytes(e.architecture) - reservedBytes)
+      rows /= 2;
+    return rows;
+  }
   int64_t passes() const { return llvm::divideCeil(m.panelsPerChunk(), frame.warps()); }
   size_t number(int64_t weight, int64_t rowTile, int64_t half) const {
     return ((weight * rowTiles + rowTile) * 2 + half) * 4;
@@ -78,7 +91,7 @@ private:
   Emitter &e;
   Matmul m;
   bool isQuantised, needsSums = false;
-  int64_t tileRows, rowTiles; // 64 rows, 32 where the columns of a chunk are many
+  int64_t tileRows, rowTiles;
   Value leftPlace, statistics;
   SmallVector<Value> weightPlaces;
   Accumulators accumulators;
@@ -87,7 +100,7 @@ private:
 };
 
 void TensorMatmul::plan() {
-  frame.threads = 128;
+  frame.threads = 32 * warps;
   frame.blocksPerSm = 3;
   for (const kernel::WeightLayout &layout : m.layouts)
     needsSums |= isQuantised && layout.block.minima && layout.block.subBlock == kernel::q8Block;
