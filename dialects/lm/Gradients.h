@@ -34,6 +34,10 @@ private:
   llvm::DenseSet<mlir::Value> active;
 };
 
+/// Makes `attention` again with its log_sum_exp, which all attention of a training step has; uses of the old
+/// result become those of the new one.
+AttentionOp addLogSumExp(AttentionOp attention);
+
 /// The type of the gradient by `value`: its shape in f32.
 mlir::RankedTensorType gradientType(mlir::Value value);
 

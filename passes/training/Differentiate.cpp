@@ -92,9 +92,12 @@ struct DifferentiatePass : impl::DifferentiatePassBase<DifferentiatePass> {
         return failure();
     }
     returnGradients(forward, exit, byParameter);
-    for (Operation *op : llvm::reverse(order)) // attention that was made again with its log_sum_exp
-      if (isOpTriviallyDead(op))
-        op->erase();
+    for (auto attention : llvm::make_early_inc_range(body.getOps<lm::AttentionOp>()))
+      if (!attention.getLogSumExp() && !attention.use_empty()) // nothing before it is trained
+        lm::addLogSumExp(attention);
+    for (Operation &op : llvm::make_early_inc_range(llvm::reverse(body)))
+      if (isa<lm::AttentionOp>(op) && isOpTriviallyDead(&op)) // made again with its log_sum_exp
+        op.erase();
     return success();
   }
 

@@ -24,6 +24,26 @@ func.func @forward(%ids: tensor<?xi32>, %targets: tensor<?xi32>) -> tensor<f32> 
 
 // -----
 
+// Nothing before the attention is trained: it gives its log_sum_exp all the same, as every one of a training step.
+lm.parameter @frozen : tensor<8x8xf32> {trainable = false}
+lm.parameter @head : tensor<11x8xf32>
+
+// CHECK-LABEL: func.func @forward
+// CHECK: lm.attention {{.*}} -> (tensor<?x8xf32>, tensor<?x2xf32>)
+// CHECK-NOT: lm.attention
+// CHECK: lm.linear_backward_weight
+func.func @forward(%x: tensor<?x8xf32>, %positions: tensor<?xi32>, %sequences: tensor<?xi32>, %targets: tensor<?xi32>) -> tensor<f32> {
+  %f = lm.read @frozen : tensor<8x8xf32>
+  %h = lm.read @head : tensor<11x8xf32>
+  %q = lm.linear %x, %f : (tensor<?x8xf32>, tensor<8x8xf32>) -> tensor<?x8xf32>
+  %y = lm.attention %q, %x, %x, %positions, %sequences {heads = 2 : i64, kv_heads = 2 : i64, scale = 0.5 : f64} : (tensor<?x8xf32>, tensor<?x8xf32>, tensor<?x8xf32>, tensor<?xi32>, tensor<?xi32>) -> tensor<?x8xf32>
+  %z = lm.linear %y, %h : (tensor<?x8xf32>, tensor<11x8xf32>) -> tensor<?x11xf32>
+  %loss = lm.cross_entropy %z, %targets : (tensor<?x11xf32>, tensor<?xi32>) -> tensor<f32>
+  return %loss : tensor<f32>
+}
+
+// -----
+
 // A parameter that is read twice: the gradients of both reads are added. Attention gives its log_sum_exp.
 lm.parameter @w : tensor<8x8xf32>
 
