@@ -13,6 +13,7 @@
 #include "mlir/IR/Verifier.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Support/FileUtilities.h"
+#include "llvm/ADT/StringSet.h"
 #include "llvm/Support/SourceMgr.h"
 #include "llvm/Support/raw_ostream.h"
 
@@ -276,6 +277,17 @@ FailureOr<KernelFile> readKernelFile(MLIRContext &context, const std::string &pa
     llvm::errs() << "error: " << path << ": expected a function (kernel.func or func.func), found none\n";
     return failure();
   }
+  llvm::StringSet<> taken; // by functions; those that pack their weights get names of their own beside them
+  for (const KernelFunction &function : file.functions)
+    taken.insert(function.name);
+  for (const KernelFunction &function : file.functions)
+    for (const KernelArgument &argument : function.arguments)
+      for (const char *part : {"_pack_", "_round_"})
+        if (isa<kernel::WeightType>(argument.type) && taken.contains(function.name + part + argument.name)) {
+          llvm::errs() << "error: " << path << ": expected no function '" << function.name << part
+                       << argument.name << "', which is what packs a weight of '" << function.name << "'\n";
+          return failure();
+        }
   PassManager passes(&context);
   addScheduleChoice(passes);
   return failed(passes.run(*file.kernels)) ? FailureOr<KernelFile>(failure())

@@ -52,7 +52,8 @@ bool isCIdentifier(StringRef name) {
       "long",      "register", "restrict", "return",    "short", "signed",   "sizeof",   "static",  "struct",
       "switch",    "typedef",  "union",    "unsigned",  "void",  "volatile", "while",    "bool",    "class",
       "delete",    "new",      "this",     "template",  "true",  "false",    "operator", "private", "public",
-      "protected", "rows",     "step",     "workspace", "main"};
+      "protected", "rows",     "step",     "workspace", "main",  "memcpy",   "memmove",  "memset",  "memcmp",
+      "malloc",    "free",     "printf",   "exit",      "abort"};
   return !name.empty() && !llvm::isDigit(name[0]) && !reserved.contains(name) &&
          llvm::all_of(name, [](char c) { return llvm::isAlnum(c) || c == '_'; });
 }

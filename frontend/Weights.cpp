@@ -142,7 +142,11 @@ Result<const Weight *> WeightSource::claimIfPresent(std::string_view name,
                 contents->weights[found[1]].name);
   if (!weight.format || !weight.format->dequantize)
     return fail("{}: tensor '{}' (byte {}): expected a type that can be read, found {}; {}", weight.file,
-                weight.name, weight.offset, weight.typeName, howToConvert());
+                weight.name, weight.offset, weight.typeName,
+                weight.file.ends_with(".gguf")
+                    ? howToConvert()
+                    : "supported are F32, F16 and BF16; transformers writes such files: "
+                      "from_pretrained(folder, dtype=\"float32\").save_pretrained(other)");
   if (!matches(weight.shape, shape))
     return fail("{}: tensor '{}' (byte {}): expected shape {}, found {}", weight.file, weight.name,
                 weight.offset, shapeText(shape), shapeText(weight.shape));

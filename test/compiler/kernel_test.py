@@ -161,6 +161,13 @@ class KernelTest(ProductTest):
                 "f.mlir:1:1: error: 'func.func' op expected every weight to be used, found no use of 'w'",
             "func.func @int(%x: tensor<?x8xf32>) -> tensor<?x8xf32> {\n  %0 = lm.silu %x : tensor<?x8xf32>\n  return %0 : tensor<?x8xf32>\n}":
                 "expected a name that is an identifier in C, found 'int'",
+            "func.func @memcpy(%x: tensor<?x8xf32>) -> tensor<?x8xf32> {\n  %0 = lm.silu %x : tensor<?x8xf32>\n  return %0 : tensor<?x8xf32>\n}":
+                "expected a name that is an identifier in C, found 'memcpy'",
+            "func.func @f(%x: tensor<?x32xf32>, %w: tensor<8x32xf32>) -> tensor<?x8xf32> {\n  %0 = lm.linear %x, %w : (tensor<?x32xf32>, tensor<8x32xf32>) -> tensor<?x8xf32>\n  return %0 : tensor<?x8xf32>\n}\n"
+            "func.func @f_pack_w(%x: tensor<?x8xf32>) -> tensor<?x8xf32> {\n  %0 = lm.silu %x : tensor<?x8xf32>\n  return %0 : tensor<?x8xf32>\n}":
+                "expected no function 'f_pack_w', which is what packs a weight of 'f'",
+            "func.func @f(%x: tensor<?x72xf32>, %w: tensor<10x72x!lm.block<q8_0>>) -> tensor<?x10xf32> {\n  %0 = lm.linear %x, %w : (tensor<?x72xf32>, tensor<10x72x!lm.block<q8_0>>) -> tensor<?x10xf32>\n  return %0 : tensor<?x10xf32>\n}":
+                "f.mlir:2:8: error: 'lm.linear' op expected rows of whole blocks of 32 numbers, found 'tensor<10x72x!lm.block<q8_0>>'",
             "lm.parameter @w : tensor<8xf32>": "expected a function (kernel.func or func.func), found none",
         }
         for text, message in cases.items():
