@@ -145,7 +145,7 @@ Result<const Weight *> WeightSource::claimIfPresent(std::string_view name,
                 weight.name, weight.offset, weight.typeName,
                 weight.file.ends_with(".gguf")
                     ? howToConvert()
-                    : "supported are F32, F16 and BF16; transformers writes such files: "
+                    : "supported are F32, F16 and BF16; convert with transformers: "
                       "from_pretrained(folder, dtype=\"float32\").save_pretrained(other)");
   if (!matches(weight.shape, shape))
     return fail("{}: tensor '{}' (byte {}): expected shape {}, found {}", weight.file, weight.name,
