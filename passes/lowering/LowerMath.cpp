@@ -229,7 +229,9 @@ struct LowerMathPass : sinter::impl::LowerMathPassBase<LowerMathPass> {
     WalkResult left = getOperation()->walk([](Operation *op) {
       bool instruction = isa<math::FmaOp, math::SqrtOp, math::RsqrtOp, math::AbsFOp, math::CopySignOp,
                              math::RoundEvenOp, math::FloorOp, math::CeilOp, math::TruncOp>(op);
-      if (!isa_and_present<math::MathDialect>(op->getDialect()) || instruction)
+      bool isMath =
+          isa_and_present<math::MathDialect>(op->getDialect()) || isa<arith::RemFOp>(op); // libm's fmodf
+      if (!isMath || instruction)
         return WalkResult::advance();
       op->emitOpError() << "expected an operation of math that CPUs have or that lower-math knows";
       return WalkResult::interrupt();

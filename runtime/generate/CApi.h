@@ -44,7 +44,7 @@ struct sinter_open_options {
 
 /* Negative temperature, top_k, top_p, min_p, repeat_last_n (below -1), and a repeat_penalty of 0 stand for
  * the model's defaults; seed and stream choose the random numbers: token i of a session draws number i of
- * that stream. */
+ * that stream, the prompt's tokens counted (an executable counts behind the prompt, so its texts differ). */
 struct sinter_sample_options {
   float temperature; /* 0: the most probable token */
   int32_t top_k;     /* 0: off */
