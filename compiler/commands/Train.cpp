@@ -120,8 +120,10 @@ Result<bool> makeTrainer(const std::string &model, const training::RunFolder &ru
   if (llvm::StringRef(model).ends_with(".gguf")) {
     Result<Gguf> gguf = Gguf::open(model);
     Result<> done = gguf ? exportToHuggingFace(*gguf, exported) : tl::unexpected(gguf.error());
-    if (!done)
+    if (!done) {
+      fs::remove_all(exported, code);
       return tl::unexpected(done.error());
+    }
     options.model = exported;
   }
   llvm::outs() << "compiling the training step of " << model << "\n";
@@ -205,7 +207,7 @@ Result<std::string> prepareChats(const std::string &modelPath, const TrainingOpt
 Result<> prepareTokenizer(const TrainingOptions &options, const training::RunFolder &run) {
   const std::string folder = options.tokenizer.empty() ? options.data : options.tokenizer;
   std::error_code code;
-  if (!fs::exists(fs::path(folder) / "tokenizer.json", code))
+  if (folder.empty() || !fs::exists(fs::path(folder) / "tokenizer.json", code))
     return {};
   Result<TokenizerSpec> spec = readFolderTokenizer(folder);
   if (!spec)

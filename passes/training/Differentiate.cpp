@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // --lm-differentiate: a loss becomes a loss and its gradients.
 //
-//   func.func @forward(...) -> tensor<f32>        func.func @forward(...) -> (tensor<f32>, tensor<8x4xf32>,
-//   ...)
-//     %w = lm.read @w                               %w = lm.read @w
-//     ...                                   ->      ...
-//     return %loss                                  %dw = lm.linear_backward_weight ...
-//                                                   return %loss, %dw, ...
+//   func.func @forward(...) -> tensor<f32>      func.func @forward(...) -> (tensor<f32>, tensor<8x4xf32>)
+//     %w = lm.read @w                             %w = lm.read @w
+//     ...                                 ->      ...
+//     return %loss                                %dw = lm.linear_backward_weight ...
+//                                                 return %loss, %dw
 //
 // The walk goes from the loss back and applies the rule of each operation (dialects/lm/*/Gradients.cpp);
 // gradients of a value that is used several times are added.

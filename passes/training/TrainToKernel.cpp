@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // --lm-train-to-kernel: the differentiated function becomes the entry of a micro-step.
 //
-//   func.func @train(...) {               kernel.entry @train rows 1024 ... {
-//     %h = lm.group ...                     kernel.launch @rows_0(...)
-//     %l = lm.group matmul {...}      ->    kernel.launch @matmul_1(...) {first_row = 0, row_count = 256,
-//     fills_logits} %c = lm.cross_entropy %l              kernel.launch @cross_entropy_2(...) {first_row = 0,
-//     row_count = 256}
-//     ...                                   ... the same for rows 256, 512, 768
-//     return %c, %dw, ... }                 kernel.launch @weight_gradient_9(...) }
+//   func.func @train(...) {             kernel.entry @train rows 1024 ... {
+//     %h = lm.group ...                   kernel.launch @rows_0(...)
+//     %l = lm.group matmul {...}    ->    kernel.launch @matmul_1(...) {first_row = 0, row_count = 256, ...}
+//     %c = lm.cross_entropy %l            kernel.launch @cross_entropy_2(...) {first_row = 0, ...}
+//     ...                                 ... the same for rows 256, 512, 768
+//     return %c, %dw, ... }               kernel.launch @weight_gradient_9(...) }
 //
 // What works on logits (the head's matmul, what follows it, the loss, and back again) is launched once for
 // each chunk of rows, on one buffer of logits. Gradients of parameters go into their image: each launch adds

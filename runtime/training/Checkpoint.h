@@ -23,6 +23,7 @@ struct RunState {
   int64_t step = 0;      ///< steps done: the next one has this number
   int64_t updates = 0;   ///< of them that moved the weights
   uint64_t data = 0;     ///< fingerprint of the tokens
+  uint64_t base = 0;     ///< of the weights beside which adapters are trained
   double recentLoss = 0; ///< running mean, and of how many steps: what a spike is measured by
   int64_t recentSteps = 0;
   std::optional<double> validation;                       ///< loss on held-out tokens at this step

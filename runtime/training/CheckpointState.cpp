@@ -46,6 +46,8 @@ std::string stateText(const StoredState &stored) {
       .key("updates")
       .value(state.updates);
   json.key("data").value(fmt::format("{:016x}", state.data));
+  if (state.base != 0)
+    json.key("base").value(fmt::format("{:016x}", state.base));
   json.key("recent_loss").value(state.recentLoss).key("recent_steps").value(state.recentSteps);
   json.key("val_loss");
   state.validation ? json.value(*state.validation) : json.null();
@@ -94,6 +96,12 @@ Result<StoredState> parseState(std::string_view text, const std::string &name) {
   if (!data)
     return tl::unexpected(data.error());
   state.data = *data;
+  if (JsonValue base = root["base"]; base.hasValue()) {
+    Result<uint64_t> hash = hexOf(base);
+    if (!hash)
+      return tl::unexpected(hash.error());
+    state.base = *hash;
+  }
   Result<std::optional<double>> validation = root.find<double>("val_loss");
   if (!validation)
     return tl::unexpected(validation.error());

@@ -2,6 +2,7 @@
 // Tensors are gathered from the parts of parameters that the compiler wrote down: a fused parameter (queries,
 // keys and values) has several tensors, a fused tensor (phi3's) goes to several parameters.
 #include "runtime/training/CompiledStep.h"
+#include "runtime/data/Hash.h"
 #include "runtime/device/Memory.h"
 #include "runtime/training/ParameterTensors.h"
 
@@ -38,6 +39,11 @@ public:
   }
   std::string_view adapterConfig() const override {
     return {static_cast<const char *>(trainer.adapter_config.data), size_t(trainer.adapter_config.size)};
+  }
+  uint64_t baseFingerprint() const override {
+    if (!hasAdapters())
+      return 0;
+    return data::hash64({static_cast<const char *>(trainer.initial.data), size_t(trainer.initial.size)});
   }
   void initialise(uint64_t seed) override {
     std::span<float> image = opened->parameters();

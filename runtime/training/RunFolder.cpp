@@ -79,8 +79,8 @@ RunFolder::~RunFolder() {
     return;
   std::error_code code;
   std::vector<std::string> names;
-  for (const fs::directory_entry &entry : fs::directory_iterator(folder, code))
-    names.push_back(entry.path().filename().string());
+  for (fs::directory_iterator entry(folder, code), end; !code && entry != end; entry.increment(code))
+    names.push_back(entry->path().filename().string());
   bool isEmpty = isNew;
   if (cleans && !code && std::ranges::none_of(names, isOfRun)) {
     // Only what `sinter train` has signed: a trainer may stand in its run's folder for other reasons.

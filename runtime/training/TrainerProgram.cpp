@@ -60,7 +60,7 @@ int terminalColumns() {
 
 /// Reports what kept a run from beginning, and leaves nothing of it in its folder.
 int refuse(const Error &error, int code, const std::string &folder) {
-  if (std::error_code ignored; !folder.empty() && std::filesystem::is_directory(folder, ignored))
+  if (std::error_code ignored; !folder.empty() && std::filesystem::exists(folder + "/trainer.key", ignored))
     (void)RunFolder::open(folder, /*resume=*/true); // which cleans up
   return report(error, code);
 }

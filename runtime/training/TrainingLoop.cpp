@@ -190,9 +190,15 @@ Result<> Run::checkFlags(const RunState &stored) {
     if (flag.name != "--data")
       view.note(fmt::format("{} was {}, is {} from here on", flag.name, was, flag.value));
   }
+  for (const auto &[name, value] : stored.flags)
+    if (name == "--router-aux-loss" && options.routerLoss <= 0)
+      return fail("--resume: expected {} {}, as the run began with, found none", name, value);
   // After the flags: sequences of another length are other tokens, too.
   if (stored.data != tokens->fingerprint())
     return fail("--resume: expected the tokens of the run, found others in '{}'", options.data);
+  if (stored.base != step.baseFingerprint())
+    return fail(
+        "--resume: expected the model whose weights the adapters of the run are beside, found other weights");
   return {};
 }
 
@@ -241,6 +247,7 @@ Result<> Run::begin() {
     state = {};
   }
   state.data = tokens->fingerprint();
+  state.base = step.baseFingerprint();
   state.flags.clear();
   for (const FlagValue &flag : flagValues(options))
     state.flags.emplace_back(flag.name, flag.value);

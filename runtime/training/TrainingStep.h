@@ -85,6 +85,8 @@ public:
   }
   /// adapter_config.json where adapters are trained, else empty.
   virtual std::string_view adapterConfig() const { return {}; }
+  /// A hash of the weights beside which adapters are trained; 0 without adapters.
+  virtual uint64_t baseFingerprint() const { return 0; }
 
   /// Sets the weights that training begins with: those of the model, or drawn by `seed` as transformers draws
   /// them.

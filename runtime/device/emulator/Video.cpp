@@ -122,7 +122,7 @@ template <VideoOperation operation, unsigned bits> void video(Translator &t) {
   how.bits = bits;
   constexpr bool shifts = operation == VideoOperation::shiftLeft || operation == VideoOperation::shiftRight;
   Type types[3] = {Type::none, Type::none, Type::none}; // d, a, b; vset has no type of the result
-  const int first = operation == VideoOperation::set && bits == 32 ? 1 : 0;
+  const int first = operation == VideoOperation::set ? 1 : 0;
   for (int i = first; i < 3; ++i) {
     types[i] = t.needType();
     if (types[i] != Type::u32 && types[i] != Type::s32)
@@ -134,11 +134,11 @@ template <VideoOperation operation, unsigned bits> void video(Translator &t) {
     how.compare = t.takeOneOf({"eq", "ne", "lt", "le", "gt", "ge"});
     if (how.compare < 0)
       return t.fail("expected a comparison such as .eq");
-    if (bits != 32 && how.signedD)
-      return t.fail("expected a result of type .u32");
   }
   how.saturates = t.take("sat");
   if (shifts) {
+    if (how.signedB)
+      return t.fail("expected a count of type .u32, found .s32");
     const int mode = t.takeOneOf({"clamp", "wrap"});
     if (mode < 0)
       return t.fail("expected .clamp or .wrap");

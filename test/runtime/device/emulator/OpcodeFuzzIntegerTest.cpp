@@ -448,7 +448,7 @@ TEST(EmulatorOpcodeFuzz, VideoInstructions) {
   for (const auto &[name, holds] : comparisons) {
     table.add(std::string("vset.s32.u32.") + name + " %x, %a, %b", Content::i32, {Content::i32, Content::i32},
               [holds = holds](const Values &v) { return u64(holds(whole(v[0], 32, true), Whole(v[1]))); });
-    table.add(std::string("vset4.u32.s32.s32.") + name + ".add %x, %a, %b, %c", Content::i32, three,
+    table.add(std::string("vset4.s32.s32.") + name + ".add %x, %a, %b, %c", Content::i32, three,
               [holds = holds](const Values &v) {
                 u64 sum = v[2];
                 for (int i = 0; i < 4; ++i)
