@@ -19,7 +19,7 @@ inline int64_t maxSharedBytes(Architecture architecture) {
 struct Frame {
   Emitter &e;
   mlir::Value step;        // const sinter_step *, in global memory
-  mlir::Value shared;      // the block's shared memory, 128-byte aligned
+  mlir::Value shared;      // the block's shared memory, 1024-byte aligned
   mlir::IRMapping buffers; // arguments of the kernel.func -> pointers to global memory
   mlir::Value thread;      // number of the thread in the block (i32)
   int64_t threads = 128;   // of the block; emitters set it before they use `thread`

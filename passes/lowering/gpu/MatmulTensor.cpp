@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// kernel.matmul for many rows on tensor cores (mma.sync of sm_80): 64 rows x 64 columns a block (32 rows
-// where groups of columns are long), a panel a warp at a time.
+// kernel.matmul for many rows on tensor cores (mma.sync of sm_80): 64 rows x 64 columns a block (32 or 16
+// rows where groups of columns are long), a panel a warp at a time.
 //
 // K goes in chunks of 4 steps; a step is 32 bytes of a left row: 32 integers of 8 bits (m16n8k32) or 16 of
 // f16 or bf16 (m16n8k16). A chunk of the left rows, swizzled for ldmatrix, and the weights of the warps'

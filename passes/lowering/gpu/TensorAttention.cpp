@@ -44,7 +44,7 @@ private:
   }
 };
 
-/// Copies are 64 lines apart, and 128 rows * 16 bytes / size of a row apart.
+/// Copies are half as many lines apart as the block has threads.
 Value TensorAttention::placeOfKeys(int64_t copy) {
   return e.add(swizzledKey(e.div(frame.thread, 2), e.rem(frame.thread, 2)), copy * frame.threads * 16);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What sm_90a has for warpgroups (128 threads), one function an instruction: mbarriers, bulk copies and wgmma
-// with the left operand in registers.
+// with the left operand in registers or shared memory.
 #ifndef SINTER_PASSES_LOWERING_GPU_WARPGROUP_H
 #define SINTER_PASSES_LOWERING_GPU_WARPGROUP_H
 
@@ -33,7 +33,7 @@ void fenceAsyncShared(Emitter &e);
 
 //--- wgmma: rows 16 w to 16 w + 15 of 64 are those of warp w
 
-/// The right operand's descriptor (i64): rows of 128 bytes, 8 rows a 1024-byte aligned kilobyte, swizzled by
+/// An operand's descriptor (i64): rows of 128 bytes, 8 rows a 1024-byte aligned kilobyte, swizzled by
 /// 128 bytes: 16 bytes number p of row r lie at p ^ (r % 8). PTX ISA, "Matrix descriptor".
 mlir::Value describeRows(Emitter &e, mlir::Value address);
 /// Another right operand's, contiguous along its columns (wgmma's N): 64 columns are a line of 128 bytes, 8
