@@ -6,6 +6,7 @@
 #include "runtime/device/emulator/Opcodes.h"
 
 #include <bit>
+#include <cstdlib>
 
 namespace sinter::emulator {
 
@@ -346,9 +347,9 @@ void szext(Translator &t) {
 uint32_t nthSet(uint32_t mask, uint32_t base, int32_t n) {
   if (n == 0)
     return base < 32 && mask >> base & 1 ? base : ~0u;
-  int32_t found = 0;
+  int64_t found = 0;
   for (int64_t i = base; i >= 0 && i < 32; i += n > 0 ? 1 : -1)
-    if (mask >> i & 1 && ++found == (n > 0 ? n : -n))
+    if (mask >> i & 1 && ++found == std::abs(int64_t(n)))
       return static_cast<uint32_t>(i);
   return ~0u;
 }
