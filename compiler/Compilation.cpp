@@ -34,7 +34,7 @@ using namespace mlir;
 
 namespace sinter {
 
-Compilation::Compilation(CompileOptions given) : options(std::move(given)), pipeline(options.pipeline) {
+Compilation::Compilation(CompileOptions given) : options(std::move(given)) {
   DialectRegistry registry;
   registerCpuLowering(registry);
   registry.insert<func::FuncDialect, lm::LmDialect, kernel::KernelDialect>();
@@ -61,7 +61,7 @@ bool Compilation::runPasses(Stage stage) {
   if (failed(applyPassManagerCLOptions(passes)))
     return false;
   applyDefaultTimingPassManagerCLOptions(passes);
-  addStage(passes, stage, pipeline);
+  addStage(passes, stage, options.pipeline);
   return succeeded(passes.run(*module));
 }
 
@@ -333,31 +333,32 @@ Result<> Compilation::checkOutputs() const {
 
 bool Compilation::run() {
   announce("reading the model");
-  bool train = pipeline.train;
+  bool train = options.pipeline.train;
   Result<Model> opened = openModel(options.model, train ? "f32" : options.weights);
   if (!opened)
     return report(opened.error());
   model = std::move(*opened);
   const int64_t positions = model->config.learnedPositions - model->config.positionOffset;
-  if (train && model->config.learnedPositions > 0 && pipeline.sequence > positions)
+  if (train && model->config.learnedPositions > 0 && options.pipeline.sequence > positions)
     return report({model->path + ": expected sequences of at most " + std::to_string(positions) +
-                   " tokens, the model's positions, found --seq " + std::to_string(pipeline.sequence)});
+                   " tokens, the model's positions, found --seq " +
+                   std::to_string(options.pipeline.sequence)});
   if (Result<> checked = checkOutputs(); !checked)
     return report(checked.error());
-  if (train && pipeline.routerCoefficient < 0) {
+  if (train && options.pipeline.routerCoefficient < 0) {
     Result<double> coefficient = routerCoefficientOf(*model);
     if (!coefficient)
       return report(coefficient.error());
-    pipeline.routerCoefficient = *coefficient;
+    options.pipeline.routerCoefficient = *coefficient;
   }
-  if (train && pipeline.routerCoefficient > 0 && model->config.experts == 0)
+  if (train && options.pipeline.routerCoefficient > 0 && model->config.experts == 0)
     return report(
         {model->path + ": expected a mixture of experts for --router-aux-loss, found a model without"});
   if (train && options.pipeline.adapterRank > 0) {
     if (!model->weights)
       return report(
           {model->path + ": expected a model with weights for --lora, found a configuration alone"});
-    pipeline.adapterPrefix = adapterPrefix(*model);
+    options.pipeline.adapterPrefix = adapterPrefix(*model);
   }
   module = importModel(context, *model);
   if (!module)

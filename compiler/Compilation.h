@@ -49,8 +49,7 @@ private:
   bool printKernelTable();
   bool printVersions();
 
-  const CompileOptions options;
-  PipelineOptions pipeline; // of the options, completed by what the model says
+  CompileOptions options; // its pipeline is completed by what the model says
   mlir::MLIRContext context;
   std::optional<Model> model;
   mlir::OwningOpRef<mlir::ModuleOp> module;

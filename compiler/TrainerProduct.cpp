@@ -63,8 +63,8 @@ Result<std::vector<ObjectFile>> Compilation::makeTrainerObjects() {
   table.isas = isaSuffixes(options.isas);
   table.scratchBytes = kernels->scratchBytes;
   table.name = model->config.name;
-  table.batch = pipeline.batch;
-  table.sequence = pipeline.sequence;
+  table.batch = options.pipeline.batch;
+  table.sequence = options.pipeline.sequence;
   table.vocabulary = model->config.vocabulary;
   table.context = model->config.contextLength;
   table.hasInitial = model->weights.has_value();
