@@ -288,6 +288,17 @@ void fence(Translator &t) {
 
 } // namespace
 
+std::optional<AtomicOperation> takeReduction(Translator &t) {
+  const int operation = t.takeOneOf({"add", "min", "max", "and", "or", "xor"});
+  if (operation >= 0)
+    return static_cast<AtomicOperation>(operation);
+  const int counting = t.takeOneOf({"inc", "dec"});
+  if (counting >= 0)
+    return counting == 0 ? AtomicOperation::increment : AtomicOperation::decrement;
+  t.fail("expected a reduction such as .add");
+  return std::nullopt;
+}
+
 std::span<const Opcode> atomicOpcodes() {
   static constexpr Opcode table[] = {{"atom", atomicOrReduction<false>},
                                      {"red", atomicOrReduction<true>},

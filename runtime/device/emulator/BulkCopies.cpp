@@ -277,13 +277,10 @@ void bulkCopy(Translator &t, bool reduce) {
   if ((loads && !onBarrier) || (copy.direction == BulkCopy::toGlobal && !inGroup))
     return t.fail("expected .{}", loads ? "mbarrier::complete_tx::bytes" : "bulk_group");
   if (reduce) {
-    const int operation = t.takeOneOf({"add", "min", "max", "and", "or", "xor"});
-    const int counting = operation < 0 ? t.takeOneOf({"inc", "dec"}) : -1;
-    if (operation < 0 && counting < 0)
-      return t.fail("expected a reduction such as .add");
-    copy.reduce = operation >= 0  ? static_cast<AtomicOperation>(operation)
-                  : counting == 0 ? AtomicOperation::increment
-                                  : AtomicOperation::decrement;
+    const std::optional<AtomicOperation> operation = takeReduction(t);
+    if (!operation)
+      return;
+    copy.reduce = *operation;
     t.take("noftz");
     if (!copy.tensor)
       copy.type = t.needType();

@@ -354,13 +354,10 @@ static void storeOrReduceAsync(Translator &t, bool reduces) {
   if (!t.take("mbarrier::complete_tx::bytes"))
     return t.fail("expected .mbarrier::complete_tx::bytes");
   if (reduces) {
-    const int operation = t.takeOneOf({"add", "min", "max", "and", "or", "xor"});
-    const int counting = operation < 0 ? t.takeOneOf({"inc", "dec"}) : -1;
-    if (operation < 0 && counting < 0)
-      return t.fail("expected a reduction such as .add");
-    how.operation = operation >= 0  ? static_cast<AtomicOperation>(operation)
-                    : counting == 0 ? AtomicOperation::increment
-                                    : AtomicOperation::decrement;
+    const std::optional<AtomicOperation> operation = takeReduction(t);
+    if (!operation)
+      return;
+    how.operation = *operation;
   }
   const int vector = t.takeOneOf({"v2", "v4"});
   const Type type = t.needType();
