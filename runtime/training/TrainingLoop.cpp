@@ -245,9 +245,9 @@ Result<> Run::begin() {
     for (size_t i = 1; i < step.images(); ++i)
       std::ranges::fill(step.image(i), 0.0f);
     state = {};
+    state.base = step.baseFingerprint();
   }
   state.data = tokens->fingerprint();
-  state.base = step.baseFingerprint();
   state.flags.clear();
   for (const FlagValue &flag : flagValues(options))
     state.flags.emplace_back(flag.name, flag.value);
