@@ -360,6 +360,13 @@ bool Compilation::run() {
           {model->path + ": expected a model with weights for --lora, found a configuration alone"});
     options.pipeline.adapterPrefix = adapterPrefix(*model);
   }
+  if (train) {
+    Result<TrainingDropout> dropout = dropoutOf(*model, options.pipeline.dropout);
+    if (!dropout)
+      return report(dropout.error());
+    model->config.dropout = dropout->rates;
+    dropoutKeys = std::move(dropout->keys);
+  }
   module = importModel(context, *model);
   if (!module)
     return false;

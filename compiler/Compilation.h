@@ -54,6 +54,7 @@ private:
   std::optional<Model> model;
   mlir::OwningOpRef<mlir::ModuleOp> module;
   WeightPlacement placement;
+  std::string dropoutKeys;               // of a training step, as in sinter_trainer
   std::optional<AtomicFile> weightsFile; // of --weights-file, not yet under its name
   const std::chrono::steady_clock::time_point begin = std::chrono::steady_clock::now();
 };

@@ -35,6 +35,28 @@ const StartDefaults startDefaults[] = {
     {"starcoder2", true, none, range, 0.018042},
 };
 
+/// A place where transformers drops activations, and the key of its share.
+struct DropoutKey {
+  std::string_view key; ///< empty: nothing is dropped there
+  double absent = 0;
+};
+/// Keys of an architecture. What transformers reads and does not use (Phi-3's embd_pdrop) is not among them.
+struct DropoutKeys {
+  std::string_view architecture;
+  DropoutKey embedding, attention, attentionOutput, mlp;
+};
+const DropoutKeys dropoutKeys[] = {
+    {"gpt2", {"embd_pdrop", 0.1}, {"attn_pdrop", 0.1}, {"resid_pdrop", 0.1}, {"resid_pdrop", 0.1}},
+    {"gpt_neox", {"hidden_dropout"}, {"attention_dropout"}, {"hidden_dropout"}, {"hidden_dropout"}},
+    {"bloom", {}, {"attention_dropout"}, {"hidden_dropout"}, {"hidden_dropout"}},
+    {"mpt", {}, {"attn_config.attn_pdrop"}, {"attn_config.attn_pdrop"}, {"attn_config.attn_pdrop"}},
+    {"opt", {}, {"attention_dropout"}, {"dropout", 0.1}, {"dropout", 0.1}},
+    {"phi3", {}, {"attention_dropout"}, {"resid_pdrop"}, {"resid_pdrop"}},
+    {"stablelm", {}, {"attention_dropout"}, {}, {"hidden_dropout"}},
+    {"starcoder2", {"embedding_dropout"}, {"attention_dropout"}, {"residual_dropout"}, {"residual_dropout"}},
+};
+constexpr DropoutKeys commonDropout = {{}, {}, {"attention_dropout"}, {}, {}};
+
 Result<Json> readConfig(const Model &model) {
   std::filesystem::path path(model.path);
   return Json::read(std::filesystem::is_directory(path) ? (path / "config.json").string() : model.path);
@@ -84,6 +106,55 @@ Result<double> routerCoefficientOf(const Model &model) {
     return fail("{}: expected a number of at least 0, found {}", config["router_aux_loss_coef"].where(),
                 *coefficient);
   return coefficient;
+}
+
+/// The share that the configuration has under `key`: a.b is a key of an object.
+static Result<double> shareOf(JsonValue config, const DropoutKey &key) {
+  const size_t dot = key.key.find('.');
+  JsonValue object = dot == std::string_view::npos ? config : config[key.key.substr(0, dot)];
+  JsonValue value = object[dot == std::string_view::npos ? key.key : key.key.substr(dot + 1)];
+  if (value.isAbsent() || value.isNull())
+    return key.absent;
+  Result<double> share = value.as<double>();
+  if (share && !(*share >= 0 && *share < 1))
+    return fail("{}: expected a share from 0 to below 1, found {}", value.where(), *share);
+  return share;
+}
+
+Result<TrainingDropout> dropoutOf(const Model &model, const std::string &wanted) {
+  TrainingDropout dropout;
+  if (wanted == "0")
+    return dropout;
+  Result<Json> json = readConfig(model);
+  if (!json)
+    return tl::unexpected(json.error());
+  JsonValue config = textPart(json->root());
+  const bool ofConfig = wanted == "config";
+  if (JsonValue layers = config["layerdrop"];
+      ofConfig && layers.isNumber() && layers.as<double>().value_or(0) > 0)
+    return fail("{}: expected 0 (whole layers are not dropped here), found a share of layers to drop",
+                layers.where());
+  DropoutKeys keys = commonDropout;
+  for (const DropoutKeys &known : dropoutKeys)
+    if (known.architecture == model.config.architecture->name)
+      keys = known;
+  DropoutRates &rates = dropout.rates;
+  for (auto [key, rate] : {std::pair(&keys.embedding, &rates.embedding),
+                           {&keys.attention, &rates.attention},
+                           {&keys.attentionOutput, &rates.attentionOutput},
+                           {&keys.mlp, &rates.mlp}}) {
+    if (key->key.empty())
+      continue;
+    Result<double> share = ofConfig ? shareOf(config, *key) : Result<double>(std::stod(wanted));
+    if (!share)
+      return tl::unexpected(share.error());
+    *rate = *share;
+    // Once each; OPT's "dropout 0.1" is not the end of "attention_dropout 0.1".
+    const std::string said = fmt::format(", {} {}", key->key, *share);
+    if ((", " + dropout.keys).find(said) == std::string::npos)
+      dropout.keys += dropout.keys.empty() ? said.substr(2) : said;
+  }
+  return dropout;
 }
 
 } // namespace sinter

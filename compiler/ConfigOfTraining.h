@@ -15,6 +15,15 @@ Result<Initialisation> initialisationOf(const Model &model);
 /// router_aux_loss_coef where output_router_logits is true, else 0.
 Result<double> routerCoefficientOf(const Model &model);
 
+/// Dropout as `wanted` says: "0", a share for every place where transformers drops something in this
+/// architecture, or "config". `keys` are the configuration's keys with their shares: "attn_pdrop 0.1,
+/// embd_pdrop 0.1".
+struct TrainingDropout {
+  DropoutRates rates;
+  std::string keys;
+};
+Result<TrainingDropout> dropoutOf(const Model &model, const std::string &wanted);
+
 } // namespace sinter
 
 #endif // SINTER_COMPILER_CONFIGOFTRAINING_H

@@ -47,6 +47,7 @@ static_assert(offsetof(sinter_step, cache_slot_bytes) == abi::stepCacheSlotBytes
 static_assert(offsetof(sinter_step, targets) == abi::stepTargets);
 static_assert(offsetof(sinter_step, target_weight) == abi::stepTargetWeight);
 static_assert(offsetof(sinter_step, adds) == abi::stepAdds);
+static_assert(offsetof(sinter_step, seed) == abi::stepSeed);
 static_assert(offsetof(sinter_step, update) == abi::stepUpdate);
 static_assert(SINTER_CACHE_PANEL == kernel::cachePanel);
 static_assert(SINTER_ISA_COUNT == cpu::isaCount && SINTER_ISA_AVX2 == static_cast<int>(cpu::Isa::Avx2) &&

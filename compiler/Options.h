@@ -32,6 +32,10 @@ struct PipelineOptions {
   double adapterAlpha = 0; ///< what the adapters' products are multiplied by, times the rank
   std::vector<std::string> adapterTargets;
   std::string adapterPrefix; ///< of the model's modules, before the file's names
+  /// --dropout: a share of what transformers drops, or "config": the shares that the configuration says.
+  std::string dropout = "0";
+  /// Whether activations are computed again in the backward pass.
+  bool recompute = false;
 };
 
 /// Stages in order; each has its passes, which end with the IR that --emit shows. Train is one of

@@ -83,6 +83,11 @@ void addTrain(Pipeline &pipeline, const PipelineOptions &options) {
   pipeline.addOn<func::FuncOp>(createJoinColumnsPass());
   pipeline.addOn<func::FuncOp>(createCanonicalizerPass());
   pipeline.addOn<func::FuncOp>(createCSEPass());
+  // One rank: a lowering for several is to find it here.
+  pipeline.addOn<func::FuncOp>(createAddAllReducePass());
+  // After CSE, which would see that both are the same.
+  if (options.recompute)
+    pipeline.addOn<func::FuncOp>(createRecomputePass());
 }
 
 void addTrainFuse(Pipeline &pipeline) {
@@ -160,6 +165,7 @@ bool isPipelinePass(llvm::StringRef flag) {
   PipelineOptions options;
   options.gpu = true;
   Pipeline pipeline(passes, options);
+  options.recompute = true;
   for (bool train : {false, true}) {
     options.train = train;
     options.adapterRank = train;

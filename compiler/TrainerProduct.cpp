@@ -72,6 +72,9 @@ Result<std::vector<ObjectFile>> Compilation::makeTrainerObjects() {
   if (!start)
     return tl::unexpected(start.error());
   table.initialisation = *start;
+  table.dropout = options.pipeline.dropout;
+  table.dropoutKeys = dropoutKeys;
+  table.recomputes = options.pipeline.recompute;
   Result<data::NamedTexts> files = readFiles(model->path);
   if (!files)
     return tl::unexpected(files.error());

@@ -22,8 +22,7 @@ static_assert(SINTER_SPACE_GRADIENT == static_cast<int>(kernel::Space::Gradient)
               SINTER_SPACE_STATE1 == static_cast<int>(kernel::Space::State1) &&
               SINTER_SPACE_LOSSES == static_cast<int>(kernel::Space::Losses) &&
               SINTER_SPACE_VOTES == static_cast<int>(kernel::Space::Votes));
-static_assert(offsetof(sinter_update, router_weight) ==
-              4 * static_cast<size_t>(kernel::Hyperparameter::RouterWeight));
+static_assert(offsetof(sinter_update, dropout) == 4 * static_cast<size_t>(kernel::Hyperparameter::Dropout));
 
 /// Floating-point operations of products of matrices in a launch on `rows` rows.
 uint64_t flopsOf(kernel::FuncOp function, int64_t rows) {
@@ -329,7 +328,10 @@ void TrainerBuilder::build() {
                  f32(input.adapterAlpha),
                  i64(input.adapterRank),
                  text(input.adapterTargets),
-                 blob(bytesOf(input.adapterConfig))});
+                 blob(bytesOf(input.adapterConfig)),
+                 text(input.dropout),
+                 text(input.dropoutKeys),
+                 i64(input.recomputes)});
   auto *trainer = new llvm::GlobalVariable(module, fields->getType(), true,
                                            llvm::GlobalValue::ExternalLinkage, fields, "sinter_trainer");
   addMain(trainer);

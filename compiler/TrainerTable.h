@@ -24,6 +24,8 @@ struct TrainerTableInput {
   int64_t batch = 1, sequence = 1, vocabulary = 0, context = 0;
   bool hasInitial = false; ///< the image of parameters is the product's segment `sinter_weights`
   Initialisation initialisation;
+  std::string dropout = "0", dropoutKeys; ///< as in sinter_trainer
+  bool recomputes = false;
   std::vector<std::pair<std::string, std::string>> files; ///< name and contents
   std::vector<uint8_t> tokenizer;
   std::string metadata;

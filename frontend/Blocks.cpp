@@ -14,7 +14,7 @@ std::string ofLayer(int64_t layer, StringRef name) { return ("layers." + Twine(l
 Blocks::Blocks(const ModelConfig &config, Parameters &parameters, func::FuncOp function)
     : config(config), parameters(parameters), builder(OpBuilder::atBlockEnd(&function.getBody().front())),
       loc(function.getLoc()), tokens(function.getArgument(0)), positions(function.getArgument(1)),
-      sequences(function.getArgument(2)) {
+      sequences(function.getArgument(2)), seed(config.dropout.any() ? function.getArgument(3) : Value()) {
   for (const Rope &rope : config.ropes) {
     auto type = rows(rope.frequencies.size());
     lm::DynamicNtkAttr dynamic;
@@ -37,6 +37,12 @@ RankedTensorType Blocks::rows(int64_t width) const {
 }
 
 Value Blocks::add(Value a, Value b) { return lm::AddOp::create(builder, loc, a.getType(), a, b); }
+
+Value Blocks::drop(Value x, double rate) {
+  if (!(rate > 0))
+    return x;
+  return lm::DropoutOp::create(builder, loc, x.getType(), x, seed, APFloat(rate), sites++);
+}
 
 Value Blocks::slice(Value x, int64_t offset, int64_t width) {
   return lm::SliceOp::create(builder, loc, rows(width), x, offset);
@@ -75,7 +81,7 @@ Value Blocks::embed() {
     x = add(x, lm::EmbeddingOp::create(builder, loc, rows(config.hidden), positions, places,
                                        config.positionOffset));
   }
-  return config.embeddingNorm ? norm(x, "embedding_norm") : x;
+  return drop(config.embeddingNorm ? norm(x, "embedding_norm") : x, config.dropout.embedding);
 }
 
 Value Blocks::head(Value x) {
@@ -137,13 +143,16 @@ Value Blocks::attention(Value x, int64_t layer) {
   key = rotate(queryKeyNorm(key, named("key_norm"), config.keyValueHeads), here.rope);
 
   auto integer = [&](int64_t number) { return builder.getI64IntegerAttr(number); };
+  const double dropped = config.dropout.attention;
   auto result = lm::AttentionOp::create(
       builder, loc, rows(width), /*log_sum_exp=*/Type(), query, key, value, positions, sequences,
-      integer(config.heads), integer(config.keyValueHeads), builder.getF64FloatAttr(here.attentionScale),
-      here.window ? integer(*here.window) : IntegerAttr(),
+      dropped > 0 ? seed : Value(), dropped > 0 ? builder.getF64FloatAttr(dropped) : FloatAttr(),
+      dropped > 0 ? integer(sites++) : IntegerAttr(), integer(config.heads), integer(config.keyValueHeads),
+      builder.getF64FloatAttr(here.attentionScale), here.window ? integer(*here.window) : IntegerAttr(),
       config.attentionSoftcap ? builder.getF64FloatAttr(*config.attentionSoftcap) : FloatAttr(),
       config.alibi.empty() ? DenseF32ArrayAttr() : builder.getDenseF32ArrayAttr(config.alibi));
-  return linear(result.getResult(), named("output"), config.hidden, config.attentionOutputBias);
+  return drop(linear(result.getResult(), named("output"), config.hidden, config.attentionOutputBias),
+              config.dropout.attentionOutput);
 }
 
 Value Blocks::activate(Value x) {
@@ -169,7 +178,7 @@ Value Blocks::activate(Value x) {
 
 Value Blocks::mlp(Value x, int64_t layer) {
   if (config.layers[layer].experts)
-    return experts(x, layer);
+    return drop(experts(x, layer), config.dropout.mlp);
   auto named = [&](StringRef part) { return ofLayer(layer, ("mlp." + part).str()); };
   Value inner;
   if (config.gatedMlp) {
@@ -179,7 +188,7 @@ Value Blocks::mlp(Value x, int64_t layer) {
   } else {
     inner = activate(linear(x, named("up"), config.intermediate, config.mlpBias));
   }
-  return linear(inner, named("down"), config.hidden, config.mlpBias);
+  return drop(linear(inner, named("down"), config.hidden, config.mlpBias), config.dropout.mlp);
 }
 
 Value Blocks::experts(Value x, int64_t layer) {

@@ -36,6 +36,7 @@ private:
   mlir::Value norm(mlir::Value x, llvm::StringRef parameter);
   mlir::Value linear(mlir::Value x, llvm::StringRef parameter, int64_t out, bool bias);
   mlir::Value activate(mlir::Value x);
+  mlir::Value drop(mlir::Value x, double rate);
   mlir::Value slice(mlir::Value x, int64_t offset, int64_t width);
   mlir::Value queryKeyNorm(mlir::Value x, llvm::StringRef parameter, int64_t heads);
   mlir::Value rotate(mlir::Value x, int set);
@@ -44,7 +45,8 @@ private:
   Parameters &parameters;
   mlir::OpBuilder builder;
   mlir::Location loc;
-  mlir::Value tokens, positions, sequences;
+  mlir::Value tokens, positions, sequences, seed;
+  int64_t sites = 0;                                             ///< of dropout, in the order of execution
   llvm::SmallVector<std::pair<mlir::Value, mlir::Value>> angles; ///< cosines and sines of each rope set
 };
 

@@ -59,6 +59,13 @@ struct GenerationDefaults {
   std::optional<int64_t> topK;
 };
 
+/// Shares that are dropped while training: of the embedding, of attention's probabilities, and of what
+/// attention and feed-forward layers add to the residual stream.
+struct DropoutRates {
+  double embedding = 0, attention = 0, attentionOutput = 0, mlp = 0;
+  bool any() const { return embedding > 0 || attention > 0 || attentionOutput > 0 || mlp > 0; }
+};
+
 struct ModelConfig {
   const Architecture *architecture = nullptr;
   std::string name; ///< of the model: general.name, or the folder's
@@ -99,6 +106,8 @@ struct ModelConfig {
 
   int64_t experts = 0, expertsPerToken = 0, expertIntermediate = 0;
   bool normaliseExperts = false; ///< the weights of the chosen experts sum to 1
+
+  DropoutRates dropout; ///< nothing, but for a graph to train by (compiler/ConfigOfTraining.h)
 
   std::optional<int64_t> bos;
   std::vector<int64_t> eos; ///< any of them ends a text

@@ -39,8 +39,10 @@ OwningOpRef<ModuleOp> importModel(MLIRContext &context, const Model &model) {
   OpBuilder builder = OpBuilder::atBlockEnd(module->getBody());
   auto ids = RankedTensorType::get({ShapedType::kDynamic}, builder.getI32Type());
   auto logits = RankedTensorType::get({ShapedType::kDynamic, config.vocabulary}, builder.getF32Type());
-  auto function =
-      func::FuncOp::create(builder, loc, "forward", builder.getFunctionType({ids, ids, ids}, {logits}));
+  SmallVector<Type> inputs = {ids, ids, ids};
+  if (config.dropout.any())
+    inputs.push_back(RankedTensorType::get({2}, builder.getI32Type()));
+  auto function = func::FuncOp::create(builder, loc, "forward", builder.getFunctionType(inputs, {logits}));
   function.addEntryBlock();
 
   Blocks blocks(config, parameters, function);

@@ -177,6 +177,21 @@ def JoinColumnsPass : Pass<"lm-join-columns", "::mlir::func::FuncOp"> {
   let dependentDialects = ["::sinter::lm::LmDialect"];
 }
 
+def AddAllReducePass : Pass<"lm-add-all-reduce", "::mlir::func::FuncOp"> {
+  let summary = "Makes the gradients that a function returns their sums over the ranks of data-parallel training";
+  let dependentDialects = ["::sinter::lm::LmDialect"];
+  let options = [Option<"ranks", "ranks", "int64_t", "1", "Processes that train on different sequences">];
+}
+
+def RecomputePass : Pass<"lm-recompute", "::mlir::func::FuncOp"> {
+  let summary = "Computes the activations of layers again in the backward pass instead of keeping them";
+  let description = [{
+    Of each layer but the last only what later layers read stays alive from the forward to the backward pass. An operation
+    belongs to the layer N of the last parameter `layers.N....` that it depends on. For functions with lm.form alone.
+  }];
+  let dependentDialects = ["::sinter::lm::LmDialect"];
+}
+
 def TrainToKernelPass : Pass<"lm-train-to-kernel", "::mlir::ModuleOp"> {
   let summary = "Turns the differentiated function train into the entry of a micro-step";
   let description = [{

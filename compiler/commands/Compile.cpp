@@ -5,6 +5,7 @@
 #include "compiler/commands/Commands.h"
 #include "frontend/WantedFormat.h"
 #include "runtime/device/CpuFeatures.h"
+#include "runtime/training/TrainingOptions.h"
 
 #include "mlir/IR/AsmState.h"
 #include "mlir/Pass/PassManager.h"
@@ -53,6 +54,14 @@ struct CompileFlags {
       cl::desc("With --lora: modules that get adapters, by the ends of their names (all-linear: all linear "
                "layers but the head)"),
       cl::CommaSeparated, cl::cat(category)};
+  cl::opt<std::string> dropout{
+      "dropout",
+      cl::desc("With --train: share of activations to drop, or config: the shares of the "
+               "configuration (0)"),
+      cl::init("0"), cl::cat(category)};
+  cl::opt<bool> recompute{
+      "recompute", cl::desc("With --train: compute activations again in the backward pass, in less memory"),
+      cl::cat(category)};
   cl::opt<std::string> emit{"emit",
                             cl::desc("Stage to stop at: import, train (with --train), fuse, kernels, memory, "
                                      "target, llvm, objects, ptx, cubin, exe"),
@@ -118,6 +127,11 @@ int compileCommand(const Invocation &invocation) {
     return report(2, "--lora-alpha, --lora-targets: expected --lora with them, found them alone");
   if (flags.adapterAlpha.getNumOccurrences() && !(flags.adapterAlpha > 0))
     return report(2, "--lora-alpha: expected a number above 0");
+  Result<std::string> dropout = training::parseDropout(flags.dropout);
+  if (!dropout)
+    return report(2, "--dropout: " + dropout.error().message);
+  if ((flags.dropout.getNumOccurrences() || flags.recompute) && !flags.train)
+    return report(2, "expected --dropout and --recompute together with --train, found them alone");
   if (*stage == Stage::Train && !flags.train)
     return report(2, "--emit=train: expected --train, found a compilation for inference");
   if (flags.train && (flags.library || *stage == Stage::Objects || !flags.weightsFile.empty() ||
@@ -133,6 +147,8 @@ int compileCommand(const Invocation &invocation) {
   options.pipeline.train = flags.train;
   options.pipeline.batch = flags.batch;
   options.pipeline.routerCoefficient = flags.routerLoss;
+  options.pipeline.dropout = *dropout;
+  options.pipeline.recompute = flags.recompute;
   options.pipeline.sequence = flags.sequence;
   options.pipeline.adapterRank = flags.adapterRank;
   options.pipeline.adapterAlpha =

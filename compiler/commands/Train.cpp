@@ -61,7 +61,12 @@ void chooseShape(TrainingOptions &options) {
         llvm::StringRef(value).getAsDouble(options.adapterAlpha);
       if (name == "--lora-targets" && options.adapterTargets.empty())
         options.adapterTargets = value;
+      options.recompute |= name == "--recompute";
+      if (name == "--dropout" && options.dropout.empty())
+        options.dropout = value;
     }
+  if (options.dropout.empty())
+    options.dropout = "0";
   if (options.batch == 0)
     options.batch = 16;
   if (options.length == 0)
@@ -75,9 +80,9 @@ void chooseShape(TrainingOptions &options) {
 /// A number that changes with whatever the trainer is made from: the model's files, the shape, this program.
 uint64_t keyOf(const std::string &model, const CompileOptions &options) {
   const PipelineOptions &pipeline = options.pipeline;
-  std::string text =
-      fmt::format("{} {} {} {} {} {}", pipeline.batch, pipeline.sequence, pipeline.routerCoefficient,
-                  pipeline.adapterRank, pipeline.adapterAlpha, adapterTargets(pipeline));
+  std::string text = fmt::format("{} {} {} {} {} {} {} {}", pipeline.batch, pipeline.sequence,
+                                 pipeline.routerCoefficient, pipeline.adapterRank, pipeline.adapterAlpha,
+                                 adapterTargets(pipeline), pipeline.dropout, pipeline.recompute);
   for (cpu::Isa isa : options.isas)
     text += " " + cpu::nameOf(isa).str();
   std::error_code code;
@@ -248,6 +253,8 @@ int trainCommand(const Invocation &invocation) {
   shape.adapterRank = options.adapterRank;
   shape.adapterAlpha = options.adapterAlpha;
   shape.adapterTargets = options.adapterTargets;
+  shape.dropout = options.dropout;
+  shape.recomputes = options.recompute;
   if (Result<> good = options.resume ? Result<>() : training::completeOptions(complete, shape); !good)
     return report(good.error(), 2);
   if (options.output.empty())
@@ -269,6 +276,8 @@ int trainCommand(const Invocation &invocation) {
       if (!target.empty())
         compile.pipeline.adapterTargets.push_back(target.str());
   }
+  compile.pipeline.dropout = options.dropout;
+  compile.pipeline.recompute = options.recompute;
   compile.threads = std::max(1u, std::thread::hardware_concurrency());
   if (const int best = device::detectIsa(); best >= 0)
     compile.isas = {cpu::Isa(best)}; // it runs here

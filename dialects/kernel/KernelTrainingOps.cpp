@@ -8,6 +8,19 @@ using namespace sinter::kernel;
 
 static bool isF32(RowsType type) { return type.getElement().isF32(); }
 
+/// Fails unless `site` is one number and `rate` a share.
+static LogicalResult verifyDropout(Operation *op, TableType site, double rate) {
+  if (site.getRows() != 1 || site.getColumns() != 1 || !site.getElement().isF32())
+    return op->emitOpError() << "expected a site of one f32, found " << site;
+  if (!(rate > 0 && rate < 1))
+    return op->emitOpError() << "expected a rate of dropout above 0 and below 1, found " << rate;
+  return success();
+}
+
+LogicalResult DropoutOp::verify() {
+  return verifyDropout(*this, getSite().getType(), getRate().convertToDouble());
+}
+
 //===--- gradients of parameters
 //----------------------------------------------------------------------------===//
 
@@ -134,6 +147,11 @@ template <typename AttentionOp> static LogicalResult verifyAttention(AttentionOp
   if (static_cast<int64_t>(op.getSequence()) <= 0)
     return op.emitOpError() << "expected sequences of at least one row, found "
                             << static_cast<int64_t>(op.getSequence());
+  double dropout = op.getDropout().convertToDouble();
+  if (!op.getSite() && dropout != 0)
+    return op.emitOpError() << "expected a site for dropout of " << dropout << ", found none";
+  if (op.getSite() && failed(verifyDropout(op, op.getSite().getType(), dropout)))
+    return failure();
   if (op.getSlopes() && op.getSlopes().getType().getColumns() != heads)
     return op.emitOpError() << "expected " << heads << " slopes, one a head, found "
                             << op.getSlopes().getType();

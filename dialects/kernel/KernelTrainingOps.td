@@ -94,35 +94,38 @@ def Kernel_BalanceGradientOp : Kernel_Anchor<"balance_gradient"> {
 
 defvar Kernel_SelfAttentionAttributes = (ins
   I64Attr:$heads, I64Attr:$kv_heads, I64Attr:$sequence, F64Attr:$scale,
-  DefaultValuedAttr<I64Attr, "0">:$window, DefaultValuedAttr<F64Attr, "0.0">:$softcap);
+  DefaultValuedAttr<I64Attr, "0">:$window, DefaultValuedAttr<F64Attr, "0.0">:$softcap,
+  DefaultValuedAttr<F64Attr, "0.0">:$dropout);
 
-def Kernel_SelfAttentionOp : Kernel_Anchor<"self_attention"> {
+def Kernel_SelfAttentionOp : Kernel_Anchor<"self_attention", [AttrSizedOperandSegments]> {
   let summary = "attention of each row over the rows of its document before it, and itself";
   let description = [{
     Rows come in sequences of `sequence`; row i sees rows i - position[i] to i of its sequence (at most `window` of
-    them). Scores as in kernel.attention. log_sum (rows, heads) is log2 of the sum of 2^(score * log2(e)), which the
+    them). Scores as in kernel.attention. With a `site` (a number in a table) probabilities are multiplied by 0 or
+    1 / (1 - dropout), as lm.attention says. log_sum (rows, heads) is log2 of the sum of 2^(score * log2(e)), which the
     backward pass reads. Never more than a block of scores is in memory.
   }];
   let arguments = !con((ins Kernel_RowsType:$query, Kernel_RowsType:$key, Kernel_RowsType:$value,
-                            Optional<Kernel_TableType>:$slopes, Arg<Kernel_RowsType, "", [MemWrite]>:$output,
+                            Optional<Kernel_TableType>:$slopes, Optional<Kernel_TableType>:$site, Arg<Kernel_RowsType, "", [MemWrite]>:$output,
                             Arg<Kernel_RowsType, "", [MemWrite]>:$log_sum),
                        Kernel_SelfAttentionAttributes);
   let assemblyFormat = [{
     `query` `(` $query `:` type($query) `)` `key` `(` $key `:` type($key) `)` `value` `(` $value `:` type($value) `)`
-    (`slopes` `(` $slopes^ `:` type($slopes) `)`)? `output` `(` $output `:` type($output) `)`
-    `log_sum` `(` $log_sum `:` type($log_sum) `)` attr-dict
+    (`slopes` `(` $slopes^ `:` type($slopes) `)`)? (`site` `(` $site^ `:` type($site) `)`)?
+    `output` `(` $output `:` type($output) `)` `log_sum` `(` $log_sum `:` type($log_sum) `)` attr-dict
   }];
   let hasVerifier = 1;
 }
 
-def Kernel_SelfAttentionBackwardOp : Kernel_Anchor<"self_attention_backward"> {
+def Kernel_SelfAttentionBackwardOp : Kernel_Anchor<"self_attention_backward", [AttrSizedOperandSegments]> {
   let summary = "gradients of kernel.self_attention by query, key and value";
   let description = [{
     Dao et al. 2022, arXiv:2205.14135, algorithm 4: probabilities are computed again from log_sum. A tile is a key head
     of a sequence with all its query heads: it writes all of its rows of the three gradients, in one order.
   }];
   let arguments = !con((ins Kernel_RowsType:$gradient, Kernel_RowsType:$query, Kernel_RowsType:$key,
-                            Kernel_RowsType:$value, Optional<Kernel_TableType>:$slopes, Kernel_RowsType:$output,
+                            Kernel_RowsType:$value, Optional<Kernel_TableType>:$slopes,
+                            Optional<Kernel_TableType>:$site, Kernel_RowsType:$output,
                             Kernel_RowsType:$log_sum, Arg<Kernel_RowsType, "", [MemWrite]>:$query_gradient,
                             Arg<Kernel_RowsType, "", [MemWrite]>:$key_gradient,
                             Arg<Kernel_RowsType, "", [MemWrite]>:$value_gradient),
@@ -130,8 +133,8 @@ def Kernel_SelfAttentionBackwardOp : Kernel_Anchor<"self_attention_backward"> {
   let assemblyFormat = [{
     `gradient` `(` $gradient `:` type($gradient) `)`
     `query` `(` $query `:` type($query) `)` `key` `(` $key `:` type($key) `)` `value` `(` $value `:` type($value) `)`
-    (`slopes` `(` $slopes^ `:` type($slopes) `)`)? `output` `(` $output `:` type($output) `)`
-    `log_sum` `(` $log_sum `:` type($log_sum) `)`
+    (`slopes` `(` $slopes^ `:` type($slopes) `)`)? (`site` `(` $site^ `:` type($site) `)`)?
+    `output` `(` $output `:` type($output) `)` `log_sum` `(` $log_sum `:` type($log_sum) `)`
     `gradients` `(` $query_gradient `,` $key_gradient `,` $value_gradient `:` type($query_gradient) `,`
     type($key_gradient) `,` type($value_gradient) `)` attr-dict
   }];
@@ -144,6 +147,20 @@ def Kernel_SquareSumOp : Kernel_Anchor<"square_sum"> {
   let assemblyFormat = [{
     `input` `(` $input `:` type($input) `)` `output` `(` $output `:` type($output) `)` `block` $block attr-dict
   }];
+  let hasVerifier = 1;
+}
+
+//===-- In the regions of kernel.rows --------------------------------------------------------------------------===//
+
+def Kernel_DropoutOp : Kernel_Op<"dropout", [MemoryEffects<[MemRead]>]> {
+  let summary = "what dropout multiplies columns of a row by: 0, or 1 / (1 - rate)";
+  let description = [{
+    The bits of dialects/lm/Dropout.h for step.seed, the site (a number in a table, so that layers share kernels), the row
+    and the columns from `column` on. All are 1 where step.update.dropout is 0.
+  }];
+  let arguments = (ins Kernel_TableType:$site, Index:$row, Optional<Index>:$column, F64Attr:$rate);
+  let results = (outs VectorOfRankAndType<[1], [F32]>:$result);
+  let assemblyFormat = "$site `[` $row (`,` $column^)? `]` `rate` $rate attr-dict `:` type($site) `,` type($result)";
   let hasVerifier = 1;
 }
 
@@ -162,7 +179,8 @@ def Kernel_Hyperparameter : Kernel_Enum<"Hyperparameter", "a number that an upda
   I32EnumAttrCase<"MuonRate", 8, "muon_rate">,
   I32EnumAttrCase<"LabelSmoothing", 9, "label_smoothing">,
   I32EnumAttrCase<"ZLoss", 10, "z_loss">,
-  I32EnumAttrCase<"RouterWeight", 11, "router_weight">
+  I32EnumAttrCase<"RouterWeight", 11, "router_weight">,
+  I32EnumAttrCase<"Dropout", 12, "dropout">
 ]>;
 def Kernel_HyperparameterAttr : Kernel_EnumAttr<Kernel_Hyperparameter, "hyperparameter">;
 

@@ -92,3 +92,12 @@ LogicalResult sinter::lm::checkShape(Operation *op, Value value, StringRef name,
   return op->emitOpError() << "expected " << name << " to have rank " << rank << " and last dimension "
                            << columns << ", found " << type;
 }
+
+LogicalResult sinter::lm::checkDropout(Operation *op, Value seed, double rate, int64_t site) {
+  auto type = cast<RankedTensorType>(seed.getType());
+  if (!type.hasStaticShape() || type.getDimSize(0) != 2)
+    return op->emitOpError() << "expected a seed of two numbers, found " << type;
+  if (!(rate > 0 && rate < 1))
+    return op->emitOpError() << "expected a rate of dropout above 0 and below 1, found " << rate;
+  return site >= 0 ? success() : op->emitOpError() << "expected a site >= 0, found " << site;
+}

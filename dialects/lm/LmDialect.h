@@ -37,6 +37,9 @@ inline int64_t width(mlir::Value rows) {
 mlir::LogicalResult checkShape(mlir::Operation *op, mlir::Value value, llvm::StringRef name, int64_t rank,
                                int64_t columns);
 
+/// Checks what dropout is given.
+mlir::LogicalResult checkDropout(mlir::Operation *op, mlir::Value seed, double rate, int64_t site);
+
 } // namespace sinter::lm
 
 #endif // SINTER_DIALECTS_LM_LMDIALECT_H

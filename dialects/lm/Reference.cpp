@@ -43,38 +43,57 @@ LogicalResult Evaluation::checkIds(Operation *op, const Tensor &ids, int64_t off
 }
 
 LogicalResult Evaluation::run(Block &block) {
-  for (Operation &op : block.without_terminator()) {
-    if (auto evaluable = dyn_cast<EvaluableInterface>(op)) {
-      if (failed(evaluable.evaluate(*this)))
-        return failure();
-      continue;
-    }
-    auto constant = dyn_cast<arith::ConstantOp>(op);
-    auto elements = constant ? dyn_cast<DenseFPElementsAttr>(constant.getValue()) : DenseFPElementsAttr();
-    if (!elements)
-      return op.emitError() << "expected an operation with a reference, found " << op.getName();
-    Tensor tensor(elements.getType().getShape());
-    for (auto [i, value] : llvm::enumerate(elements.getValues<APFloat>()))
-      tensor.values[i] = value.convertToDouble();
-    set(constant.getResult(), std::move(tensor));
-  }
+  for (Operation &op : block.without_terminator())
+    if (failed(run(op)))
+      return failure();
   return success();
+}
+
+LogicalResult Evaluation::run(Operation &op) {
+  if (auto evaluable = dyn_cast<EvaluableInterface>(op))
+    return evaluable.evaluate(*this);
+  auto constant = dyn_cast<arith::ConstantOp>(op);
+  auto elements = constant ? dyn_cast<DenseFPElementsAttr>(constant.getValue()) : DenseFPElementsAttr();
+  if (!elements)
+    return op.emitError() << "expected an operation with a reference, found " << op.getName();
+  Tensor tensor(elements.getType().getShape());
+  for (auto [i, value] : llvm::enumerate(elements.getValues<APFloat>()))
+    tensor.values[i] = value.convertToDouble();
+  set(constant.getResult(), std::move(tensor));
+  return success();
+}
+
+FailureOr<std::vector<std::vector<Datum>>> sinter::lm::evaluateRanks(func::FuncOp function,
+                                                                     ArrayRef<std::vector<Datum>> arguments,
+                                                                     const Parameters &parameters) {
+  std::vector<Evaluation> ranks(arguments.size(), Evaluation(parameters));
+  for (auto [rank, own] : llvm::zip_equal(ranks, arguments)) {
+    if (function.isExternal() || own.size() != function.getNumArguments())
+      return function.emitError() << "expected a body and " << function.getNumArguments()
+                                  << " arguments, found " << own.size() << " arguments",
+             failure();
+    rank.setRanks(ranks.data(), ranks.size());
+    for (auto [argument, datum] : llvm::zip_equal(function.getArguments(), own))
+      rank.set(argument, datum);
+  }
+  Block &body = function.getBody().front();
+  for (Operation &op : body.without_terminator())
+    for (Evaluation &rank : ranks)
+      if (failed(rank.run(op)))
+        return failure();
+  std::vector<std::vector<Datum>> results;
+  for (const Evaluation &rank : ranks) {
+    results.emplace_back();
+    for (Value result : body.getTerminator()->getOperands())
+      results.back().push_back(*rank.lookup(result));
+  }
+  return results;
 }
 
 FailureOr<std::vector<Datum>> sinter::lm::evaluate(func::FuncOp function, ArrayRef<Datum> arguments,
                                                    const Parameters &parameters) {
-  if (function.isExternal() || arguments.size() != function.getNumArguments())
-    return function.emitError() << "expected a body and " << function.getNumArguments()
-                                << " arguments, found " << arguments.size() << " arguments",
-           failure();
-  Evaluation evaluation(parameters);
-  Block &body = function.getBody().front();
-  for (auto [argument, datum] : llvm::zip_equal(body.getArguments(), arguments))
-    evaluation.set(argument, datum);
-  if (failed(evaluation.run(body)))
+  FailureOr<std::vector<std::vector<Datum>>> results = evaluateRanks(function, {arguments.vec()}, parameters);
+  if (failed(results))
     return failure();
-  std::vector<Datum> results;
-  for (Value result : body.getTerminator()->getOperands())
-    results.push_back(*evaluation.lookup(result));
-  return results;
+  return std::move(results->front());
 }

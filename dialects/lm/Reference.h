@@ -31,6 +31,10 @@ struct Tensor {
   const double *row(int64_t i) const { return values.data() + i * rowSize(); }
   /// An element of a tensor of ids.
   int64_t id(int64_t i) const { return static_cast<int64_t>(values[i]); }
+  /// A number of 64 bits in two elements of 32, the low half first.
+  uint64_t wideId() const {
+    return static_cast<uint32_t>(id(0)) | static_cast<uint64_t>(static_cast<uint32_t>(id(1))) << 32;
+  }
 };
 
 /// Key and value of one token in one layer: (kv_heads * d) and (kv_heads * e).
@@ -70,8 +74,15 @@ public:
   llvm::LogicalResult checkIds(mlir::Operation *op, const Tensor &ids, int64_t offset, int64_t count) const;
   /// Evaluates the operations of a block before its terminator.
   llvm::LogicalResult run(mlir::Block &block);
+  llvm::LogicalResult run(mlir::Operation &op);
+
+  /// The evaluations of all ranks, this one among them. All have come as far as this one at least.
+  llvm::ArrayRef<Evaluation> ranks() const { return {first ? first : this, first ? count : 1}; }
+  void setRanks(const Evaluation *all, size_t number) { first = all, count = number; }
 
 private:
+  const Evaluation *first = nullptr;
+  size_t count = 0;
   llvm::DenseMap<mlir::Value, std::shared_ptr<const Datum>> data;
   const Parameters &parameters;
 };
@@ -79,6 +90,12 @@ private:
 /// Evaluates `function` on `arguments` and gives its results, or emits a located error.
 mlir::FailureOr<std::vector<Datum>> evaluate(mlir::func::FuncOp function, llvm::ArrayRef<Datum> arguments,
                                              const Parameters &parameters);
+
+/// The same on several ranks, each with its arguments: gives the results of each. They go on together,
+/// operation by operation, for lm.all_reduce.
+mlir::FailureOr<std::vector<std::vector<Datum>>> evaluateRanks(mlir::func::FuncOp function,
+                                                               llvm::ArrayRef<std::vector<Datum>> arguments,
+                                                               const Parameters &parameters);
 
 } // namespace sinter::lm
 

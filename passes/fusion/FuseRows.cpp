@@ -34,9 +34,9 @@ bool isOnRows(Operation *op) {
     return false;
   return isa<lm::RmsNormOp, lm::LayerNormOp, lm::RmsNormBackwardInputOp, lm::LayerNormBackwardInputOp,
              lm::SiluOp, lm::ReluOp, lm::SigmoidOp, lm::TanhOp, lm::GeluOp, lm::GeluTanhOp, lm::QuickGeluOp,
-             lm::AddOp, lm::MulOp, lm::ScaleOp, lm::ClampOp, lm::SiluBackwardOp, lm::ReluBackwardOp,
-             lm::SigmoidBackwardOp, lm::TanhBackwardOp, lm::GeluBackwardOp, lm::GeluTanhBackwardOp,
-             lm::QuickGeluBackwardOp, lm::ClampBackwardOp>(op);
+             lm::AddOp, lm::MulOp, lm::ScaleOp, lm::ClampOp, lm::DropoutOp, lm::SiluBackwardOp,
+             lm::ReluBackwardOp, lm::SigmoidBackwardOp, lm::TanhBackwardOp, lm::GeluBackwardOp,
+             lm::GeluTanhBackwardOp, lm::QuickGeluBackwardOp, lm::ClampBackwardOp>(op);
 }
 
 /// A group of rows that `op` can join: one that makes or reads an operand of it, the nearest one.
@@ -54,7 +54,8 @@ lm::GroupOp findGroup(Operation *op) {
   };
   for (Value operand : op->getOperands()) {
     consider(operand.getDefiningOp());
-    if (isa<RankedTensorType>(operand.getType()) && !operand.getDefiningOp<lm::ReadOp>())
+    // Rows: neither parameters nor dropout's seed.
+    if (auto type = dyn_cast<RankedTensorType>(operand.getType()); type && !type.hasStaticShape())
       for (Operation *user : operand.getUsers())
         consider(op->getBlock()->findAncestorOpInBlock(*user));
   }

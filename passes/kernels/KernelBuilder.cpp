@@ -105,11 +105,21 @@ void KernelBuilder::storeRow(Value value, Value vector, Value row) {
     kernel::StoreOp::create(builder, loc, vector, argument(buffers.quantised(value)), row, Value());
 }
 
+/// The input times what dropout leaves of `columns` columns from `column` on (null: of the whole row).
+void KernelBuilder::dropout(lm::DropoutOp op, RowProgram &program, Value row, Value column, int64_t columns) {
+  Value site = argument(buffers.constants({static_cast<float>(op.getSite())}));
+  Value factors =
+      kernel::DropoutOp::create(builder, loc, vectorOf(columns), site, row, column, op.getRateAttr());
+  program.set(op.getResult(), program.mul(program.get(op.getInput()), factors));
+}
+
 /// Emits operations on whole rows.
 LogicalResult KernelBuilder::emitRowOps(RowProgram &program, ArrayRef<Operation *> ops, Value row) {
   Value source; // the row of the step that this selected row is
   for (Operation *op : ops) {
-    if (auto select = dyn_cast<lm::SelectRowsOp>(op)) {
+    if (auto drop = dyn_cast<lm::DropoutOp>(op)) {
+      dropout(drop, program, row, Value(), lm::width(drop.getResult()));
+    } else if (auto select = dyn_cast<lm::SelectRowsOp>(op)) {
       if (!source)
         source = kernel::SelectedOp::create(builder, loc, builder.getIndexType(), row);
       program.set(select.getResult(), loadRow(select.getInput(), source));
@@ -188,6 +198,8 @@ LogicalResult KernelBuilder::emitColumnOps(RowProgram &program, ArrayRef<Operati
   for (Operation *op : ops) {
     if (auto appendOp = dyn_cast<lm::AppendOp>(op))
       append(appendOp, program, row, column, width);
+    else if (auto drop = dyn_cast<lm::DropoutOp>(op))
+      dropout(drop, program, row, column, width);
     else if (failed(program.emit(op)))
       return failure();
   }

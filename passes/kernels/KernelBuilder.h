@@ -70,6 +70,7 @@ private:
   mlir::LogicalResult emitRowOps(RowProgram &program, llvm::ArrayRef<mlir::Operation *> ops, mlir::Value row);
   mlir::LogicalResult combineExperts(lm::CombineOp op, RowProgram &program, mlir::Value row);
   void storeRow(mlir::Value value, mlir::Value vector, mlir::Value row);
+  void dropout(lm::DropoutOp op, RowProgram &program, mlir::Value row, mlir::Value column, int64_t columns);
   mlir::LogicalResult emitRange(llvm::ArrayRef<mlir::Operation *> linears, int64_t begin, int64_t end,
                                 llvm::ArrayRef<mlir::Operation *> ops);
   mlir::LogicalResult emitColumnOps(RowProgram &program, llvm::ArrayRef<mlir::Operation *> ops,

@@ -11,7 +11,8 @@ namespace sinter::abi {
 inline constexpr int64_t callBuffers = 0, callStep = 8, callScratch = 16;
 inline constexpr int64_t stepRows = 0, stepSelected = 8, stepTokens = 16, stepPositions = 24, stepSlots = 32,
                          stepSelect = 40, stepKeys = 56, stepCacheTokens = 64, stepCacheSlotBytes = 72,
-                         stepTargets = 80, stepTargetWeight = 88, stepAdds = 92, stepUpdate = 104;
+                         stepTargets = 80, stepTargetWeight = 88, stepAdds = 92, stepSeed = 96,
+                         stepUpdate = 104;
 } // namespace sinter::abi
 
 #endif // SINTER_PASSES_LOWERING_ABILAYOUT_H

@@ -126,8 +126,8 @@ void Converter::assign(OpOperand &place, FlatSymbolRefAttr parameter) {
     builder.setInsertionPointAfter(producer);
     place.set(builder.clone(*producer)->getResult(number));
   }
-  if (auto add = place.get().getDefiningOp<lm::AddOp>())
-    for (OpOperand &operand : add->getOpOperands())
+  if (Operation *sum = place.get().getDefiningOp(); isa_and_present<lm::AddOp, lm::AllReduceOp>(sum))
+    for (OpOperand &operand : sum->getOpOperands())
       assign(operand, parameter);
   parameterOf[place.get()] = parameter;
 }
@@ -186,6 +186,12 @@ LogicalResult Converter::convert(Operation *op, int64_t firstRow) {
     }
     return success();
   }
+  if (auto reduce = dyn_cast<lm::AllReduceOp>(op)) {
+    if (static_cast<int64_t>(reduce.getRanks()) != 1)
+      return reduce.emitOpError() << "expected one rank, found " << static_cast<int64_t>(reduce.getRanks())
+                                  << ": kernels of several do not exchange gradients yet";
+    return success();
+  }
   if (isa<lm::AddOp>(op) && parameterOf.contains(op->getResult(0)))
     return success(); // both sides went into one place
   if (auto group = dyn_cast<lm::GroupOp>(op)) {
@@ -239,6 +245,8 @@ LogicalResult Converter::run() {
             producer && producer->getBlock() == loss->getBlock())
           follows |= isChunked(producer) || after.contains(producer);
     });
+    // What is computed again depends on nothing of the head, and yet belongs to what follows.
+    follows |= !after.empty();
     if (!isChunked(&op) && follows)
       after.insert(&op);
     (isChunked(&op) ? head : follows ? rest : before).push_back(&op);

@@ -45,7 +45,7 @@ private:
 /// The attributes that both directions of attention have in common.
 struct AttentionAttributes {
   IntegerAttr heads, kvHeads, sequence, window;
-  FloatAttr scale, softcap;
+  FloatAttr scale, softcap, dropout;
 
   template <typename OpT> AttentionAttributes(OpT op, OpBuilder &builder, int64_t rows) {
     heads = op.getHeadsAttr();
@@ -54,6 +54,7 @@ struct AttentionAttributes {
     window = builder.getI64IntegerAttr(op.getWindow().value_or(0));
     scale = op.getScaleAttr();
     softcap = op.getSoftcapAttr() ? op.getSoftcapAttr() : builder.getF64FloatAttr(0.0);
+    dropout = op.getDropoutAttr() ? op.getDropoutAttr() : builder.getF64FloatAttr(0.0);
   }
 };
 
@@ -67,6 +68,11 @@ FailureOr<LaunchedKernel> convertTrainingOp(Operation *op, EntryBuffers &buffers
   auto rows = [&](Value value) { return kernel(buffers.rows(value)); };
   auto slopesOf = [&](auto attention) {
     return attention.getAlibi() ? kernel(buffers.constants(*attention.getAlibi())) : Value();
+  };
+  auto siteOf = [&](auto attention) {
+    if (!attention.getSite())
+      return Value();
+    return kernel(buffers.constants({static_cast<float>(*attention.getSite())}));
   };
   bool known =
       llvm::TypeSwitch<Operation *, bool>(op)
@@ -84,10 +90,11 @@ FailureOr<LaunchedKernel> convertTrainingOp(Operation *op, EntryBuffers &buffers
             AttentionAttributes a(attention, builder, sequence);
             Value query = rows(attention.getQuery()), key = rows(attention.getKey()),
                   value = rows(attention.getValue());
-            Value slopes = slopesOf(attention);
+            Value slopes = slopesOf(attention), site = siteOf(attention);
             Value output = rows(attention.getResult()), logSum = rows(attention.getLogSumExp());
-            kernel::SelfAttentionOp::create(builder, loc, query, key, value, slopes, output, logSum, a.heads,
-                                            a.kvHeads, a.sequence, a.scale, a.window, a.softcap);
+            kernel::SelfAttentionOp::create(builder, loc, query, key, value, slopes, site, output, logSum,
+                                            a.heads, a.kvHeads, a.sequence, a.scale, a.window, a.softcap,
+                                            a.dropout);
             return true;
           })
           .Case<lm::AttentionBackwardOp>([&](auto attention) {
@@ -95,13 +102,13 @@ FailureOr<LaunchedKernel> convertTrainingOp(Operation *op, EntryBuffers &buffers
             Value gradient = rows(attention.getGradient());
             Value query = rows(attention.getQuery()), key = rows(attention.getKey()),
                   value = rows(attention.getValue());
-            Value slopes = slopesOf(attention);
+            Value slopes = slopesOf(attention), site = siteOf(attention);
             Value output = rows(attention.getOutput()), logSum = rows(attention.getLogSumExp());
             Value dq = rows(attention.getQueryGradient()), dk = rows(attention.getKeyGradient());
             Value dv = rows(attention.getValueGradient());
-            kernel::SelfAttentionBackwardOp::create(builder, loc, gradient, query, key, value, slopes, output,
-                                                    logSum, dq, dk, dv, a.heads, a.kvHeads, a.sequence,
-                                                    a.scale, a.window, a.softcap);
+            kernel::SelfAttentionBackwardOp::create(builder, loc, gradient, query, key, value, slopes, site,
+                                                    output, logSum, dq, dk, dv, a.heads, a.kvHeads,
+                                                    a.sequence, a.scale, a.window, a.softcap, a.dropout);
             return true;
           })
           .Case<lm::LinearBackwardWeightOp>([&](auto linear) {

@@ -34,6 +34,8 @@ static std::optional<ArgumentUse> useOf(OpOperand &use) {
     return ArgumentUse{Role::Targets, lm::width(loss.getLogits())};
   if (auto linear = dyn_cast<lm::ExpertLinearOp>(op))
     return ArgumentUse{Role::Experts, cast<RankedTensorType>(linear.getWeight().getType()).getDimSize(0)};
+  if (auto type = dyn_cast<RankedTensorType>(value.getType()); type && type.hasStaticShape())
+    return ArgumentUse{Role::Seed, int64_t(1) << 32};
   std::optional<ArgumentUse> found;
   llvm::TypeSwitch<Operation *>(op)
       .Case<lm::AttentionOp, lm::AppendOp, lm::CachedAttentionOp, lm::AttentionBackwardOp>(
@@ -127,6 +129,7 @@ FailureOr<std::vector<lm::Tensor>> randomArguments(func::FuncOp function, const 
         break;
       case Role::Ids:
       case Role::Experts:
+      case Role::Seed:
         value.values[i] = static_cast<double>(generator() % use->limit);
         break;
       default:

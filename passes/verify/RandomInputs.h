@@ -10,7 +10,7 @@
 namespace sinter {
 
 /// What an argument of integers (or a cache) means.
-enum class Role { Numbers, Ids, Positions, Sequences, Targets, Experts, SelectedRows, Cache };
+enum class Role { Numbers, Ids, Positions, Sequences, Targets, Experts, SelectedRows, Seed, Cache };
 
 /// An argument's role, from its uses in the function (also inside of groups), and the greatest value it may
 /// have.

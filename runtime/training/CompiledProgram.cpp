@@ -29,8 +29,8 @@ std::string whatFits(const sinter_trainer &trainer, const MemoryUse &use, uint64
     return "weights, gradients and the optimizer's state alone are more: only a smaller model fits";
   const int64_t batch = int64_t(double(trainer.batch) * double(available - fixed) / double(use.activations));
   if (batch >= 1)
-    return fmt::format("--batch {} with --grad-accum for the rest would fit",
-                       std::min(batch, trainer.batch - 1));
+    return fmt::format("--batch {} with --grad-accum for the rest would fit{}",
+                       std::min(batch, trainer.batch - 1), trainer.recomputes ? "" : ", or --recompute may");
   return fmt::format("not even one sequence of {} tokens fits: --seq {} would", trainer.sequence,
                      int64_t(double(trainer.sequence * trainer.batch) * double(available - fixed) /
                              double(use.activations)));
@@ -68,6 +68,8 @@ int runCompiledTrainer(const ::sinter_trainer &trainer, int argc, const char *co
       note(fmt::format("adapters of rank {}, alpha {}, on {}: these weights alone are trained",
                        trainer.adapter_rank, trainer.adapter_alpha, trainer.adapter_targets));
     note(describe(*use));
+    if (*trainer.dropout_keys)
+      note(fmt::format("dropout: {}", trainer.dropout_keys));
     return makeCompiledStep(trainer, std::move(*opened));
   };
   return runTrainingProgram(program, argc, argv);

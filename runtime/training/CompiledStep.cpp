@@ -111,7 +111,9 @@ StepShape shapeOf(const sinter_trainer &trainer) {
           .routerCoefficient = double(trainer.router_coefficient),
           .adapterRank = trainer.adapter_rank,
           .adapterAlpha = double(trainer.adapter_alpha),
-          .adapterTargets = trainer.adapter_targets};
+          .adapterTargets = trainer.adapter_targets,
+          .dropout = trainer.dropout,
+          .recomputes = trainer.recomputes != 0};
 }
 
 std::unique_ptr<TrainingStep> makeCompiledStep(const sinter_trainer &trainer,

@@ -71,6 +71,7 @@ public:
       : trainer(trainer), optimizer(optimizer), isa(isa), team(std::move(team)) {
     hyper.label_smoothing = float(options.labelSmoothing);
     hyper.z_loss = float(options.zLoss);
+    hyper.dropout = 1;
   }
 
   Result<void> prepare(const MemoryUse &use);

@@ -21,7 +21,7 @@
 extern "C" {
 #endif
 
-#define SINTER_TRAINING_ABI_VERSION 3
+#define SINTER_TRAINING_ABI_VERSION 4
 
 /* More places where a buffer lives; the numbers go on from enum sinter_space. SINTER_SPACE_WEIGHT is the
  * image of parameters, SINTER_SPACE_ARENA the activations and their gradients. Offsets are bytes. */
@@ -51,6 +51,7 @@ struct sinter_update {
   float label_smoothing; /* this share of the target is spread over all tokens */
   float z_loss;          /* weight of log(sum(exp(logits)))^2 */
   float router_weight;   /* share of the micro-step in the update's balance loss */
+  float dropout;         /* 1: activations are dropped, by step.seed; 0: none is (evaluations) */
 };
 
 /* One tensor of model.safetensors, or the part of one, that holds rows of a parameter. Element (row + i,
@@ -163,6 +164,9 @@ struct sinter_trainer {
   int64_t adapter_rank;        /* of low-rank adapters, which alone are trained then; 0: there are none */
   const char *adapter_targets; /* modules that have one, as --lora-targets has them */
   struct sinter_blob adapter_config; /* adapter_config.json, as PEFT reads it */
+  const char *dropout;               /* what --dropout was compiled: "0", "config" or a share */
+  const char *dropout_keys; /* the configuration's keys and their shares: "attn_pdrop 0.1, ..."; "": none */
+  uint64_t recomputes;      /* 1: activations are computed again in the backward pass */
 };
 
 #ifdef __cplusplus

@@ -50,15 +50,6 @@ auto count(int64_t least, int64_t &target) { return numberBetween<int64_t>(least
 
 const std::vector<std::string_view> scheduleNames = {"cosine", "wsd", "linear", "constant"};
 
-/// "0.1" or "config".
-Result<> setDropout(std::string_view text, std::string &target) {
-  double share;
-  if (text != "config" && !(parseNumber(text, share) && share >= 0 && share < 1))
-    return fail("expected config or a share from 0 to below 1, found '{}'", text);
-  target = text;
-  return {};
-}
-
 std::vector<FlagGroup> flagTable(TrainingOptions &o) {
   const double belowOne = std::nextafter(1.0, 0.0);
   return {
@@ -147,8 +138,17 @@ std::vector<FlagGroup> flagTable(TrainingOptions &o) {
          textInto(o.adapterTargets)},
         {"--dtype", "TYPE", "auto, bf16 or f32: what is computed with (auto)",
          oneOf<std::string>({"auto", "bf16", "f32"}, o.dtype)},
+        {"--recompute", "",
+         "compute activations again in the backward pass: less memory, more time; the same numbers",
+         switchOn(o.recompute)},
         {"--dropout", "P|config", "share of activations to drop, or the configuration's shares (0)",
-         [&o](std::string_view text) { return setDropout(text, o.dropout); }}}},
+         [&o](std::string_view text) -> Result<> {
+           Result<std::string> dropout = parseDropout(text);
+           if (!dropout)
+             return tl::unexpected(dropout.error());
+           o.dropout = std::move(*dropout);
+           return {};
+         }}}},
       {"Help",
        {{"-h,--help", "", "print this", switchOn(o.help)},
         {"--version", "", "print the version", switchOn(o.version)}}},
@@ -205,6 +205,15 @@ Result<ParsedOptions> parseTrainingOptions(int argc, const char *const *argv, co
   return ParsedOptions{parsed.options, std::move(parsed.helpText)};
 }
 
+Result<std::string> parseDropout(std::string_view text) {
+  double share;
+  if (text == "config")
+    return std::string(text);
+  if (!(parseNumber(text, share) && share >= 0 && share < 1))
+    return fail("expected config or a share from 0 to below 1, found '{}'", text);
+  return fmt::format("{}", share + 0.0); // -0 is 0
+}
+
 Result<> completeOptions(TrainingOptions &o, const StepShape &shape) {
   if (o.data.empty())
     return fail("--data: expected a folder or file of tokens, found none");
@@ -225,8 +234,13 @@ Result<> completeOptions(TrainingOptions &o, const StepShape &shape) {
     o.routerLoss = shape.routerCoefficient;
   if (Result<> good = agreeOnAdapters(o, shape); !good)
     return good;
-  if (o.dropout != "0")
-    return fail("--dropout: expected 0, which this step was compiled for, found {}", o.dropout);
+  if (!o.dropout.empty() && o.dropout != shape.dropout)
+    return fail("--dropout: expected {}, which this step was compiled for, found {}", shape.dropout,
+                o.dropout);
+  o.dropout = shape.dropout;
+  if (o.recompute && !shape.recomputes)
+    return fail("--recompute: expected a step compiled with it, found one without");
+  o.recompute = shape.recomputes;
   const int64_t tenth = std::max<int64_t>(1, o.steps / 10);
   if (o.warmup < 0)
     o.warmup = o.steps / 100;
@@ -289,6 +303,8 @@ std::vector<FlagValue> flagValues(const TrainingOptions &o) {
     flags.push_back({"--lora-alpha", text(float(o.adapterAlpha)), true});
     flags.push_back({"--lora-targets", o.adapterTargets, true});
   }
+  if (o.recompute)
+    flags.push_back({"--recompute", "", false});
   if (o.crossDocuments)
     flags.push_back({"--cross-documents", "", true});
   if (!o.samplePrompt.empty())

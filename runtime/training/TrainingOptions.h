@@ -18,8 +18,10 @@ struct TrainingOptions {
   bool resume = false;
 
   int64_t batch = 0, length = 0; ///< 0: what the step was compiled for
+  bool recompute = false;
   int64_t steps = 1000, accumulate = 1;
-  std::string optimizer = "adamw", dtype = "auto", dropout = "0";
+  std::string optimizer = "adamw", dtype = "auto";
+  std::string dropout; ///< "config" or a share as {} prints it; empty: what the step was compiled for
   ScheduleKind schedule = ScheduleKind::Cosine;
   double rate = 3e-4, leastRate = -1; ///< --min-lr; negative: a tenth of --lr
   int64_t warmup = -1;                ///< negative: a hundredth of the steps
@@ -62,6 +64,9 @@ struct ParsedOptions {
 Result<ParsedOptions> parseTrainingOptions(int argc, const char *const *argv, const std::string &description,
                                            const TrainingOptions &base = {},
                                            std::string_view *model = nullptr);
+
+/// "config" or a share of activations, in one spelling; else an error.
+Result<std::string> parseDropout(std::string_view text);
 
 /// Sets what is open from the rest and from `shape`, and checks what flags say about each other and about it.
 Result<> completeOptions(TrainingOptions &options, const StepShape &shape);

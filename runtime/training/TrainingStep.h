@@ -38,6 +38,8 @@ struct StepShape {
   int64_t adapterRank = 0;       ///< of low-rank adapters, which alone are trained then; 0: there are none
   double adapterAlpha = 0;
   std::string adapterTargets; ///< modules with adapters, as --lora-targets has them
+  std::string dropout = "0";  ///< as --dropout says it
+  bool recomputes = false;    ///< activations, in the backward pass
 
   int64_t rows() const { return batch * length; }
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The anchors of training against naive code in double, on odd sizes: gradients of weights, sums, losses,
 // attention in both directions, products with transposed weights, and an update.
+#include "dialects/lm/Dropout.h"
 #include "runtime/training/TrainingAbi.h"
 #include "test/execute/KernelRunner.h"
 
@@ -257,7 +258,11 @@ struct AttentionCase {
   int64_t batch, sequence, heads, keyHeads, size, valueSize, window;
   double softcap;
   bool slopes;
+  double dropout = 0;
 };
+
+/// Of the tests with dropout.
+constexpr uint64_t dropoutSeed = 0x123456789ABCDEFu, dropoutSite = 5;
 
 /// Attention in double, and its gradients by the chain rule on whole matrices of probabilities.
 struct NaiveAttention {
@@ -294,20 +299,27 @@ struct NaiveAttention {
         }
         for (double &s : p)
           sum += s = std::exp(s - maximum);
-        for (double &s : p)
-          s /= sum;
+        std::vector<double> factor(p.size(), 1.0);
+        for (int64_t j = first; j <= i; ++j) {
+          p[j - first] /= sum;
+          if (c.dropout > 0)
+            factor[j - first] =
+                lm::dropoutFactor(dropoutSeed, dropoutSite, i * c.heads + h, i - j, c.dropout);
+        }
         for (int64_t j = first; j <= i; ++j)
           for (int64_t d = 0; d < c.valueSize; ++d)
-            output[i * ow + h * c.valueSize + d] += p[j - first] * v[j * vw + kh * c.valueSize + d];
+            output[i * ow + h * c.valueSize + d] +=
+                factor[j - first] * p[j - first] * v[j * vw + kh * c.valueSize + d];
         for (int64_t d = 0; d < c.valueSize; ++d)
           dot += g[i * ow + h * c.valueSize + d] * output[i * ow + h * c.valueSize + d];
         for (int64_t j = first; j <= i; ++j) {
           double dp = 0;
           for (int64_t d = 0; d < c.valueSize; ++d) {
             dp += static_cast<double>(g[i * ow + h * c.valueSize + d]) * v[j * vw + kh * c.valueSize + d];
-            dv[j * vw + kh * c.valueSize + d] += p[j - first] * g[i * ow + h * c.valueSize + d];
+            dv[j * vw + kh * c.valueSize + d] +=
+                factor[j - first] * p[j - first] * g[i * ow + h * c.valueSize + d];
           }
-          double ds = p[j - first] * (dp - dot) * slope[j - first];
+          double ds = p[j - first] * (factor[j - first] * dp - dot) * slope[j - first];
           for (int64_t d = 0; d < c.size; ++d) {
             dq[i * qw + h * c.size + d] += ds * k[j * kw + kh * c.size + d];
             dk[j * kw + kh * c.size + d] += ds * q[i * qw + h * c.size + d];
@@ -329,18 +341,23 @@ void expectNear(const std::vector<float> &found, const std::vector<double> &expe
 
 TEST_P(Training, AttentionAndItsGradientsAreThoseOfWholeMatrices) {
   const AttentionCase cases[] = {
-      {1, 1, 1, 1, 4, 4, 0, 0, false},        {2, 17, 2, 2, 8, 8, 0, 0, false},
-      {2, 70, 6, 2, 12, 12, 0, 0, false},     {1, 130, 4, 1, 16, 16, 0, 0, true},
-      {1, 150, 2, 2, 20, 20, 33, 0, false},   {2, 65, 3, 3, 7, 9, 0, 5.0, false},
-      {1, 200, 4, 2, 64, 64, 70, 10.0, true},
+      {1, 1, 1, 1, 4, 4, 0, 0, false},          {2, 17, 2, 2, 8, 8, 0, 0, false},
+      {2, 70, 6, 2, 12, 12, 0, 0, false},       {1, 130, 4, 1, 16, 16, 0, 0, true},
+      {1, 150, 2, 2, 20, 20, 33, 0, false},     {2, 65, 3, 3, 7, 9, 0, 5.0, false},
+      {1, 200, 4, 2, 64, 64, 70, 10.0, true},   {2, 17, 2, 2, 8, 8, 0, 0, false, 0.1},
+      {2, 150, 6, 2, 12, 12, 0, 0, false, 0.5}, {1, 200, 4, 2, 64, 64, 70, 10.0, true, 0.25},
   };
   for (const AttentionCase &c : cases) {
     std::string attributes =
         fmt::format("{{heads = {} : i64, kv_heads = {} : i64, sequence = {} : i64, scale = 0.3 : f64, "
-                    "window = {} : i64, softcap = {:e} : f64}}",
-                    c.heads, c.keyHeads, c.sequence, c.window, c.softcap);
+                    "window = {} : i64, softcap = {:e} : f64, dropout = {:e} : f64}}",
+                    c.heads, c.keyHeads, c.sequence, c.window, c.softcap, c.dropout);
     std::string slopesType = c.slopes ? fmt::format(", %s: !kernel.table<1x{}xf32>", c.heads) : "";
     std::string slopesUse = c.slopes ? fmt::format("slopes(%s : !kernel.table<1x{}xf32>)", c.heads) : "";
+    if (c.dropout > 0) {
+      slopesType += ", %site: !kernel.table<1x1xf32>";
+      slopesUse += " site(%site : !kernel.table<1x1xf32>)";
+    }
     auto rowsType = [](int64_t columns) { return fmt::format("!kernel.rows<{}xf32>", columns); };
     std::string q = rowsType(c.heads * c.size), k = rowsType(c.keyHeads * c.size),
                 v = rowsType(c.keyHeads * c.valueSize);
@@ -370,6 +387,15 @@ kernel.func @backward(%g: {3}, %q: {0}, %k: {1}, %v: {2}, %o: {3}, %l: {4}, %dq:
       forward.push_back(slopes.data());
       backward.push_back(slopes.data());
     }
+    float site = dropoutSite;
+    sinter_update update = {};
+    update.dropout = 1;
+    if (c.dropout > 0) {
+      forward.push_back(&site);
+      backward.push_back(&site);
+      step.step.seed = dropoutSeed;
+      step.step.update = &update;
+    }
     runInParts(runner, "forward", forward, step.step, c.heads * c.batch);
     runInParts(runner, "backward", backward, step.step, c.keyHeads * c.batch);
     NaiveAttention naive(c, step, Q, K, V, G, slopes, 0.3);
@@ -380,6 +406,76 @@ kernel.func @backward(%g: {3}, %q: {0}, %k: {1}, %v: {2}, %o: {3}, %l: {4}, %dq:
       continue;
     expectNear(dq, naive.dq, what + ": query");
     expectNear(dk, naive.dk, what + ": key");
+    if (c.dropout == 0)
+      continue;
+    update.dropout = 0; // an evaluation
+    runInParts(runner, "forward", forward, step.step, c.heads * c.batch);
+    AttentionCase whole = c;
+    whole.dropout = 0;
+    expectNear(O, NaiveAttention(whole, step, Q, K, V, G, slopes, 0.3).output,
+               what + ": output without dropout");
+  }
+}
+
+TEST_P(Training, DropoutOfRowsAndOfTheirColumnsIsThatOfTheReference) {
+  for (int64_t columns : {1, 7, 32, 33, 100, 576}) {
+    // Whole rows, with a reduction so that the factors are needed in two passes; and groups of columns.
+    std::string text = fmt::format(R"(
+kernel.func @rows(%x: !kernel.rows<{0}xf32>, %s: !kernel.table<1x1xf32>, %o: !kernel.rows<{0}xf32>) {{
+  kernel.rows over(rows) {{
+  ^bb0(%row: index):
+    %x0 = kernel.load %x[%row] : !kernel.rows<{0}xf32>, vector<{0}xf32>
+    %f = kernel.dropout %s[%row] rate 2.500000e-01 : !kernel.table<1x1xf32>, vector<{0}xf32>
+    %y = arith.mulf %x0, %f : vector<{0}xf32>
+    %sum = vector.reduction <add>, %y : vector<{0}xf32> into f32
+    %all = vector.broadcast %sum : f32 to vector<{0}xf32>
+    %part = arith.mulf %all, %f : vector<{0}xf32>
+    %z = arith.addf %y, %part : vector<{0}xf32>
+    kernel.store %z, %o[%row] : vector<{0}xf32>, !kernel.rows<{0}xf32>
+  }}
+}}
+kernel.func @groups(%x: !kernel.rows<{1}xf32>, %s: !kernel.table<1x1xf32>, %o: !kernel.rows<{1}xf32>) {{
+  kernel.rows over(rows) columns {1} group {0} {{
+  ^bb0(%row: index, %column: index):
+    %x0 = kernel.load %x[%row, %column] : !kernel.rows<{1}xf32>, vector<{0}xf32>
+    %f = kernel.dropout %s[%row, %column] rate 2.500000e-01 : !kernel.table<1x1xf32>, vector<{0}xf32>
+    %y = arith.mulf %x0, %f : vector<{0}xf32>
+    kernel.store %y, %o[%row, %column] : vector<{0}xf32>, !kernel.rows<{1}xf32>
+  }}
+}})",
+                                   columns, 3 * columns);
+    KernelRunner runner(text, GetParam());
+    ASSERT_TRUE(runner);
+    const int64_t rows = 5;
+    Step step(rows);
+    sinter_update update = {};
+    step.step.update = &update;
+    step.step.seed = dropoutSeed;
+    float site = dropoutSite;
+    for (bool drops : {true, false}) {
+      update.dropout = drops;
+      auto factor = [&](int64_t row, int64_t column) {
+        return drops ? lm::dropoutFactor(dropoutSeed, dropoutSite, row, column, 0.25) : 1.0;
+      };
+      std::vector<float> x = randomFloats(rows * columns, 1), out(rows * columns, NAN);
+      runInParts(runner, "rows", {x.data(), &site, out.data()}, step.step, 1);
+      for (int64_t r = 0; r < rows; ++r) {
+        double sum = 0, magnitude = 1;
+        for (int64_t c = 0; c < columns; ++c) {
+          sum += x[r * columns + c] * factor(r, c);
+          magnitude += std::abs(x[r * columns + c]);
+        }
+        for (int64_t c = 0; c < columns; ++c)
+          ASSERT_NEAR(out[r * columns + c], (x[r * columns + c] + sum) * factor(r, c), 1e-6 * magnitude)
+              << columns << " columns, row " << r << ", column " << c;
+      }
+      const int64_t wide = 3 * columns;
+      std::vector<float> y = randomFloats(rows * wide, 2), grouped(rows * wide, NAN);
+      runInParts(runner, "groups", {y.data(), &site, grouped.data()}, step.step, 1);
+      for (int64_t i = 0; i < rows * wide; ++i)
+        ASSERT_FLOAT_EQ(grouped[i], static_cast<float>(y[i] * factor(i / wide, i % wide)))
+            << wide << " at " << i;
+    }
   }
 }
 

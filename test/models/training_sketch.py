@@ -24,10 +24,21 @@ MODELS += ["llama.default.smooth", "mixtral.default.balance", "qwen3_moe.default
 # Adapters beside plain matrices, Conv1D's, matrices in one (two kinds), projections of the embedding, and beside experts.
 MODELS += [f"{name}.lora" for name in ("llama.default", "gpt2.default", "phi3.default", "gpt_neox.default", "opt.projected",
                                        "mixtral.default")]
+MODELS += [f"{name}.dropout" for name in ("gpt2.default", "gpt_neox.default", "bloom.default", "mpt.default", "opt.default",
+                                          "phi3.default", "stablelm.parallel", "starcoder2.default", "gemma3.default")]
 # What a third word of a name adds to the loss: flags of a trainer, or of its compilation.
 SETTINGS = {"smooth": {"label-smoothing": 0.1, "z-loss": 0.01}, "balance": {"router-aux-loss": 0.2},
-            "muon": {"optimizer": "muon", "muon-lr": 0.02}, "lora": {"lora": 4, "lora-alpha": 6}}
-COMPILED = {"router-aux-loss", "lora", "lora-alpha"}
+            "muon": {"optimizer": "muon", "muon-lr": 0.02}, "lora": {"lora": 4, "lora-alpha": 6},
+            "dropout": {"dropout": "config"}}
+COMPILED = {"router-aux-loss", "lora", "lora-alpha", "dropout"}
+# Shares of dropout that are put into the configurations.
+DROPOUT = {"gpt2": {"embd_pdrop": 0.05, "attn_pdrop": 0.2, "resid_pdrop": 0.1},
+           "gpt_neox": {"hidden_dropout": 0.1, "attention_dropout": 0.2},
+           "bloom": {"hidden_dropout": 0.1, "attention_dropout": 0.2}, "mpt": {"attn_config": {"attn_pdrop": 0.1}},
+           "opt": {"dropout": 0.1, "attention_dropout": 0.2}, "phi3": {"resid_pdrop": 0.1, "attention_dropout": 0.2},
+           "stablelm": {"hidden_dropout": 0.1, "attention_dropout": 0.2},
+           "starcoder2": {"embedding_dropout": 0.05, "residual_dropout": 0.1, "attention_dropout": 0.2},
+           "gemma3": {"attention_dropout": 0.2}}
 THOROUGH = MODELS[:5]   # goldens of the others have shorter sketches
 STEPS = 10
 HYPER = {"lr": 1e-3, "beta1": 0.9, "beta2": 0.95, "eps": 1e-6, "weight-decay": 0.1, "clip": 1.0}
@@ -72,9 +83,19 @@ class Case:
                                                  header.encode() + numbers.tobytes())
 
 
-def makeModel(arch, variant, folder):
+def makeModel(name, folder):
+    """The tiny model of a case, with dropout in its configuration where the case has it."""
+    arch, variant = name.split(".")[:2]
     subprocess.run([sys.executable, ROOT / "utils/make-tiny-model", arch, "--variant", variant, "-o", folder],
                    check=True, capture_output=True)
+    if not name.endswith(".dropout"):
+        return
+    path = pathlib.Path(folder) / "config.json"
+    config = json.loads(path.read_text())
+    part = config.get("text_config", config)
+    for key, value in DROPOUT[arch].items():
+        part[key] = {**part.get(key, {}), **value} if isinstance(value, dict) else value
+    path.write_text(json.dumps(config))
 
 
 def readTensors(path):

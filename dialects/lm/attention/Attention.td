@@ -10,6 +10,10 @@ defvar Lm_AttentionAttributes = (ins
   I64Attr:$heads, I64Attr:$kv_heads, F64Attr:$scale,
   OptionalAttr<I64Attr>:$window, OptionalAttr<F64Attr>:$softcap, OptionalAttr<DenseF32ArrayAttr>:$alibi);
 
+// Dropout of probabilities; all three or none. The key's column is how far it is behind the row, the row's number
+// row * heads + head (dialects/lm/Dropout.h).
+defvar Lm_AttentionDropout = (ins Optional<Lm_Seed>:$seed, OptionalAttr<F64Attr>:$dropout, OptionalAttr<I64Attr>:$site);
+
 def Lm_AttentionOp : Lm_Op<"attention", [Pure, Lm_Differentiable]> {
   let summary = "causal softmax attention among the rows of a step";
   let description = [{
@@ -18,12 +22,13 @@ def Lm_AttentionOp : Lm_Op<"attention", [Pure, Lm_Differentiable]> {
     Query head h reads key head h / (heads / kv_heads) (grouped queries, arXiv:2305.13245).
     score = scale * q.k, then softcap * tanh(score / softcap) (Gemma 2), then + alibi[h] * (position[j] - position[i])
     (arXiv:2108.12409), then softmax over j. The optional second result is the log of the sum of exp(score)
-    (rows, heads), which the backward pass needs (arXiv:2205.14135).
+    (rows, heads), which the backward pass needs (arXiv:2205.14135). With a `seed` the probabilities are dropped with
+    probability `dropout` behind the softmax, as lm.dropout does it.
   }];
   let arguments = !con((ins Lm_Rows:$query, Lm_Rows:$key, Lm_Rows:$value, Lm_Ids:$positions, Lm_Ids:$sequences),
-                       Lm_AttentionAttributes);
+                       Lm_AttentionDropout, Lm_AttentionAttributes);
   let results = (outs Lm_Rows:$result, Optional<Lm_Rows>:$log_sum_exp);
-  let assemblyFormat = "$query `,` $key `,` $value `,` $positions `,` $sequences attr-dict `:` functional-type(operands, results)";
+  let assemblyFormat = "$query `,` $key `,` $value `,` $positions `,` $sequences (`seed` $seed^)? attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
 }
 
@@ -52,12 +57,14 @@ def Lm_AttentionBackwardOp : Lm_Op<"attention_backward", [Pure,
   let description = [{
     Dao et al. 2022, arXiv:2205.14135, algorithm 4: probabilities are exp(score - log_sum_exp), computed again;
     with D = sum over the head of gradient * output (the
-    result of lm.attention), the gradient of a score is p * (gradient . value - D).
+    result of lm.attention), the gradient of a score is p * (f * (gradient . value) - D), where f is 1 or what dropout
+    multiplied the probability by.
   }];
   let arguments = !con((ins Lm_Rows:$gradient, Lm_Rows:$query, Lm_Rows:$key, Lm_Rows:$value, Lm_Rows:$output,
-                            Lm_Rows:$log_sum_exp, Lm_Ids:$positions, Lm_Ids:$sequences), Lm_AttentionAttributes);
+                            Lm_Rows:$log_sum_exp, Lm_Ids:$positions, Lm_Ids:$sequences), Lm_AttentionDropout,
+                       Lm_AttentionAttributes);
   let results = (outs Lm_Rows:$query_gradient, Lm_Rows:$key_gradient, Lm_Rows:$value_gradient);
-  let assemblyFormat = "$gradient `,` $query `,` $key `,` $value `,` $output `,` $log_sum_exp `,` $positions `,` $sequences attr-dict `:` functional-type(operands, results)";
+  let assemblyFormat = "$gradient `,` $query `,` $key `,` $value `,` $output `,` $log_sum_exp `,` $positions `,` $sequences (`seed` $seed^)? attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
 }
 

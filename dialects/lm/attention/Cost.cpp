@@ -25,9 +25,13 @@ template <typename AttentionLikeOp> static int64_t scoreFlops(AttentionLikeOp op
   return 3 + (op.getSoftcap() ? 3 : 0) + (op.getAlibi() ? 2 : 0);
 }
 
+/// Those of dropout a score, as of lm.dropout.
+template <typename Attention> static int64_t dropoutFlops(Attention op) { return op.getSeed() ? 13 : 0; }
+
 Cost AttentionOp::cost(const Step &step) {
   int64_t heads = getHeads(), dims = (width(getQuery()) + width(getResult())) / heads;
-  return streamed(*this, step, scoreCount(*this, step, true) * (2 * dims + scoreFlops(*this)));
+  return streamed(*this, step,
+                  scoreCount(*this, step, true) * (2 * dims + scoreFlops(*this) + dropoutFlops(*this)));
 }
 
 Cost AppendOp::cost(const Step &step) {
@@ -49,6 +53,7 @@ Cost CachedAttentionOp::cost(const Step &step) {
 // Scores again, the gradient along the values, and three products that give the gradients.
 Cost AttentionBackwardOp::cost(const Step &step) {
   int64_t heads = getHeads(), queryDim = width(getQuery()) / heads, valueDim = width(getOutput()) / heads;
-  int64_t perScore = 2 * (3 * queryDim + 2 * valueDim) + scoreFlops(*this) + 3 + (getSoftcap() ? 3 : 0);
+  int64_t perScore = 2 * (3 * queryDim + 2 * valueDim) + scoreFlops(*this) + dropoutFlops(*this) + 3 +
+                     (getSoftcap() ? 3 : 0);
   return streamed(*this, step, scoreCount(*this, step, true) * perScore + 2 * elementsOf(getOutput(), step));
 }

@@ -13,7 +13,8 @@ AttentionOp sinter::lm::addLogSumExp(AttentionOp attention) {
   OpBuilder here(attention);
   auto made = AttentionOp::create(
       here, attention.getLoc(), resultType, logSumType, attention.getQuery(), attention.getKey(),
-      attention.getValue(), attention.getPositions(), attention.getSequences(), attention.getHeadsAttr(),
+      attention.getValue(), attention.getPositions(), attention.getSequences(), attention.getSeed(),
+      attention.getDropoutAttr(), attention.getSiteAttr(), attention.getHeadsAttr(),
       attention.getKvHeadsAttr(), attention.getScaleAttr(), attention.getWindowAttr(),
       attention.getSoftcapAttr(), attention.getAlibiAttr());
   attention.getResult().replaceAllUsesWith(made.getResult());
@@ -28,8 +29,8 @@ LogicalResult AttentionOp::differentiate(Gradients &g) {
   auto backward = AttentionBackwardOp::create(
       g.builder, getLoc(), getQuery().getType(), getKey().getType(), getValue().getType(), gradient,
       getQuery(), getKey(), getValue(), forward.getResult(), forward.getLogSumExp(), getPositions(),
-      getSequences(), getHeadsAttr(), getKvHeadsAttr(), getScaleAttr(), getWindowAttr(), getSoftcapAttr(),
-      getAlibiAttr());
+      getSequences(), getSeed(), getDropoutAttr(), getSiteAttr(), getHeadsAttr(), getKvHeadsAttr(),
+      getScaleAttr(), getWindowAttr(), getSoftcapAttr(), getAlibiAttr());
   g.add(getQuery(), backward.getQueryGradient());
   g.add(getKey(), backward.getKeyGradient());
   g.add(getValue(), backward.getValueGradient());

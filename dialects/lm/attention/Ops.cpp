@@ -33,6 +33,11 @@ template <typename Attention> static LogicalResult checkShapes(Attention op, Val
   if (values % kvHeads)
     return op.emitOpError() << "expected a value width divisible by " << kvHeads << " kv_heads, found "
                             << values;
+  if (bool(op.getSeed()) != op.getDropout().has_value() || bool(op.getSeed()) != op.getSite().has_value())
+    return op.emitOpError("expected a seed, dropout and site together or none of them");
+  if (op.getSeed() &&
+      failed(checkDropout(op, op.getSeed(), op.getDropout()->convertToDouble(), *op.getSite())))
+    return failure();
   if (op.getLogSumExp() && failed(checkShape(op, op.getLogSumExp(), "log_sum_exp", 2, heads)))
     return failure();
   return checkShape(op, output, name, 2, values / kvHeads * heads);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What attention computes, over the rows of the step or over a cache, forward and backward.
 #include "dialects/lm/Reference.h"
+#include "dialects/lm/Dropout.h"
 
 #include <cmath>
 #include <limits>
@@ -61,22 +62,51 @@ struct Heads {
 
 } // namespace
 
-/// One head of one row: writes (valueDim) to `result` and gives the log of the sum of exp(score).
+namespace {
+
+/// What dropout multiplies probabilities of lm.attention by.
+struct ProbabilityDropout {
+  uint64_t seed = 0, site = 0;
+  double rate = 0;
+
+  template <typename Attention> ProbabilityDropout(Attention op, const Evaluation &evaluation) {
+    if (!op.getSeed())
+      return;
+    seed = evaluation.tensor(op.getSeed()).wideId();
+    site = *op.getSite();
+    rate = op.getDropout()->convertToDouble();
+  }
+  double factor(int64_t row, const Heads &heads, int64_t head, int64_t distance) const {
+    return rate == 0 ? 1 : dropoutFactor(seed, site, row * heads.heads + head, distance, rate);
+  }
+};
+
+} // namespace
+
+/// One head of one row: writes (valueDim) to `result` and gives the log of the sum of exp(score). `factor` of
+/// the distance of a key is what its probability is multiplied by.
 static double attend(const Heads &heads, int64_t head, const double *query, int64_t sequence,
-                     int64_t position, ArrayRef<Token> tokens, double *result) {
-  std::vector<std::pair<double, const double *>> seen;
+                     int64_t position, ArrayRef<Token> tokens, double *result,
+                     llvm::function_ref<double(int64_t)> factor) {
+  struct Seen {
+    double score;
+    const Token *token;
+  };
+  std::vector<Seen> seen;
   double greatest = -std::numeric_limits<double>::infinity(), sum = 0;
   for (const Token &token : tokens)
     if (heads.sees(sequence, position, token)) {
-      seen.emplace_back(heads.score(head, query, position, token),
-                        token.value + heads.kvHead(head) * heads.valueDim);
-      greatest = std::max(greatest, seen.back().first);
+      seen.push_back({heads.score(head, query, position, token), &token});
+      greatest = std::max(greatest, seen.back().score);
     }
-  for (auto [score, value] : seen)
+  for (auto [score, token] : seen)
     sum += std::exp(score - greatest);
-  for (auto [score, value] : seen)
+  for (auto [score, token] : seen) {
+    const double *value = token->value + heads.kvHead(head) * heads.valueDim;
+    const double p = std::exp(score - greatest) / sum * factor(position - token->position);
     for (int64_t c = 0; c < heads.valueDim; ++c)
-      result[c] += std::exp(score - greatest) / sum * value[c];
+      result[c] += p * value[c];
+  }
   return greatest + std::log(sum);
 }
 
@@ -90,18 +120,21 @@ static std::vector<Token> stepTokens(const Tensor &key, const Tensor &value, con
 }
 
 LogicalResult AttentionOp::evaluate(Evaluation &evaluation) {
-  if (failed(evaluation.checkSameRows(*this, getOperands())))
+  if (failed(evaluation.checkSameRows(*this,
+                                      {getQuery(), getKey(), getValue(), getPositions(), getSequences()})))
     return failure();
   const Tensor &query = evaluation.tensor(getQuery());
   const Tensor &positions = evaluation.tensor(getPositions()), &sequences = evaluation.tensor(getSequences());
   std::vector<Token> tokens =
       stepTokens(evaluation.tensor(getKey()), evaluation.tensor(getValue()), positions, sequences);
   Heads heads(*this, getResult());
+  ProbabilityDropout dropout(*this, evaluation);
   Tensor result = evaluation.zeros(getResult(), query.rows()), logSums({query.rows(), heads.heads});
   for (int64_t i = 0; i < query.rows(); ++i)
     for (int64_t h = 0; h < heads.heads; ++h)
       logSums.row(i)[h] = attend(heads, h, query.row(i), sequences.id(i), positions.id(i), tokens,
-                                 result.row(i) + h * heads.valueDim);
+                                 result.row(i) + h * heads.valueDim,
+                                 [&](int64_t distance) { return dropout.factor(i, heads, h, distance); });
   evaluation.set(getResult(), std::move(result));
   if (getLogSumExp())
     evaluation.set(getLogSumExp(), std::move(logSums));
@@ -151,14 +184,15 @@ LogicalResult CachedAttentionOp::evaluate(Evaluation &evaluation) {
                            << "position " << positions.id(i) << " of sequence " << sequences.id(i);
     for (int64_t h = 0; h < heads.heads; ++h)
       attend(heads, h, query.row(i), sequences.id(i), positions.id(i), tokens,
-             result.row(i) + h * heads.valueDim);
+             result.row(i) + h * heads.valueDim, [](int64_t) { return 1.0; });
   }
   evaluation.set(getResult(), std::move(result));
   return success();
 }
 
 LogicalResult AttentionBackwardOp::evaluate(Evaluation &evaluation) {
-  if (failed(evaluation.checkSameRows(*this, getOperands())))
+  if (failed(evaluation.checkSameRows(*this, {getGradient(), getQuery(), getKey(), getValue(), getOutput(),
+                                              getLogSumExp(), getPositions(), getSequences()})))
     return failure();
   const Tensor &gradient = evaluation.tensor(getGradient()), &query = evaluation.tensor(getQuery());
   const Tensor &output = evaluation.tensor(getOutput()), &logSums = evaluation.tensor(getLogSumExp());
@@ -166,6 +200,7 @@ LogicalResult AttentionBackwardOp::evaluate(Evaluation &evaluation) {
   std::vector<Token> tokens =
       stepTokens(evaluation.tensor(getKey()), evaluation.tensor(getValue()), positions, sequences);
   Heads heads(*this, getOutput());
+  ProbabilityDropout dropout(*this, evaluation);
   Tensor queryGradient = evaluation.zeros(getQueryGradient(), query.rows());
   Tensor keyGradient = evaluation.zeros(getKeyGradient(), query.rows());
   Tensor valueGradient = evaluation.zeros(getValueGradient(), query.rows());
@@ -180,12 +215,12 @@ LogicalResult AttentionBackwardOp::evaluate(Evaluation &evaluation) {
         if (!heads.sees(sequences.id(i), positions.id(i), token))
           continue;
         double p = std::exp(heads.score(h, query.row(i), positions.id(i), token) - logSums.row(i)[h]);
-        double along = 0;
+        double along = 0, factor = dropout.factor(i, heads, h, positions.id(i) - token.position);
         for (int64_t c = 0; c < heads.valueDim; ++c) {
           along += g[c] * token.value[heads.kvHead(h) * heads.valueDim + c];
-          valueGradient.row(j)[heads.kvHead(h) * heads.valueDim + c] += p * g[c];
+          valueGradient.row(j)[heads.kvHead(h) * heads.valueDim + c] += factor * p * g[c];
         }
-        double scoreGradient = p * (along - delta) * heads.scale;
+        double scoreGradient = p * (factor * along - delta) * heads.scale;
         if (heads.softcap) {
           double t = std::tanh(heads.product(h, query.row(i), token) / *heads.softcap);
           scoreGradient *= 1 - t * t;

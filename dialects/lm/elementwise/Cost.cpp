@@ -28,5 +28,7 @@ Cost GeluBackwardOp::cost(const Step &step) { return perElement(*this, step, 11)
 Cost GeluTanhBackwardOp::cost(const Step &step) { return perElement(*this, step, 18); }
 Cost QuickGeluBackwardOp::cost(const Step &step) { return perElement(*this, step, 11); }
 Cost SoftcapBackwardOp::cost(const Step &step) { return perElement(*this, step, 5); }
+/// Bits of a column: 3 products, 2 sums, 3 shifts, 3 differences; then a comparison and a product.
+Cost DropoutOp::cost(const Step &step) { return perElement(*this, step, 13); }
 Cost ClampOp::cost(const Step &step) { return perElement(*this, step, 2); }
 Cost ClampBackwardOp::cost(const Step &step) { return perElement(*this, step, 2); }

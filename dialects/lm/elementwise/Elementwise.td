@@ -57,6 +57,19 @@ def Lm_ClampOp : Lm_Op<"clamp", [Pure, Lm_Differentiable, Elementwise, SameOpera
   let hasVerifier = 1;
 }
 
+def Lm_DropoutOp : Lm_Op<"dropout", [Pure, Lm_Differentiable, AllTypesMatch<["input", "result"]>]> {
+  let summary = "x / (1 - rate), or 0 with probability `rate` (Srivastava et al. 2014)";
+  let description = [{
+    What is dropped depends on the seed, the site (a number for each such operation of a graph), the row and the column
+    alone: dialects/lm/Dropout.h. The gradient is therefore the same operation on the gradient.
+    `lm.dropout %x seed %s {rate = 0.1 : f64, site = 3 : i64} : tensor<?x576xf32>, tensor<2xi32>`
+  }];
+  let arguments = (ins Lm_Rows:$input, Lm_Seed:$seed, F64Attr:$rate, I64Attr:$site);
+  let results = (outs Lm_Rows:$result);
+  let assemblyFormat = "$input `seed` $seed attr-dict `:` type($result) `,` type($seed)";
+  let hasVerifier = 1;
+}
+
 //===-- Backward: gradient times the derivative at the input --------------------------------------------------===//
 
 class Lm_UnaryBackward<string mnemonic, string derivative> :

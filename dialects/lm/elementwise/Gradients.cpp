@@ -48,6 +48,13 @@ LogicalResult ScaleOp::differentiate(Gradients &g) {
   return success();
 }
 
+LogicalResult DropoutOp::differentiate(Gradients &g) {
+  if (g.wants(getInput()))
+    g.add(getInput(), DropoutOp::create(g.builder, getLoc(), getInput().getType(), g.of(getResult()),
+                                        getSeed(), getRateAttr(), getSiteAttr()));
+  return success();
+}
+
 LogicalResult SoftcapOp::differentiate(Gradients &g) {
   if (g.wants(getInput()))
     g.add(getInput(),

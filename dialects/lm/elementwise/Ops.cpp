@@ -22,5 +22,11 @@ static LogicalResult checkLimit(Operation *op, double limit) {
   return limit >= 0 ? success() : op->emitOpError() << "expected limit >= 0, found " << limit;
 }
 
+LogicalResult DropoutOp::verify() {
+  if (failed(checkShape(*this, getInput(), "the input", 2, width(getInput()))))
+    return failure();
+  return checkDropout(*this, getSeed(), getRate().convertToDouble(), getSite());
+}
+
 LogicalResult ClampOp::verify() { return checkLimit(*this, getLimit().convertToDouble()); }
 LogicalResult ClampBackwardOp::verify() { return checkLimit(*this, getLimit().convertToDouble()); }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What elementwise operations compute, forward and backward.
 #include "dialects/lm/Reference.h"
+#include "dialects/lm/Dropout.h"
 
 #include <cmath>
 #include <numbers>
@@ -136,4 +137,14 @@ LogicalResult ClampBackwardOp::evaluate(Evaluation &evaluation) {
   return map(*this, evaluation, [limit = getLimit().convertToDouble()](double g, double x) {
     return std::abs(x) <= limit ? g : 0;
   });
+}
+
+LogicalResult DropoutOp::evaluate(Evaluation &evaluation) {
+  Tensor result = evaluation.tensor(getInput());
+  const uint64_t seed = evaluation.tensor(getSeed()).wideId();
+  for (int64_t row = 0; row < result.rows(); ++row)
+    for (int64_t c = 0; c < result.rowSize(); ++c)
+      result.row(row)[c] *= dropoutFactor(seed, getSite(), row, c, getRate().convertToDouble());
+  evaluation.set(getResult(), std::move(result));
+  return success();
 }

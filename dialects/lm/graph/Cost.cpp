@@ -47,3 +47,9 @@ Cost GroupOp::cost(const Step &step) {
     cost.writtenBytes += bytesOf(result, step);
   return cost;
 }
+
+/// An addition an element and further rank; one rank moves nothing.
+Cost AllReduceOp::cost(const Step &step) {
+  int64_t others = static_cast<int64_t>(getRanks()) - 1;
+  return others ? streamed(*this, step, others * elementsOf(getInput(), step)) : Cost();
+}

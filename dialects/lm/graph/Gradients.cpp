@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // How row and column moves differentiate. GroupOp has no rule: differentiation comes before fusion.
-// SelectRowsBackwardOp and PadColumnsOp are gradients themselves: none.
+// SelectRowsBackwardOp and PadColumnsOp are gradients themselves: none. AllReduceOp is applied to gradients
+// alone: none.
 #include "dialects/lm/Gradients.h"
 
 using namespace mlir;

@@ -115,6 +115,21 @@ def Lm_PadColumnsOp : Lm_Op<"pad_columns", [Pure]> {
   let hasFolder = 1;
 }
 
+def Lm_AllReduceOp : Lm_Op<"all_reduce", [Pure, SameOperandsAndResultType]> {
+  let summary = "the sum of a tensor over all ranks, which each of them gets";
+  let description = [{
+    Ranks are processes that run one function on sequences of their own (data-parallel training). Gradients of a loss add up
+    over them as over micro-batches: rows weigh 1 / (targets that count on all ranks), so the sum is the gradient of the
+    mean. Sums are in the order of the ranks, whoever computes them, so that all ranks get the same bits. Since addition is
+    linear, a lowering may exchange once an update instead of once a micro-step. One rank: the input.
+    `lm.all_reduce %dw {ranks = 2 : i64} : tensor<960x576xf32>`
+  }];
+  let arguments = (ins TensorOf<[F32]>:$input, I64Attr:$ranks);
+  let results = (outs TensorOf<[F32]>:$result);
+  let assemblyFormat = "$input attr-dict `:` type($result)";
+  let hasVerifier = 1;
+}
+
 class Lm_Kind<string name, int value> : I32EnumAttrCase<name, value>;
 def Lm_GroupKind : I32EnumAttr<"GroupKind", "what anchors a group, hence which kernel it becomes", [
     Lm_Kind<"matmul", 0>, Lm_Kind<"attention", 1>, Lm_Kind<"rows", 2>, Lm_Kind<"gather", 3>, Lm_Kind<"experts", 4>]> {

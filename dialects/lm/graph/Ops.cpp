@@ -75,3 +75,8 @@ LogicalResult PadColumnsOp::verify() {
 OpFoldResult PadColumnsOp::fold(FoldAdaptor) {
   return getInput().getType() == getType() ? getInput() : OpFoldResult();
 }
+
+LogicalResult AllReduceOp::verify() {
+  int64_t ranks = getRanks();
+  return ranks >= 1 ? success() : emitOpError() << "expected at least one rank, found " << ranks;
+}

@@ -110,3 +110,16 @@ LogicalResult GroupOp::evaluate(Evaluation &evaluation) {
     evaluation.set(result, evaluation.lookup(value));
   return success();
 }
+
+LogicalResult AllReduceOp::evaluate(Evaluation &evaluation) {
+  ArrayRef<Evaluation> ranks = evaluation.ranks();
+  if (static_cast<int64_t>(ranks.size()) != static_cast<int64_t>(getRanks()))
+    return emitOpError() << "expected an evaluation of " << static_cast<int64_t>(getRanks())
+                         << " ranks, found one of " << ranks.size();
+  Tensor sum = ranks.front().tensor(getInput());
+  for (const Evaluation &rank : ranks.drop_front())
+    for (size_t i = 0; i < sum.values.size(); ++i)
+      sum.values[i] += rank.tensor(getInput()).values[i];
+  evaluation.set(getResult(), std::move(sum));
+  return success();
+}

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Regions emitted once for a group of columns: each operation as it stands, on vectors of the group's length.
+#include "passes/lowering/cpu/Dropout.h"
 #include "passes/lowering/cpu/Emitters.h"
 #include "passes/lowering/cpu/RegionOps.h"
 #include "passes/lowering/cpu/RowProgram.h"
@@ -89,6 +90,10 @@ LogicalResult emitWhole(Frame &frame, Region &region, ValueRange arguments, cons
     } else if (auto append = dyn_cast<kernel::AppendOp>(op)) {
       emitAppend(frame, append, values.lookup(append.getValue()), number(append.getRow()),
                  number(append.getHead()));
+    } else if (auto dropout = dyn_cast<kernel::DropoutOp>(op)) {
+      Value column = dropout.getColumn() ? number(dropout.getColumn()) : e.constant(0);
+      int64_t n = cast<VectorType>(dropout.getType()).getDimSize(0);
+      values.map(dropout.getResult(), emitDropout(frame, dropout, number(dropout.getRow()), column, n));
     } else if (isa<kernel::LookupOp, kernel::CombineOp>(op)) {
       int64_t n = cast<VectorType>(op.getResult(0).getType()).getDimSize(0);
       Value address = frame.allocate(n * 4);
@@ -106,6 +111,11 @@ LogicalResult emitWhole(Frame &frame, Region &region, ValueRange arguments, cons
     }
   }
   return success();
+}
+
+Value emitDropout(Frame &frame, kernel::DropoutOp op, Value row, Value column, int64_t n) {
+  Dropout dropout(frame, op.getSite(), op.getRate().convertToDouble());
+  return dropout.factors(dropout.keyOf(row), column, 1, n);
 }
 
 LogicalResult emitSource(Frame &frame, Operation &op, Value index, Value destination) {

@@ -15,6 +15,9 @@ mlir::Type elementOf(mlir::Value buffer);
 /// kernel.lookup and kernel.combine: the vector is written to memory, f32.
 mlir::LogicalResult emitSource(Frame &frame, mlir::Operation &op, mlir::Value index, mlir::Value destination);
 
+/// kernel.dropout for n columns from `column` on.
+mlir::Value emitDropout(Frame &frame, kernel::DropoutOp op, mlir::Value row, mlir::Value column, int64_t n);
+
 /// A region on whole vectors; `yielded` as for emitRow.
 mlir::LogicalResult emitWhole(Frame &frame, mlir::Region &region, mlir::ValueRange arguments,
                               const RowDestination *yielded);

@@ -24,7 +24,7 @@ bool touchesVectors(Operation &op) {
 /// Whether each element of every vector depends on its own column only (but for reductions).
 bool isColumnwise(Operation &op) {
   if (isa<kernel::LoadOp, kernel::StoreOp, kernel::LookupOp, kernel::CombineOp, kernel::YieldOp,
-          vector::ReductionOp>(op) ||
+          kernel::DropoutOp, vector::ReductionOp>(op) ||
       !touchesVectors(op))
     return true;
   if (auto broadcast = dyn_cast<vector::BroadcastOp>(op))
@@ -234,6 +234,9 @@ Value StripMiner::get(Value vector, int64_t phase, Value offset, int64_t n, Dens
     Value column = load.getColumn() ? e.add(number(load.getColumn()), offset) : offset;
     result = e.loadWide(elementOf(load.getBuffer()), n,
                         columnAddress(frame, load.getBuffer(), number(load.getRow()), column));
+  } else if (auto dropout = dyn_cast<kernel::DropoutOp>(op)) {
+    Value column = dropout.getColumn() ? e.add(number(dropout.getColumn()), offset) : offset;
+    result = emitDropout(frame, dropout, number(dropout.getRow()), column, n);
   } else if (auto broadcast = dyn_cast<vector::BroadcastOp>(op)) {
     result = e.splat(scalars.lookup(broadcast.getSource()), n);
   } else if (auto constant = dyn_cast<arith::ConstantOp>(op)) {

@@ -166,12 +166,16 @@ private:
         })[0];
     Value maximum = e.maxOf(high), correction = e.exp2Negative(e.subF(old, maximum));
     e.store(maximum, floatAt(maxima, row));
+    Value key = a.dropout ? a.dropoutKey(e.add(rowBegin, inSequence), head) : Value();
     Value total = e.loop(e.constant(0), e.constant(attentionBlock), a.lanes, {e.zeros(a.lanes)},
                          [&](Value column, ValueRange carried) {
                            Value at = floatAt(place, column);
                            Value score = e.load(e.vec(a.lanes), at);
                            Value weight = e.exp2Negative(e.subF(score, e.splat(maximum, a.lanes)));
-                           e.store(weight, at);
+                           Value left = weight;
+                           if (key) // dropped behind the softmax: the total is of all
+                             left = e.mulF(weight, a.dropoutFactors(key, inSequence, e.add(block, column)));
+                           e.store(left, at);
                            return SmallVector<Value>{e.addF(carried[0], weight)};
                          })[0];
     Value sum = floatAt(totals, row);

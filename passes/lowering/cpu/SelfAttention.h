@@ -5,6 +5,9 @@
 #define SINTER_PASSES_LOWERING_CPU_SELFATTENTION_H
 
 #include "passes/lowering/cpu/Attention.h"
+#include "passes/lowering/cpu/Dropout.h"
+
+#include <optional>
 
 namespace sinter::cpu {
 
@@ -23,6 +26,8 @@ public:
         cap(op.getSoftcap().convertToDouble()), query(op.getQuery()), key(op.getKey()), value(op.getValue()),
         slopes(op.getSlopes()) {
     firsts = frame.allocate(sequence * 8);
+    if (op.getSite())
+      dropout.emplace(frame, op.getSite(), op.getDropout().convertToDouble());
   }
 
   /// Reads for each of `rows` rows from `rowBegin` on the first row of the sequence that it sees.
@@ -50,8 +55,18 @@ public:
   /// Which of the keys from `firstKey` on the row sees (a vector of i1).
   mlir::Value sees(mlir::Value row, mlir::Value first, mlir::Value firstKey);
 
+  /// With dropout: the key of a head of a row of the step, and what the probabilities of that row (`row` of
+  /// the sequence) and of keys from `firstKey` on are multiplied by.
+  mlir::Value dropoutKey(mlir::Value ofStep, mlir::Value head) {
+    return dropout->keyOf(e.add(e.mul(ofStep, heads), head));
+  }
+  mlir::Value dropoutFactors(mlir::Value key, mlir::Value row, mlir::Value firstKey) {
+    return dropout->factors(key, e.sub(row, firstKey), -1, lanes);
+  }
+
   Frame &frame;
   Emitter &e;
+  std::optional<Dropout> dropout;
   int64_t heads, keyHeads, group, keySize, valueSize, sequence, window, lanes;
   double scale, cap;
   mlir::Value query, key, value, slopes; // arguments of the kernel

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // kernel.self_attention_backward: a tile is a key head of a sequence. For each of its query heads, each block
-// of queries and each block of keys, scores are computed again, then with P = 2^(score - log_sum), D = sum of
-// gradient * output:
-//   value gradient += P^T * gradient        dP = gradient * value^T        dS = P * (dP - D) * d score / d
-//   product query gradient += dS * key              key gradient += dS^T * query
+// of queries and each block of keys, scores are computed again, then with P = 2^(score - log_sum), F what
+// dropout multiplied P by (else 1), D = sum of gradient * output:
+//   value gradient += (F * P)^T * gradient    dP = gradient * value^T    dS = P * (F * dP - D) * d score / d
+//   product query gradient += dS * key                key gradient += dS^T * query
 #include "passes/lowering/cpu/SelfAttention.h"
 
 #include "passes/lowering/cpu/Emitters.h"
@@ -122,14 +122,21 @@ private:
     Value offset = e.mul(row, attentionBlock), first = a.firstOf(inSequence), slope = a.slopeOf(head);
     Value logSum = e.load(e.f32(), blockAt(op.getLogSum(), inSequence, head, 1));
     Value d = e.load(e.f32(), floatAt(dots, row));
+    Value dropoutKey = a.dropout ? a.dropoutKey(e.add(rowBegin, inSequence), head) : Value();
     e.loop(e.constant(0), e.constant(attentionBlock), a.lanes, [&](Value column) {
       Value key = e.add(firstKey, column), place = floatAt(weights, e.add(offset, column)), capped;
       Value score = a.score(e.load(e.vec(a.lanes), place), slope, inSequence, key, &capped);
       Value p = e.exp2Negative(e.subF(score, e.splat(logSum, a.lanes)));
       p = e.select(a.sees(inSequence, first, key), p, e.zeros(a.lanes));
-      e.store(p, place);
       Value gradientPlace = floatAt(gradients, e.add(offset, column));
-      Value difference = e.subF(e.load(e.vec(a.lanes), gradientPlace), e.splat(d, a.lanes));
+      Value along = e.load(e.vec(a.lanes), gradientPlace), left = p;
+      if (dropoutKey) {
+        Value factors = a.dropoutFactors(dropoutKey, inSequence, key);
+        along = e.mulF(along, factors);
+        left = e.mulF(p, factors);
+      }
+      e.store(left, place);
+      Value difference = e.subF(along, e.splat(d, a.lanes));
       Value gradient = e.mulF(e.mulF(p, difference), e.constantF(e.vec(a.lanes), a.scale));
       if (capped)
         gradient = e.mulF(gradient, e.subF(e.constantF(e.vec(a.lanes), 1), e.mulF(capped, capped)));

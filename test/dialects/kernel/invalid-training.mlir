@@ -111,3 +111,30 @@ kernel.func @f(%x: !kernel.rows<4xf32>, %v: !kernel.table<1x8xf32>, %o: !kernel.
   // expected-error @below {{expected an output like the logits, found '!kernel.rows<5xf32>' and '!kernel.rows<4xf32>'}}
   kernel.balance_gradient logits(%x : !kernel.rows<4xf32>) votes(%v : !kernel.table<1x8xf32>) output(%o : !kernel.rows<5xf32>) {coefficient = 0.1 : f64, routers = 2 : i64}
 }
+
+// -----
+kernel.func @f(%x: !kernel.rows<8xf32>, %s: !kernel.table<1x2xf32>) {
+  kernel.rows over(rows) {
+  ^bb0(%row: index):
+    // expected-error @below {{expected a site of one f32, found '!kernel.table<1x2xf32>'}}
+    %m = kernel.dropout %s[%row] rate 1.000000e-01 : !kernel.table<1x2xf32>, vector<8xf32>
+    kernel.store %m, %x[%row] : vector<8xf32>, !kernel.rows<8xf32>
+  }
+}
+
+// -----
+kernel.func @f(%x: !kernel.rows<8xf32>, %s: !kernel.table<1x1xf32>) {
+  kernel.rows over(rows) {
+  ^bb0(%row: index):
+    // expected-error @below {{expected a rate of dropout above 0 and below 1, found 1.0}}
+    %m = kernel.dropout %s[%row] rate 1.000000e+00 : !kernel.table<1x1xf32>, vector<8xf32>
+    kernel.store %m, %x[%row] : vector<8xf32>, !kernel.rows<8xf32>
+  }
+}
+
+// -----
+kernel.func @f(%q: !kernel.rows<32xf32>, %l: !kernel.rows<4xf32>) {
+  // expected-error @below {{expected a site for dropout of 1.000000e-01, found none}}
+  kernel.self_attention query(%q : !kernel.rows<32xf32>) key(%q : !kernel.rows<32xf32>) value(%q : !kernel.rows<32xf32>)
+      output(%q : !kernel.rows<32xf32>) log_sum(%l : !kernel.rows<4xf32>) {heads = 4 : i64, kv_heads = 4 : i64, sequence = 4 : i64, scale = 1.0 : f64, dropout = 0.1 : f64}
+}

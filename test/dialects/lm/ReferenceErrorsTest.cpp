@@ -20,6 +20,13 @@ TEST(ReferenceErrors, NameAnIdBeyondTheTable) {
   expectError(graph, {ids({1, 3}), wave({5, 2}, 0)}, "expected ids within [-2, 3), found 3 at 1");
 }
 
+TEST(ReferenceErrors, NameTheRanksThatAreEvaluated) {
+  Graph graph(Graph::function(
+      "(%x: tensor<2x2xf32>) -> tensor<2x2xf32>",
+      "%y = lm.all_reduce %x {ranks = 3 : i64} : tensor<2x2xf32>\nreturn %y : tensor<2x2xf32>"));
+  expectError(graph, {wave({2, 2}, 0)}, "expected an evaluation of 3 ranks, found one of 1");
+}
+
 TEST(ReferenceErrors, NameATargetBeyondTheVocabulary) {
   Graph graph(
       Graph::function("(%x: tensor<?x5xf32>, %t: tensor<?xi32>) -> tensor<f32>",

@@ -217,4 +217,32 @@ TEST(Reference, AParameterOfPartsIsTheirRowsOneAfterTheOther) {
   expectRow(stacked, 2, {std::sin(1.0), std::sin(1.7), std::sin(2.4)});
 }
 
+TEST(Reference, OfAnAllReduceIsTheSumOverTheRanksOnEachOfThem) {
+  // The gradient of a sum of losses, its rows on three ranks, is the gradient of all rows on one.
+  const auto text = [](int ranks) {
+    return Graph::function(
+        "(%g: tensor<?x4xf32>, %x: tensor<?x3xf32>) -> tensor<4x3xf32>",
+        "%w = lm.linear_backward_weight %g, %x : (tensor<?x4xf32>, tensor<?x3xf32>) -> tensor<4x3xf32>\n"
+        "%y = lm.all_reduce %w {ranks = " +
+            std::to_string(ranks) + " : i64} : tensor<4x3xf32>\nreturn %y : tensor<4x3xf32>");
+  };
+  Graph one(text(1)), three(text(3));
+  Tensor g = wave({6, 4}, 0.2), x = wave({6, 3}, 0.9);
+  std::vector<double> expected = one.run({g, x});
+  ASSERT_EQ(expected.size(), 12u) << one.message;
+  std::vector<std::vector<Datum>> arguments;
+  for (auto [begin, end] : {std::pair(0, 1), {1, 4}, {4, 6}}) {
+    Tensor ofG({end - begin, 4}), ofX({end - begin, 3});
+    std::copy(g.row(begin), g.row(begin) + ofG.values.size(), ofG.values.begin());
+    std::copy(x.row(begin), x.row(begin) + ofX.values.size(), ofX.values.begin());
+    arguments.push_back({ofG, ofX});
+  }
+  auto found = evaluateRanks(three.f(), arguments, {});
+  ASSERT_TRUE(mlir::succeeded(found)) << three.message;
+  ASSERT_EQ(found->size(), 3u);
+  for (const std::vector<Datum> &rank : *found)
+    for (size_t i = 0; i < 12; ++i)
+      EXPECT_NEAR(std::get<Tensor>(rank[0]).values[i], expected[i], 1e-12);
+}
+
 } // namespace

@@ -109,3 +109,19 @@ func.func @forward(%q: tensor<?x8xf32>, %v: tensor<?x4xf32>, %l: tensor<?x2xf32>
   %a, %b, %c = lm.attention_backward %q, %q, %q, %v, %q, %l, %i, %i {heads = 2 : i64, kv_heads = 2 : i64, scale = 0.5 : f64} : (tensor<?x8xf32>, tensor<?x8xf32>, tensor<?x8xf32>, tensor<?x4xf32>, tensor<?x8xf32>, tensor<?x2xf32>, tensor<?xi32>, tensor<?xi32>) -> (tensor<?x8xf32>, tensor<?x8xf32>, tensor<?x4xf32>)
   return %a : tensor<?x8xf32>
 }
+
+// -----
+
+func.func @forward(%q: tensor<?x8xf32>, %i: tensor<?xi32>, %s: tensor<2xi32>) -> tensor<?x8xf32> {
+  // expected-error @below {{expected a seed, dropout and site together or none of them}}
+  %y = lm.attention %q, %q, %q, %i, %i seed %s {heads = 2 : i64, kv_heads = 2 : i64, scale = 0.5 : f64, dropout = 0.1 : f64} : (tensor<?x8xf32>, tensor<?x8xf32>, tensor<?x8xf32>, tensor<?xi32>, tensor<?xi32>, tensor<2xi32>) -> tensor<?x8xf32>
+  return %y : tensor<?x8xf32>
+}
+
+// -----
+
+func.func @forward(%q: tensor<?x8xf32>, %i: tensor<?xi32>, %s: tensor<2xi32>) -> tensor<?x8xf32> {
+  // expected-error @below {{expected a rate of dropout above 0 and below 1, found 1.0}}
+  %y = lm.attention %q, %q, %q, %i, %i seed %s {heads = 2 : i64, kv_heads = 2 : i64, scale = 0.5 : f64, dropout = 1.0 : f64, site = 0 : i64} : (tensor<?x8xf32>, tensor<?x8xf32>, tensor<?x8xf32>, tensor<?xi32>, tensor<?xi32>, tensor<2xi32>) -> tensor<?x8xf32>
+  return %y : tensor<?x8xf32>
+}

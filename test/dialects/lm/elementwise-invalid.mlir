@@ -165,3 +165,35 @@ func.func @forward(%x: tensor<?x8xf32>) -> tensor<?x8xf32> {
   %y = lm.clamp_backward %x, %x {limit = 0x7FF8000000000000 : f64} : tensor<?x8xf32>
   return %y : tensor<?x8xf32>
 }
+
+// -----
+
+func.func @forward(%x: tensor<?x8xf32>, %s: tensor<2xi32>) -> tensor<?x8xf32> {
+  // expected-error @below {{expected a rate of dropout above 0 and below 1, found 0.0}}
+  %y = lm.dropout %x seed %s {rate = 0.0 : f64, site = 0 : i64} : tensor<?x8xf32>, tensor<2xi32>
+  return %y : tensor<?x8xf32>
+}
+
+// -----
+
+func.func @forward(%x: tensor<?x8xf32>, %s: tensor<3xi32>) -> tensor<?x8xf32> {
+  // expected-error @below {{expected a seed of two numbers, found 'tensor<3xi32>'}}
+  %y = lm.dropout %x seed %s {rate = 0.1 : f64, site = 0 : i64} : tensor<?x8xf32>, tensor<3xi32>
+  return %y : tensor<?x8xf32>
+}
+
+// -----
+
+func.func @forward(%x: tensor<?x8xf32>, %s: tensor<2xi32>) -> tensor<?x8xf32> {
+  // expected-error @below {{expected a site >= 0, found -1}}
+  %y = lm.dropout %x seed %s {rate = 0.1 : f64, site = -1 : i64} : tensor<?x8xf32>, tensor<2xi32>
+  return %y : tensor<?x8xf32>
+}
+
+// -----
+
+func.func @forward(%x: tensor<?x2x8xf32>, %s: tensor<2xi32>) -> tensor<?x2x8xf32> {
+  // expected-error @below {{expected the input to have rank 2 and last dimension 8, found 'tensor<?x2x8xf32>'}}
+  %y = lm.dropout %x seed %s {rate = 0.1 : f64, site = 0 : i64} : tensor<?x2x8xf32>, tensor<2xi32>
+  return %y : tensor<?x2x8xf32>
+}

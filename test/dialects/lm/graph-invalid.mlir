@@ -85,3 +85,11 @@ func.func @forward(%x: tensor<?x4xf32>) -> tensor<?x4xf32> {
   }) : () -> tensor<?x4xf32>
   return %y : tensor<?x4xf32>
 }
+
+// -----
+
+func.func @forward(%x: tensor<4x4xf32>) -> tensor<4x4xf32> {
+  // expected-error @below {{expected at least one rank, found 0}}
+  %y = lm.all_reduce %x {ranks = 0 : i64} : tensor<4x4xf32>
+  return %y : tensor<4x4xf32>
+}

@@ -452,3 +452,41 @@ func.func @forward(%ids: tensor<?xi32>, %positions: tensor<?xi32>, %sequences: t
   %loss = lm.cross_entropy %y, %targets : (tensor<?x8xf32>, tensor<?xi32>) -> tensor<f32>
   return %loss : tensor<f32>
 }
+
+// -----
+
+// lm.dropout, twice.
+lm.parameter @e : tensor<11x8xf32>
+// expected-remark @below {{gradients of 1 parameters agree}}
+func.func @forward(%ids: tensor<?xi32>, %positions: tensor<?xi32>, %sequences: tensor<?xi32>, %seed: tensor<2xi32>, %targets: tensor<?xi32>) -> tensor<f32> {
+  %e = lm.read @e : tensor<11x8xf32>
+  %x = lm.embedding %ids, %e : (tensor<?xi32>, tensor<11x8xf32>) -> tensor<?x8xf32>
+  %d = lm.dropout %x seed %seed {rate = 0.4 : f64, site = 0 : i64} : tensor<?x8xf32>, tensor<2xi32>
+  %s = lm.silu %d : tensor<?x8xf32>
+  %f = lm.dropout %s seed %seed {rate = 0.25 : f64, site = 1 : i64} : tensor<?x8xf32>, tensor<2xi32>
+  %y = lm.add %f, %x : tensor<?x8xf32>
+  %loss = lm.cross_entropy %y, %targets : (tensor<?x8xf32>, tensor<?xi32>) -> tensor<f32>
+  return %loss : tensor<f32>
+}
+
+// -----
+
+// lm.attention with dropout of its probabilities, grouped queries and a soft cap.
+lm.parameter @e : tensor<11x8xf32>
+lm.parameter @q : tensor<8x8xf32>
+lm.parameter @k : tensor<4x8xf32>
+lm.parameter @v : tensor<4x8xf32>
+// expected-remark @below {{gradients of 4 parameters agree}}
+func.func @forward(%ids: tensor<?xi32>, %positions: tensor<?xi32>, %sequences: tensor<?xi32>, %seed: tensor<2xi32>, %targets: tensor<?xi32>) -> tensor<f32> {
+  %e = lm.read @e : tensor<11x8xf32>
+  %wq = lm.read @q : tensor<8x8xf32>
+  %wk = lm.read @k : tensor<4x8xf32>
+  %wv = lm.read @v : tensor<4x8xf32>
+  %x = lm.embedding %ids, %e : (tensor<?xi32>, tensor<11x8xf32>) -> tensor<?x8xf32>
+  %q = lm.linear %x, %wq : (tensor<?x8xf32>, tensor<8x8xf32>) -> tensor<?x8xf32>
+  %k = lm.linear %x, %wk : (tensor<?x8xf32>, tensor<4x8xf32>) -> tensor<?x4xf32>
+  %v = lm.linear %x, %wv : (tensor<?x8xf32>, tensor<4x8xf32>) -> tensor<?x4xf32>
+  %y = lm.attention %q, %k, %v, %positions, %sequences seed %seed {heads = 4 : i64, kv_heads = 2 : i64, scale = 0.7 : f64, softcap = 2.0 : f64, dropout = 0.3 : f64, site = 2 : i64} : (tensor<?x8xf32>, tensor<?x4xf32>, tensor<?x4xf32>, tensor<?xi32>, tensor<?xi32>, tensor<2xi32>) -> tensor<?x8xf32>
+  %loss = lm.cross_entropy %y, %targets : (tensor<?x8xf32>, tensor<?xi32>) -> tensor<f32>
+  return %loss : tensor<f32>
+}

@@ -39,11 +39,20 @@ TEST(TrainingOptions, haveTheDefaultsThatTheDocumentationPromises) {
   EXPECT_EQ(o->clip, 1.0);
   EXPECT_TRUE(o->shuffled);
   EXPECT_EQ(o->saveEvery, 100);
+  EXPECT_EQ(o->dropout, "0");
   EXPECT_EQ(parse({"--data", "t.u16", "-o", "run", "--steps", "6"})->saveEvery, 100) << "at the end only";
   EXPECT_EQ(parse({"--data", "t.u16", "-o", "run", "--steps", "5000"})->saveEvery, 500);
   EXPECT_EQ(o->batch, 16);
   EXPECT_EQ(o->length, 256);
   EXPECT_EQ(o->dtype, "f32"); // auto is what the step was compiled for
+}
+
+TEST(TrainingOptions, takeTheDropoutThatTheStepWasCompiledForInAnySpelling) {
+  const StepShape shape = {.batch = 16, .length = 256, .dropout = "0.1"};
+  EXPECT_EQ(parse({"--data", "t", "-o", "r"}, shape)->dropout, "0.1");
+  EXPECT_EQ(parse({"--data", "t", "-o", "r", "--dropout", "1e-1"}, shape)->dropout, "0.1");
+  EXPECT_FALSE(parse({"--data", "t", "-o", "r", "--dropout", "0.2"}, shape));
+  EXPECT_FALSE(parse({"--data", "t", "-o", "r", "--dropout", "config"}, shape));
 }
 
 TEST(TrainingOptions, readEveryFlag) {
@@ -127,6 +136,8 @@ TEST(TrainingOptions, sayWhatIsWrong) {
             "--dropout: expected 0, which this step was compiled for, found 0.1");
   EXPECT_EQ(errorOf({"--router-aux-loss", "0.5", "--data", "t", "-o", "r"}),
             "--router-aux-loss: expected 0, which this step was compiled for, found 0.5");
+  EXPECT_EQ(errorOf({"--recompute", "--data", "t", "-o", "r"}),
+            "--recompute: expected a step compiled with it, found one without");
   EXPECT_EQ(errorOf({"--dropout", "1", "--data", "t", "-o", "r"}),
             "--dropout: expected config or a share from 0 to below 1, found '1'");
   EXPECT_EQ(errorOf({"--optimizer", "lion"}), "--optimizer: expected adamw, muon or sgd, found 'lion'");
