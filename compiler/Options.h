@@ -27,6 +27,8 @@ struct PipelineOptions {
   int64_t batch = 8, sequence = 256;
   /// Weight of the balance loss of experts; negative: what the model's configuration says.
   double routerCoefficient = -1;
+  /// Whether a training step multiplies matrices as bf16.
+  bool roundProducts = false;
   /// Low-rank adapters to train instead of the model's weights; rank 0: none. No targets: all linear layers.
   int64_t adapterRank = 0;
   double adapterAlpha = 0; ///< what the adapters' products are multiplied by, times the rank
@@ -71,6 +73,13 @@ struct CompileOptions {
   bool verbose = false;
   bool json = false; // KernelTable as JSON
 };
+
+/// Whether a training step of `--dtype` auto, bf16 or f32 multiplies as bf16: auto does where each version
+/// has AMX.
+inline bool multipliesAsBf16(llvm::StringRef dtype, llvm::ArrayRef<cpu::Isa> isas) {
+  return dtype == "bf16" ||
+         (dtype == "auto" && llvm::all_of(isas, [](cpu::Isa isa) { return isa == cpu::Isa::Amx; }));
+}
 
 } // namespace sinter
 

@@ -128,6 +128,8 @@ static void addPasses(Pipeline &pipeline, Stage stage, const PipelineOptions &op
       train.sequence = options.sequence;
       pipeline.add(createTrainToKernelPass(train));
       pipeline.addOn<kernel::FuncOp>(createCSEPass());
+      if (options.roundProducts) // before there are products of updates
+        pipeline.add(createRoundProductsPass());
       // Before schedules: Muon has matmuls.
       pipeline.add(createAddUpdatesPass());
       pipeline.add(createChooseSchedulesPass());
@@ -169,6 +171,7 @@ bool isPipelinePass(llvm::StringRef flag) {
   for (bool train : {false, true}) {
     options.train = train;
     options.adapterRank = train;
+    options.roundProducts = train;
     for (Stage stage : {Stage::Train, Stage::Fuse, Stage::Kernels, Stage::Memory})
       addPasses(pipeline, stage, options);
   }

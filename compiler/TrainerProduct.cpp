@@ -90,6 +90,7 @@ Result<std::vector<ObjectFile>> Compilation::makeTrainerObjects() {
     if (model->weights)
       table.metadata = makeMetadata(*model, tokenizer->spec, tokenizer->chatTemplate, "", "");
   }
+  table.dtype = options.pipeline.roundProducts ? "bf16" : "f32";
   if (options.pipeline.adapterRank > 0) {
     const std::string &base = options.base.empty() ? options.model : options.base;
     table.adapterRank = options.pipeline.adapterRank;

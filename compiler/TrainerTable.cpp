@@ -331,7 +331,8 @@ void TrainerBuilder::build() {
                  blob(bytesOf(input.adapterConfig)),
                  text(input.dropout),
                  text(input.dropoutKeys),
-                 i64(input.recomputes)});
+                 i64(input.recomputes),
+                 text(input.dtype)});
   auto *trainer = new llvm::GlobalVariable(module, fields->getType(), true,
                                            llvm::GlobalValue::ExternalLinkage, fields, "sinter_trainer");
   addMain(trainer);

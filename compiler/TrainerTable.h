@@ -29,7 +29,8 @@ struct TrainerTableInput {
   std::vector<std::pair<std::string, std::string>> files; ///< name and contents
   std::vector<uint8_t> tokenizer;
   std::string metadata;
-  int64_t adapterRank = 0; ///< 0: no adapters
+  std::string dtype = "f32"; ///< what products of matrices take
+  int64_t adapterRank = 0;   ///< 0: no adapters
   double adapterAlpha = 0;
   std::string adapterTargets; ///< as --lora-targets has them
   std::string adapterConfig;  ///< adapter_config.json

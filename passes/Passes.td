@@ -206,6 +206,10 @@ def TrainToKernelPass : Pass<"lm-train-to-kernel", "::mlir::ModuleOp"> {
     Option<"chunkBytes", "chunk-bytes", "int64_t", "67108864", "Bytes of logits in memory, about">];
 }
 
+def RoundProductsPass : Pass<"kernel-round-products", "::mlir::ModuleOp"> {
+  let summary = "Makes the products of matrices of a training step take their factors as bf16";
+}
+
 def AddUpdatesPass : Pass<"kernel-add-updates", "::mlir::ModuleOp"> {
   let summary = "Gives parameters their places in the images, and makes the entries norm, adamw and sgd";
   let description = [{

@@ -62,6 +62,12 @@ struct CompileFlags {
   cl::opt<bool> recompute{
       "recompute", cl::desc("With --train: compute activations again in the backward pass, in less memory"),
       cl::cat(category)};
+  cl::opt<std::string> dtype{
+      "dtype",
+      cl::desc(
+          "With --train: what matrices are multiplied as: f32, bf16 (sums and weights stay f32), auto (bf16 "
+          "where every version has AMX)"),
+      cl::init("auto"), cl::cat(category)};
   cl::opt<std::string> emit{"emit",
                             cl::desc("Stage to stop at: import, train (with --train), fuse, kernels, memory, "
                                      "target, llvm, objects, ptx, cubin, exe"),
@@ -120,6 +126,10 @@ int compileCommand(const Invocation &invocation) {
     return report(2, "expected --batch and --seq together with --train, found them alone");
   if (flags.routerLoss.getNumOccurrences() && (!flags.train || !(flags.routerLoss >= 0)))
     return report(2, "--router-aux-loss: expected a number of at least 0, together with --train");
+  if (flags.dtype.getNumOccurrences() && !flags.train)
+    return report(2, "--dtype: expected it together with --train, found it alone");
+  if (flags.dtype != "auto" && flags.dtype != "bf16" && flags.dtype != "f32")
+    return report(2, "--dtype: expected auto, bf16 or f32, found '" + flags.dtype + "'");
   if (flags.adapterRank.getNumOccurrences() && (!flags.train || flags.adapterRank < 1))
     return report(2, "--lora: expected a rank of at least 1, together with --train");
   if ((flags.adapterAlpha.getNumOccurrences() || flags.adapterTargets.getNumOccurrences()) &&
@@ -181,6 +191,7 @@ int compileCommand(const Invocation &invocation) {
                          flags.target + "'");
   }
   options.pipeline.gpu = !options.gpus.empty();
+  options.pipeline.roundProducts = flags.train && multipliesAsBf16(flags.dtype, options.isas);
   bool isGpuStage = options.stage == Stage::Ptx || options.stage == Stage::Cubin;
   if (isGpuStage && options.gpus.empty())
     return report(2, "--emit=" + flags.emit + ": expected --target=cuda, cuda:sm_80 or cuda:sm_90a, found '" +

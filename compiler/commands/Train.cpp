@@ -55,6 +55,8 @@ void chooseShape(TrainingOptions &options) {
         llvm::StringRef(value).getAsInteger(10, *target);
       if (name == "--router-aux-loss" && options.routerLoss < 0)
         llvm::StringRef(value).getAsDouble(options.routerLoss);
+      if (name == "--dtype" && options.dtype == "auto")
+        options.dtype = value;
       if (name == "--lora" && options.adapterRank == 0)
         llvm::StringRef(value).getAsInteger(10, options.adapterRank);
       if (name == "--lora-alpha" && options.adapterAlpha == 0)
@@ -80,9 +82,10 @@ void chooseShape(TrainingOptions &options) {
 /// A number that changes with whatever the trainer is made from: the model's files, the shape, this program.
 uint64_t keyOf(const std::string &model, const CompileOptions &options) {
   const PipelineOptions &pipeline = options.pipeline;
-  std::string text = fmt::format("{} {} {} {} {} {} {} {}", pipeline.batch, pipeline.sequence,
-                                 pipeline.routerCoefficient, pipeline.adapterRank, pipeline.adapterAlpha,
-                                 adapterTargets(pipeline), pipeline.dropout, pipeline.recompute);
+  std::string text =
+      fmt::format("{} {} {} {} {} {} {} {} {}", pipeline.roundProducts, pipeline.batch, pipeline.sequence,
+                  pipeline.routerCoefficient, pipeline.adapterRank, pipeline.adapterAlpha,
+                  adapterTargets(pipeline), pipeline.dropout, pipeline.recompute);
   for (cpu::Isa isa : options.isas)
     text += " " + cpu::nameOf(isa).str();
   std::error_code code;
@@ -250,6 +253,10 @@ int trainCommand(const Invocation &invocation) {
   shape.batch = options.batch;
   shape.length = options.length;
   shape.routerCoefficient = std::max(options.routerLoss, 0.0);
+  std::vector<cpu::Isa> isas = CompileOptions().isas;
+  if (const int best = device::detectIsa(); best >= 0)
+    isas = {cpu::Isa(best)}; // it runs here
+  shape.dtype = multipliesAsBf16(options.dtype, isas) ? "bf16" : "f32";
   shape.adapterRank = options.adapterRank;
   shape.adapterAlpha = options.adapterAlpha;
   shape.adapterTargets = options.adapterTargets;
@@ -279,8 +286,8 @@ int trainCommand(const Invocation &invocation) {
   compile.pipeline.dropout = options.dropout;
   compile.pipeline.recompute = options.recompute;
   compile.threads = std::max(1u, std::thread::hardware_concurrency());
-  if (const int best = device::detectIsa(); best >= 0)
-    compile.isas = {cpu::Isa(best)}; // it runs here
+  compile.isas = isas;
+  compile.pipeline.roundProducts = multipliesAsBf16(options.dtype, isas);
   std::string trainer, chats;
   {
     Result<training::RunFolder> run = training::RunFolder::open(options.output, options.resume);

@@ -79,6 +79,8 @@ def Kernel_MatmulOp : Kernel_Anchor<"matmul", [AttrSizedOperandSegments, NoTermi
     weight[k, column]: the gradient of a linear layer by its input (f32 only).
     With `experts` each weight is a stack of matrices, one an expert, and the rows of `left` (and those that the
     ranges get) are dispatched: rows segments[e] to segments[e + 1] - 1 are multiplied by matrix e.
+    With the attribute `kernel.bf16` both factors are rounded to bf16, to nearest even, before they are multiplied; sums
+    are f32.
     Each `kernel.range` in `ranges` handles part of the columns; together they cover each column once, in order.
   }];
   let arguments = (ins Optional<Kernel_RowsType>:$left, Variadic<Kernel_WeightType>:$weights,

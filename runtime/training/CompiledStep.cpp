@@ -106,7 +106,7 @@ StepShape shapeOf(const sinter_trainer &trainer) {
   return {.batch = trainer.batch,
           .length = trainer.sequence,
           .vocabulary = trainer.vocabulary,
-          .dtype = "f32",
+          .dtype = trainer.dtype,
           .flops = double(trainer.flops),
           .routerCoefficient = double(trainer.router_coefficient),
           .adapterRank = trainer.adapter_rank,

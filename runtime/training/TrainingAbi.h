@@ -21,7 +21,7 @@
 extern "C" {
 #endif
 
-#define SINTER_TRAINING_ABI_VERSION 4
+#define SINTER_TRAINING_ABI_VERSION 5
 
 /* More places where a buffer lives; the numbers go on from enum sinter_space. SINTER_SPACE_WEIGHT is the
  * image of parameters, SINTER_SPACE_ARENA the activations and their gradients. Offsets are bytes. */
@@ -167,6 +167,7 @@ struct sinter_trainer {
   const char *dropout;               /* what --dropout was compiled: "0", "config" or a share */
   const char *dropout_keys; /* the configuration's keys and their shares: "attn_pdrop 0.1, ..."; "": none */
   uint64_t recomputes;      /* 1: activations are computed again in the backward pass */
+  const char *dtype;        /* "f32", or "bf16": what factors of products of matrices are rounded to */
 };
 
 #ifdef __cplusplus

@@ -26,11 +26,12 @@ MODELS += [f"{name}.lora" for name in ("llama.default", "gpt2.default", "phi3.de
                                        "mixtral.default")]
 MODELS += [f"{name}.dropout" for name in ("gpt2.default", "gpt_neox.default", "bloom.default", "mpt.default", "opt.default",
                                           "phi3.default", "stablelm.parallel", "starcoder2.default", "gemma3.default")]
+MODELS += [f"{name}.default.bf16" for name in ("gpt2", "llama", "qwen3", "gemma3", "mixtral")]
 # What a third word of a name adds to the loss: flags of a trainer, or of its compilation.
 SETTINGS = {"smooth": {"label-smoothing": 0.1, "z-loss": 0.01}, "balance": {"router-aux-loss": 0.2},
             "muon": {"optimizer": "muon", "muon-lr": 0.02}, "lora": {"lora": 4, "lora-alpha": 6},
-            "dropout": {"dropout": "config"}}
-COMPILED = {"router-aux-loss", "lora", "lora-alpha", "dropout"}
+            "dropout": {"dropout": "config"}, "bf16": {"dtype": "bf16"}}
+COMPILED = {"router-aux-loss", "lora", "lora-alpha", "dropout", "dtype"}
 # Shares of dropout that are put into the configurations.
 DROPOUT = {"gpt2": {"embd_pdrop": 0.05, "attn_pdrop": 0.2, "resid_pdrop": 0.1},
            "gpt_neox": {"hidden_dropout": 0.1, "attention_dropout": 0.2},
@@ -156,7 +157,8 @@ def runTrainer(sinter, scratch, case, flags=(), folder="probe", adapters=None):
     if adapters:
         writeTensors(probe / "parameters.safetensors", {n: (shape, adapterStart(n, shape)) for n, shape in adapters.items()})
     chosen = [{k: v for k, v in case.settings.items() if (k in COMPILED) == compiled} for compiled in (True, False)]
-    compileFlags = [x for name, value in chosen[0].items() for x in (f"--{name}", value)]
+    # By itself a machine with AMX would choose bf16.
+    compileFlags = [x for name, value in ({"dtype": "f32"} | chosen[0]).items() for x in (f"--{name}", value)]
     if not trainer.exists():
         call([sinter, "compile", scratch / "model", "--train", "--target=cpu:native", "--batch", case.BATCH, "--seq",
               case.SEQUENCE, *compileFlags, "-o", trainer])

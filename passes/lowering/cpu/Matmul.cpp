@@ -4,6 +4,7 @@
 
 #include "passes/lowering/Anchors.h"
 #include "passes/lowering/cpu/Emitters.h"
+#include "passes/lowering/cpu/Rounding.h"
 #include "passes/lowering/cpu/RowProgram.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -114,8 +115,9 @@ LogicalResult emitMatmul(Frame &frame, kernel::MatmulOp op) {
   if (failed(checkInputs(op)))
     return failure();
   Matmul m(frame, op);
-  if (op.getTransposed() && !m.rowsPerTile)
-    return op.emitOpError() << "expected a schedule with rows_per_tile for a transposed weight";
+  if ((op.getTransposed() || roundsFactors(op)) && !m.rowsPerTile)
+    return op.emitOpError()
+           << "expected a schedule with rows_per_tile for a transposed weight or factors of bf16";
   return m.rowsPerTile ? emitPrefillMatmul(m) : emitDecodeMatmul(m);
 }
 

@@ -90,13 +90,36 @@ void emitAmxPanel(Emitter &e, const kernel::WeightLayout &layout, Value panel, V
   });
 }
 
+void emitAmxPanelOfFloats(Emitter &e, int64_t columns, Value panel, Value to) {
+  constexpr int64_t lanes = kernel::panelRows;
+  Type words = e.vec(lanes, e.i32());
+  auto word = [&](Value column, int64_t next) {
+    Value numbers =
+        e.load(e.vec(lanes), e.at(e.at(panel, e.mul(column, lanes), e.f32()), next * lanes, e.f32()));
+    Value half = vector::BitCastOp::create(e.b, e.loc, e.vec(lanes, e.i16()), e.narrow(numbers, e.bf16()));
+    return arith::ExtUIOp::create(e.b, e.loc, words, half).getResult();
+  };
+  auto store = [&](Value pair, Value column) { e.store(pair, e.atByte(to, e.mul(column, lanes * 2))); };
+  auto whole = columns / 2 * 2;
+  e.loop(e.constant(0), e.constant(whole), 2, [&](Value column) {
+    Value high = arith::ShLIOp::create(e.b, e.loc, word(column, 1), e.constantI(words, 16));
+    store(arith::OrIOp::create(e.b, e.loc, word(column, 0), high), column);
+  });
+  if (whole < columns)
+    store(word(e.constant(whole), 0), e.constant(whole));
+  e.loop(e.constant(llvm::alignTo(columns, 2)), e.constant(llvm::alignTo(columns, tileColumns)), 2,
+         [&](Value column) { store(e.constantI(words, 0), column); });
+}
+
 void emitAmxTile(Emitter &e, int64_t paddedColumns, const LeftPlane &left, ArrayRef<Value> panels, Value to,
-                 int64_t rowStride) {
+                 int64_t rowStride, bool adds) {
   Tiles tiles(e);
   constexpr int64_t leftTiles = amxRows / tileRows;
+  auto place = [&](int64_t i, size_t p) { return e.atByte(to, i * tileRows * rowStride + p * tileBytes); };
   SmallVector<Value> sums;
-  for (size_t i = 0; i < leftTiles * panels.size(); ++i)
-    sums.push_back(tiles.zero());
+  for (int64_t i = 0; i < leftTiles; ++i)
+    for (size_t p = 0; p < panels.size(); ++p)
+      sums.push_back(adds ? tiles.load(place(i, p), rowStride) : tiles.zero());
   sums = e.loop(
       e.constant(0), e.constant(paddedColumns / tileColumns), 1, sums, [&](Value step, ValueRange carried) {
         SmallVector<Value> next = llvm::to_vector(carried), rights;
@@ -115,8 +138,7 @@ void emitAmxTile(Emitter &e, int64_t paddedColumns, const LeftPlane &left, Array
       });
   for (int64_t i = 0; i < leftTiles; ++i)
     for (size_t p = 0; p < panels.size(); ++p)
-      tiles.store(sums[i * panels.size() + p], e.atByte(to, i * tileRows * rowStride + p * tileBytes),
-                  rowStride);
+      tiles.store(sums[i * panels.size() + p], place(i, p), rowStride);
 }
 
 } // namespace sinter::cpu

@@ -15,10 +15,13 @@ inline constexpr int64_t amxRows = 32;
 int64_t amxPanelBytes(const kernel::WeightLayout &layout);
 void emitAmxPanel(Emitter &e, const kernel::WeightLayout &layout, mlir::Value panel, mlir::Value to);
 
+/// The same of a panel of f32, [columns][16].
+void emitAmxPanelOfFloats(Emitter &e, int64_t columns, mlir::Value panel, mlir::Value to);
+
 /// `amxRows` rows of `left` (bf16) times one or two bf16 panels, to `to`: f32 rows `rowStride` bytes apart,
-/// panels beside each other.
+/// panels beside each other; with `adds` to what is there.
 void emitAmxTile(Emitter &e, int64_t paddedColumns, const LeftPlane &left, llvm::ArrayRef<mlir::Value> panels,
-                 mlir::Value to, int64_t rowStride);
+                 mlir::Value to, int64_t rowStride, bool adds = false);
 
 } // namespace sinter::cpu
 

@@ -3,6 +3,7 @@
 #include "passes/lowering/cpu/MatmulLeft.h"
 
 #include "passes/lowering/cpu/MatmulBlock.h"
+#include "passes/lowering/cpu/Rounding.h"
 #include "passes/lowering/cpu/RowProgram.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -26,7 +27,7 @@ LeftSide::LeftSide(Matmul &m, int64_t capacity, LeftUse use) : m(m), e(m.e), use
   auto left = m.op.getLeft();
   Type given = left ? left.getType().getElement() : Type();
   bool givenQuantized = left && left.getType().isQuantized();
-  if (needsFloats && !(left && given.isF32()))
+  if (needsFloats && !(left && given.isF32() && use != LeftUse::Rounded))
     floatRows = m.frame.allocate(capacity * floatType.getRowBytes());
   if (needsHalves) {
     halfType = kernel::RowsType::get(e.b.getContext(), columns, e.bf16());
@@ -84,6 +85,8 @@ LogicalResult LeftSide::prepareRow(Value first, Value row) {
                                                  : RowDestination{halfRow, halfType};
     if (failed(emitRow(m.frame, m.op.getLhs(), absolute, &destination)))
       return failure();
+    if (use == LeftUse::Rounded && needsFloats)
+      convert(floatType, floatRow, e.f32(), floatRow);
     if (needsFloats && needsIntegers)
       quantize(e.f32(), floatRow, quantRow);
     if (needsHalves && (needsFloats || needsIntegers))
@@ -127,6 +130,8 @@ void LeftSide::convert(kernel::RowsType type, Value from, Type element, Value to
   int64_t n = e.target.lanes(), whole = m.inputs / n * n;
   auto copy = [&](Value column, int64_t length) {
     Value numbers = e.loadWide(type.getElement(), length, e.at(from, column, type.getElement()));
+    if (use == LeftUse::Rounded && element.isF32())
+      numbers = roundToBf16(e, numbers);
     e.storeNarrow(numbers, element, e.at(to, column, element));
   };
   e.loop(e.constant(0), e.constant(whole), n, [&](Value column) { copy(column, n); });

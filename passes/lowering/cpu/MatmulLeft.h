@@ -21,11 +21,13 @@ struct LeftPlane {
 };
 
 /// Which numbers a left side is made of.
-enum class LeftUse { Exact, Amx };
+/// Rounded: f32 that bf16 can hold. AmxRounded: whatever the weights, bf16.
+enum class LeftUse { Exact, Amx, Rounded, AmxRounded };
 
 /// Whether a format is multiplied as bf16, on AMX.
 inline bool isAmx(const kernel::WeightLayout &layout, LeftUse use) {
-  return use == LeftUse::Amx && (!layout.isFloat() || layout.format == kernel::WeightFormat::BF16);
+  return use == LeftUse::AmxRounded ||
+         (use == LeftUse::Amx && (!layout.isFloat() || layout.format == kernel::WeightFormat::BF16));
 }
 
 /// What the tiles of one format of weights read.

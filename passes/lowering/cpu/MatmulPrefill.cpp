@@ -3,12 +3,14 @@
 //
 // A call goes column tile by column tile. The panels of a tile of quantised weights are taken apart into
 // scratch once, then serve all its row tiles; so are those of a transposed weight, turned, but where K is so
-// long that they would leave the caches: then blocks of K are turned for each row tile. A row tile: its left
-// side is made ready, register tiles go over the panels, accumulators go to scratch, and the epilogues run.
+// long that they would leave the caches: then blocks of K are turned for each row tile. Where f32 is
+// multiplied as bf16, panels are rounded on their way to scratch. A row tile: its left side is made ready,
+// register tiles go over the panels, accumulators go to scratch, and the epilogues run.
 #include "passes/lowering/cpu/MatmulTile.h"
 
 #include "passes/lowering/cpu/MatmulAmx.h"
 #include "passes/lowering/cpu/MatmulBlock.h"
+#include "passes/lowering/cpu/Rounding.h"
 
 using namespace mlir;
 
@@ -26,15 +28,20 @@ constexpr int64_t blockInputs = 256, longInputs = 4096;
 class PrefillMatmul {
 public:
   PrefillMatmul(Matmul &m)
-      : m(m), e(m.e), use(m.e.target.amx() ? LeftUse::Amx : LeftUse::Exact), transposed(m.op.getTransposed()),
-        blocked(transposed && m.inputs > longInputs && !m.op.getExperts()),
-        capacity(llvm::alignTo(m.rowsPerTile, use == LeftUse::Amx ? amxRows : 1)), left(m, capacity, use) {
+      : m(m), e(m.e), rounds(roundsFactors(m.op)), use(useOf(m)), transposed(m.op.getTransposed()),
+        blocked(transposed && m.inputs > longInputs && !m.op.getExperts() && m.op.getLeft()),
+        capacity(llvm::alignTo(m.rowsPerTile, m.e.target.amx() ? amxRows : 1)),
+        left(m, capacity, blocked ? LeftUse::Exact : use) {
     int64_t stride = m.accumulatorColumns(m.columnsPerTile);
     accumulators = {m.frame.allocate(m.weights.size() * capacity * stride * 4), stride, capacity * stride};
     for (const kernel::WeightLayout &layout : m.layouts)
-      unpacked.push_back(layout.isFloat() && !transposed
+      unpacked.push_back(layout.isFloat() && !transposed && !rounds
                              ? Value()
                              : m.frame.allocate(stride / kernel::panelRows * unpackedPanelBytes(layout)));
+    if (blocked && rounds)
+      leftBlock = m.frame.allocate(capacity * blockInputs * 4);
+    if (transposed && use == LeftUse::AmxRounded)
+      turned = m.frame.allocate(turnedPanelBytes());
   }
 
   LogicalResult run() {
@@ -67,6 +74,12 @@ public:
   }
 
 private:
+  static LeftUse useOf(Matmul &m) {
+    if (roundsFactors(m.op))
+      return m.e.target.amx() ? LeftUse::AmxRounded : LeftUse::Rounded;
+    return m.e.target.amx() ? LeftUse::Amx : LeftUse::Exact;
+  }
+
   /// Row tiles rowTileBegin to rowTileEnd - 1 (from rowBegin on) of a column tile.
   void emitColumnTile(Value columnTile, Value rowBegin, Value rowEnd, Value rowTileBegin, Value rowTileEnd) {
     Value first = e.mul(columnTile, m.columnsPerTile);
@@ -80,20 +93,31 @@ private:
       Value count = e.min(e.sub(rowEnd, row), e.constant(m.rowsPerTile));
       if (failed(left.prepare(row, count)))
         return void(result = failure());
+      tileRow = row;
       for (int64_t weight = 0; weight < static_cast<int64_t>(m.weights.size()); ++weight)
-        blocked                         ? emitBlocks(weight, count)
-        : isAmx(m.layouts[weight], use) ? emitAmxWeight(weight, count)
-                                        : emitWeight(weight, count, m.layouts[weight], e.constant(0));
+        blocked ? emitBlocks(weight, count)
+        : isAmx(m.layouts[weight], use)
+            ? emitAmxWeight(weight, count, left.of(m.layouts[weight]).halves, m.inputs)
+            : emitWeight(weight, count, m.layouts[weight], e.constant(0));
       if (failed(emitEpilogues(m, accumulators, panelBegin, first, last, row, count)))
         result = failure();
     });
   }
 
+  int64_t turnedPanelBytes() const {
+    return (llvm::alignTo(blocked ? blockInputs : m.inputs, kernel::panelRows) +
+            (m.op.getExperts() ? kernel::panelRows : 0)) *
+           kernel::panelRows * 4;
+  }
+
   int64_t unpackedPanelBytes(const kernel::WeightLayout &layout) const {
+    if (use == LeftUse::AmxRounded)
+      return amxPanelBytes(
+          kernel::WeightLayout(kernel::WeightFormat::F32, m.outputs, blocked ? blockInputs : layout.columns));
     if (transposed)
-      return (llvm::alignTo(blocked ? blockInputs : layout.columns, kernel::panelRows) +
-              (m.op.getExperts() ? kernel::panelRows : 0)) *
-             kernel::panelRows * 4;
+      return turnedPanelBytes();
+    if (rounds)
+      return layout.panelBytes();
     return isAmx(layout, use) ? amxPanelBytes(layout) : layout.blocks() * unpackedBlockBytes(layout);
   }
 
@@ -125,6 +149,13 @@ private:
         continue;
       }
       bool amx = isAmx(m.layouts[weight], use);
+      if (rounds) {
+        e.loop(panelBegin, panelEnd, 1, [&](Value panel) {
+          Value from = m.panel(weight, panel), place = unpackedPanel(weight, panel);
+          amx ? emitAmxPanelOfFloats(e, m.inputs, from, place) : roundPanel(from, place);
+        });
+        continue;
+      }
       // Fewer rows than a register tile has read the packed weight.
       Value least = e.constant(amx ? 1 : registerTile(m.layouts[weight]).rows);
       e.loop(panelBegin, e.select(e.less(rows, least), panelBegin, panelEnd), 1, [&](Value panel) {
@@ -132,6 +163,13 @@ private:
         emit(e, m.layouts[weight], m.panel(weight, panel), unpackedPanel(weight, panel));
       });
     }
+  }
+
+  void roundPanel(Value from, Value to) {
+    int64_t lanes = e.target.lanes();
+    e.loop(e.constant(0), e.constant(m.inputs * kernel::panelRows), lanes, [&](Value i) {
+      e.store(roundToBf16(e, e.load(e.vec(lanes), e.at(from, i, e.f32()))), e.at(to, i, e.f32()));
+    });
   }
 
   /// Makes rows begin to begin + count - 1 of the tile's panels of the transpose; begin is a multiple of 16.
@@ -145,7 +183,10 @@ private:
     e.loop(panelBegin, panelEnd, 1, [&](Value panel) {
       Value to =
           e.atByte(unpacked[weight], e.mul(e.sub(panel, panelBegin), unpackedPanelBytes(m.layouts[weight])));
-      emitTransposePanel(e, m.weights[weight], m.outputs, panel, first, blocks, to);
+      if (!turned)
+        return emitTransposePanel(e, m.weights[weight], m.outputs, panel, first, blocks, to, rounds);
+      emitTransposePanel(e, m.weights[weight], m.outputs, panel, first, blocks, turned, /*rounds=*/false);
+      emitAmxPanelOfFloats(e, count, atExpert(turned), to);
     });
   }
 
@@ -158,6 +199,10 @@ private:
     });
     auto block = [&](Value begin, int64_t depth) {
       turn(weight, begin, depth);
+      if (rounds)
+        roundLeft(count, begin, depth);
+      if (turned)
+        return emitAmxWeight(weight, count, {leftBlock, blockInputs * 2}, depth);
       emitWeight(weight, count, kernel::WeightLayout(kernel::WeightFormat::F32, m.outputs, depth), begin);
     };
     int64_t whole = m.inputs / blockInputs * blockInputs;
@@ -166,12 +211,36 @@ private:
       block(e.constant(whole), m.inputs - whole);
   }
 
+  /// Inputs begin to begin + depth - 1 of the tile's rows, rounded: f32, or bf16 up to a whole tile.
+  void roundLeft(Value count, Value begin, int64_t depth) {
+    int64_t lanes = e.target.lanes();
+    Type element = turned ? e.bf16() : e.f32();
+    e.loop(e.constant(0), count, 1, [&](Value row) {
+      Value from = e.at(m.frame.rowOf(m.op.getLeft(), e.add(tileRow, row)), begin, e.f32());
+      Value to = e.at(leftBlock, e.mul(row, blockInputs), element);
+      auto copy = [&](Value column, int64_t length) {
+        Value numbers = e.load(e.vec(length), e.at(from, column, e.f32()));
+        e.store(turned ? e.narrow(numbers, element) : roundToBf16(e, numbers), e.at(to, column, element));
+      };
+      int64_t whole = depth / lanes * lanes, padded = llvm::alignTo(depth, 32);
+      e.loop(e.constant(0), e.constant(whole), lanes, [&](Value column) { copy(column, lanes); });
+      if (whole < depth)
+        copy(e.constant(whole), depth - whole);
+      if (turned && depth < padded)
+        e.store(e.constantI(e.vec(padded - depth, e.i16()), 0), e.at(to, depth, element));
+    });
+  }
+
   Value unpackedPanel(int64_t weight, Value panel) {
     Value address =
         e.atByte(unpacked[weight], e.mul(e.sub(panel, panelBegin), unpackedPanelBytes(m.layouts[weight])));
+    return turned ? address : atExpert(address);
+  }
+  /// Where the expert's matrix begins in a turned panel.
+  Value atExpert(Value panel) {
     if (!expertRow)
-      return address;
-    return e.at(address, e.mul(e.rem(expertRow, kernel::panelRows), kernel::panelRows), e.f32());
+      return panel;
+    return e.at(panel, e.mul(e.rem(expertRow, kernel::panelRows), kernel::panelRows), e.f32());
   }
 
   /// All rows of the row tile, from input `firstInput` on as far as `layout` goes, times all panels of the
@@ -202,14 +271,14 @@ private:
     // Few rows: one by one.
     e.ifThen(e.less(count, e.constant(tile.rows)), [&] {
       e.loop(panelBegin, panelEnd, 1, [&](Value panel) {
-        e.loop(e.constant(0), count, 1,
-               [&](Value row) { emitTile(weight, panel, row, {1, 1}, transposed, layout, firstInput); });
+        e.loop(e.constant(0), count, 1, [&](Value row) {
+          emitTile(weight, panel, row, {1, 1}, transposed || rounds, layout, firstInput);
+        });
       });
     });
   }
 
-  void emitAmxWeight(int64_t weight, Value count) {
-    const kernel::WeightLayout &layout = m.layouts[weight];
+  void emitAmxWeight(int64_t weight, Value count, LeftPlane halves, int64_t depth) {
     auto panels = [&](Value begin, Value end, int64_t width) {
       e.loop(begin, end, width, [&](Value panel) {
         SmallVector<Value> addresses;
@@ -219,8 +288,8 @@ private:
         }
         e.loop(e.constant(0), count, amxRows, [&](Value row) {
           Value to = accumulators.at(e, weight, row, e.mul(e.sub(panel, panelBegin), kernel::panelRows));
-          emitAmxTile(e, llvm::alignTo(layout.columns, 32), left.of(layout).halves.fromRow(e, row), addresses,
-                      to, accumulators.rowStride * 4);
+          emitAmxTile(e, llvm::alignTo(depth, 32), halves.fromRow(e, row), addresses, to,
+                      accumulators.rowStride * 4, /*adds=*/blocked);
         });
       });
     };
@@ -244,9 +313,11 @@ private:
       addresses.push_back(fromUnpacked ? unpackedPanel(weight, e.add(panel, i))
                                        : m.panel(weight, e.add(panel, i)));
     Left rows = left.of(layout).fromRow(e, row);
-    if (blocked)
+    if (leftBlock)
+      rows.floats = LeftPlane{leftBlock, blockInputs * 4}.fromRow(e, row);
+    else if (blocked)
       rows.floats.address = e.at(rows.floats.address, firstInput, e.f32());
-    TileResult result = fromUnpacked && !transposed
+    TileResult result = fromUnpacked && !transposed && !rounds
                             ? emitUnpackedTile(e, layout, rows, tile.rows, addresses)
                             : emitPackedTile(e, layout, rows, tile.rows, addresses, /*prefetch=*/0);
     Value to = accumulators.at(e, weight, row, e.mul(e.sub(panel, panelBegin), kernel::panelRows));
@@ -262,12 +333,16 @@ private:
 
   Matmul &m;
   Emitter &e;
+  bool rounds; // f32 is multiplied as bf16
   LeftUse use;
   bool transposed, blocked;
   int64_t capacity; // rows of a row tile, and those that whole AMX tiles add
   LeftSide left;
   Accumulators accumulators;
   SmallVector<Value> unpacked; // of each quantised weight
+  Value leftBlock;             // of a block of K: the tile's rows, rounded
+  Value turned;                // a turned panel on its way to AMX's form
+  Value tileRow;               // the row tile's first row
   Value panelBegin, panelEnd;
   Value expertRow; // of a transposed weight with experts: the first row of the expert's matrix
   LogicalResult result = success();

@@ -30,9 +30,9 @@ TileResult emitUnpackedTile(Emitter &e, const kernel::WeightLayout &layout, cons
                             llvm::ArrayRef<mlir::Value> panels);
 
 /// `count` blocks of 16 rows, from block `first` on, of panel `panel` of the transpose of a packed f32 weight
-/// with so many columns, as a panel of f32: [row][16].
+/// with so many columns, as a panel of f32: [row][16]; with `rounds` of numbers that bf16 can hold.
 void emitTransposePanel(Emitter &e, mlir::Value weight, int64_t columns, mlir::Value panel, mlir::Value first,
-                        mlir::Value count, mlir::Value to);
+                        mlir::Value count, mlir::Value to, bool rounds);
 
 } // namespace sinter::cpu
 

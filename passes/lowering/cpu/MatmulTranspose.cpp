@@ -4,6 +4,7 @@
 #include "passes/lowering/cpu/MatmulTile.h"
 
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "passes/lowering/cpu/Rounding.h"
 
 using namespace mlir;
 
@@ -37,7 +38,7 @@ SmallVector<Value> transpose(Emitter &e, ArrayRef<Value> rows) {
 } // namespace
 
 void emitTransposePanel(Emitter &e, Value weight, int64_t columns, Value panel, Value first, Value count,
-                        Value to) {
+                        Value to, bool rounds) {
   constexpr int64_t unit = kernel::panelRows;
   auto emit = [&](int64_t lines) {
     e.loop(e.constant(0), count, 1, [&](Value number) {
@@ -51,7 +52,7 @@ void emitTransposePanel(Emitter &e, Value weight, int64_t columns, Value panel, 
             rows.push_back(j < lines ? e.load(e.vec(side), e.at(from, j * unit + o, e.f32()))
                                      : e.zeros(side));
           for (auto [j, row] : llvm::enumerate(transpose(e, rows)))
-            e.store(row, e.at(target, (o + j) * unit + i, e.f32()));
+            e.store(rounds ? roundToBf16(e, row) : row, e.at(target, (o + j) * unit + i, e.f32()));
         }
     });
   };

@@ -8,6 +8,7 @@
 #include "passes/lowering/cpu/Emitters.h"
 
 #include "dialects/kernel/WeightLayout.h"
+#include "passes/lowering/cpu/Rounding.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
@@ -120,7 +121,7 @@ private:
       Value begin = e.max(e.sub(e.constant(0), first), e.constant(0));
       Value end = e.min(e.sub(e.constant(outputs), first), e.constant(panelRows));
       e.loop(begin, end, 1, [&](Value lane) {
-        e.store(e.load(e.f32(), e.at(here, e.add(first, lane), e.f32())), e.at(to, lane, e.f32()));
+        e.store(factor(e.load(e.vec(1), e.at(here, e.add(first, lane), e.f32()))), e.at(to, lane, e.f32()));
       });
     });
   }
@@ -135,12 +136,15 @@ private:
 
   Value groupAt(Value group) { return e.at(packedInput, e.mul(group, rowBlock * width), e.f32()); }
 
+  /// Numbers as they are multiplied.
+  Value factor(Value values) { return roundsFactors(op) ? roundToBf16(e, values) : values; }
+
   void packInput() {
     forEachGroup([&](Value group, int64_t count) {
       Value from = e.at(frame.rowOf(op.getInput(), row), e.add(inputBegin, e.mul(group, width)), e.f32());
       Value to = groupAt(group);
       e.loop(e.constant(0), rows, 1, [&](Value t) {
-        Value values = e.load(e.vec(count), e.at(from, e.mul(t, inputs), e.f32()));
+        Value values = factor(e.load(e.vec(count), e.at(from, e.mul(t, inputs), e.f32())));
         e.store(values, e.at(to, e.mul(t, width), e.f32()));
       });
     });
@@ -150,7 +154,7 @@ private:
     auto pack = [&](int64_t count) {
       Value from = e.at(frame.rowOf(op.getGradient(), row), e.mul(panel, panelRows), e.f32());
       e.loop(e.constant(0), rows, 1, [&](Value t) {
-        Value values = e.load(e.vec(count), e.at(from, e.mul(t, outputs), e.f32()));
+        Value values = factor(e.load(e.vec(count), e.at(from, e.mul(t, outputs), e.f32())));
         if (count < panelRows)
           values = vector::InsertStridedSliceOp::create(e.b, e.loc, values, e.zeros(panelRows),
                                                         ArrayRef<int64_t>{0}, ArrayRef<int64_t>{1});
