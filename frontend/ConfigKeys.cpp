@@ -233,8 +233,7 @@ void readQwenWindows(ConfigKeys &keys, ModelConfig &config) {
   setWindows(config, *sliding, window);
 }
 
-//===-- RoPE
-//---------------------------------------------------------------------------------------------===//
+//===--- RoPE
 
 Rope readRope(ConfigKeys &keys, const ModelConfig &config, const RopeDefaults &defaults) {
   // transformers: `self.rope_parameters = rope_scaling or self.rope_parameters`.

@@ -9,7 +9,7 @@ using namespace sinter::kernel;
 #define GET_OP_CLASSES
 #include "dialects/kernel/KernelOps.cpp.inc"
 
-//===--- func -------------------------------------------------------------------------------------------===//
+//===--- func
 
 ParseResult FuncOp::parse(OpAsmParser &parser, OperationState &result) {
   auto type = [](Builder &builder, ArrayRef<Type> inputs, ArrayRef<Type> results,
@@ -41,7 +41,7 @@ LogicalResult FuncOp::verify() {
 
 AnchorOpInterface FuncOp::getAnchor() { return cast<AnchorOpInterface>(getBody().front().front()); }
 
-//===--- regions ----------------------------------------------------------------------------------------===//
+//===--- regions
 
 static LogicalResult checkArguments(Operation *op, Region &region, ArrayRef<Type> expected, StringRef what) {
   if (region.getArgumentTypes() != TypeRange(expected)) {
@@ -63,7 +63,7 @@ static LogicalResult checkProgram(Operation *anchor, Region &region) {
       return op.emitOpError() << "expected straight-line code in a region of " << anchor->getName()
                               << ", found an operation with a region";
     bool known = isa<YieldOp, LoadOp, StoreOp, AppendOp, LookupOp, CombineOp, PositionOp, TokenOp, KeysOp,
-                     SelectedOp, ElementOp, HyperOp>(op);
+                     SelectedOp, ElementOp, HyperOp, DropoutOp>(op);
     StringRef dialect = op.getDialect() ? op.getDialect()->getNamespace() : "";
     if (!known && dialect != "arith" && dialect != "math" && dialect != "vector")
       return op.emitOpError()
@@ -93,7 +93,7 @@ static LogicalResult checkYield(Region &region, ArrayRef<Type> types) {
   return success();
 }
 
-//===--- rows -------------------------------------------------------------------------------------------===//
+//===--- rows
 
 LogicalResult RowsOp::verify() {
   if (!getColumns())
@@ -125,7 +125,7 @@ Grid RowsOp::getGrid() {
   return {columns, rows, 0, getDomain()};
 }
 
-//===--- matmul -----------------------------------------------------------------------------------------===//
+//===--- matmul
 
 int64_t MatmulOp::getExpertCount() { return getExperts() ? getExperts().getType().getExperts() : 1; }
 static int64_t matrixRows(MatmulOp op) {
@@ -226,7 +226,7 @@ LogicalResult RangeOp::verifyRegions() {
                  failed(checkProgram(*this, getBody())) || failed(checkYield(getBody(), {})));
 }
 
-//===--- attention --------------------------------------------------------------------------------------===//
+//===--- attention
 
 /// Bytes of scratch that a tile goes through again and again: they must stay in the second-level cache.
 static int64_t tileBytes(AttentionOp op) {
@@ -296,7 +296,6 @@ Grid AttentionOp::getGrid() {
 }
 
 //===--- experts
-//------------------------------------------------------------------------------------------===//
 
 LogicalResult RouteOp::verify() {
   RowsType logits = getLogits().getType(), weights = getWeights().getType(), chosen = getChosen().getType();
@@ -320,7 +319,7 @@ LogicalResult DispatchOp::verify() {
 
 Grid DispatchOp::getGrid() { return {1, 0, 0, getDomain()}; }
 
-//===--- steps ------------------------------------------------------------------------------------------===//
+//===--- steps
 
 LogicalResult BufferOp::verify() {
   Type type = getBuffer().getType();

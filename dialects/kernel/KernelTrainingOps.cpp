@@ -22,7 +22,6 @@ LogicalResult DropoutOp::verify() {
 }
 
 //===--- gradients of parameters
-//----------------------------------------------------------------------------===//
 
 LogicalResult WeightGradientOp::verify() {
   WeightType output = getOutput().getType();
@@ -87,7 +86,6 @@ Grid ScatterOp::getGrid() {
 }
 
 //===--- loss
-//-----------------------------------------------------------------------------------------------===//
 
 LogicalResult CrossEntropyOp::verify() {
   if (!isF32(getLogits().getType()) || !isF32(getLosses().getType()) ||
@@ -126,7 +124,6 @@ LogicalResult BalanceGradientOp::verify() {
 Grid BalanceGradientOp::getGrid() { return {1, 32, 0, Domain::Rows}; }
 
 //===--- attention
-//------------------------------------------------------------------------------------------===//
 
 template <typename AttentionOp> static LogicalResult verifyAttention(AttentionOp op) {
   int64_t heads = op.getHeads(), kvHeads = op.getKvHeads();
@@ -178,7 +175,6 @@ Grid SelfAttentionBackwardOp::getGrid() {
 }
 
 //===--- norms
-//----------------------------------------------------------------------------------------------===//
 
 LogicalResult SquareSumOp::verify() {
   int64_t block = getBlock(), columns = getInput().getType().getColumns();

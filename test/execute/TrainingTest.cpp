@@ -458,7 +458,7 @@ kernel.func @groups(%x: !kernel.rows<{1}xf32>, %s: !kernel.table<1x1xf32>, %o: !
         return drops ? lm::dropoutFactor(dropoutSeed, dropoutSite, row, column, 0.25) : 1.0;
       };
       std::vector<float> x = randomFloats(rows * columns, 1), out(rows * columns, NAN);
-      runInParts(runner, "rows", {x.data(), &site, out.data()}, step.step, 1);
+      runInParts(runner, "rows", {x.data(), &site, out.data()}, step.step, rows);
       for (int64_t r = 0; r < rows; ++r) {
         double sum = 0, magnitude = 1;
         for (int64_t c = 0; c < columns; ++c) {
@@ -471,7 +471,7 @@ kernel.func @groups(%x: !kernel.rows<{1}xf32>, %s: !kernel.table<1x1xf32>, %o: !
       }
       const int64_t wide = 3 * columns;
       std::vector<float> y = randomFloats(rows * wide, 2), grouped(rows * wide, NAN);
-      runInParts(runner, "groups", {y.data(), &site, grouped.data()}, step.step, 1);
+      runInParts(runner, "groups", {y.data(), &site, grouped.data()}, step.step, rows);
       for (int64_t i = 0; i < rows * wide; ++i)
         ASSERT_FLOAT_EQ(grouped[i], static_cast<float>(y[i] * factor(i / wide, i % wide)))
             << wide << " at " << i;
