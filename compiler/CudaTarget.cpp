@@ -7,7 +7,7 @@
 #include "dialects/kernel/Kernel.h"
 #include "passes/Passes.h"
 #include "passes/lowering/GpuPipeline.h"
-#include "passes/lowering/gpu/WarpgroupTiles.h"
+#include "passes/lowering/gpu/WideTiles.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Pass/PassManager.h"
@@ -15,6 +15,9 @@
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/NVVM/NVVMToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Export.h"
+#include "llvm/IR/InlineAsm.h"
+#include "llvm/IR/InstIterator.h"
+#include "llvm/IR/InstrTypes.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
 #include "llvm/MC/TargetRegistry.h"
@@ -68,14 +71,28 @@ LogicalResult lower(ModuleOp module, gpu::Architecture architecture) {
   return passes.run(module);
 }
 
+/// Assembly with side effects is for threads together (barriers, wgmma, setmaxnreg, the waits before them),
+/// or beside what is: LLVM must neither copy it into branches nor move it under conditions.
+void keepTogether(llvm::Function &function) {
+  for (llvm::Instruction &instruction : llvm::instructions(function)) {
+    auto *call = llvm::dyn_cast<llvm::CallBase>(&instruction);
+    if (!call || !call->isInlineAsm())
+      continue;
+    if (llvm::cast<llvm::InlineAsm>(call->getCalledOperand())->hasSideEffects())
+      call->setConvergent();
+  }
+}
+
 std::unique_ptr<llvm::Module> translate(ModuleOp module, llvm::LLVMContext &context,
                                         llvm::TargetMachine &machine) {
   std::unique_ptr<llvm::Module> result = translateModuleToLLVMIR(module, context, "kernels");
   if (!result)
     return nullptr;
   for (llvm::Function &function : *result)
-    if (!function.isDeclaration())
+    if (!function.isDeclaration()) {
       function.addFnAttr(llvm::Attribute::NoUnwind);
+      keepTogether(function);
+    }
   optimise(*result, machine, "default<O3>");
   return result;
 }

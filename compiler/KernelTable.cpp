@@ -5,6 +5,7 @@
 #include "compiler/KernelCounts.h"
 #include "compiler/KernelLimit.h"
 #include "dialects/kernel/Kernel.h"
+#include "passes/lowering/gpu/Frame.h"
 #include "runtime/files/JsonWriter.h"
 
 #include <fmt/format.h>
@@ -16,36 +17,31 @@ namespace sinter {
 constexpr int64_t smThreads = 2048, smBlocks = 32, smRegisters = 64 * 1024;
 
 const char *const kernelTableHelp =
-    "Prints registers, shared memory and occupancy of a model's GPU kernels, and what one launch of each "
-    "costs.\n\n"
-    "The second table is of one launch under the emulator, over zeros: one row with 256 keys where decode\n"
-    "launches the kernel, else 128 rows. Warp instructions by class (other: constants, local memory, "
-    "atomics,\n"
-    "votes and shuffles), tensor FLOPs, bytes of global memory that were touched (sectors of 32, "
-    "asynchronous\n"
-    "copies), bytes needed (each operand and result once), wavefronts that bank conflicts add. These are "
-    "exact\n"
-    "for the PTX.\n\n"
-    "limit: the share of the target's limit that the launch may reach, predicted, not measured: the time "
-    "that the\n"
-    "bytes needed and the FLOPs take on the whole GPU, by the time of the resource that its counters keep "
-    "busy\n"
-    "longest (by) on the multiprocessors that get a block:\n"
-    "  memory  bytes needed            H100 SXM: 3.35 TB/s (sm_90a); A100 SXM 80 GB: 2.04 TB/s (sm_80)\n"
-    "  cache   bytes touched           5120 bytes a clock, 64 a multiprocessor, at 1.83 and 1.41 GHz\n"
-    "  tensor  tensor FLOPs            4096 and 2048 a clock and multiprocessor (132 and 108: 989 and 312 "
-    "TFLOP/s)\n"
-    "                                  of f16 and bf16; 8 bits twice, tf32 half of it\n"
-    "  issue   warp instructions       4 a clock and multiprocessor\n"
-    "  shared  shared-memory wavefronts  1 a clock and multiprocessor\n"
-    "Latency is not in it: launches of few blocks take longer.\n";
+    R"(Prints registers, shared memory and occupancy of a model's GPU kernels, and what one launch of each costs.
+
+The second table is of one launch under the emulator, over zeros: one row with 256 keys where decode launches the
+kernel, else 128 rows. Warp instructions by class (other: constants, local memory, atomics, votes and shuffles),
+tensor FLOPs, bytes of global memory that were touched (sectors of 32, asynchronous copies), bytes needed (each
+operand and result once), wavefronts that bank conflicts add. These are exact for the PTX.
+
+limit: the share of the target's limit that the launch may reach, predicted, not measured: the time that the bytes
+needed and the FLOPs take on the whole GPU, by the time of the resource that its counters keep busy longest (by) on
+the multiprocessors that get a block:
+  memory  bytes needed              H100 SXM: 3.35 TB/s (sm_90a); A100 SXM 80 GB: 2.04 TB/s (sm_80)
+  cache   bytes touched             5120 bytes a clock, 64 a multiprocessor, at 1.83 and 1.41 GHz
+  tensor  tensor FLOPs              4096 and 2048 a clock and multiprocessor (132 and 108: 989 and 312 TFLOP/s)
+                                    of f16 and bf16; 8 bits twice, tf32 half of it
+  issue   warp instructions         4 a clock and multiprocessor
+  shared  shared-memory wavefronts  1 a clock and multiprocessor
+Latency is not in it: launches of few blocks take longer.
+)";
 
 int64_t residentBlocks(gpu::Architecture architecture, int64_t registers, int64_t threads,
                        int64_t sharedBytes) {
-  int64_t smShared = (architecture == gpu::Architecture::Sm80 ? 164 : 228) * 1024;
   int64_t warps = llvm::divideCeil(threads, gpu::warpSize);
   int64_t blocks = std::min(smBlocks, smThreads / (warps * gpu::warpSize));
-  blocks = std::min(blocks, smShared / static_cast<int64_t>(llvm::alignTo(sharedBytes, 128) + 1024));
+  blocks = std::min(blocks, gpu::smSharedBytes(architecture) /
+                                static_cast<int64_t>(llvm::alignTo(sharedBytes, 128) + 1024));
   if (registers)
     blocks = std::min(
         blocks, smRegisters / static_cast<int64_t>(llvm::alignTo(registers * gpu::warpSize, 256) * warps));

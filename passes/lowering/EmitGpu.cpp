@@ -30,10 +30,6 @@ using namespace sinter::gpu;
 namespace {
 
 constexpr StringRef sharedName = "shared_memory";
-/// Of a multiprocessor of 8.0 and of 9.0.
-int64_t smSharedBytes(Architecture architecture) {
-  return (architecture == Architecture::Sm80 ? 164 : 228) * 1024;
-}
 
 LogicalResult emitAnchor(Frame &frame, Operation *anchor) {
   return llvm::TypeSwitch<Operation *, LogicalResult>(anchor)

@@ -19,6 +19,7 @@ struct Shape {
   double softcap = 0;
   bool slopes = false;
   int64_t keysPerTile = 0, rowsPerTile = 64;
+  bool schedule = true;
 
   double scale() const { return 1 / std::sqrt(static_cast<double>(keySize)); }
   int64_t elementBytes() const { return std::string(element) == "f32" ? 4 : 2; }
@@ -35,10 +36,11 @@ struct Shape {
         "kernel.func @attention(%q: {0}, %k: {1}, %v: {2}, %s: {3}, %o: {4}) {{\n"
         "  kernel.attention {5} heads {6} scale {7:e} {8} {9} query(%q : {0}) keys(%k : {1}) values(%v : "
         "{2}) {10} "
-        "output(%o : {4}) schedule<rows_per_tile = {11}, key_block = 64>\n}}\n",
+        "output(%o : {4}) {11}\n}}\n",
         q, k, v, s, p, prefill ? "prefill" : "decode", heads, scale(),
         window ? fmt::format("window {}", window) : "", softcap ? fmt::format("softcap {:e}", softcap) : "",
-        slopes ? fmt::format("slopes(%s : {})", s) : "", rowsPerTile);
+        slopes ? fmt::format("slopes(%s : {})", s) : "",
+        schedule ? fmt::format("schedule<rows_per_tile = {}, key_block = 64>", rowsPerTile) : "");
     if (p != o)
       result += fmt::format(
           "kernel.func @combine(%p: {0}, %o: {1}) {{\n  kernel.rows over(rows) {{\n  ^bb0(%row: index):\n"
@@ -164,7 +166,7 @@ struct Data {
   }
   void prefill(const KernelRunner &runner) {
     std::vector<void *> buffers = {q.data(), k.data(), v.data(), slopes.data(), output.data()};
-    int64_t tiles = shape.heads * ((rows + shape.rowsPerTile - 1) / shape.rowsPerTile);
+    int64_t tiles = shape.heads * (shape.schedule ? (rows + shape.rowsPerTile - 1) / shape.rowsPerTile : 1);
     runner.run("attention", buffers, step, tiles / 2, tiles);
     runner.run("attention", buffers, step, 0, tiles / 2);
   }
@@ -201,7 +203,7 @@ protected:
   }
   void checkPrefill(const Shape &shape, std::vector<std::pair<int64_t, int64_t>> steps) {
     if (GetParam().isGpu()) // emulated: some seconds less
-      steps = {{0, 1}, {0, 17}, {5, 33}, {130, 37}};
+      steps = {{0, 1}, {0, 17}, {5, 33}, {130, shape.rowsPerTile > 64 ? 101 : 37}};
     KernelRunner runner(shape.text(true), GetParam());
     ASSERT_TRUE(runner);
     for (auto [first, rows] : steps) {
@@ -270,6 +272,8 @@ TEST_P(Attention, PrefillsSpansOfASequence) {
   for (const char *element : {"f16", "bf16", "f32"})
     checkPrefill({.element = element}, spans);
   checkPrefill({.rowsPerTile = 5}, spans);
+  checkPrefill({.rowsPerTile = 128}, spans);
+  checkPrefill({.heads = 2, .keyHeads = 1, .schedule = false}, spans); // all rows in one tile
 }
 
 TEST_P(Attention, PrefillsWithWindowCapAndSlopes) {
@@ -278,6 +282,7 @@ TEST_P(Attention, PrefillsWithWindowCapAndSlopes) {
   checkPrefill({.softcap = 3}, spans);
   checkPrefill({.slopes = true}, spans);
   checkPrefill({.window = 70, .softcap = 30, .slopes = true}, spans);
+  checkPrefill({.window = 40, .rowsPerTile = 128}, spans);
 }
 
 TEST_P(Attention, PrefillsHeadsOfOddSizes) {

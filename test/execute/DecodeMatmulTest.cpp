@@ -83,6 +83,13 @@ TEST_P(DecodeMatmul, GoesOverManyChunksOfColumns) {
   check({.format = "q4_1", .rows = 5, .outputs = 2000, .inputs = 32});
 }
 
+TEST_P(DecodeMatmul, ReadsRowsThatAreLongerThanSharedMemory) {
+  for (const char *format : {"f16", "bf16", "f32"})
+    for (LeftKind left : {LeftKind::F32, LeftKind::Half})
+      if (left == LeftKind::F32 || std::string(format) != "f32")
+        check({.format = format, .rows = 3, .outputs = 16, .inputs = 59989, .left = left});
+}
+
 TEST_P(DecodeMatmul, GivesARowTheSameBitsWhateverTheOtherRows) {
   for (const char *format : {"f32", "f16", "bf16", "q8_0", "q4_1", "q5_1"}) {
     MatmulCase many{.format = format, .rows = 7, .outputs = 80, .inputs = 96};

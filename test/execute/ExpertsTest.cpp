@@ -135,6 +135,21 @@ TEST_P(Experts, MultiplyTheirOwnRowsInEveryFormat) {
       }
 }
 
+TEST_P(Experts, MultiplyRowsOfTheWeightsType) {
+  for (const char *format : {"f16", "bf16"})
+    for (const std::vector<int32_t> &segments : segmentLists)
+      for (int64_t columns : {16, 64}) {
+        MatmulCase c{.format = format, .rows = segments.back(), .outputs = 72, .inputs = 136};
+        c.left = LeftKind::Half;
+        c.columnsPerTile = columns;
+        c.schedule = fmt::format("rows_per_tile = 64, columns_per_tile = {}", columns);
+        c.segments = segments;
+        KernelRunner runner(c.text(), GetParam());
+        ASSERT_TRUE(runner);
+        MatmulData(c, 1).check(runner, 4);
+      }
+}
+
 TEST_P(Experts, GiveTheSameNumbersHoweverTheTilesAreShared) {
   for (bool prefill : {false, true}) {
     MatmulCase c{.format = "q4_0", .rows = 21, .outputs = 48, .inputs = 64, .weights = 2};

@@ -3,6 +3,7 @@
 #include "test/execute/KernelRunner.h"
 
 #include "compiler/CpuTarget.h"
+#include "compiler/CudaTarget.h"
 #include "dialects/kernel/Kernel.h"
 #include "passes/lowering/CpuPipeline.h"
 #include "passes/lowering/GpuPipeline.h"
@@ -153,6 +154,21 @@ std::string assemblyOf(const std::string &text, cpu::Isa isa) {
     return "";
   }
   return *assembly;
+}
+
+std::string optimisedIrOf(const std::string &text, gpu::Architecture architecture) {
+  mlir::DialectRegistry registry;
+  registerGpuLowering(registry);
+  mlir::MLIRContext context(registry);
+  auto module = parse(text, context);
+  if (!module)
+    return "";
+  auto ir = printCudaKernels(*module, architecture, CudaStage::Llvm);
+  if (failed(ir)) {
+    ADD_FAILURE() << "expected kernels that compile, found\n" << text;
+    return "";
+  }
+  return *ir;
 }
 
 } // namespace sinter::test

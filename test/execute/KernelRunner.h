@@ -87,6 +87,8 @@ private:
 
 /// Assembly of kernels in text, for tests of what the inner loops are made of.
 std::string assemblyOf(const std::string &text, cpu::Isa isa);
+/// LLVM IR of kernels for GPUs, optimised, with schedules of the compiler's choice.
+std::string optimisedIrOf(const std::string &text, gpu::Architecture architecture);
 
 } // namespace sinter::test
 

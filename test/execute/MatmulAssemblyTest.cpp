@@ -6,6 +6,7 @@
 #include <climits>
 #include <gtest/gtest.h>
 #include <map>
+#include <set>
 #include <sstream>
 
 namespace sinter::test {
@@ -107,6 +108,39 @@ TEST(MatmulAssembly, DecodeTakesBlocksThatRegistersDoNotHoldByTurns) {
   // streams x registers x quads
   for (const char *format : {"q8_0", "q4_0", "q4_1", "q4_k"})
     expectLoop({.format = format, .outputs = 576, .inputs = 512}, cpu::Isa::Avx2, "vpmaddubsw", 4 * 2 * 2);
+}
+
+/// Lines of IR that call assembly with side effects, and those of them whose attributes say convergent.
+std::pair<int, int> assemblyCalls(const std::string &ir) {
+  std::set<std::string> convergent;
+  std::vector<std::string> calls;
+  std::istringstream stream(ir);
+  for (std::string line; std::getline(stream, line);) {
+    if (line.starts_with("attributes #") && line.find(" convergent ") != std::string::npos)
+      convergent.insert(line.substr(11, line.find(' ', 11) - 11));
+    if (line.find(" asm sideeffect ") != std::string::npos)
+      calls.push_back(line);
+  }
+  int marked = 0;
+  for (const std::string &call : calls) {
+    size_t group = call.rfind('#');
+    if (group != std::string::npos)
+      marked +=
+          convergent.contains(call.substr(group, call.find_first_not_of("0123456789", group + 1) - group));
+  }
+  return {static_cast<int>(calls.size()), marked};
+}
+
+TEST(MatmulAssembly, AssemblyForWarpgroupsIsKeptTogether) {
+  for (const char *format : {"f16", "bf16", "q4_1"}) {
+    MatmulCase c{.format = format, .outputs = 2048, .inputs = 256};
+    c.rowsPerTile = 64;
+    c.schedule = "rows_per_tile = 64, columns_per_tile = 64";
+    c.left = std::string(format) == "q4_1" ? LeftKind::Q8 : LeftKind::Half;
+    auto [calls, convergent] = assemblyCalls(optimisedIrOf(c.text(), gpu::Architecture::Sm90));
+    EXPECT_GT(calls, 4) << format;
+    EXPECT_EQ(convergent, calls) << format;
+  }
 }
 
 } // namespace

@@ -116,6 +116,12 @@ TEST_P(PrefillMatmul, ReadsRowsOfTheWeightsType) {
     check(tiled(c, 128, 128), {150}, 2);
     c.ranges = {{0, 256, 64}, {256, 320, 64}, {320, 384, 8}}; // the second begins in the middle of a chunk
     check(tiled(c, 64, 128), {65}, 2);
+    if (GetParam().isGpu()) { // 16 times 256 columns would be the same code
+      MatmulCase wide{.format = format, .outputs = 528, .inputs = 136, .left = LeftKind::Half};
+      check(tiled(wide, 128, 256), {1, 150}, 2);
+      wide.weights = 2, wide.outputs = 256;
+      check(tiled(wide, 128, 128), {130}, 2);
+    }
     c.ranges = {{0, 384, 24}};
     check(tiled(c, 64, 72), {65}, 2);
   }

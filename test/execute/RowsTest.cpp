@@ -360,6 +360,48 @@ kernel.func @select(%x: !kernel.rows<20xf32>, %inv: !kernel.table<1x20xf32>, %ou
     }
 }
 
+TEST_P(Rows, ReadsWhatItOverwritesBeforeThatEvenIfItIsNeededLater) {
+  // %b is needed after the second sum only, when %x has been overwritten.
+  for (int64_t n : sizes) {
+    std::string v = fmt::format("vector<{}xf32>", n), t = fmt::format("!kernel.rows<{}xf32>", n);
+    std::string text = fmt::format(R"(
+kernel.func @twice(%x: {1}, %y: {1}, %out: {1}) {{
+  kernel.rows over(rows) {{
+  ^bb0(%row: index):
+    %b = kernel.load %x[%row] : {1}, {0}
+    %a = kernel.load %y[%row] : {1}, {0}
+    %sum = vector.reduction <add>, %a : {0} into f32
+    %sv = vector.broadcast %sum : f32 to {0}
+    %p = arith.mulf %a, %sv : {0}
+    kernel.store %p, %x[%row] : {0}, {1}
+    %high = vector.reduction <maximumf>, %p : {0} into f32
+    %hv = vector.broadcast %high : f32 to {0}
+    %o = arith.addf %b, %hv : {0}
+    kernel.store %o, %out[%row] : {0}, {1}
+  }}
+}})",
+                                   v, t);
+    KernelRunner runner(text, GetParam());
+    ASSERT_TRUE(runner);
+    Step step(3);
+    std::vector<float> x = randomFloats(3 * n, 1), y = randomFloats(3 * n, 2), before = x, out(3 * n, NAN);
+    runner.run("twice", {x.data(), y.data(), out.data()}, step.step, 0, 3);
+    for (int64_t r = 0; r < 3; ++r) {
+      double sum = 0, high = -INFINITY;
+      for (int64_t i = 0; i < n; ++i)
+        sum += y[r * n + i];
+      for (int64_t i = 0; i < n; ++i)
+        high = std::max(high, y[r * n + i] * sum);
+      for (int64_t i = 0; i < n; ++i) {
+        double tolerance = 1e-5 * std::sqrt(n);
+        ASSERT_NEAR(x[r * n + i], y[r * n + i] * sum, tolerance * (1 + std::abs(y[r * n + i])));
+        ASSERT_NEAR(out[r * n + i], before[r * n + i] + high, tolerance * (1 + std::abs(high)))
+            << n << " columns, row " << r << ", column " << i;
+      }
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Isas, Rows,
                          testing::Values(cpu::Isa::Avx2, cpu::Isa::Avx512, gpu::Architecture::Sm80,
                                          gpu::Architecture::Sm90),

@@ -57,7 +57,8 @@ void FlashAttention::emitTurn(Value first, Value end) {
     e.barrier();
     e.ifThen(e.less(next, blocks), [&] { fetch(e.add(begin, e.mul(next, blockKeys)), e.rem(next, stages)); });
     asyncCommit(e); // the last one is empty
-    return emitBlock(e.add(begin, e.mul(number, blockKeys)), e.rem(number, stages), carried);
+    Value block = e.add(begin, e.mul(number, blockKeys));
+    return whereSeen(block, carried, [&] { return emitBlock(block, e.rem(number, stages), carried); });
   });
   for (int64_t r = 0; r < 2; ++r) {
     Value row = e.add(e.add(first, warpRow), e.add(group, 8 * r));
@@ -74,20 +75,37 @@ void FlashAttention::emitTurn(Value first, Value end) {
   }
 }
 
+Value FlashAttention::isSeen(Value block) {
+  Value firstRow = e.add(firstPosition, e.alignDown(warpRow, rowsTogether));
+  Value result = e.both(e.less(block, e.add(firstRow, rowsTogether)), e.less(firstRow, keyEnd));
+  if (shape.window)
+    result = e.both(result, e.less(shape.firstKey(e, firstRow), e.add(block, blockKeys)));
+  return result;
+}
+
+/// Blocks behind the diagonal of the warp's rows, and all blocks where it has no rows, leave the state.
+FlashAttention::Numbers FlashAttention::whereSeen(Value block, ValueRange state,
+                                                  llvm::function_ref<Numbers()> emit) {
+  auto choice = scf::IfOp::create(e.b, e.loc, state.getTypes(), isSeen(block), /*withElseRegion=*/true);
+  OpBuilder::InsertionGuard guard(e.b);
+  e.b.setInsertionPointToStart(choice.thenBlock());
+  scf::YieldOp::create(e.b, e.loc, emit());
+  e.b.setInsertionPointToStart(choice.elseBlock());
+  scf::YieldOp::create(e.b, e.loc, state);
+  return Numbers(choice.getResults());
+}
+
 void FlashAttention::loadQuery(Value first, Value last) {
-  int64_t pieces = shape.keySize / 8;
-  frame.share(e.constant(rows * pieces), [&](Value item) {
-    Value row = e.div(item, pieces), piece = e.rem(item, pieces);
+  // 16 bytes a lane: neighbours share sectors of memory.
+  int64_t items = shape.keySize / 4;
+  frame.share(e.constant(rows * items), [&](Value item) {
+    Value row = e.div(item, items), inRow = e.rem(item, items);
     Value source = frame.rowOf(shape.op.getQuery(), e.min(e.add(first, row), last));
-    source = e.at(source, e.add(e.mul(head, shape.keySize), e.mul(piece, 8)), e.f32());
-    Numbers numbers;
-    for (int64_t i = 0; i < 8; i += 4) {
-      Value q = e.loadWide(e.f32(), 4, e.at(source, i, e.f32()));
-      q = e.mulF(q, e.constantF(q.getType(), shape.queryFactor()));
-      for (int64_t k = 0; k < 4; ++k)
-        numbers.push_back(e.extract(q, k));
-    }
-    e.storeNarrow(e.pack(numbers), shape.element, e.atByte(query, placeOfQuery(row, piece)));
+    source = e.at(source, e.add(e.mul(head, shape.keySize), e.mul(inRow, 4)), e.f32());
+    Value q = e.loadWide(e.f32(), 4, source);
+    q = e.mulF(q, e.constantF(q.getType(), shape.queryFactor()));
+    Value place = e.add(placeOfQuery(row, e.div(inRow, 2)), e.mul(e.rem(inRow, 2), 8));
+    e.storeNarrow(q, shape.element, e.atByte(query, place));
   });
 }
 

@@ -50,6 +50,7 @@ protected:
   AttentionShape shape;
   int64_t rows = 64, blockKeys = 64; // of a turn; of a block
   mlir::Value query;                 // shared
+  int64_t rowsTogether = 16;         // of a turn, which the warps that multiply together have
   mlir::Value warpRow;               // the warp's first row in the turn
   mlir::Value lane, group, inGroup;
 
@@ -59,6 +60,9 @@ private:
   void fetch(mlir::Value block, mlir::Value stage);
   void copyBlock(mlir::Value to, mlir::Value from, int64_t copies, int64_t pieces, mlir::Value valid,
                  llvm::function_ref<mlir::Value(int64_t)> placeOf);
+  /// Whether some row of the warp (or of those it multiplies with) sees some key of the block (i1).
+  mlir::Value isSeen(mlir::Value block);
+  Numbers whereSeen(mlir::Value block, mlir::ValueRange state, llvm::function_ref<Numbers()> emit);
   Numbers emitBlock(mlir::Value block, mlir::Value stage, mlir::ValueRange state);
   void finishScores(mlir::Value block, Numbers &scores);
   Numbers masked(mlir::Value block, const Numbers &scores);

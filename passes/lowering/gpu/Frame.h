@@ -15,6 +15,12 @@ namespace sinter::gpu {
 inline int64_t maxSharedBytes(Architecture architecture) {
   return (architecture == Architecture::Sm80 ? 99 : 227) * 1024;
 }
+/// Of a multiprocessor of 8.0 and of 9.0.
+inline int64_t smSharedBytes(Architecture architecture) {
+  return (architecture == Architecture::Sm80 ? 164 : 228) * 1024;
+}
+/// Of a block's, what matmuls leave to scales and to what regions keep.
+inline constexpr int64_t reservedBytes = 12 * 1024;
 
 struct Frame {
   Emitter &e;

@@ -123,10 +123,6 @@ private:
   int64_t groupsPerChunk() const;
   LogicalResult emitWhole(int64_t width, Value begin, Value firstRow, Value rows);
   LogicalResult emitGroup(Value firstRow, Value row, Value column, Value active);
-  /// Numbers of rows do not overflow: LLVM may take their sums apart in addresses.
-  Value addRows(Value a, Value b) {
-    return arith::AddIOp::create(e.b, e.loc, a, b, arith::IntegerOverflowFlags::nsw);
-  }
   /// Whether the program reads rows in memory, which must be there.
   bool readsRows();
   bool isShort();
@@ -153,7 +149,7 @@ LogicalResult RangeEpilogue::emitGroup(Value firstRow, Value row, Value column, 
   SmallVector<Value> arguments;
   for (size_t weight = 0; weight < m.weights.size(); ++weight)
     arguments.push_back(accumulators.at(e, weight, row, e.sub(column, base)));
-  arguments.append({addRows(firstRow, row), column});
+  arguments.append({e.add(firstRow, row), column});
   return emitRegion(m.frame, range.getBody(), arguments, multiples, team, active);
 }
 
@@ -192,7 +188,7 @@ LogicalResult RangeEpilogue::emitWhole(int64_t width, Value begin, Value firstRo
   OpBuilder::InsertionGuard guard(e.b);
   e.b.setInsertionPointToStart(choice.thenBlock());
   for (int64_t turn = 0; turn < filled; turn += step)
-    if (failed(emitGroup(firstRow, addRows(mine, e.constant(turn)), column, Value())))
+    if (failed(emitGroup(firstRow, e.add(mine, turn), column, Value())))
       result = failure();
   e.b.setInsertionPointToStart(choice.elseBlock());
   guarded();

@@ -29,8 +29,6 @@ constexpr int64_t leftLine = 2 * chunkColumns, panelChunk = chunkColumns * kerne
 constexpr int64_t blockPanels = 4;
 /// Sums in registers a thread, where two blocks share a multiprocessor, and where one has it.
 constexpr int64_t fewSums = 64, mostSums = 128;
-/// Shared memory left to others, at least.
-constexpr int64_t reservedBytes = 12 * 1024;
 
 class HalfMatmul {
 public:
@@ -241,11 +239,9 @@ Value HalfMatmul::placeOfPiece(int64_t copy) {
     return e.add(e.add(e.mul(second, panelChunk), inPanel), copy * (threads / 128) * panelChunk);
   }
   Value line = e.div(piece, 2), half = e.rem(piece, 2);
-  if (!isGroup) { // the second half comes first in every other group of four lines
-    Value turned = e.bitXor(half, e.rem(e.div(line, 4), 2));
-    Value inPanel = e.add(e.mul(line, 32), e.mul(turned, 16));
-    return e.add(e.add(e.mul(second, panelChunk), inPanel), copy * (threads / 128) * panelChunk);
-  }
+  if (!isGroup)
+    return e.add(e.add(e.mul(second, panelChunk), placeInShortLine(e, line, half)),
+                 copy * (threads / 128) * panelChunk);
   // Lines of 4 panels beside each other, swizzled by 128 bytes.
   int64_t panel = copy * (threads / 128), inBlock = panel % blockPanels;
   Value inLine = e.bitXor(e.add(e.mul(second, 2), half), e.rem(line, 8));
@@ -263,7 +259,7 @@ void HalfMatmul::fetch(ValueRange sources, Value chunk, Value stage) {
     return e.select(inside, whole ? whole : e.constant(16), e.constant(0));
   };
   Value row = e.div(frame.thread, 8), piece = e.rem(frame.thread, 8);
-  Value left = e.atByte(to, e.add(e.mul(row, leftLine), e.mul(e.bitXor(piece, e.rem(row, 8)), 16)));
+  Value left = e.atByte(to, placeInLine(e, row, piece));
   int64_t rowBytes = m.op.getLeft().getType().getRowBytes();
   for (int64_t copy = 0; copy < leftCopies(); ++copy) {
     int64_t further = copy * (threads / 8);
@@ -299,8 +295,7 @@ Registers HalfMatmul::multiplySync(Value stage, Registers sums) {
   } else {
     // Columns 0-7, 8-15 of the panel's first 8 rows, then of the others.
     Value column = e.add(e.rem(lane, 8), e.mul(e.rem(e.div(lane, 8), 2), 8));
-    Value half = e.bitXor(e.div(lane, 16), e.rem(e.div(column, 4), 2));
-    right = e.atByte(right, e.add(e.mul(column, 32), e.mul(half, 16)));
+    right = e.atByte(right, placeInShortLine(e, column, e.div(lane, 16)));
   }
   right = e.atByte(right, e.mul(firstSlot(), panelChunk));
   for (int64_t step = 0; step < chunkSteps; ++step) {
@@ -312,12 +307,9 @@ Registers HalfMatmul::multiplySync(Value stage, Registers sums) {
     for (int64_t tile = 0; tile < rowTiles(); ++tile) {
       Four left = loadMatrices(e, e.atByte(mine, tile * 16 * leftLine));
       for (int64_t panel = 0; panel < panelsPerWarp(); ++panel)
-        for (int64_t half = 0; half < 2; ++half) {
-          size_t first = ((tile * panelsPerWarp() + panel) * 2 + half) * 4;
-          Four sum = {sums[first], sums[first + 1], sums[first + 2], sums[first + 3]};
-          sum = mmaHalf(e, element, left, both[panel][half], sum);
-          llvm::copy(sum, sums.begin() + first);
-        }
+        for (int64_t half = 0; half < 2; ++half)
+          addProduct(e, element, left, both[panel][half], sums,
+                     ((tile * panelsPerWarp() + panel) * 2 + half) * 4);
     }
   }
   return sums;

@@ -23,7 +23,8 @@ LeftSide::LeftSide(Matmul &m, int64_t most) : m(m), e(m.e), team(Team::ofBlock(m
       planes.push_back({layout.block.subBlock, Value()});
   }
   floatType = kernel::RowsType::get(context, m.inputs, e.f32());
-  if (needsFloats)
+  far = needsFloats && m.op.getLeft() && paddedInputs() * 4 > maxSharedBytes(e.architecture) - reservedBytes;
+  if (needsFloats && !far)
     floatBytes = paddedInputs() * 4;
   if (needsIntegers) {
     quantType = kernel::RowsType::get(context, m.inputs, kernel::Q8Type::get(context));
@@ -31,7 +32,7 @@ LeftSide::LeftSide(Matmul &m, int64_t most) : m(m), e(m.e), team(Team::ofBlock(m
   }
   for (capacity = most; capacity > 1 && capacity * rowBytes() > budget;)
     capacity /= 2;
-  if (needsFloats)
+  if (needsFloats && !far)
     floatRows = m.frame.allocate(capacity * floatBytes);
   if (needsIntegers)
     quantRows = m.frame.allocate(capacity * quantBytes);
@@ -74,9 +75,11 @@ void LeftSide::forColumns(int64_t n, llvm::function_ref<void(Value, Value)> body
 
 LogicalResult LeftSide::prepareRow(Value first, Value row) {
   Value absolute = e.add(first, row);
+  if (far && !needsIntegers)
+    return success();
   RowDestination quants{quantRows ? integers(row) : Value(), quantType},
       numbers{floatRows ? floats(row) : Value(), floatType};
-  if (needsFloats && paddedInputs() > m.inputs)
+  if (needsFloats && !far && paddedInputs() > m.inputs)
     m.frame.share(e.constant(paddedInputs() - m.inputs), [&](Value i) {
       e.store(e.constantF(e.f32(), 0), e.at(floats(row), e.add(i, m.inputs), e.f32()));
     });
@@ -114,20 +117,34 @@ void LeftSide::copyRow(Value row, Value absolute) {
       Value x = e.loadWide(type.getElement(), 4, e.at(from, column, type.getElement()));
       storeColumns(m.frame, x, quantType, integers(row), column, inside);
     });
-  if (needsFloats)
+  if (needsFloats && !far)
     forColumns(n, [&](Value column, Value inside) {
-      Value x;
-      if (given) {
-        Value scale =
-            e.load(e.f32(), e.at(e.atByte(from, m.inputs), e.div(column, kernel::q8Block), e.f32()));
-        Value bytes = e.loadAligned(e.vec(n, e.i8()), e.atByte(from, column));
-        Value words = arith::ExtSIOp::create(e.b, e.loc, e.vec(n, e.i32()), bytes);
-        x = e.mulF(arith::SIToFPOp::create(e.b, e.loc, e.vec(n), words), e.splat(scale, n));
-      } else {
-        x = e.loadWide(type.getElement(), n, e.at(from, column, type.getElement()));
-      }
-      guarded(inside, x, e.at(floats(row), column, e.f32()));
+      guarded(inside, loadNumbers(from, column, n), e.at(floats(row), column, e.f32()));
     });
+}
+
+Value LeftSide::loadNumbers(Value from, Value column, int64_t n) {
+  kernel::RowsType type = m.op.getLeft().getType();
+  if (!type.isQuantized())
+    return e.loadWide(type.getElement(), n, e.at(from, column, type.getElement()));
+  Value scale = e.load(e.f32(), e.at(e.atByte(from, m.inputs), e.div(column, kernel::q8Block), e.f32()));
+  Value bytes = e.loadAligned(e.vec(n, e.i8()), e.atByte(from, column));
+  Value words = arith::ExtSIOp::create(e.b, e.loc, e.vec(n, e.i32()), bytes);
+  return e.mulF(arith::SIToFPOp::create(e.b, e.loc, e.vec(n), words), e.splat(scale, n));
+}
+
+Value LeftSide::numbers(Value row, Value column, int64_t n) {
+  if (!far)
+    return e.loadWide(e.f32(), n, e.at(floats(row), column, e.f32()));
+  Value from = m.frame.rowOf(m.op.getLeft(), e.add(first, row));
+  if (m.inputs % paddedInputs() == 0)
+    return loadNumbers(from, column, n);
+  SmallVector<Value> each;
+  for (int64_t i = 0; i < n; ++i) { // behind the last one are zeros
+    Value at = e.add(column, i), x = loadNumbers(from, e.min(at, e.constant(m.inputs - 1)), 1);
+    each.push_back(e.select(e.less(at, e.constant(m.inputs)), e.extract(x, 0), e.constantF(e.f32(), 0)));
+  }
+  return e.pack(each);
 }
 
 void LeftSide::addSums(const SumPlane &plane, Value count) {

@@ -16,12 +16,18 @@ public:
 
   /// Rows that fit.
   int64_t rows() const { return capacity; }
+  /// Whether floats are read from global memory: where not even one row fits.
+  bool isFar() const { return far; }
+  /// Row 0 from now on, where floats are far.
+  void setFirst(mlir::Value row) { first = row; }
   /// Makes rows first to first + count - 1 of the left side ready. The whole block comes here, and has waited
   /// after.
   mlir::LogicalResult prepare(mlir::Value first, mlir::Value count);
 
   /// f32 of a row (i32), with zeros up to paddedInputs.
   mlir::Value floats(mlir::Value row) { return m.e.atByte(floatRows, m.e.mul(row, floatBytes)); }
+  /// `n` neighbouring numbers of a row from `column` on, as f32; up to paddedInputs.
+  mlir::Value numbers(mlir::Value row, mlir::Value column, int64_t n);
   /// The row's integers; its scales, one a block.
   mlir::Value integers(mlir::Value row) { return m.e.atByte(quantRows, m.e.mul(row, quantBytes)); }
   mlir::Value scales(mlir::Value row) { return m.e.atByte(integers(row), m.inputs); }
@@ -41,15 +47,17 @@ private:
   /// again.
   void forColumns(int64_t n, llvm::function_ref<void(mlir::Value column, mlir::Value inside)> body);
   void copyRow(mlir::Value row, mlir::Value absolute);
+  /// Of a row of the left side in memory: `n` numbers that there are, as f32.
+  mlir::Value loadNumbers(mlir::Value from, mlir::Value column, int64_t n);
   void addSums(const SumPlane &plane, mlir::Value count);
 
   Matmul &m;
   Emitter &e;
   Team team;
-  bool needsFloats = false, needsIntegers = false;
+  bool needsFloats = false, needsIntegers = false, far = false;
   int64_t capacity, floatBytes = 0, quantBytes = 0;
   kernel::RowsType floatType, quantType;
-  mlir::Value floatRows, quantRows;
+  mlir::Value floatRows, quantRows, first;
   llvm::SmallVector<SumPlane> planes;
 };
 

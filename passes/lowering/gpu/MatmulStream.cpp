@@ -81,6 +81,7 @@ LogicalResult StreamedMatmul::run() {
 
 LogicalResult StreamedMatmul::emitRows(Value begin, Value end, Value first, Value count) {
   LogicalResult result = success();
+  left->setFirst(first);
   auto prepare = [&] { result = left->prepare(first, count); };
   if (m.op.getExperts() || m.op.getGrid().rowsPerTile) {
     prepare();
@@ -149,10 +150,6 @@ SmallVector<Value> StreamedMatmul::floatSums(const kernel::WeightLayout &layout,
   Value mine = e.atByte(panel, e.mul(e.rem(frame.lane(), lanes), 16));
   Value begin = e.add(e.mul(slice, units), e.div(frame.lane(), lanes));
   int64_t step = units * slices;
-  SmallVector<Value> address; // of the left rows
-  for (int64_t r = 0; r < rows; ++r)
-    address.push_back(left->floats(e.add(row, r)));
-
   auto turn = [&](int64_t unroll) {
     return [&, unroll](Value line, ValueRange carried) {
       SmallVector<Value> sums(carried), numbers;
@@ -161,8 +158,7 @@ SmallVector<Value> StreamedMatmul::floatSums(const kernel::WeightLayout &layout,
             e.loadWide(element, n * depth, e.atByte(mine, e.mul(e.add(line, u * step), lineBytes))));
       for (int64_t u = 0; u < unroll; ++u)
         for (int64_t r = 0; r < rows; ++r) {
-          Value x = e.at(address[r], e.mul(e.add(line, u * step), depth), e.f32());
-          Value values = e.loadWide(e.f32(), depth, x);
+          Value values = left->numbers(e.add(row, r), e.mul(e.add(line, u * step), depth), depth);
           for (int64_t i = 0; i < n; ++i)
             for (int64_t d = 0; d < depth; ++d)
               sums[r * n + i] =

@@ -24,7 +24,6 @@ namespace {
 constexpr int64_t widestChunk = 64, chunkSteps = 4, stages = 2;
 constexpr int64_t leftLine = chunkSteps * 32; // bytes of a row in a chunk
 constexpr int64_t warps = 4;
-constexpr int64_t reservedBytes = 12 * 1024; // of shared memory: scales, and what epilogues keep
 
 class TensorMatmul {
 public:
@@ -168,7 +167,6 @@ void TensorMatmul::fetch(Value chunk, Value stage) {
   fetchWeights(chunk, stage);
 }
 
-/// 16 bytes of a row lie at (number of the 16 bytes) ^ (row % 8).
 void TensorMatmul::fetchLeft(Value chunk, Value stage) {
   constexpr int64_t pieces = leftLine / 16;
   Value to = leftAt(stage);
@@ -176,7 +174,7 @@ void TensorMatmul::fetchLeft(Value chunk, Value stage) {
   frame.share(e.constant(tileRows * pieces), [&](Value item) {
     Value row = e.div(item, pieces), piece = e.rem(item, pieces);
     Value from = frame.rowOf(left, e.min(e.add(rowBegin, row), lastRow));
-    Value place = e.atByte(to, e.add(e.mul(row, leftLine), e.mul(e.bitXor(piece, e.rem(row, 8)), 16)));
+    Value place = e.atByte(to, placeInLine(e, row, piece));
     Value index = e.add(e.mul(chunk, pieces), piece);
     if (isQuantised)
       return copyAsync(e, place, e.atByte(from, e.min(e.mul(index, 16), e.constant(m.inputs - 16))), 16);
@@ -278,12 +276,8 @@ void TensorMatmul::addHalves(int64_t weight, Value step, Value stage, ArrayRef<s
     }
   }
   for (int64_t half = 0; half < 2; ++half)
-    for (int64_t tile = 0; tile < rowTiles; ++tile) {
-      size_t first = number(weight, tile, half);
-      std::array<Value, 4> sum = {sums[first], sums[first + 1], sums[first + 2], sums[first + 3]};
-      sum = mmaHalf(e, halfType(), left[tile], right[half], sum);
-      llvm::copy(sum, sums.begin() + first);
-    }
+    for (int64_t tile = 0; tile < rowTiles; ++tile)
+      addProduct(e, halfType(), left[tile], right[half], sums, number(weight, tile, half));
 }
 
 void TensorMatmul::addIntegers(int64_t weight, Value chunk, Value step, Value stage,

@@ -27,8 +27,8 @@ namespace {
 
 constexpr int64_t chunkColumns = PanelFragments::columns, leftLine = 2 * chunkColumns;
 constexpr int64_t widestChunk = 128, mostTokens = 128, mostConsumers = 2;
-/// Sums and weights in registers a thread; shared memory left to what epilogues keep.
-constexpr int64_t mostSums = 64, reservedBytes = 12 * 1024;
+/// Sums and weights in registers a thread.
+constexpr int64_t mostSums = 64;
 /// A producer of f32 has two chunks on their way: of 3 * 168 registers it gets more than a consumer.
 constexpr int64_t consumerRegisters = 152, producerRegisters = 200;
 /// Left integers times scale / largest scale, in f16, have this factor: small blocks stay normal numbers.

@@ -46,6 +46,19 @@ Four mmaHalf(Emitter &e, Type element, Four a, Two b, Four c) {
       {pair(a[0]), pair(a[1]), pair(a[2]), pair(a[3]), pair(b[0]), pair(b[1]), c[0], c[1], c[2], c[3]});
 }
 
+void addProduct(Emitter &e, Type element, const Four &left, const Two &right, SmallVectorImpl<Value> &sums,
+                size_t first) {
+  Four sum = {sums[first], sums[first + 1], sums[first + 2], sums[first + 3]};
+  llvm::copy(mmaHalf(e, element, left, right, sum), sums.begin() + first);
+}
+
+Value placeInLine(Emitter &e, Value line, Value piece) {
+  return e.add(e.mul(line, 128), e.mul(e.bitXor(piece, e.rem(line, 8)), 16));
+}
+Value placeInShortLine(Emitter &e, Value line, Value half) {
+  return e.add(e.mul(line, 32), e.mul(e.bitXor(half, e.rem(e.div(line, 4), 2)), 16));
+}
+
 void copyAsync(Emitter &e, Value to, Value from, int64_t bytes, Value size) {
   auto cache = bytes == 16 ? NVVM::LoadCacheModifierKind::CG : NVVM::LoadCacheModifierKind::CA;
   NVVM::CpAsyncOp::create(e.b, e.loc, to, from, static_cast<int32_t>(bytes), cache, size);

@@ -26,6 +26,16 @@ Four mmaInt8(Emitter &e, Four left, Two right, bool rightIsSigned, Four sums);
 Four mmaInt8Short(Emitter &e, Two left, mlir::Value right, bool rightIsSigned, Four sums);
 /// m16n8k16 of pairs of f16 or bf16 in i32, into f32.
 Four mmaHalf(Emitter &e, mlir::Type element, Four left, Two right, Four sums);
+/// The same for sums `first` to `first` + 3 of many.
+void addProduct(Emitter &e, mlir::Type element, const Four &left, const Two &right,
+                llvm::SmallVectorImpl<mlir::Value> &sums, size_t first);
+
+//--- where 16 bytes lie in shared memory, so that the 8 rows of a matrix are in different banks
+
+/// Of lines of 128 bytes: at (number of the 16 bytes) ^ (line % 8), as tensor maps and wgmma swizzle, too.
+mlir::Value placeInLine(Emitter &e, mlir::Value line, mlir::Value piece);
+/// Of lines of 32 bytes: the second half comes first in every other group of four lines.
+mlir::Value placeInShortLine(Emitter &e, mlir::Value line, mlir::Value half);
 
 /// Copies 4 or 16 bytes from global to shared memory, past the registers. Where `size` (i32) is given, only
 /// so many of them, and then zeros; of 0 bytes the source may be anywhere.

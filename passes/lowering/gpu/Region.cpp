@@ -29,8 +29,13 @@ public:
     for (auto [argument, value] : llvm::zip(block.getArguments(), arguments))
       isVector(argument) ? void(vectors[argument] = value) : scalars.map(argument, e.toIndex(value));
     holds = holdsAll(plan, team.size);
-    if (holds)
-      plan.kept.clear();
+    if (!holds)
+      return;
+    // In registers instead. Loads of what is overwritten are still due in their own phase.
+    for (Value value : plan.kept)
+      if (isa<kernel::LoadOp>(value.getDefiningOp()))
+        early.insert(value);
+    plan.kept.clear();
   }
 
   LogicalResult run();
@@ -58,8 +63,9 @@ private:
   const Team &team;
   Value active;
   const RowDestination *yielded;
-  int64_t n;          // elements at once
-  bool holds = false; // what it has made stays in registers
+  int64_t n;                    // elements at once
+  bool holds = false;           // what it has made stays in registers
+  llvm::SetVector<Value> early; // where it holds: made before anybody asks
   int64_t phase = 0;
   IRMapping scalars;                    // what is not a vector
   llvm::DenseMap<Value, Value> vectors; // where arguments and kept vectors lie
@@ -118,6 +124,8 @@ void RegionEmitter::emitPhase(int64_t now) {
     } else if (op.getNumResults() == 1 && plan.kept.contains(op.getResult(0))) {
       sinks[lengthOf(op.getResult(0))].push_back(&op);
       keeps = true;
+    } else if (op.getNumResults() == 1 && early.contains(op.getResult(0))) {
+      sinks[lengthOf(op.getResult(0))].push_back(&op);
     } else if (!llvm::any_of(op.getOperands(), isVector) && !llvm::any_of(op.getResults(), isVector) &&
                !isa<kernel::YieldOp>(op) && !emitStepOp(frame, op, scalars)) {
       e.b.clone(op, scalars);
@@ -201,7 +209,7 @@ SmallVector<Value> RegionEmitter::emitChunk(int64_t now, ArrayRef<Operation *> s
   // All that is stored is made before the first store: a program may write where it reads.
   SmallVector<Value> made;
   for (Operation *op : sinks)
-    made.push_back(isSink(op) ? get(op->getOperand(0), place) : make(op, op->getResult(0), place));
+    made.push_back(get(isSink(op) ? op->getOperand(0) : op->getResult(0), place));
   // Threads beyond the end have read what others are about to overwrite.
   if (holds && inside && plan.overwrites && llvm::any_of(sinks, llvm::IsaPred<kernel::StoreOp>))
     team.wait(frame);
@@ -219,7 +227,7 @@ SmallVector<Value> RegionEmitter::emitChunk(int64_t now, ArrayRef<Operation *> s
                  store);
     } else if (isa<kernel::YieldOp>(op)) {
       storeColumns(frame, value, yielded->type, yielded->pointer, index(place), store);
-    } else { // kept, of teams without anything to do, too
+    } else if (!early.contains(op->getResult(0))) { // kept, of teams without anything to do, too
       auto keep = [&] { e.storeAligned(value, e.at(vectors[op->getResult(0)], index(place), e.f32())); };
       inside ? e.ifThen(inside, keep) : keep();
     }

@@ -16,7 +16,8 @@ class TensorAttention : public FlashAttention {
 public:
   TensorAttention(Frame &frame, kernel::AttentionOp op) : FlashAttention(frame, op) {
     int64_t longest = std::max(shape.keySize, shape.valueSize);
-    rows = op.getScheduleAttr().getRowsPerTile() > 64 && longest <= 128 ? 128 : 64;
+    kernel::ScheduleAttr schedule = op.getScheduleAttr();
+    rows = (!schedule || schedule.getRowsPerTile() > 64) && longest <= 128 ? 128 : 64;
     frame.threads = rows / 16 * warpSize;
     // A row's weighted values are in registers: half as many as a head is long.
     frame.blocksPerSm = (shape.valueSize <= 64 ? 4 : shape.valueSize <= 128 ? 2 : 1) * 64 / rows;
@@ -38,15 +39,12 @@ private:
       piece = e.bitXor(piece, e.rem(row, 8));
     return e.mul(e.add(e.mul(row, pieces), piece), 16);
   }
-  /// A line of a panel of keys has two: the second comes first in every other group of four lines.
-  Value swizzledKey(Value line, Value half) {
-    return e.mul(e.add(e.mul(line, 2), e.bitXor(half, e.rem(e.div(line, 4), 2))), 16);
-  }
 };
 
 /// Copies are half as many lines apart as the block has threads.
 Value TensorAttention::placeOfKeys(int64_t copy) {
-  return e.add(swizzledKey(e.div(frame.thread, 2), e.rem(frame.thread, 2)), copy * frame.threads * 16);
+  return e.add(placeInShortLine(e, e.div(frame.thread, 2), e.rem(frame.thread, 2)),
+               copy * frame.threads * 16);
 }
 
 Value TensorAttention::placeOfValues(int64_t copy) {
@@ -65,19 +63,16 @@ TensorAttention::Numbers TensorAttention::multiplyKeys(Value stage) {
   Value matrix = e.div(lane, 8), line = e.rem(lane, 8);
   Value queryRow = e.add(warpRow, e.rem(lane, 16));
   Value firstLine = e.add(e.mul(e.rem(matrix, 2), 8), line);
-  Value place = e.atByte(base, swizzledKey(firstLine, e.div(matrix, 2)));
+  Value place = e.atByte(base, placeInShortLine(e, firstLine, e.div(matrix, 2)));
   for (int64_t step = 0; step < shape.keySize / 16; ++step) {
     Value piece = e.add(e.div(lane, 16), step * 2);
     Four left = loadMatrices(e, e.atByte(query, swizzled(queryRow, piece, shape.keySize / 8)));
     for (int64_t number = 0; number < blockKeys / panel; ++number) {
       int64_t further = (step * 16 + number * shape.keySize) * panel * 2;
       Four right = loadMatricesTransposed(e, e.atByte(place, further));
-      for (int64_t half = 0; half < 2; ++half) {
-        size_t first = (number * 2 + half) * 4;
-        Four sum = {scores[first], scores[first + 1], scores[first + 2], scores[first + 3]};
-        sum = mmaHalf(e, shape.element, left, {right[2 * half], right[2 * half + 1]}, sum);
-        llvm::copy(sum, scores.begin() + first);
-      }
+      for (int64_t half = 0; half < 2; ++half)
+        addProduct(e, shape.element, left, {right[2 * half], right[2 * half + 1]}, scores,
+                   (number * 2 + half) * 4);
     }
   }
   return scores;
@@ -101,12 +96,8 @@ TensorAttention::Numbers TensorAttention::multiplyValues(Value stage, ValueRange
       Value piece = e.add(e.div(matrix, 2), tile);
       Value place = e.atByte(base, swizzled(row, piece, shape.valueSize / 8));
       Four right = loadMatricesTransposed(e, e.atByte(place, step * 16 * shape.valueSize * 2));
-      for (int64_t half = 0; half < 2; ++half) {
-        size_t first = (tile + half) * 4;
-        Four sum = {sums[first], sums[first + 1], sums[first + 2], sums[first + 3]};
-        sum = mmaHalf(e, shape.element, left, {right[2 * half], right[2 * half + 1]}, sum);
-        llvm::copy(sum, sums.begin() + first);
-      }
+      for (int64_t half = 0; half < 2; ++half)
+        addProduct(e, shape.element, left, {right[2 * half], right[2 * half + 1]}, sums, (tile + half) * 4);
     }
   }
   return sums;

@@ -5,6 +5,7 @@
 // panels, or 64 columns, beside each other in lines of 128 bytes, swizzled.
 #include "passes/lowering/gpu/Emitters.h"
 #include "passes/lowering/gpu/FlashAttention.h"
+#include "passes/lowering/gpu/Mma.h"
 #include "passes/lowering/gpu/Warpgroup.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -22,6 +23,7 @@ public:
   WarpgroupAttention(Frame &frame, kernel::AttentionOp op) : FlashAttention(frame, op) {
     assert(frame.sharedBytes == 0 && "operands of wgmma begin at a multiple of 1024");
     rows = 128;
+    rowsTogether = 64;
     frame.threads = rows / 64 * warpgroupSize;
     int64_t longest = std::max(shape.keySize, shape.valueSize);
     frame.blocksPerSm = 1;
@@ -41,8 +43,7 @@ private:
   static int64_t lines(int64_t numbers) { return llvm::divideCeil(numbers, lineNumbers); }
   /// Of a row, 64 columns a line; `count` rows of the same columns follow each other.
   Value placeInRows(Value row, Value piece, int64_t count) {
-    Value inLine = e.mul(e.bitXor(e.rem(piece, 8), e.rem(row, 8)), 16);
-    return e.add(e.add(e.mul(e.div(piece, 8), count * line), e.mul(row, line)), inLine);
+    return e.add(e.mul(e.div(piece, 8), count * line), placeInLine(e, row, e.rem(piece, 8)));
   }
 };
 
@@ -50,8 +51,7 @@ Value WarpgroupAttention::placeOfKeys(int64_t copy) {
   int64_t inPanel = 2 * shape.keySize, threads = frame.threads;
   // Piece number: (panel, dimension, half of 16 tokens). 4 panels are a line of each dimension.
   auto place = [&](Value panel, Value dimension, Value half) {
-    Value inLine = e.bitXor(e.add(e.mul(panel, 2), half), e.rem(dimension, 8));
-    return e.add(e.mul(dimension, line), e.mul(inLine, 16));
+    return placeInLine(e, dimension, e.add(e.mul(panel, 2), half));
   };
   if (threads % inPanel == 0 && threads / inPanel <= 4) { // the same dimension in some panel further
     int64_t panel = copy * (threads / inPanel);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "passes/lowering/gpu/WarpgroupTiles.h"
+#include "passes/lowering/gpu/WideTiles.h"
 
 #include "passes/lowering/gpu/Attention.h"
 #include "passes/lowering/gpu/MatmulTensor.h"
@@ -25,10 +25,12 @@ void widenTiles(ModuleOp module, Architecture architecture) {
       attention.setScheduleAttr(
           kernel::ScheduleAttr::get(attention.getContext(), /*rowsPerTile=*/128, 0, 0, 0, 0, 0, 0, 0));
     auto op = dyn_cast<kernel::MatmulOp>(anchor);
-    if (!op || !fitsTensorCores(op) || op.getOutputs() < widest * fewest)
+    // An expert has a part of the rows.
+    if (!op || !fitsTensorCores(op) || op.getExperts() || op.getOutputs() < widest * fewest)
       continue;
     Type left = op.getLeft().getType().getElement();
-    bool isHalf = left.isF16() || left.isBF16();
+    // On sm_90a bf16 goes by the weights' registers: two warpgroups take 64 columns of each weight.
+    bool isHalf = left.isF16() || (architecture == Architecture::Sm80 && left.isBF16());
     if (architecture == Architecture::Sm80 && !isHalf)
       continue;
     int64_t columns = op.getScheduleAttr().getColumnsPerTile(), weights = op.getWeights().size();

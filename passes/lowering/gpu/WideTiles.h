@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tiles of prefill matmuls by architecture, after --kernel-choose-schedules=gpu=true.
-#ifndef SINTER_PASSES_LOWERING_GPU_WARPGROUPTILES_H
-#define SINTER_PASSES_LOWERING_GPU_WARPGROUPTILES_H
+#ifndef SINTER_PASSES_LOWERING_GPU_WIDETILES_H
+#define SINTER_PASSES_LOWERING_GPU_WIDETILES_H
 
 #include "passes/lowering/gpu/Target.h"
 
@@ -15,4 +15,4 @@ void widenTiles(mlir::ModuleOp module, Architecture architecture);
 
 } // namespace sinter::gpu
 
-#endif // SINTER_PASSES_LOWERING_GPU_WARPGROUPTILES_H
+#endif // SINTER_PASSES_LOWERING_GPU_WIDETILES_H
