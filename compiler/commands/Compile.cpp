@@ -49,11 +49,11 @@ struct CompileFlags {
       cl::desc("With --lora: what adapters are multiplied by, times the rank (twice the "
                "rank)"),
       cl::init(0), cl::cat(category)};
-  cl::list<std::string> adapterTargets{
+  cl::opt<std::string> adapterTargets{
       "lora-targets",
       cl::desc("With --lora: modules that get adapters, by the ends of their names (all-linear: all linear "
                "layers but the head)"),
-      cl::CommaSeparated, cl::cat(category)};
+      cl::init("all-linear"), cl::cat(category)};
   cl::opt<std::string> dropout{
       "dropout",
       cl::desc("With --train: share of activations to drop, or config: the shares of the "
@@ -137,6 +137,9 @@ int compileCommand(const Invocation &invocation) {
     return report(2, "--lora-alpha, --lora-targets: expected --lora with them, found them alone");
   if (flags.adapterAlpha.getNumOccurrences() && !(flags.adapterAlpha > 0))
     return report(2, "--lora-alpha: expected a number above 0");
+  Result<std::vector<std::string>> targets = training::parseAdapterTargets(flags.adapterTargets);
+  if (!targets)
+    return report(2, "--lora-targets: " + targets.error().message);
   Result<std::string> dropout = training::parseDropout(flags.dropout);
   if (!dropout)
     return report(2, "--dropout: " + dropout.error().message);
@@ -162,9 +165,8 @@ int compileCommand(const Invocation &invocation) {
   options.pipeline.sequence = flags.sequence;
   options.pipeline.adapterRank = flags.adapterRank;
   options.pipeline.adapterAlpha =
-      flags.adapterAlpha > 0 ? double(flags.adapterAlpha) : 2.0 * double(flags.adapterRank);
-  if (flags.adapterTargets.size() != 1 || flags.adapterTargets[0] != "all-linear")
-    options.pipeline.adapterTargets.assign(flags.adapterTargets.begin(), flags.adapterTargets.end());
+      flags.adapterAlpha > 0 ? double(flags.adapterAlpha) : training::usualAdapterAlpha(flags.adapterRank);
+  options.pipeline.adapterTargets = *targets;
   options.stage = flags.library ? Stage::Library : *stage;
   if (options.stage >= Stage::Objects && options.output == "-")
     return report(

@@ -74,7 +74,7 @@ void chooseShape(TrainingOptions &options) {
   if (options.length == 0)
     options.length = 256;
   if (options.adapterRank > 0 && options.adapterAlpha == 0)
-    options.adapterAlpha = 2.0 * double(options.adapterRank);
+    options.adapterAlpha = training::usualAdapterAlpha(options.adapterRank);
   if (options.adapterRank > 0 && options.adapterTargets.empty())
     options.adapterTargets = "all-linear";
 }
@@ -276,13 +276,9 @@ int trainCommand(const Invocation &invocation) {
   compile.pipeline.routerCoefficient = options.routerLoss;
   compile.pipeline.adapterRank = options.adapterRank;
   compile.pipeline.adapterAlpha = options.adapterAlpha;
-  if (options.adapterTargets != "all-linear") {
-    llvm::SmallVector<llvm::StringRef> targets;
-    llvm::StringRef(options.adapterTargets).split(targets, ',');
-    for (llvm::StringRef target : targets)
-      if (!target.empty())
-        compile.pipeline.adapterTargets.push_back(target.str());
-  }
+  if (options.adapterRank > 0)
+    compile.pipeline.adapterTargets =
+        training::parseAdapterTargets(options.adapterTargets).value_or(std::vector<std::string>());
   compile.pipeline.dropout = options.dropout;
   compile.pipeline.recompute = options.recompute;
   compile.threads = std::max(1u, std::thread::hardware_concurrency());

@@ -226,8 +226,8 @@ void Orthogonalisation::iterateTall(Value y, Value z) {
 bool isMuons(lm::ParameterOp parameter) {
   auto type = cast<RankedTensorType>(parameter.getType());
   StringRef name = parameter.getSymName();
-  return type.getRank() > 1 && name != "embedding" && name != "head" && name != "positions" &&
-         type.getDimSize(type.getRank() - 2) % kernel::panelRows == 0;
+  return type.getRank() > 1 && !parameter->hasAttr("lm.adapter") && name != "embedding" && name != "head" &&
+         name != "positions" && type.getDimSize(type.getRank() - 2) % kernel::panelRows == 0;
 }
 
 void addOrthogonalisation(kernel::EntryOp entry, KernelNames &names, lm::ParameterOp parameter) {

@@ -8,8 +8,8 @@
 
 namespace sinter {
 
-/// Whether Muon moves this parameter: a hidden matrix (neither embedding nor head, nor vectors) whose rows
-/// fill panels.
+/// Whether Muon moves this parameter: a hidden matrix (neither embedding nor head, nor vectors, nor low-rank
+/// adapters) whose rows fill panels.
 bool isMuons(lm::ParameterOp parameter);
 
 /// Adds to `entry` what replaces each matrix of `parameter` in the image of gradients, an update before this,

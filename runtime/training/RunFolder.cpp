@@ -3,6 +3,7 @@
 #include "runtime/files/AtomicFile.h"
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
 #include <filesystem>
@@ -15,6 +16,8 @@ namespace sinter::training {
 namespace {
 
 constexpr std::string_view lockName = ".lock";
+// What stands in the lock behind the number of a process that has made it, or the folder.
+constexpr const char *lockMade = " made this lock", *folderMade = " made this folder";
 
 /// What shows that a run was here.
 bool isOfRun(std::string_view name) {
@@ -39,17 +42,25 @@ Result<RunFolder> RunFolder::open(const std::string &path, bool resume) {
   if (code)
     return fail("{}: cannot make the folder: {}", path, code.message());
   const std::string lockPath = path + "/" + std::string(lockName);
+  const bool hasLock = fs::exists(lockPath, code);
   const int lock = ::open(lockPath.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
   if (lock < 0)
     return fail("{}: expected a folder that can be written to: {}", path, std::strerror(errno));
-  RunFolder opened(path, lock, isNew);
+  RunFolder opened(path, lock);
   if (::flock(lock, LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK)
       return fail("{}: cannot lock: {}", lockPath, std::strerror(errno));
     return fail("{}: expected a folder in which no other process trains, found that process {} does", path,
-                contentsOf(lock));
+                std::atoi(contentsOf(lock).c_str()));
   }
-  const std::string owner = std::to_string(::getpid());
+  // `sinter train` becomes the trainer: the process that reads here what it made itself.
+  const std::string process = std::to_string(::getpid()), before = contentsOf(lock);
+  opened.made = isNew || before == process + folderMade    ? Made::Folder
+                : !hasLock || before == process + lockMade ? Made::Lock
+                                                           : Made::Nothing;
+  const std::string owner = process + (opened.made == Made::Folder ? folderMade
+                                       : opened.made == Made::Lock ? lockMade
+                                                                   : "");
   if (::ftruncate(lock, 0) != 0 || ::pwrite(lock, owner.data(), owner.size(), 0) != ssize_t(owner.size()))
     return fail("{}: cannot write: {}", lockPath, std::strerror(errno));
   std::string other;
@@ -71,7 +82,7 @@ Result<RunFolder> RunFolder::open(const std::string &path, bool resume) {
 }
 
 RunFolder::RunFolder(RunFolder &&other) noexcept
-    : folder(std::move(other.folder)), lock(std::exchange(other.lock, -1)), isNew(other.isNew),
+    : folder(std::move(other.folder)), lock(std::exchange(other.lock, -1)), made(other.made),
       found(other.found), cleans(other.cleans) {}
 
 RunFolder::~RunFolder() {
@@ -81,23 +92,17 @@ RunFolder::~RunFolder() {
   std::vector<std::string> names;
   for (fs::directory_iterator entry(folder, code), end; !code && entry != end; entry.increment(code))
     names.push_back(entry->path().filename().string());
-  bool isEmpty = isNew;
-  if (cleans && !code && std::ranges::none_of(names, isOfRun)) {
-    // Only what `sinter train` has signed: a trainer may stand in its run's folder for other reasons.
-    if (std::ranges::find(names, "trainer.key") != names.end()) {
-      for (std::string_view made :
-           {"trainer", "trainer.key", "trainer.tokenizer", "trainer-data", "trainer-model"}) {
-        fs::remove_all(path(made), code);
-        std::erase(names, made);
-      }
-      isEmpty = true;
-    }
-  }
-  if (isEmpty && !code && names.size() == 1) { // the lock
+  const bool began = code || std::ranges::any_of(names, isOfRun);
+  // Only what `sinter train` has signed: a trainer may stand in its run's folder for other reasons.
+  if (cleans && !began && std::ranges::find(names, "trainer.key") != names.end())
+    for (std::string_view file :
+         {"trainer", "trainer.key", "trainer.tokenizer", "trainer-data", "trainer-model"})
+      fs::remove_all(path(file), code);
+  if (!began && made != Made::Nothing)
     ::unlink(path(lockName).c_str());
-    ::rmdir(folder.c_str());
-  }
-  ::close(lock); // which unlocks
+  if (!began && made == Made::Folder)
+    ::rmdir(folder.c_str()); // unless something else is there
+  ::close(lock);             // which unlocks
 }
 
 Result<> RunFolder::write(std::string_view name, std::string_view contents) const {

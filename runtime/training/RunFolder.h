@@ -22,9 +22,9 @@ struct ModelFile {
 class RunFolder {
 public:
   /// Makes the folder where there is none, and locks it. Fails when another process holds it, when it cannot
-  /// be written, when it holds a run and `resume` is false, or when it holds other things. With this value
-  /// goes what `sinter train` compiled there if no run began (keep() leaves it), and a folder into which
-  /// nothing else came.
+  /// be written, when it holds a run and `resume` is false, or when it holds other things. If no run began,
+  /// with this value goes what `sinter train` compiled there (keep() leaves it), and what this process made:
+  /// the lock, and the folder.
   static Result<RunFolder> open(const std::string &path, bool resume);
   RunFolder(RunFolder &&other) noexcept;
   RunFolder &operator=(RunFolder &&) = delete;
@@ -36,7 +36,7 @@ public:
   bool hasRun() const { return found; }
 
   /// Leaves a folder without a run as it is: another process is about to begin one.
-  void keep() { cleans = isNew = false; }
+  void keep() { cleans = false, made = Made::Nothing; }
 
   /// Writes a file whole or not at all.
   Result<> write(std::string_view name, std::string_view contents) const;
@@ -44,10 +44,11 @@ public:
   Result<> publish(const std::string &file, std::string_view name) const;
 
 private:
-  RunFolder(std::string folder, int lock, bool isNew) : folder(std::move(folder)), lock(lock), isNew(isNew) {}
+  enum class Made { Nothing, Lock, Folder };
+  RunFolder(std::string folder, int lock) : folder(std::move(folder)), lock(lock) {}
   std::string folder;
   int lock;
-  bool isNew;
+  Made made = Made::Nothing; ///< by this process
   bool found = false;
   bool cleans = false; ///< the folder is this process's
 };

@@ -70,7 +70,7 @@ Result<TrainingOptions> optionsOfRun(const std::string &folder, const std::strin
   std::vector<std::string> words = {"run"};
   for (const auto &[name, value] : flagsOfRun(folder)) {
     words.push_back(name);
-    if (name != "--cross-documents" && name != "--recompute")
+    if (!value.empty()) // else a switch
       words.push_back(value);
   }
   std::vector<const char *> arguments;

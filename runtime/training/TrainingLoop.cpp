@@ -190,9 +190,6 @@ Result<> Run::checkFlags(const RunState &stored) {
     if (flag.name != "--data")
       view.note(fmt::format("{} was {}, is {} from here on", flag.name, was, flag.value));
   }
-  for (const auto &[name, value] : stored.flags)
-    if (name == "--router-aux-loss" && options.routerLoss <= 0)
-      return fail("--resume: expected {} {}, as the run began with, found none", name, value);
   // After the flags: sequences of another length are other tokens, too.
   if (stored.data != tokens->fingerprint())
     return fail("--resume: expected the tokens of the run, found others in '{}'", options.data);
@@ -378,10 +375,12 @@ Result<> Run::doStep() {
   if (*bad)
     view.note(**bad + ": skipped");
   view.stepDone(done, peak > 0 ? shape.flops * double(options.accumulate) / seconds / peak : 0);
-  const Scalar scalars[] = {{"train/loss", done.loss},
-                            {"train/grad_norm", done.norm},
-                            {"train/lr", done.rate},
-                            {"train/tokens_per_s", done.tokensPerSecond}};
+  std::vector<Scalar> scalars = {{"train/loss", done.loss},
+                                 {"train/grad_norm", done.norm},
+                                 {"train/lr", done.rate},
+                                 {"train/tokens_per_s", done.tokensPerSecond}};
+  if (done.routerLoss)
+    scalars.push_back({"train/router_loss", *done.routerLoss});
   if (Result<> written = events->add(done.step, scalars); !written)
     return fail("{}; {}", written.error().message, lastCheckpoint());
   ++state.step;

@@ -135,7 +135,12 @@ std::vector<FlagGroup> flagTable(TrainingOptions &o) {
          number(std::numeric_limits<double>::min(), infinity, o.adapterAlpha)},
         {"--lora-targets", "LIST",
          "modules that get adapters, by the ends of their names (all-linear: all linear layers but the head)",
-         textInto(o.adapterTargets)},
+         [&o](std::string_view text) -> Result<> {
+           if (Result<std::vector<std::string>> names = parseAdapterTargets(text); !names)
+             return tl::unexpected(names.error());
+           o.adapterTargets = text;
+           return {};
+         }},
         {"--dtype", "TYPE", "auto, bf16 or f32: what is computed with (auto)",
          oneOf<std::string>({"auto", "bf16", "f32"}, o.dtype)},
         {"--recompute", "",
@@ -203,6 +208,20 @@ Result<ParsedOptions> parseTrainingOptions(int argc, const char *const *argv, co
     parsed.helpText = description + "\n" + describeFlags(groups);
   // A table that refers to this value must not outlive it.
   return ParsedOptions{parsed.options, std::move(parsed.helpText)};
+}
+
+Result<std::vector<std::string>> parseAdapterTargets(std::string_view list) {
+  std::vector<std::string> names;
+  if (list == "all-linear")
+    return names;
+  for (size_t begin = 0; begin <= list.size();) {
+    const size_t end = std::min(list.find(',', begin), list.size());
+    if (begin == end)
+      return fail("expected names of modules with commas between them, found '{}'", list);
+    names.emplace_back(list.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return names;
 }
 
 Result<std::string> parseDropout(std::string_view text) {

@@ -65,6 +65,13 @@ Result<ParsedOptions> parseTrainingOptions(int argc, const char *const *argv, co
                                            const TrainingOptions &base = {},
                                            std::string_view *model = nullptr);
 
+/// What adapters are multiplied by, times their rank, where nothing says (--lora-alpha).
+constexpr double usualAdapterAlpha(int64_t rank) { return 2 * double(rank); }
+
+/// The names in a list of --lora-targets, commas between them; none for "all-linear". An error where a name
+/// is empty.
+Result<std::vector<std::string>> parseAdapterTargets(std::string_view list);
+
 /// "config" or a share of activations, in one spelling; else an error.
 Result<std::string> parseDropout(std::string_view text);
 

@@ -1,8 +1,9 @@
-// Muon moves hidden matrices of whole panels, which come first in the images; AdamW the others. A matrix with more
-// rows than columns is iterated from the other side.
+// Muon moves hidden matrices of whole panels, which come first in the images; AdamW the others, adapters too (whether
+// their rows fill panels is a question of their rank). A matrix with more rows than columns is iterated from the other side.
 // RUN: sinter-opt %s --kernel-add-updates | FileCheck %s
 
-// CHECK: lm.parameter @embedding {{.*}}kernel.offset = 1792
+// CHECK: lm.parameter @adapter {{.*}}kernel.offset = 1792
+// CHECK: lm.parameter @embedding {{.*}}kernel.offset
 // CHECK: lm.parameter @odd {{.*}}kernel.offset
 // CHECK: lm.parameter @tall {{.*}}kernel.offset = 0
 // CHECK: lm.parameter @wide {{.*}}kernel.offset = 768
@@ -16,6 +17,7 @@
 // CHECK: kernel.launch @muon_move
 // CHECK: kernel.launch @muon_others_decay
 // CHECK: kernel.launch @muon_others_plain
+lm.parameter @adapter : tensor<16x64xf32> {lm.adapter}
 lm.parameter @embedding : tensor<20x8xf32>
 lm.parameter @odd : tensor<20x16xf32>
 lm.parameter @tall : tensor<48x16xf32>

@@ -4,6 +4,7 @@
 #include "runtime/data/TokenShards.h"
 #include "runtime/files/SafeTensors.h"
 #include "runtime/training/Batches.h"
+#include "runtime/training/RunFolder.h"
 #include "runtime/training/TrainingLoop.h"
 #include "test/TemporaryFolder.h"
 #include "test/runtime/generate/Process.h"
@@ -307,6 +308,7 @@ TEST(TrainingLoop, refusesFoldersThatHoldSomethingElse) {
             std::string::npos)
       << full.err;
   EXPECT_FALSE(fs::exists(scene.folder.path("full/config.json")));
+  EXPECT_FALSE(fs::exists(scene.folder.path("full/.lock"))) << "others' folders stay as they are";
 }
 
 TEST(TrainingLoop, refusesToGoOnWithOtherThings) {
@@ -455,6 +457,29 @@ TEST(TrainingLoop, leavesNoFolderBehindWhenItCannotBegin) {
   Scene scene;
   EXPECT_EQ(scene.run("run", {"--data", "/nonexistent"}).code, 1);
   EXPECT_FALSE(fs::exists(scene.folder.path("run")));
+  fs::create_directories(scene.folder.path("mine"));
+  EXPECT_EQ(scene.run("mine", {"--data", "/nonexistent"}).code, 1);
+  EXPECT_TRUE(fs::exists(scene.folder.path("mine"))) << "a folder that was there before";
+  EXPECT_TRUE(fs::is_empty(scene.folder.path("mine")));
+}
+
+TEST(RunFolder, knowsWhatTheCommandMadeThatBecameTheTrainer) {
+  TemporaryFolder scratch;
+  fs::create_directories(scratch.path("mine"));
+  for (const char *name : {"new", "mine"}) {
+    const std::string path = scratch.path(name);
+    {
+      auto command = RunFolder::open(path, false);
+      ASSERT_TRUE(command) << command.error().message;
+      ASSERT_TRUE(command->write("trainer", "x") && command->write("trainer.key", "y"));
+      command->keep();
+    }
+    EXPECT_TRUE(fs::exists(path + "/trainer"));
+    ASSERT_TRUE(RunFolder::open(path, false)); // the same process again, which begins no run
+    EXPECT_EQ(fs::exists(path), std::string_view(name) == "mine");
+    EXPECT_FALSE(fs::exists(path + "/.lock"));
+    EXPECT_FALSE(fs::exists(path + "/trainer"));
+  }
 }
 
 TEST(TrainingLoop, usageErrorsEndWith2) {

@@ -140,6 +140,9 @@ TEST(TrainingOptions, sayWhatIsWrong) {
             "--recompute: expected a step compiled with it, found one without");
   EXPECT_EQ(errorOf({"--dropout", "1", "--data", "t", "-o", "r"}),
             "--dropout: expected config or a share from 0 to below 1, found '1'");
+  EXPECT_EQ(errorOf({"--lora-targets", "q_proj,,v_proj"}),
+            "--lora-targets: expected names of modules with commas between them, found 'q_proj,,v_proj'");
+  EXPECT_FALSE(errorOf({"--lora-targets", "q_proj,"}).empty());
   EXPECT_EQ(errorOf({"--optimizer", "lion"}), "--optimizer: expected adamw, muon or sgd, found 'lion'");
   EXPECT_EQ(errorOf({"--order", "random"}), "--order: expected sequential or shuffled, found 'random'");
   EXPECT_EQ(errorOf({"--lr", "1e-4", "--min-lr", "1e-3", "--data", "t", "-o", "r"}),
