@@ -16,8 +16,7 @@ class TensorAttention : public FlashAttention {
 public:
   TensorAttention(Frame &frame, kernel::AttentionOp op) : FlashAttention(frame, op) {
     int64_t longest = std::max(shape.keySize, shape.valueSize);
-    kernel::ScheduleAttr schedule = op.getScheduleAttr();
-    rows = (!schedule || schedule.getRowsPerTile() > 64) && longest <= 128 ? 128 : 64;
+    rows = op.getGrid().rowsPerTile > 64 && longest <= 128 ? 128 : 64;
     frame.threads = rows / 16 * warpSize;
     // A row's weighted values are in registers: half as many as a head is long.
     frame.blocksPerSm = (shape.valueSize <= 64 ? 4 : shape.valueSize <= 128 ? 2 : 1) * 64 / rows;
