@@ -38,6 +38,24 @@ llvm::StringRef ptxVersion(gpu::Architecture architecture) {
   return architecture == gpu::Architecture::Sm80 ? "+ptx70" : "+ptx80";
 }
 
+/// The tensor maps of a kernel, ten numbers each, as --kernel-emit-gpu writes them.
+std::vector<sinter_tensor_map> mapsOf(LLVM::LLVMFuncOp function) {
+  constexpr size_t numbers = 10;
+  llvm::ArrayRef<int64_t> all = function->getAttrOfType<DenseI64ArrayAttr>("kernel.tensor_maps").asArrayRef();
+  std::vector<sinter_tensor_map> maps;
+  for (; !all.empty(); all = all.drop_front(numbers)) {
+    auto u32 = [&](size_t i) { return static_cast<uint32_t>(all[i]); };
+    auto u64 = [&](size_t i) { return static_cast<uint64_t>(all[i]); };
+    maps.push_back({u32(0),
+                    u32(1),
+                    all[9] ? 3u : 2u,
+                    {u32(5), u32(6), u32(7)},
+                    {u64(2), u64(3), u64(4)},
+                    {u64(8), u64(9)}});
+  }
+  return maps;
+}
+
 std::unique_ptr<llvm::TargetMachine> createMachine(gpu::Architecture architecture) {
   static std::once_flag once;
   std::call_once(once, [] {
@@ -147,6 +165,8 @@ FailureOr<CudaKernels> compileCudaKernels(ModuleOp module, const CudaOptions &op
     facts.function = function.getName().str();
     facts.threads = number("kernel.threads");
     facts.sharedBytes = number("kernel.shared_bytes");
+    facts.cluster = number("kernel.cluster");
+    facts.maps = mapsOf(function);
     facts.blocksPerSm = std::max(number("kernel.blocks_per_sm"), 1u);
   }
   llvm::LLVMContext context;

@@ -6,9 +6,11 @@
 #include "dialects/kernel/Kernel.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "passes/lowering/gpu/Target.h"
+#include "runtime/abi.h"
 
 #include <map>
 #include <string>
+#include <vector>
 
 namespace sinter {
 
@@ -23,6 +25,7 @@ struct CudaKernel {
   std::string function; // in the module
   kernel::Grid grid;    // not that of the CPU's kernel: schedules differ
   uint32_t threads = 0, sharedBytes = 0, cluster = 1, blocksPerSm = 1;
+  std::vector<sinter_tensor_map> maps;
 };
 
 struct CudaKernels {

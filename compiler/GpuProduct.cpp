@@ -42,6 +42,17 @@ std::string tilesText(kernel::Grid grid, llvm::StringRef rows, llvm::StringRef k
   return text;
 }
 
+/// Initialisers of struct sinter_tensor_map, where there are any.
+std::string mapsText(const std::string &prefix, const CudaKernel &entry) {
+  std::string text;
+  for (const sinter_tensor_map &map : entry.maps)
+    text +=
+        fmt::format("{}{{{}, {}, {}, {{{}, {}, {}}}, {{{}, {}, {}}}, {{{}, {}}}}}", text.empty() ? "" : ", ",
+                    map.buffer, map.swizzle_bytes, map.rank, map.box[0], map.box[1], map.box[2], map.sizes[0],
+                    map.sizes[1], map.sizes[2], map.strides[0], map.strides[1]);
+  return text.empty() ? "" : prefix + "TENSOR_MAPS {" + text + "}\n";
+}
+
 std::string headerText(const std::string &name, const GpuProduct &product, GpuForm form) {
   std::string guard = "SINTER_GPU_KERNELS_" + llvm::StringRef(name).upper() + "_H", text;
   for (char &c : guard)
@@ -49,10 +60,13 @@ std::string headerText(const std::string &name, const GpuProduct &product, GpuFo
   llvm::raw_string_ostream out(text);
   out << "/* GPU kernels compiled by sinter. Each is a module of its own with one function of the kernel's "
          "name:\n"
-         " *   FUNCTION(u64 step, u64 buffer0, u64 buffer1, ...)\n"
+         " *   FUNCTION(u64 step, u64 buffer0, u64 buffer1, ..., CUtensorMap map0, ...)\n"
          " * `step` is the device address of a struct sinter_step in device memory, whose pointers are "
          "device addresses;\n"
-         " * buffers come in the order that is listed. Launch with blocks of KERNEL_ARCH_THREADS threads "
+         " * buffers come in the order that is listed. Where there are KERNEL_ARCH_TENSOR_MAPS, encode each "
+         "struct\n"
+         " * sinter_tensor_map by cuTensorMapEncodeTiled (f16; a size of 0: the buffer's rows). Launch with "
+         "blocks of KERNEL_ARCH_THREADS threads "
          "and\n"
          " * KERNEL_ARCH_SHARED_BYTES of dynamic shared memory; any number of blocks that is a multiple of "
          "the cluster is\n"
@@ -77,7 +91,7 @@ std::string headerText(const std::string &name, const GpuProduct &product, GpuFo
           << prefix << "TILES(rows, keys) (" << tilesText(entry.grid, "rows", "keys") << ")\n"
           << prefix << "THREADS " << entry.threads << "\n"
           << prefix << "CLUSTER " << entry.cluster << "\n"
-          << prefix << "SHARED_BYTES " << entry.sharedBytes << "\n"
+          << mapsText(prefix, entry) << prefix << "SHARED_BYTES " << entry.sharedBytes << "\n"
           << prefix << "BLOCKS_PER_SM " << entry.blocksPerSm << "\n";
     }
     out << "\n";
@@ -108,6 +122,23 @@ void GpuManifest::code(kernel::FuncOp kernel, const GpuCode &code) {
   json.key("block").beginArray().value(entry.threads).value(1).value(1).endArray();
   json.key("cluster").beginArray().value(entry.cluster).value(1).value(1).endArray();
   json.key("shared_bytes").value(entry.sharedBytes).key("blocks_per_sm").value(entry.blocksPerSm);
+  if (!entry.maps.empty()) {
+    json.key("tensor_maps").beginArray();
+    for (const sinter_tensor_map &map : entry.maps) {
+      json.beginObject().key("buffer").value(map.buffer).key("swizzle_bytes").value(map.swizzle_bytes);
+      auto list = [&](const char *name, const auto *values, uint32_t count) {
+        json.key(name).beginArray();
+        for (uint32_t i = 0; i < count; ++i)
+          json.value(values[i]);
+        json.endArray();
+      };
+      list("sizes", map.sizes, map.rank);
+      list("strides", map.strides, map.rank - 1);
+      list("box", map.box, map.rank);
+      json.endObject();
+    }
+    json.endArray();
+  }
   if (code.cubin)
     for (const KernelResources &resources : code.cubin->kernels)
       if (resources.name == entry.function)

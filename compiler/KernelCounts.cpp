@@ -6,6 +6,7 @@
 #include "dialects/kernel/WeightLayout.h"
 #include "runtime/abi.h"
 #include "runtime/device/emulator/Execution.h"
+#include "runtime/device/emulator/LaunchParameters.h"
 #include "runtime/device/emulator/Modules.h"
 
 #include "mlir/Interfaces/SideEffectInterfaces.h"
@@ -204,8 +205,11 @@ Result<> KernelLaunchOnce::run(emulator::LoadedModule &loaded, emulator::GlobalM
   launch.dynamicShared = facts.sharedBytes;
   launch.memory = memory;
   launch.options.counters = true;
-  launch.parameters.resize(arguments.size() * sizeof(uint64_t));
-  std::memcpy(launch.parameters.data(), arguments.data(), launch.parameters.size());
+  Result<std::vector<uint8_t>> parameters =
+      emulator::launchParameters(arguments, facts.maps, static_cast<int64_t>(counts.rows));
+  if (!parameters)
+    return tl::unexpected(parameters.error());
+  launch.parameters = std::move(*parameters);
   Result<emulator::KernelCounters> done = emulator::execute(launch);
   for (uint64_t address : owned)
     memory->free(address);

@@ -111,9 +111,14 @@ llvm::Constant *TableBuilder::gpuLaunch(kernel::LaunchOp op, const CudaKernels &
   const CudaKernel &code = kernels.kernels.at(op.getCallee().str());
   StepCost cost = costOfLaunch(op, function);
   llvm::SmallVector<llvm::Constant *> all = buffers(op);
+  llvm::SmallVector<llvm::Constant *> maps;
+  for (const sinter_tensor_map &map : code.maps)
+    maps.push_back(structure({i32(map.buffer), i32(map.swizzle_bytes), i32(map.rank), i32(map.box[0]),
+                              i32(map.box[1]), i32(map.box[2]), i64(map.sizes[0]), i64(map.sizes[1]),
+                              i64(map.sizes[2]), i64(map.strides[0]), i64(map.strides[1])}));
   return structure({text(op.getCallee()), text(code.function), grid(code.grid), array(all), i64(all.size()),
                     i32(code.threads), i32(code.sharedBytes), i32(code.cluster), i32(code.blocksPerSm),
-                    i64(cost.weightBytes), i64(cost.rowFlops)});
+                    i64(cost.weightBytes), i64(cost.rowFlops), array(maps), i64(maps.size())});
 }
 
 llvm::Constant *TableBuilder::gpuEntry(kernel::EntryOp op, llvm::StringRef name, const CudaKernels &kernels) {

@@ -15,7 +15,7 @@
 extern "C" {
 #endif
 
-#define SINTER_ABI_VERSION 1
+#define SINTER_ABI_VERSION 2
 
 /* Levels of the x86-64 instruction set that kernels are compiled for; a higher one includes the lower.
  *   AVX2    x86-64-v3: AVX2, FMA, F16C, BMI
@@ -140,8 +140,20 @@ struct sinter_gpu_image {
   struct sinter_blob blob;
 };
 
+/* A tensor map that a kernel takes: cuTensorMapEncodeTiled of f16 over one of the launch's buffers, without
+ * interleaving, zeros outside. Dimensions are innermost first. */
+struct sinter_tensor_map {
+  uint32_t buffer;        /* its number in the launch */
+  uint32_t swizzle_bytes; /* 32 or 128 */
+  uint32_t rank;          /* 2 or 3 */
+  uint32_t box[3];        /* elements */
+  uint64_t sizes[3];      /* elements; 0: as many as the buffer has rows */
+  uint64_t strides[2];    /* bytes, of dimensions 1 and 2 */
+};
+
 /* A kernel on the GPU:
- *   .visible .entry FUNCTION(.param .u64 step, .param .u64 buffer0, .param .u64 buffer1, ...)
+ *   .visible .entry FUNCTION(.param .u64 step, .param .u64 buffer0, .param .u64 buffer1, ...,
+ *                            .param .align 64 .b8 map0[128], ...)
  * `step` is the device address of a `struct sinter_step` in device memory, whose pointers are device
  * addresses, too: arguments stay the same from step to step, so that a step can be a graph. Buffers are
  * resolved as on the CPU; a device has its own weight image (the same bytes), arena, cache and partial
@@ -163,6 +175,8 @@ struct sinter_gpu_launch {
   uint32_t blocks_per_sm; /* that the registers and shared memory of the kernel are planned for */
   uint64_t weight_bytes;  /* as in sinter_launch */
   uint64_t row_flops;     /* as in sinter_launch */
+  const struct sinter_tensor_map *maps; /* parameters behind the buffers */
+  uint64_t map_count;
 };
 
 /* As sinter_entry; there is no scratch. */

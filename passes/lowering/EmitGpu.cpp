@@ -46,6 +46,33 @@ LogicalResult emitAnchor(Frame &frame, Operation *anchor) {
       });
 }
 
+/// Buffers do not overlap. Tensor maps are parameters themselves, 128 bytes that the host has encoded.
+void setArguments(LLVM::LLVMFuncOp function, const Frame &frame) {
+  OpBuilder builder(function.getContext());
+  SmallVector<Type> types(function.front().getArgumentTypes());
+  function.setFunctionType(LLVM::LLVMFunctionType::get(function.getFunctionType().getReturnType(), types));
+  size_t count = function.getNumArguments(), pointers = count - frame.maps.size();
+  function.setAllArgAttrs(SmallVector<Attribute>(count, builder.getDictionaryAttr({})));
+  auto bytes = LLVM::LLVMArrayType::get(builder.getI64Type(), 16);
+  for (size_t i = 0; i < count; ++i) {
+    if (i < pointers) {
+      function.setArgAttr(i, LLVM::LLVMDialect::getNoAliasAttrName(), builder.getUnitAttr());
+      continue;
+    }
+    function.setArgAttr(i, LLVM::LLVMDialect::getByValAttrName(), TypeAttr::get(bytes));
+    function.setArgAttr(i, LLVM::LLVMDialect::getAlignAttrName(), builder.getI64IntegerAttr(64));
+    function.setArgAttr(i, NVVM::NVVMDialect::getGridConstantAttrName(), builder.getUnitAttr());
+  }
+  SmallVector<int64_t> numbers; // as CudaTarget reads them
+  for (const TensorMapPlan &map : frame.maps) {
+    numbers.append({map.buffer, map.swizzle});
+    numbers.append(map.sizes.begin(), map.sizes.end());
+    numbers.append(map.box.begin(), map.box.end());
+    numbers.append(map.strides.begin(), map.strides.end());
+  }
+  function->setAttr("kernel.tensor_maps", builder.getDenseI64ArrayAttr(numbers));
+}
+
 LogicalResult emitKernel(sinter::kernel::FuncOp kernel, Architecture architecture) {
   OpBuilder builder(kernel);
   Location loc = kernel.getLoc();
@@ -55,17 +82,21 @@ LogicalResult emitKernel(sinter::kernel::FuncOp kernel, Architecture architectur
   // The names of kernels are symbols of one module: the function takes the place of its kernel.func.
   auto function = LLVM::LLVMFuncOp::create(builder, loc, (kernel.getName() + ".entry").str(), type);
   function->setAttr(NVVM::NVVMDialect::getKernelFuncAttrName(), builder.getUnitAttr());
-  for (unsigned i = 0; i < inputs.size(); ++i)
-    function.setArgAttr(i, LLVM::LLVMDialect::getNoAliasAttrName(), builder.getUnitAttr());
 
   Block *body = function.addEntryBlock(builder);
   builder.setInsertionPointToStart(body);
   Value shared = LLVM::AddressOfOp::create(builder, loc, e.sharedPtr(), sharedName);
-  Frame frame{.e = e, .step = body->getArgument(0), .shared = shared, .buffers = {}, .thread = e.thread()};
+  Frame frame{.e = e,
+              .step = body->getArgument(0),
+              .shared = shared,
+              .buffers = {},
+              .entry = body,
+              .thread = e.thread()};
   for (auto [i, argument] : llvm::enumerate(kernel.getArguments()))
     frame.buffers.map(argument, body->getArgument(1 + i));
   if (failed(emitAnchor(frame, kernel.getAnchor())))
     return failure();
+  setArguments(function, frame);
   builder.setInsertionPointToEnd(body);
   LLVM::ReturnOp::create(builder, loc, ValueRange{});
   if (frame.sharedBytes > maxSharedBytes(architecture))
@@ -80,6 +111,10 @@ LogicalResult emitKernel(sinter::kernel::FuncOp kernel, Architecture architectur
     function->setAttr("nvvm.minctasm", builder.getI32IntegerAttr(frame.blocksPerSm));
   function->setAttr("kernel.threads", builder.getI64IntegerAttr(frame.threads));
   function->setAttr("kernel.shared_bytes", builder.getI64IntegerAttr(frame.sharedBytes));
+  if (frame.cluster > 1)
+    function->setAttr("nvvm.cluster_dim",
+                      builder.getDenseI32ArrayAttr({static_cast<int32_t>(frame.cluster)}));
+  function->setAttr("kernel.cluster", builder.getI64IntegerAttr(frame.cluster));
   function->setAttr("kernel.blocks_per_sm", builder.getI64IntegerAttr(frame.blocksPerSm));
   std::string name = kernel.getName().str();
   kernel.erase();

@@ -33,6 +33,8 @@ Result<std::shared_ptr<Driver>> Driver::open(const std::string &path) {
     missing = #symbol;
   SINTER_CUDA_FUNCTIONS(SINTER_CUDA_LOOK_UP)
 #undef SINTER_CUDA_LOOK_UP
+  driver->tensorMapEncodeTiled = reinterpret_cast<decltype(driver->tensorMapEncodeTiled)>(
+      dlsym(driver->library, "cuTensorMapEncodeTiled"));
   if (driver->cudaVersion < oldestVersion || missing)
     return fail("the CUDA driver is of CUDA {}{}: expected {} or newer", versionText(driver->cudaVersion),
                 missing ? fmt::format(" and lacks {}", missing) : "", versionText(oldestVersion));

@@ -136,6 +136,10 @@ public:
   Driver(const Driver &) = delete;
   Driver &operator=(const Driver &) = delete;
 
+  /// Of CUDA 12 on; null in older drivers.
+  Code (*tensorMapEncodeTiled)(TensorMap *, int dataType, unsigned rank, void *address, const uint64_t *sizes,
+                               const uint64_t *strides, const uint32_t *box, const uint32_t *elementStrides,
+                               int interleave, int swizzle, int promotion, int fill) = nullptr;
 #define SINTER_CUDA_DECLARE(member, symbol, parameters) Code(*member) parameters = nullptr;
   SINTER_CUDA_FUNCTIONS(SINTER_CUDA_DECLARE)
 #undef SINTER_CUDA_DECLARE

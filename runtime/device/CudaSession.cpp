@@ -2,6 +2,8 @@
 // A step is one copy of its description to the GPU, then the launches in order on one stream; everything they
 // are given is fixed when the session begins, so a decode step is captured once as a graph and replayed.
 #include "runtime/device/CudaSession.h"
+
+#include "runtime/device/TensorMaps.h"
 #include "runtime/device/Tiles.h"
 #include <algorithm>
 #include <cassert>
@@ -147,11 +149,14 @@ Address CudaSession::resolve(const sinter_buffer &buffer) const {
 
 Result<void> CudaSession::bind(BoundEntry &bound, const sinter_gpu_entry &entry) {
   bound.entry = &entry;
-  size_t count = 0;
-  for (uint64_t i = 0; i < entry.launch_count; ++i)
+  size_t count = 0, maps = 0;
+  for (uint64_t i = 0; i < entry.launch_count; ++i) {
     count += 1 + entry.launches[i].buffer_count;
-  bound.arguments.reserve(count); // addresses into both must stay
-  bound.parameters.reserve(count);
+    maps += entry.launches[i].map_count;
+  }
+  bound.arguments.reserve(count); // addresses into all must stay
+  bound.maps.reserve(maps);
+  bound.parameters.reserve(count + maps);
   bound.launches.reserve(entry.launch_count);
   for (uint64_t i = 0; i < entry.launch_count; ++i) {
     const sinter_gpu_launch &launch = entry.launches[i];
@@ -159,11 +164,15 @@ Result<void> CudaSession::bind(BoundEntry &bound, const sinter_gpu_entry &entry)
     if (!function)
       return tl::unexpected(function.error());
     void *const *first = bound.parameters.data() + bound.parameters.size();
-    bound.arguments.push_back(deviceStep.address());
+    bound.parameters.push_back(&bound.arguments.emplace_back(deviceStep.address()));
     for (uint64_t j = 0; j < launch.buffer_count; ++j)
-      bound.arguments.push_back(resolve(launch.buffers[j]));
-    for (uint64_t j = 0; j <= launch.buffer_count; ++j)
-      bound.parameters.push_back(&bound.arguments[bound.parameters.size()]);
+      bound.parameters.push_back(&bound.arguments.emplace_back(resolve(launch.buffers[j])));
+    for (uint64_t j = 0; j < launch.map_count; ++j) {
+      Result<TensorMap> map = encode(launch.maps[j], launch, entry);
+      if (!map)
+        return tl::unexpected(map.error());
+      bound.parameters.push_back(&bound.maps.emplace_back(*map));
+    }
     BoundLaunch &result = bound.launches.emplace_back();
     result.function = *function;
     result.parameters = first;
@@ -191,6 +200,24 @@ Result<void> CudaSession::bind(BoundEntry &bound, const sinter_gpu_entry &entry)
 }
 
 /// As many blocks as are on the GPU at once, or as the largest step has tiles.
+Result<TensorMap> CudaSession::encode(const sinter_tensor_map &map, const sinter_gpu_launch &launch,
+                                      const sinter_gpu_entry &entry) const {
+  if (!driver.tensorMapEncodeTiled)
+    return fail("expected a CUDA driver with tensor maps for the kernel '{}', found one without",
+                launch.name);
+  const bool isSelected = launch.grid.domain == SINTER_DOMAIN_SELECTED;
+  const TiledMap tiled = tiledMap(map, isSelected ? entry.max_selected : entry.max_rows);
+  TensorMap result{};
+  const Code code = driver.tensorMapEncodeTiled(
+      &result, TiledMap::dataType, tiled.rank, reinterpret_cast<void *>(resolve(launch.buffers[map.buffer])),
+      tiled.sizes.data(), tiled.strides.data(), tiled.box.data(), tiled.elementStrides.data(),
+      TiledMap::interleave, tiled.swizzle, TiledMap::promotion, TiledMap::fill);
+  if (Result<void> done = driver.check(code, fmt::format("a tensor map of the kernel '{}'", launch.name));
+      !done)
+    return tl::unexpected(done.error());
+  return result;
+}
+
 Result<uint32_t> CudaSession::blocksOf(const sinter_gpu_launch &launch, const sinter_gpu_entry &entry,
                                        Function function) const {
   int perMultiprocessor = int(launch.blocks_per_sm);

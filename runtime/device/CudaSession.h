@@ -52,6 +52,7 @@ private:
     const sinter_gpu_entry *entry = nullptr;
     std::vector<BoundLaunch> launches;
     std::vector<Address> arguments;
+    std::vector<TensorMap> maps;
     std::vector<void *> parameters;
     GraphExec whole = nullptr; ///< the step's copy and all launches, once captured
     LaunchTimes *times = nullptr;
@@ -62,6 +63,8 @@ private:
   }
   Result<void> allocate();
   Result<void> bind(BoundEntry &bound, const sinter_gpu_entry &entry);
+  Result<TensorMap> encode(const sinter_tensor_map &map, const sinter_gpu_launch &launch,
+                           const sinter_gpu_entry &entry) const;
   Result<uint32_t> blocksOf(const sinter_gpu_launch &launch, const sinter_gpu_entry &entry,
                             Function function) const;
   Address resolve(const sinter_buffer &buffer) const;

@@ -106,6 +106,18 @@ class GpuTest(ProductTest):
         self.assertEqual(gpu, text)
         self.assertIn("device: emulator, Sinter emulator (sm_80)\n", said)
 
+    def testHalvesGiveTheGpuTheProcessorsPerplexity(self):
+        # f16 by tensor maps, in clusters; many rows at once, and 0.5% for sums in another order than the processor's.
+        path, text = self.folder / "halves", self.folder / "text"
+        self.compile(self.tinyModel(), "--weights", "f16", "--target=cuda", "-o", path)
+        text.write_text("the quick brown fox jumps over the lazy dog " * 5)
+        found = {}
+        for device, sm in ("cpu", "90"), ("emulator", "90"), ("emulator", "80"):
+            out, _ = run(path, "--perplexity", "--json", "-f", text, "--device", device, env=self.environment(SINTER_EMULATOR_SM=sm))
+            found[device + sm] = json.loads(out.splitlines()[-1])["perplexity"]
+        for value in found.values():
+            self.assertAlmostEqual(value / found["cpu90"], 1, delta=5e-3, msg=found)
+
     def testWithoutADriverTheProcessorRunsItAndTheReasonIsSaid(self):
         if shutil.which("nvidia-smi"):
             self.skipTest("this machine may have a GPU")
@@ -197,6 +209,12 @@ class GpuTest(ProductTest):
             code = kernels[name]
             self.assertEqual((code["grid"]["rows_per_tile"], code["grid"]["columns"]), (tile, -(-outputs // tile)))
             self.assertIn(f"wgmma.mma_async.sync.aligned.m64n{tile}k16.f32.{dtype}.{dtype}", (folder / code["file"]).read_text())
+            maps = code.get("tensor_maps", [])
+            if dtype == "f16":   # rows, a quarter of a tile's; panels, half of a tile's
+                self.assertEqual((code["cluster"], [m["box"] for m in maps]), ([4, 1, 1], [[64, tile // 4], [16, 64, tile // 32]]))
+                self.assertIn("_SM_90A_TENSOR_MAPS {", (folder / "linears.h").read_text())
+            else:
+                self.assertEqual((code["cluster"], maps), ([1, 1, 1], []))
             said = subprocess.run(["ptxas", "-arch=sm_90a", "-v", folder / code["file"], "-o", "/dev/null"], capture_output=True, text=True)
             self.assertEqual(said.returncode, 0, said.stderr)
             self.assertIn(" 0 bytes spill stores, 0 bytes spill loads", said.stderr)

@@ -4,6 +4,7 @@
 
 #include "compiler/CudaTarget.h"
 #include "runtime/device/emulator/Execution.h"
+#include "runtime/device/emulator/LaunchParameters.h"
 #include "runtime/device/emulator/Modules.h"
 
 #include <cstring>
@@ -56,13 +57,16 @@ public:
     }
     Launch launch;
     launch.program = *program;
-    launch.grid = {3, 1, 1};
+    launch.grid = {(3 + facts.cluster - 1) / facts.cluster * facts.cluster, 1, 1};
+    launch.cluster = {facts.cluster, 1, 1};
     launch.block = {facts.threads, 1, 1};
     launch.dynamicShared = facts.sharedBytes;
     launch.memory = &memory;
     launch.options = {Schedule::latest, /*races=*/true, /*counters=*/false, /*threads=*/1};
-    launch.parameters.resize(arguments.size() * 8);
-    std::memcpy(launch.parameters.data(), arguments.data(), launch.parameters.size());
+    auto parameters = launchParameters(
+        arguments, facts.maps, facts.grid.domain == kernel::Domain::Selected ? step.selected : step.rows);
+    ASSERT_TRUE(parameters) << parameters.error().message;
+    launch.parameters = std::move(*parameters);
     auto done = execute(launch);
     if (!done)
       ADD_FAILURE() << done.error().message;

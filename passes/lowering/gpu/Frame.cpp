@@ -16,6 +16,12 @@ Value Frame::allocate(int64_t bytes) {
   return address;
 }
 
+Value Frame::tensorMap(Value argument, TensorMapPlan plan) {
+  plan.buffer = cast<BlockArgument>(argument).getArgNumber();
+  maps.push_back(plan);
+  return entry->addArgument(e.ptr(), e.loc);
+}
+
 Value Frame::wideStepField(int64_t offset) { return e.load(e.i64(), e.atByte(step, offset)); }
 Value Frame::stepField(int64_t offset) {
   return e.load(e.i32(), e.atByte(step, offset));

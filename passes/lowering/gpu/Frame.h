@@ -22,14 +22,24 @@ inline int64_t smSharedBytes(Architecture architecture) {
 /// Of a block's, what matmuls leave to scales and to what regions keep.
 inline constexpr int64_t reservedBytes = 12 * 1024;
 
+/// A tensor map of f16 that a kernel takes behind its buffers: struct sinter_tensor_map of runtime/abi.h.
+struct TensorMapPlan {
+  int64_t buffer = 0, swizzle = 0;   // number of the argument; bytes of a line
+  std::array<int64_t, 3> sizes, box; // elements, innermost first; a size of 0: the buffer's rows
+  std::array<int64_t, 2> strides;    // bytes
+};
+
 struct Frame {
   Emitter &e;
-  mlir::Value step;        // const sinter_step *, in global memory
-  mlir::Value shared;      // the block's shared memory, 1024-byte aligned
-  mlir::IRMapping buffers; // arguments of the kernel.func -> pointers to global memory
-  mlir::Value thread;      // number of the thread in the block (i32)
-  int64_t threads = 128;   // of the block; emitters set it before they use `thread`
+  mlir::Value step;             // const sinter_step *, in global memory
+  mlir::Value shared;           // the block's shared memory, 1024-byte aligned
+  mlir::IRMapping buffers;      // arguments of the kernel.func -> pointers to global memory
+  mlir::Block *entry = nullptr; // of the function: its arguments
+  mlir::Value thread;           // number of the thread in the block (i32)
+  int64_t threads = 128;        // of the block; emitters set it before they use `thread`
   int64_t sharedBytes = 0;
+  int64_t cluster = 1; // blocks a cluster
+  llvm::SmallVector<TensorMapPlan> maps;
   int64_t blocksPerSm = 0; // to be resident at once: ptxas keeps to the registers that allows; 0: it chooses
 
   int64_t warps() const { return threads / warpSize; }
@@ -38,6 +48,8 @@ struct Frame {
 
   /// The address of an argument of the kernel.func.
   mlir::Value buffer(mlir::Value argument) { return buffers.lookup(argument); }
+  /// A tensor map of an argument of the kernel.func: its generic address.
+  mlir::Value tensorMap(mlir::Value argument, TensorMapPlan plan);
   /// Reserves bytes of shared memory, 128-byte aligned, for the whole function.
   mlir::Value allocate(int64_t bytes);
   /// A number of the step as i32, by its offset: stepField(abi::stepRows).

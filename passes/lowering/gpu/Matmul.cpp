@@ -5,6 +5,7 @@
 #include "passes/lowering/Anchors.h"
 #include "passes/lowering/gpu/Emitters.h"
 #include "passes/lowering/gpu/MatmulHalf.h"
+#include "passes/lowering/gpu/MatmulMaps.h"
 #include "passes/lowering/gpu/MatmulTensor.h"
 #include "passes/lowering/gpu/MatmulWarpgroup.h"
 #include "passes/lowering/gpu/RegionPlan.h"
@@ -122,7 +123,8 @@ private:
   /// Groups in a chunk, if every chunk has that many or none; 0 if not.
   int64_t groupsPerChunk() const;
   LogicalResult emitWhole(int64_t width, Value begin, Value firstRow, Value rows);
-  LogicalResult emitGroup(Value firstRow, Value row, Value column, Value active);
+  /// Of row `row` and `further` ones behind it, a constant of addresses.
+  LogicalResult emitGroup(Value firstRow, Value row, Value column, Value active, int64_t further = 0);
   /// Whether the program reads rows in memory, which must be there.
   bool readsRows();
   bool isShort();
@@ -145,11 +147,13 @@ int64_t RangeEpilogue::groupsPerChunk() const {
   return isWhole ? m.columnsPerChunk / group : 0;
 }
 
-LogicalResult RangeEpilogue::emitGroup(Value firstRow, Value row, Value column, Value active) {
+LogicalResult RangeEpilogue::emitGroup(Value firstRow, Value row, Value column, Value active,
+                                       int64_t further) {
   SmallVector<Value> arguments;
   for (size_t weight = 0; weight < m.weights.size(); ++weight)
-    arguments.push_back(accumulators.at(e, weight, row, e.sub(column, base)));
-  arguments.append({e.add(firstRow, row), column});
+    arguments.push_back(e.at(accumulators.at(e, weight, row, e.sub(column, base)),
+                             further * accumulators.rowStride, e.f32()));
+  arguments.append({e.add(e.add(firstRow, row), further), column});
   return emitRegion(m.frame, range.getBody(), arguments, multiples, team, active);
 }
 
@@ -188,7 +192,7 @@ LogicalResult RangeEpilogue::emitWhole(int64_t width, Value begin, Value firstRo
   OpBuilder::InsertionGuard guard(e.b);
   e.b.setInsertionPointToStart(choice.thenBlock());
   for (int64_t turn = 0; turn < filled; turn += step)
-    if (failed(emitGroup(firstRow, e.add(mine, turn), column, Value())))
+    if (failed(emitGroup(firstRow, mine, column, Value(), turn)))
       result = failure();
   e.b.setInsertionPointToStart(choice.elseBlock());
   guarded();
@@ -265,6 +269,8 @@ LogicalResult emitMatmul(Frame &frame, kernel::MatmulOp op) {
     return failure();
   if (!fitsTensorCores(op))
     return emitStreamedMatmul(frame, op);
+  if (fitsMaps(frame, op))
+    return emitMappedMatmul(frame, op);
   if (fitsHalves(frame, op))
     return emitHalfMatmul(frame, op);
   if (frame.e.architecture == Architecture::Sm90 && fitsWarpgroups(frame, op))

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // kernel.matmul for many rows, both sides of 16 bits and of one type: nothing is converted on the way, so
-// what a block does is copy and multiply. Up to 128 rows x 128 columns a block (256 on sm_90a); K in chunks
-// of 64 columns, up to four of them in a ring:
+// what a block does is copy and multiply. Up to 128 rows x 256 columns a block; K in chunks of 64 columns, up
+// to four of them in a ring:
 //
 //   wait until this chunk is there and the chunk before is multiplied, by all warps
 //   ask for the chunk that takes the place of the one before (cp.async, 16 bytes a lane)
@@ -23,7 +23,7 @@ using namespace mlir;
 namespace sinter::gpu {
 namespace {
 
-constexpr int64_t widestSync = 128, widestGroup = 256, chunkColumns = 64, chunkSteps = chunkColumns / 16;
+constexpr int64_t widestChunk = 256, chunkColumns = 64, chunkSteps = chunkColumns / 16;
 constexpr int64_t leftLine = 2 * chunkColumns, panelChunk = chunkColumns * kernel::panelRows * 2;
 /// Panels beside each other in an operand of wgmma: 64 rows, 128 bytes.
 constexpr int64_t blockPanels = 4;
@@ -43,7 +43,7 @@ private:
   using Sources = Registers;
 
   bool plan(int64_t tileRows);
-  void emitTile(Value first, Value rowEnd, Value panelBegin, Value panelEnd);
+  Registers multiplyTile(Value first, Value rowEnd, Value panelBegin, Value panelEnd);
   Sources sourcesOf(Value first, Value rowEnd, Value panelBegin, Value panelEnd);
   Sources advance(ValueRange sources);
   void fetch(ValueRange sources, Value chunk, Value stage);
@@ -52,7 +52,8 @@ private:
   Registers multiplySync(Value stage, Registers sums);
   Registers multiplyGroup(Value stage, Value chunk, Registers sums);
   std::array<Two, 2> rightOperands(Value from);
-  void storeSums(ValueRange sums);
+  /// Of all rows, or of part `part` of them.
+  void storeSums(ValueRange sums, int64_t part);
 
   int64_t weights() const { return m.weights.size(); }
   int64_t slots() const { return weights() * panels; }
@@ -70,6 +71,7 @@ private:
   int64_t panelsPerWarp() const { return slots() / columnWarps(); }
   int64_t rowTiles() const { return rows / 32; }
   Value warpRow() { return e.mul(e.rem(frame.warp(), 2), rows / 2); }
+  int64_t partRows() const { return rows / parts; }
   Value firstSlot() { return e.mul(e.div(frame.warp(), 2), panelsPerWarp()); }
 
   Frame &frame;
@@ -79,24 +81,14 @@ private:
   bool isWhole;          // all tiles have all their panels
   int64_t panels;        // of each weight in a tile, a multiple of blockPanels
   int64_t rows = 0, threads = 0, stages = 0;
+  int64_t parts = 1;  // that the sums go through shared memory in: 2 are a warp's rows each
   Registers rowSizes; // bytes of a copy of each row that the thread copies: 16, or 0 without the row
   Value place;        // of the stages, then of the accumulators
   Accumulators accumulators;
 };
 
-/// The number of the thread, read again: LLVM would make what epilogues compute of the old one before all
-/// tiles, and keep it in registers that the products need.
-Value threadAnew(Emitter &e) {
-  return LLVM::InlineAsmOp::create(
-             e.b, e.loc, TypeRange{e.i32()}, ValueRange{}, "mov.u32 $0, %tid.x;", "=r",
-             /*has_side_effects=*/true, /*is_align_stack=*/false, LLVM::TailCallKind::None,
-             LLVM::AsmDialectAttr::get(e.b.getContext(), LLVM::AsmDialect::AD_ATT), ArrayAttr())
-      .getResult(0);
-}
-
 HalfMatmul::HalfMatmul(Frame &frame, kernel::MatmulOp op)
-    : frame(frame), e(frame.e), m(frame, op, e.architecture == Architecture::Sm90 ? widestGroup : widestSync),
-      isGroup(e.architecture == Architecture::Sm90),
+    : frame(frame), e(frame.e), m(frame, op, widestChunk), isGroup(e.architecture == Architecture::Sm90),
       isPairs(m.layouts[0].format == kernel::WeightFormat::BF16),
       isWhole(!m.straddles && !op.getExperts() &&
               m.columnsPerChunk % (blockPanels * kernel::panelRows) == 0 &&
@@ -118,14 +110,18 @@ HalfMatmul::HalfMatmul(Frame &frame, kernel::MatmulOp op)
 bool HalfMatmul::plan(int64_t tileRows) {
   rows = tileRows;
   threads = isGroup ? rows * 2 : rows * slots() >= 1024 ? 256 : 128;
-  int64_t most = maxSharedBytes(e.architecture) - std::max(reservedBytes, epilogueBytes(m, threads)),
-          half = isGroup ? 112 * 1024 : 80 * 1024;
+  int64_t kept = epilogueBytes(m, threads), all = maxSharedBytes(e.architecture);
+  int64_t most = all - std::max(reservedBytes, kept), half = isGroup ? 112 * 1024 : 80 * 1024;
   accumulators.weightStride = panels * kernel::panelRows;
   // What lanes store lies in different banks: 4 rows of 8 numbers, or 2 of 16.
   accumulators.rowStride = slots() * kernel::panelRows + (isPairs ? 16 : 8);
   int64_t sums = sumsOfThread(), wide = panels * kernel::panelRows;
-  bool fitsRegisters = isGroup ? wide <= 256 && sums <= mostSums : sums <= fewSums;
-  if (!fitsRegisters || std::max(2 * stageBytes(), rows * accumulators.rowStride * 4) > most)
+  if (sums > mostSums || (isGroup && wide > 256))
+    return false;
+  parts = !isGroup && sums > fewSums ? 2 : 1;
+  if (parts == 2) // 2 stages are nearly all there is
+    most = all - kept;
+  if (std::max(2 * stageBytes(), partRows() * accumulators.rowStride * 4) > most)
     return false;
   stages = std::clamp<int64_t>((sums > fewSums ? most : std::min(half, most)) / stageBytes(), 2, 4);
   return true;
@@ -135,18 +131,24 @@ LogicalResult HalfMatmul::run() {
   assert(frame.sharedBytes == 0 && "operands of wgmma begin at a multiple of 1024");
   frame.threads = threads;
   frame.blocksPerSm = sumsOfThread() > fewSums ? 1 : threads == 128 ? 4 : 2;
-  place = frame.allocate(std::max(stages * stageBytes(), rows * accumulators.rowStride * 4));
+  place = frame.allocate(std::max(stages * stageBytes(), partRows() * accumulators.rowStride * 4));
   accumulators.address = place;
-  accumulators.rows = rows;
+  accumulators.rows = partRows();
   LogicalResult result = success();
   m.forEachChunk([&](Value begin, Value end, Value firstRow, Value rowEnd) {
     Value panelBegin = m.firstPanel(begin), panelEnd = m.panelEnd(end);
     e.loop(firstRow, rowEnd, rows, [&](Value first) {
       Value thread = frame.thread;
-      emitTile(first, rowEnd, panelBegin, panelEnd);
-      Value count = e.min(e.sub(rowEnd, first), e.constant(rows));
-      if (failed(emitEpilogues(m, accumulators, panelBegin, begin, end, first, count)))
-        result = failure();
+      Registers sums = multiplyTile(first, rowEnd, panelBegin, panelEnd);
+      for (int64_t part = 0; part < parts; ++part) {
+        e.barrier(); // all have read what lies where the sums go
+        storeSums(sums, part);
+        e.barrier();
+        Value from = e.add(first, part * partRows());
+        Value count = e.min(e.sub(rowEnd, from), e.constant(partRows()));
+        if (failed(emitEpilogues(m, accumulators, panelBegin, begin, end, from, count)))
+          result = failure();
+      }
       frame.thread = thread;
       e.barrier();
     });
@@ -154,7 +156,7 @@ LogicalResult HalfMatmul::run() {
   return result;
 }
 
-void HalfMatmul::emitTile(Value first, Value rowEnd, Value panelBegin, Value panelEnd) {
+Registers HalfMatmul::multiplyTile(Value first, Value rowEnd, Value panelBegin, Value panelEnd) {
   Sources sources = sourcesOf(first, rowEnd, panelBegin, panelEnd);
   for (int64_t chunk = 0; chunk < stages - 1; ++chunk) {
     if (chunk < chunks()) {
@@ -196,9 +198,7 @@ void HalfMatmul::emitTile(Value first, Value rowEnd, Value panelBegin, Value pan
   if (isGroup)
     sums = waitProducts(e, sums, {});
   frame.thread = threadAnew(e);
-  e.barrier(); // all have read the stages, where the sums go
-  storeSums(sums);
-  e.barrier();
+  return sums;
 }
 
 //===--- copies
@@ -350,36 +350,56 @@ Registers HalfMatmul::multiplyGroup(Value stage, Value chunk, Registers sums) {
   return sums;
 }
 
-void HalfMatmul::storeSums(ValueRange sums) {
+void HalfMatmul::storeSums(ValueRange sums, int64_t part) {
+  if (isGroup)
+    return storeGroupSums(frame, accumulators, sums);
   Value group = e.div(frame.lane(), 4), inGroup = e.rem(frame.lane(), 4);
-  auto storeTwo = [&](Value to, Value a, Value b) { e.storeAligned(e.pack({a, b}), to); };
-  if (isGroup) {
-    Value place = accumulators.at(e, 0, e.add(e.mul(frame.warp(), 16), group), e.mul(inGroup, 2));
-    for (size_t first = 0; first < sums.size(); first += 4)
-      for (int64_t r = 0; r < 2; ++r)
-        storeTwo(e.at(place, r * 8 * accumulators.rowStride + first * 2, e.f32()), sums[first + 2 * r],
-                 sums[first + 2 * r + 1]);
-    return;
-  }
   Value column = e.add(e.mul(firstSlot(), kernel::panelRows), e.mul(inGroup, isPairs ? 4 : 2));
-  Value place = accumulators.at(e, 0, e.add(warpRow(), group), column);
-  for (int64_t tile = 0; tile < rowTiles(); ++tile)
-    for (int64_t panel = 0; panel < panelsPerWarp(); ++panel)
-      for (int64_t r = 0; r < 2; ++r) {
-        size_t first = (tile * panelsPerWarp() + panel) * 8 + r * 2;
-        Value to =
-            e.at(place, (tile * 16 + r * 8) * accumulators.rowStride + panel * kernel::panelRows, e.f32());
-        Value a = sums[first], b = sums[first + 1], c = sums[first + 4], d = sums[first + 5];
-        if (isPairs) { // even and odd columns of a quad
-          e.storeAligned(e.pack({a, c, b, d}), to);
-          continue;
-        }
-        storeTwo(to, a, b);
-        storeTwo(e.at(to, 8, e.f32()), c, d);
+  Value row = parts == 2 ? group : e.add(warpRow(), group);
+  Value place = accumulators.at(e, 0, row, column);
+  auto store = [&](int64_t tile, int64_t panel) {
+    for (int64_t r = 0; r < 2; ++r) {
+      size_t first = (tile * panelsPerWarp() + panel) * 8 + r * 2;
+      Value to =
+          e.at(place, (tile * 16 + r * 8) * accumulators.rowStride + panel * kernel::panelRows, e.f32());
+      Value a = sums[first], b = sums[first + 1], c = sums[first + 4], d = sums[first + 5];
+      if (isPairs) { // even and odd columns of a quad
+        e.storeAligned(e.pack({a, c, b, d}), to);
+        continue;
       }
+      e.storeAligned(e.pack({a, b}), to);
+      e.storeAligned(e.pack({c, d}), e.at(to, 8, e.f32()));
+    }
+  };
+  auto storeAll = [&] {
+    for (int64_t tile = 0; tile < rowTiles(); ++tile)
+      for (int64_t panel = 0; panel < panelsPerWarp(); ++panel)
+        store(tile, panel);
+  };
+  if (parts == 1)
+    return storeAll();
+  e.ifThen(e.equal(e.rem(frame.warp(), 2), e.constant(part)), storeAll);
 }
 
 } // namespace
+
+Value threadAnew(Emitter &e) {
+  return LLVM::InlineAsmOp::create(
+             e.b, e.loc, TypeRange{e.i32()}, ValueRange{}, "mov.u32 $0, %tid.x;", "=r",
+             /*has_side_effects=*/true, /*is_align_stack=*/false, LLVM::TailCallKind::None,
+             LLVM::AsmDialectAttr::get(e.b.getContext(), LLVM::AsmDialect::AD_ATT), ArrayAttr())
+      .getResult(0);
+}
+
+void storeGroupSums(Frame &frame, const Accumulators &accumulators, ValueRange sums) {
+  Emitter &e = frame.e;
+  Value group = e.div(frame.lane(), 4), inGroup = e.rem(frame.lane(), 4);
+  Value place = accumulators.at(e, 0, e.add(e.mul(frame.warp(), 16), group), e.mul(inGroup, 2));
+  for (size_t first = 0; first < sums.size(); first += 4)
+    for (int64_t r = 0; r < 2; ++r)
+      e.storeAligned(e.pack({sums[first + 2 * r], sums[first + 2 * r + 1]}),
+                     e.at(place, r * 8 * accumulators.rowStride + first * 2, e.f32()));
+}
 
 bool fitsHalves(Frame &frame, kernel::MatmulOp op) { return HalfMatmul(frame, op).fits(); }
 

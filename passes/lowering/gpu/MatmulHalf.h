@@ -12,6 +12,14 @@ namespace sinter::gpu {
 bool fitsHalves(Frame &frame, kernel::MatmulOp op);
 mlir::LogicalResult emitHalfMatmul(Frame &frame, kernel::MatmulOp op);
 
+//--- what MatmulMaps has alike
+
+/// The number of the thread, read again: LLVM would make what epilogues compute of the old one before all
+/// tiles, and keep it in registers that the products need.
+mlir::Value threadAnew(Emitter &e);
+/// Sums of wgmma, 64 rows a warpgroup: (weight, 8 columns, 4).
+void storeGroupSums(Frame &frame, const Accumulators &accumulators, mlir::ValueRange sums);
+
 } // namespace sinter::gpu
 
 #endif // SINTER_PASSES_LOWERING_GPU_MATMULHALF_H

@@ -25,9 +25,9 @@ void assemble(Emitter &e, const std::string &text, const std::string &constraint
   assemble(e, text, constraints + (constraints.empty() ? "" : ",") + "~{memory}", TypeRange{}, operands);
 }
 
-/// The address in shared memory, as instructions take it.
+/// The address in shared memory, as instructions take it; it may be one already.
 Value sharedAddress(Emitter &e, Value pointer) {
-  return LLVM::PtrToIntOp::create(e.b, e.loc, e.i32(), pointer);
+  return pointer.getType() == e.i32() ? pointer : LLVM::PtrToIntOp::create(e.b, e.loc, e.i32(), pointer);
 }
 
 /// Assembly whose results are `changed` after it, in the same registers; `others` are operands behind them.
@@ -84,6 +84,37 @@ void waitBarrier(Emitter &e, Value barrier, Value parity) {
            "r,r", {sharedAddress(e, barrier), parity});
 }
 
+Value clusterRank(Emitter &e) { return NVVM::ClusterId::create(e.b, e.loc, e.i32()); }
+void waitCluster(Emitter &e) {
+  assemble(e, "barrier.cluster.arrive.release; barrier.cluster.wait.acquire;", "", ValueRange{});
+}
+void arriveAt(Emitter &e, Value barrier, Value rank) {
+  assemble(e,
+           "{ .reg .b32 there; mapa.shared::cluster.u32 there, $0, $1; "
+           "mbarrier.arrive.release.cluster.shared::cluster.b64 _, [there]; }",
+           "r,r", {sharedAddress(e, barrier), rank});
+}
+void waitClusterBarrier(Emitter &e, Value barrier, Value parity) {
+  assemble(
+      e,
+      "{ .reg .pred done; again: mbarrier.try_wait.parity.acquire.cluster.shared::cta.b64 done, [$0], $1; "
+      "@!done bra again; }",
+      "r,r", {sharedAddress(e, barrier), parity});
+}
+void arriveExpecting(Emitter &e, Value barrier, Value bytes) {
+  assemble(e, "mbarrier.arrive.expect_tx.shared::cta.b64 _, [$0], $1;", "r,r",
+           {sharedAddress(e, barrier), bytes});
+}
+
+void copyBox(Emitter &e, Value to, Value map, ArrayRef<Value> coordinates, Value barrier, Value mask) {
+  std::string text = llvm::formatv(
+      "{{ .reg .b16 mask; cvt.u16.u32 mask, $3; cp.async.bulk.tensor.{0}d.shared::cluster.global.tile"
+      ".mbarrier::complete_tx::bytes.multicast::cluster [$0], [$1, {1}], [$2], mask; }",
+      coordinates.size(), list(4, coordinates.size()));
+  SmallVector<Value> operands = {sharedAddress(e, to), map, sharedAddress(e, barrier), mask};
+  operands.append(coordinates.begin(), coordinates.end());
+  assemble(e, text, "r,l,r,r" + std::string(coordinates.size() == 3 ? ",r,r,r" : ",r,r"), operands);
+}
 void bulkCopy(Emitter &e, Value to, Value from, Value bytes, Value barrier) {
   assemble(e, "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [$0], [$1], $2, [$3];",
            "r,l,r,r", {sharedAddress(e, to), from, bytes, sharedAddress(e, barrier)});
@@ -100,6 +131,11 @@ Value describeColumns(Emitter &e, Value address, int64_t further) {
   // Here both offsets have a meaning: of the next 64 columns, and of the next 8 lines.
   Value start = e.extend(e.bitAnd(e.shiftRight(sharedAddress(e, address), 4), 0x3fff));
   return e.bitOr(start, e.wide(int64_t(1024 / 16) << 32 | int64_t(1) << 62 | (further / 16) << 16));
+}
+Value describePanels(Emitter &e, Value address, int64_t further) {
+  // Offsets of the next 16 columns, and of the next 8 lines; swizzle 3.
+  Value start = e.extend(e.bitAnd(e.shiftRight(sharedAddress(e, address), 4), 0x3fff));
+  return e.bitOr(start, e.wide(int64_t(256 / 16) << 32 | int64_t(3) << 62 | (further / 16) << 16));
 }
 Value describeFurther(Emitter &e, Value descriptor, int64_t offset) { return e.add(descriptor, offset / 16); }
 

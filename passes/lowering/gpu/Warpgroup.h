@@ -24,7 +24,25 @@ void expectBytes(Emitter &e, mlir::Value barrier, mlir::Value bytes);
 /// Until the phase of this parity (i32, 0 or 1) has ended. The phase before the first one has parity 1.
 void waitBarrier(Emitter &e, mlir::Value barrier, mlir::Value parity);
 
+//--- clusters
+
+/// The block's number in its cluster (i32).
+mlir::Value clusterRank(Emitter &e);
+/// All threads of the cluster's blocks wait, and see each other's writes.
+void waitCluster(Emitter &e);
+/// As arrive, at the same barrier of another block of the cluster (its rank, i32).
+void arriveAt(Emitter &e, mlir::Value barrier, mlir::Value rank);
+/// As waitBarrier, for arrivals of other blocks.
+void waitClusterBarrier(Emitter &e, mlir::Value barrier, mlir::Value parity);
+/// The thread's arrival; the phase ends after `bytes` (i32) of copies, too.
+void arriveExpecting(Emitter &e, mlir::Value barrier, mlir::Value bytes);
+
 //--- asynchronous copies and their proxy
+
+/// A box of a tensor map (generic address) at `coordinates` (i32, innermost first) into the same place of the
+/// shared memory of all blocks in `mask` (i32), counted at each one's `barrier`. By one thread.
+void copyBox(Emitter &e, mlir::Value to, mlir::Value map, llvm::ArrayRef<mlir::Value> coordinates,
+             mlir::Value barrier, mlir::Value mask);
 
 /// `bytes` (i32, a multiple of 16) from global to shared memory, both 16-byte aligned; counted at `barrier`.
 void bulkCopy(Emitter &e, mlir::Value to, mlir::Value from, mlir::Value bytes, mlir::Value barrier);
@@ -40,6 +58,9 @@ mlir::Value describeRows(Emitter &e, mlir::Value address);
 /// lines of k a 1024-byte aligned kilobyte, swizzled by 128 bytes; the next 64 columns are `further` bytes
 /// away.
 mlir::Value describeColumns(Emitter &e, mlir::Value address, int64_t further);
+/// The same of lines of 32 bytes, 16 columns each, swizzled by 32 bytes: bit 4 of an address is that one ^
+/// bit 7. The next 16 columns are `further` bytes away.
+mlir::Value describePanels(Emitter &e, mlir::Value address, int64_t further);
 /// Bytes `offset` further, a multiple of 16.
 mlir::Value describeFurther(Emitter &e, mlir::Value descriptor, int64_t offset);
 

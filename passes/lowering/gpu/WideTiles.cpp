@@ -35,9 +35,8 @@ void widenTiles(ModuleOp module, Architecture architecture) {
       continue;
     int64_t columns = op.getScheduleAttr().getColumnsPerTile(), weights = op.getWeights().size();
     int64_t rows = isHalf ? widest : widest / weights, wide = isHalf ? widest / weights : widest;
-    // wgmma has registers for 256 columns.
-    if (architecture == Architecture::Sm90 && left.isF16() &&
-        op.getOutputs() * weights >= 2 * widest * fewest)
+    // There are registers for 256 columns.
+    if (isHalf && op.getOutputs() * weights >= 2 * widest * fewest)
       wide *= 2;
     columns *= std::max<int64_t>(1, wide / columns);
     op.setScheduleAttr(kernel::ScheduleAttr::get(op.getContext(), rows, columns, /*keysPerTile=*/0,

@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: Apache-2.0
+// kernel.matmul for many rows, both sides f16, on sm_90a: operands come by tensor maps, and blocks of a
+// cluster share them. A cluster of 4 blocks takes 2 tiles of rows by 2 tiles of columns where the tiles of
+// rows are an even number, else 1 by 4. A piece of the left side that the blocks of a row need, or of the
+// weights that those of a column need, is read once by one of them and multicast.
+//
+//   producer: a thread                                consumer warpgroups, 64 rows each
+//     wait until all blocks have emptied the stage      wait until the stage is full
+//     ask for this block's pieces of it                 the stage before is multiplied: tell all blocks
+//                                                       wgmma, both operands in shared memory
+//
+// Rows are swizzled by 128 bytes. A panel of f16 is 64 lines of 32 bytes, 16 columns of the product each:
+// swizzled by 32 bytes it is an operand that is contiguous along N as it lies in memory. Sums go where the
+// stages are, so the last stages of a tile are given back after its epilogue.
+#include "passes/lowering/gpu/MatmulMaps.h"
+
+#include "passes/lowering/gpu/MatmulHalf.h"
+#include "passes/lowering/gpu/Warpgroup.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+
+using namespace mlir;
+
+namespace sinter::gpu {
+namespace {
+
+constexpr int64_t clusterBlocks = 4, widestColumns = 256, chunkColumns = 64, chunkSteps = chunkColumns / 16;
+constexpr int64_t leftLine = 2 * chunkColumns, panelLine = 2 * kernel::panelRows;
+constexpr int64_t panelChunk = chunkColumns * panelLine;
+/// Sums in registers a thread, where two blocks share a multiprocessor, and where one has it.
+constexpr int64_t fewSums = 64, mostSums = 128;
+
+class MappedMatmul {
+public:
+  MappedMatmul(Frame &frame, kernel::MatmulOp op);
+
+  bool fits() const { return stages >= 2; }
+  LogicalResult run();
+
+private:
+  /// A tile of the block in a turn of its cluster.
+  struct Tile {
+    Value firstRow, column, isReal; // column: number of the tile of columns; isReal: i1, it is one
+    Value number;                   // of chunks that the block has seen before
+  };
+
+  void makeMaps();
+  void initBarriers();
+  void placeInCluster();
+  void forEachTurn(llvm::function_ref<void(const Tile &)> body);
+  void produceTile(const Tile &tile);
+  LogicalResult consumeTile(const Tile &tile);
+  Registers multiply(Value left, Value right, Value chunk, Registers sums);
+  /// Tells all blocks of the cluster that the warp is done with the stage of an empty barrier.
+  void release(Value barrier);
+
+  int64_t weights() const { return m.weights.size(); }
+  int64_t slots() const { return weights() * panels; }
+  int64_t chunks() const { return llvm::divideCeil(m.inputs, chunkColumns); }
+  int64_t stageBytes() const { return rows * leftLine + slots() * panelChunk; }
+  int64_t consumers() const { return rows / 64; }
+  int64_t sumsOfThread() const { return slots() * kernel::panelRows / 2; }
+  Value stageOf(Value number) { return e.rem(number, stages); }
+  Value parityOf(Value number) { return e.bitAnd(e.div(number, stages), 1); }
+  //--- addresses in shared memory (i32)
+  Value full(Value stage) { return e.add(e.add(start, e.mul(stage, 16)), barriersAt); }
+  Value empty(Value stage) { return e.add(full(stage), 8); }
+  Value leftAt(Value stage) { return e.add(start, e.mul(stage, stageBytes())); }
+  Value rightAt(Value stage) { return e.add(leftAt(stage), rows * leftLine); }
+
+  Frame &frame;
+  Emitter &e;
+  Matmul m;
+  int64_t panels, rows = 0, stages = 0; // panels of each weight in a tile
+  Value place, start, leftMap;          // start: the address of the stages, which begin at `place`
+  int64_t barriersAt = 0;               // behind it
+  SmallVector<Value> weightMaps;
+  //--- of the cluster: tiles of rows, of columns; the block's place, and the blocks in its row and column
+  Value rowTiles, high, wide, rowIndex, columnIndex, rowMask, columnMask;
+  Accumulators accumulators;
+};
+
+MappedMatmul::MappedMatmul(Frame &frame, kernel::MatmulOp op)
+    : frame(frame), e(frame.e), m(frame, op, widestColumns), panels(m.panelsPerChunk()) {
+  int64_t tileRows = op.getGrid().rowsPerTile;
+  bool isWhole = !m.straddles && !op.getExperts() && m.columnsPerTile == m.columnsPerChunk &&
+                 m.columnsPerTile % (2 * kernel::panelRows) == 0;
+  if (e.architecture != Architecture::Sm90 || !op.getLeft().getType().getElement().isF16() ||
+      m.layouts[0].format != kernel::WeightFormat::F16 || m.inputs % 8 || !isWhole ||
+      (tileRows != 64 && tileRows != 128) || m.columnsPerTile > widestColumns)
+    return;
+  rows = tileRows;
+  accumulators.weightStride = panels * kernel::panelRows;
+  accumulators.rowStride = slots() * kernel::panelRows + 8; // what lanes store lies in different banks
+  accumulators.rows = rows;
+  int64_t most =
+      maxSharedBytes(e.architecture) - std::max(reservedBytes, epilogueBytes(m, consumers() * warpgroupSize));
+  if (sumsOfThread() > mostSums || std::max(2 * stageBytes(), rows * accumulators.rowStride * 4) > most)
+    return;
+  constexpr int64_t half = 112 * 1024;
+  stages = std::clamp<int64_t>((sumsOfThread() > fewSums ? most : std::min(half, most)) / stageBytes(), 2, 4);
+}
+
+void MappedMatmul::makeMaps() {
+  leftMap = frame.tensorMap(m.op.getLeft(), {.swizzle = leftLine,
+                                             .sizes = {m.inputs, 0, 1},
+                                             .box = {chunkColumns, rows / clusterBlocks, 1},
+                                             .strides = {m.op.getLeft().getType().getRowBytes(), 0}});
+  for (auto [weight, layout] : llvm::zip(m.op.getWeights(), m.layouts))
+    weightMaps.push_back(frame.tensorMap(weight, {.swizzle = panelLine,
+                                                  .sizes = {kernel::panelRows, m.inputs, layout.panels()},
+                                                  .box = {kernel::panelRows, chunkColumns, panels / 2},
+                                                  .strides = {panelLine, layout.panelBytes()}}));
+}
+
+void MappedMatmul::initBarriers() {
+  barriersAt = frame.sharedBytes;
+  frame.allocate(stages * 16);
+  start = LLVM::PtrToIntOp::create(e.b, e.loc, e.i32(), place);
+  e.ifThen(e.equal(frame.thread, e.constant(0)), [&] {
+    for (int64_t stage = 0; stage < stages; ++stage) {
+      initBarrier(e, full(e.constant(stage)), 1);
+      initBarrier(e, empty(e.constant(stage)), clusterBlocks * consumers() * warpgroupSize / warpSize);
+    }
+    fenceBarriers(e);
+  });
+  waitCluster(e);
+}
+
+void MappedMatmul::placeInCluster() {
+  Value rank = clusterRank(e), one = e.constant(1);
+  rowTiles = e.ceilDiv(frame.domainRows(m.op.getDomain()), rows);
+  Value isEven = e.equal(e.rem(rowTiles, 2), e.constant(0));
+  high = e.select(isEven, e.constant(2), one);
+  wide = e.select(isEven, e.constant(2), e.constant(4));
+  rowIndex = e.select(isEven, e.rem(rank, 2), e.constant(0));
+  columnIndex = e.select(isEven, e.div(rank, 2), rank);
+  auto shifted = [&](int64_t bits, Value by) -> Value {
+    return arith::ShLIOp::create(e.b, e.loc, e.constant(bits), by);
+  };
+  rowMask = e.select(isEven, shifted(0b0101, rowIndex), e.constant(0b1111));
+  columnMask = e.select(isEven, shifted(0b11, e.mul(columnIndex, 2)), shifted(1, rank));
+}
+
+/// Tiles of rows change first: those of one column of tiles are near in time, and share the weights in the
+/// second-level cache.
+void MappedMatmul::forEachTurn(llvm::function_ref<void(const Tile &)> body) {
+  Value columnTiles = e.constant(m.op.getGrid().columns);
+  Value rowTurns = e.div(rowTiles, high), columnTurns = e.div(e.sub(e.add(columnTiles, wide), 1), wide);
+  Value cluster = e.div(e.block(), clusterBlocks), clusters = e.div(e.blocks(), clusterBlocks);
+  e.loopBy(cluster, e.mul(rowTurns, columnTurns), clusters, [&](Value turn) {
+    Value column = e.add(e.mul(e.div(turn, rowTurns), wide), columnIndex);
+    Value row = e.add(e.mul(e.rem(turn, rowTurns), high), rowIndex);
+    Value number = e.mul(e.div(e.sub(turn, cluster), clusters), chunks());
+    body({e.mul(row, rows), column, e.less(column, columnTiles), number});
+  });
+}
+
+LogicalResult MappedMatmul::run() {
+  assert(frame.sharedBytes == 0 && "operands of wgmma begin at a multiple of 1024");
+  int64_t consuming = consumers() * warpgroupSize;
+  frame.threads = consuming + warpSize;
+  frame.cluster = clusterBlocks;
+  frame.blocksPerSm = sumsOfThread() > fewSums ? 1 : consumers() == 1 ? 3 : 2;
+  place = frame.allocate(std::max(stages * stageBytes(), rows * accumulators.rowStride * 4));
+  accumulators.address = place;
+  makeMaps();
+  initBarriers();
+  placeInCluster();
+  LogicalResult result = success();
+  e.ifThen(e.less(frame.thread, e.constant(consuming)), [&] {
+    frame.threads = consuming;
+    e.barrierScope = {1, consuming};
+    forEachTurn([&](const Tile &tile) { result = consumeTile(tile); });
+    e.barrierScope = {};
+  });
+  e.ifThen(e.equal(frame.thread, e.constant(consuming)),
+           [&] { forEachTurn([&](const Tile &tile) { produceTile(tile); }); });
+  frame.threads = consuming + warpSize;
+  waitCluster(e); // until no block sends to this one any more
+  return result;
+}
+
+void MappedMatmul::produceTile(const Tile &tile) {
+  int64_t pieceRows = rows / clusterBlocks;
+  Value firstPanel = e.mul(tile.column, panels);
+  e.loop(e.constant(0), e.constant(chunks()), 1, [&](Value chunk) {
+    Value number = e.add(tile.number, chunk), stage = stageOf(number), k = e.mul(chunk, chunkColumns);
+    waitClusterBarrier(e, empty(stage), e.bitXor(parityOf(number), e.constant(1)));
+    arriveExpecting(e, full(stage), e.constant(stageBytes()));
+    e.loop(e.constant(0), high, 1, [&](Value i) {
+      Value piece = e.add(e.mul(columnIndex, high), i), row = e.mul(piece, pieceRows);
+      copyBox(e, e.add(leftAt(stage), e.mul(row, leftLine)), leftMap, {k, e.add(tile.firstRow, row)},
+              full(stage), rowMask);
+    });
+    // Halves of the panels of each weight: one, or both.
+    e.loopBy(rowIndex, e.constant(2), high, [&](Value half) {
+      Value panel = e.mul(half, panels / 2), to = e.add(rightAt(stage), e.mul(panel, panelChunk));
+      for (int64_t weight = 0; weight < weights(); ++weight)
+        copyBox(e, e.add(to, weight * panels * panelChunk), weightMaps[weight],
+                {e.constant(0), k, e.add(firstPanel, panel)}, full(stage), columnMask);
+    });
+  });
+}
+
+void MappedMatmul::release(Value barrier) {
+  e.ifThen(e.less(frame.lane(), e.constant(clusterBlocks)), [&] { arriveAt(e, barrier, frame.lane()); });
+}
+
+LogicalResult MappedMatmul::consumeTile(const Tile &tile) {
+  Value left = describeRows(e, e.add(start, e.mul(e.div(frame.warp(), 4), 64 * leftLine)));
+  Value right = describePanels(e, e.add(start, rows * leftLine), panelChunk);
+  // Carried: the sums, which the first products do not add to; the stage, its parity, and the barrier of the
+  // stage before.
+  int64_t count = sumsOfThread();
+  Registers sums(count, LLVM::PoisonOp::create(e.b, e.loc, e.f32()));
+  sums.append({stageOf(tile.number), parityOf(tile.number), e.constant(0)});
+  sums = e.loop(e.constant(0), e.constant(chunks()), 1, sums, [&](Value chunk, ValueRange carried) {
+    Value stage = carried[count], parity = carried[count + 1];
+    waitBarrier(e, full(stage), parity);
+    Registers now = waitProducts(e, carried.take_front(count), {});
+    // The chunk before makes room for one of this tile.
+    Value isUsed = e.less(chunk, e.constant(chunks() - stages + 1));
+    e.ifThen(e.both(e.less(e.constant(0), chunk), isUsed), [&] { release(carried[count + 2]); });
+    Value further = e.extend(e.mul(stage, stageBytes() / 16));
+    now = multiply(e.add(left, further), e.add(right, further), chunk, now);
+    Value next = e.add(stage, 1), wraps = e.equal(next, e.constant(stages));
+    now.append({e.select(wraps, e.constant(0), next),
+                e.select(wraps, e.bitXor(parity, e.constant(1)), parity), empty(stage)});
+    return now;
+  });
+  sums.truncate(count);
+  sums = waitProducts(e, sums, {});
+  Value thread = frame.thread;
+  frame.thread = threadAnew(e);
+  e.barrier(); // all have read the stages, where the sums go
+  storeGroupSums(frame, accumulators, sums);
+  e.barrier();
+  LogicalResult result = success();
+  e.ifThen(tile.isReal, [&] {
+    Value begin = e.mul(tile.column, m.columnsPerTile);
+    Value end = e.min(e.add(begin, m.columnsPerTile), e.constant(m.outputs));
+    Value left = e.sub(frame.domainRows(m.op.getDomain()), tile.firstRow);
+    result = emitEpilogues(m, accumulators, m.firstPanel(begin), begin, end, tile.firstRow,
+                           e.min(left, e.constant(rows)));
+  });
+  fenceAsyncShared(e);
+  e.warpBarrier();
+  for (int64_t chunk = std::max<int64_t>(0, chunks() - stages); chunk < chunks(); ++chunk)
+    release(empty(stageOf(e.add(tile.number, chunk))));
+  frame.thread = thread;
+  return result;
+}
+
+/// sums: (weight, 8 columns, 4).
+Registers MappedMatmul::multiply(Value left, Value right, Value chunk, Registers sums) {
+  int64_t each = sums.size() / weights();
+  sums = fenceRegisters(e, sums);
+  for (int64_t weight = 0; weight < weights(); ++weight)
+    for (int64_t step = 0; step < chunkSteps; ++step) {
+      Registers some(ArrayRef<Value>(sums).slice(weight * each, each));
+      int64_t further = weight * panels * panelChunk + step * 16 * panelLine;
+      some = multiplyShared(e, e.f16(), describeFurther(e, left, step * 32),
+                            describeFurther(e, right, further), step ? Value() : chunk, some);
+      llvm::copy(some, sums.begin() + weight * each);
+    }
+  commitProducts(e);
+  return sums;
+}
+
+} // namespace
+
+bool fitsMaps(Frame &frame, kernel::MatmulOp op) { return MappedMatmul(frame, op).fits(); }
+
+LogicalResult emitMappedMatmul(Frame &frame, kernel::MatmulOp op) { return MappedMatmul(frame, op).run(); }
+
+} // namespace sinter::gpu

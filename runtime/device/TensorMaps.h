@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the driver is told of a kernel's tensor maps.
+#ifndef SINTER_RUNTIME_DEVICE_TENSORMAPS_H
+#define SINTER_RUNTIME_DEVICE_TENSORMAPS_H
+
+#include "runtime/abi.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+
+namespace sinter::device {
+
+/// Arguments of cuTensorMapEncodeTiled, in its numbers: CUtensorMapDataType, CUtensorMapSwizzle, ...
+struct TiledMap {
+  static constexpr int dataType = 6; // f16
+  static constexpr int interleave = 0, promotion = 2 /* of loads to 128 bytes of L2 */, fill = 0;
+  uint32_t rank;
+  int swizzle;
+  std::array<uint64_t, 3> sizes;
+  std::array<uint64_t, 2> strides;
+  std::array<uint32_t, 3> box, elementStrides;
+};
+
+/// For a buffer of `rows` rows.
+inline TiledMap tiledMap(const sinter_tensor_map &map, int64_t rows) {
+  TiledMap result{map.rank, map.swizzle_bytes == 32 ? 1 : 3, {}, {}, {}, {1, 1, 1}};
+  std::copy_n(map.sizes, 3, result.sizes.begin());
+  std::copy_n(map.strides, 2, result.strides.begin());
+  std::copy_n(map.box, 3, result.box.begin());
+  for (uint64_t &size : result.sizes)
+    size = size ? size : uint64_t(rows);
+  return result;
+}
+
+} // namespace sinter::device
+
+#endif // SINTER_RUNTIME_DEVICE_TENSORMAPS_H
