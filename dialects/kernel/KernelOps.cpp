@@ -252,8 +252,10 @@ LogicalResult AttentionOp::verify() {
   if (heads <= 0 || heads % keys.getHeads())
     return emitOpError() << "expected the heads to be a multiple of the " << keys.getHeads()
                          << " heads of the cache, found " << heads;
-  if (!getQuery().getType().getElement().isF32() ||
-      getQuery().getType().getColumns() != heads * keys.getSize())
+  // Many rows may come in the cache's type, which tensor cores multiply.
+  Type query = getQuery().getType().getElement();
+  bool isNarrow = getForm() == Form::Prefill && query == keys.getElement();
+  if ((!query.isF32() && !isNarrow) || getQuery().getType().getColumns() != heads * keys.getSize())
     return emitOpError() << "expected a query of " << heads << " heads of " << keys.getSize()
                          << " f32, found " << getQuery().getType();
   if (getSlopes() && (getSlopes().getType().getRows() != 1 || getSlopes().getType().getColumns() != heads ||

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // --kernel-narrow-activations: what matmuls of 16-bit weights over many rows read is stored as their type,
-// once, where each tile would round it again.
+// once, where each tile would round it again. So are queries that attention over many rows alone reads, as
+// the type of the cache.
 //
 //   kernel.launch @norm(%x, %n)            %n: rows<512xf32>           rows<512xf16>
 //   kernel.launch @matmul(%n, %w, %y)      %w: weight<2048x512, f16>   the same
@@ -29,6 +30,7 @@ struct RowUses {
   bool matmulsOnly = true;          // of those that read it
   int64_t writers = 0;              // launches
   SmallVector<OpOperand *> readers; // as a matmul's left side
+  bool isQuery = false;             // attention is among those that read it
 };
 
 struct NarrowActivationsPass : impl::NarrowActivationsPassBase<NarrowActivationsPass> {
@@ -78,6 +80,16 @@ struct NarrowActivationsPass : impl::NarrowActivationsPassBase<NarrowActivations
     return first == kernel::WeightFormat::BF16 ? Type(types.getBF16Type()) : Type();
   }
 
+  /// The type of the cache where the use is attention's query over many rows, in pieces of 16 bytes.
+  static Type elementOfQuery(OpOperand &use) {
+    auto attention = dyn_cast<kernel::AttentionOp>(use.getOwner());
+    if (!attention || attention.getQuery() != use.get() || attention.getForm() != kernel::Form::Prefill ||
+        attention.getKeys().getType().getSize() % 8)
+      return {};
+    Type element = attention.getKeys().getType().getElement();
+    return element.isF32() ? Type() : element;
+  }
+
   static RowUses usesOf(SymbolTable &symbols, kernel::BufferOp buffer) {
     RowUses uses;
     for (OpOperand &use : buffer->getUses()) {
@@ -93,6 +105,9 @@ struct NarrowActivationsPass : impl::NarrowActivationsPassBase<NarrowActivations
           reads = true;
         } else if (isa<kernel::StoreOp>(inner.getOwner())) {
           writes = true;
+        } else if (Type narrow = elementOfQuery(inner); narrow && (!uses.element || uses.element == narrow)) {
+          uses.element = narrow;
+          uses.isQuery = reads = true;
         } else if (auto attention = dyn_cast<kernel::AttentionOp>(inner.getOwner());
                    attention && attention.getOutput() == inner.get()) {
           writes = true;
@@ -122,6 +137,8 @@ struct NarrowActivationsPass : impl::NarrowActivationsPassBase<NarrowActivations
     bool isArgument = buffer->hasAttr("argument");
     if (uses.storesOnly && uses.matmulsOnly && !isArgument)
       return buffer.getResult().setType(narrowed);
+    if (uses.isQuery) // as good to round as it is read
+      return;
     if (type.getPerRow() != 1) // a program runs once a row of the step
       return;
     OpBuilder builder(buffer.getContext());

@@ -20,11 +20,12 @@ struct Shape {
   bool slopes = false;
   int64_t keysPerTile = 0, rowsPerTile = 64;
   bool schedule = true;
+  bool narrowQuery = false; // of the cache's type
 
   double scale() const { return 1 / std::sqrt(static_cast<double>(keySize)); }
   int64_t elementBytes() const { return std::string(element) == "f32" ? 4 : 2; }
   std::string text(bool prefill) const {
-    std::string q = fmt::format("!kernel.rows<{}xf32>", heads * keySize),
+    std::string q = fmt::format("!kernel.rows<{}x{}>", heads * keySize, narrowQuery ? element : "f32"),
                 k = fmt::format("!kernel.cache_k<{}x{}x{}>", keyHeads, keySize, element),
                 v = fmt::format("!kernel.cache_v<{}x{}x{}>", keyHeads, valueSize, element),
                 s = fmt::format("!kernel.table<1x{}xf32>", heads),
@@ -85,6 +86,13 @@ struct Data {
     std::normal_distribution<float> normal;
     for (float &value : q)
       value = 2 * normal(generator);
+    if (shape.narrowQuery) {
+      narrow.resize(q.size() * 2);
+      for (int64_t i = 0; i < static_cast<int64_t>(q.size()); ++i) {
+        put(narrow.data(), i, q[i], shape.element);
+        q[i] = get(narrow.data(), i, shape.element);
+      }
+    }
     for (int64_t h = 0; h < shape.heads; ++h)
       slopes[h] = std::pow(2.f, -8.f * (h + 1) / shape.heads);
     for (int64_t r = 0; r < rows; ++r)
@@ -165,7 +173,8 @@ struct Data {
     runner.run("combine", {partial.data(), output.data()}, step, 0, rows);
   }
   void prefill(const KernelRunner &runner) {
-    std::vector<void *> buffers = {q.data(), k.data(), v.data(), slopes.data(), output.data()};
+    void *query = shape.narrowQuery ? static_cast<void *>(narrow.data()) : q.data();
+    std::vector<void *> buffers = {query, k.data(), v.data(), slopes.data(), output.data()};
     int64_t perTile = shape.schedule ? shape.rowsPerTile : 64;
     int64_t tiles = shape.heads * ((rows + perTile - 1) / perTile);
     runner.run("attention", buffers, step, tiles / 2, tiles);
@@ -181,6 +190,7 @@ struct Data {
   int64_t rows, tokens;
   Bytes k, v;
   std::vector<float> q, slopes, output;
+  std::vector<char> narrow; // the queries in the cache's type
   sinter_step step;
 };
 
@@ -275,6 +285,14 @@ TEST_P(Attention, PrefillsSpansOfASequence) {
   checkPrefill({.rowsPerTile = 5}, spans);
   checkPrefill({.rowsPerTile = 128}, spans);
   checkPrefill({.heads = 2, .keyHeads = 1, .schedule = false}, spans); // 64 rows a tile
+}
+
+TEST_P(Attention, PrefillsQueriesOfTheCachesType) {
+  for (const char *element : {"f16", "bf16"})
+    checkPrefill({.heads = 3, .keyHeads = 1, .element = element, .rowsPerTile = 128, .narrowQuery = true},
+                 spans);
+  checkPrefill({.heads = 2, .keyHeads = 1, .softcap = 3, .narrowQuery = true}, spans);
+  checkPrefill({.heads = 3, .keyHeads = 1, .keySize = 40, .valueSize = 40, .narrowQuery = true}, spans);
 }
 
 TEST_P(Attention, PrefillsWithWindowCapAndSlopes) {

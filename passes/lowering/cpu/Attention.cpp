@@ -35,9 +35,10 @@ Value AttentionShape::slopeOf(Frame &frame, Value head, int64_t n) const {
 
 void AttentionShape::copyQuery(Frame &frame, Value row, Value head, Value destination) const {
   Emitter &e = frame.e;
-  Value source = e.at(frame.rowOf(op.getQuery(), row), e.mul(head, keySize), e.f32());
+  Type type = op.getQuery().getType().getElement();
+  Value source = e.at(frame.rowOf(op.getQuery(), row), e.mul(head, keySize), type);
   for (Segment segment : segmentsOf(keySize, e.target.lanes())) {
-    Value q = e.loadWide(e.f32(), segment.n, e.at(source, segment.first, e.f32()));
+    Value q = e.loadWide(type, segment.n, e.at(source, segment.first, type));
     e.store(e.mulF(q, e.constantF(q.getType(), queryFactor())), e.at(destination, segment.first, e.f32()));
   }
 }

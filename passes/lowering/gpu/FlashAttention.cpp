@@ -12,6 +12,10 @@ using namespace mlir;
 namespace sinter::gpu {
 
 constexpr int64_t stages = 2, panel = kernel::cachePanel;
+/// Maxima before any key: above every factor times what is invisible, so blocks that a row does not see add
+/// nothing, and below every score.
+constexpr double lowest = -1e20;
+static_assert(lowest > invisible * 1e-9);
 
 void FlashAttention::allocate(int64_t queryBytes, int64_t keys, int64_t values) {
   keyBytes = keys;
@@ -46,9 +50,9 @@ void FlashAttention::emitTurn(Value first, Value end) {
   Value begin = e.alignDown(shape.firstKey(e, firstPosition), panel);
   Value blocks = e.ceilDiv(e.sub(keyEnd, begin), blockKeys);
   fetch(begin, e.constant(0));
-  asyncCommit(e);
   loadQuery(first, last);
-  Numbers state(2, e.constantF(e.f32(), invisible)); // 2 maxima, 2 sums, then (8 columns, 4)
+  asyncCommit(e);
+  Numbers state(2, e.constantF(e.f32(), lowest)); // 2 maxima, 2 sums, then (8 columns, 4)
   state.append(2 + valueTiles() * 4, e.constantF(e.f32(), 0));
   state = e.loop(e.constant(0), blocks, 1, state, [&](Value number, ValueRange carried) {
     Value next = e.add(number, 1);
@@ -60,9 +64,10 @@ void FlashAttention::emitTurn(Value first, Value end) {
     Value block = e.add(begin, e.mul(number, blockKeys));
     return whereSeen(block, carried, [&] { return emitBlock(block, e.rem(number, stages), carried); });
   });
+  Team quad = Team::ofWarp(frame, 4);
   for (int64_t r = 0; r < 2; ++r) {
     Value row = e.add(e.add(first, warpRow), e.add(group, 8 * r));
-    Value inverse = e.divF(e.constantF(e.f32(), 1), state[2 + r]);
+    Value inverse = e.divF(e.constantF(e.f32(), 1), quad.sum(frame, state[2 + r]));
     e.ifThen(e.less(row, end), [&] {
       Value output = e.at(frame.rowOf(shape.op.getOutput(), row), e.mul(head, shape.valueSize), e.f32());
       output = e.at(output, e.mul(inGroup, 2), e.f32());
@@ -96,14 +101,17 @@ FlashAttention::Numbers FlashAttention::whereSeen(Value block, ValueRange state,
 }
 
 void FlashAttention::loadQuery(Value first, Value last) {
+  kernel::RowsType type = shape.op.getQuery().getType();
   // 16 bytes a lane: neighbours share sectors of memory.
-  int64_t items = shape.keySize / 4;
+  int64_t items = shape.keySize / (type.getElement().isF32() ? 4 : 8);
   frame.share(e.constant(rows * items), [&](Value item) {
     Value row = e.div(item, items), inRow = e.rem(item, items);
     Value source = frame.rowOf(shape.op.getQuery(), e.min(e.add(first, row), last));
-    source = e.at(source, e.add(e.mul(head, shape.keySize), e.mul(inRow, 4)), e.f32());
+    source = e.at(source, e.mul(head, shape.keySize), type.getElement());
+    source = e.atByte(source, e.mul(inRow, 16));
+    if (!type.getElement().isF32())
+      return copyAsync(e, e.atByte(query, placeOfQuery(row, inRow)), source, 16);
     Value q = e.loadWide(e.f32(), 4, source);
-    q = e.mulF(q, e.constantF(q.getType(), shape.queryFactor()));
     Value place = e.add(placeOfQuery(row, e.div(inRow, 2)), e.mul(e.rem(inRow, 2), 8));
     e.storeNarrow(q, shape.element, e.atByte(query, place));
   });
@@ -148,18 +156,21 @@ void FlashAttention::copyBlock(Value to, Value from, int64_t copies, int64_t pie
   copyAll(false);
 }
 
-void FlashAttention::finishScores(Value block, Numbers &scores) {
+/// Products to scores, where there is more to it than a factor.
+bool FlashAttention::finishScores(Value block, Numbers &scores) {
   if (shape.op.getSoftcap().convertToDouble() <= 0 && !shape.hasSlopes())
-    return;
+    return false;
   for (int64_t r = 0; r < 2; ++r) {
     Value position = e.add(firstPosition, e.add(e.add(warpRow, group), 8 * r));
     Value distance = e.sub(e.add(block, e.mul(inGroup, 2)), position);
     for (int64_t tile = 0; tile < blockKeys / 8; ++tile)
       for (int64_t c = 0; c < 2; ++c) {
         Value &score = scores[tile * 4 + r * 2 + c];
+        score = e.mulF(score, e.constantF(e.f32(), shape.queryFactor()));
         score = shape.finishScore(frame, score, head, e.add(distance, tile * 8 + c));
       }
   }
+  return true;
 }
 
 FlashAttention::Numbers FlashAttention::masked(Value block, const Numbers &scores) {
@@ -181,10 +192,45 @@ FlashAttention::Numbers FlashAttention::masked(Value block, const Numbers &score
   return result;
 }
 
+/// The state relative to larger maxima. A maximum that is `slack` too low costs nothing but range: weights
+/// are up to 2^slack, which all types have. So most blocks leave the sums alone, which would be as many
+/// multiplications as there are sums.
+FlashAttention::Numbers FlashAttention::raised(ValueRange carried, ValueRange highs) {
+  constexpr double slack = 8;
+  Value grows;
+  for (int64_t r = 0; r < 2; ++r) {
+    Value limit = e.addF(carried[r], e.constantF(e.f32(), slack));
+    Value isHigher = arith::CmpFOp::create(e.b, e.loc, arith::CmpFPredicate::OGT, highs[r], limit);
+    grows = grows ? e.b.createOrFold<arith::OrIOp>(e.loc, grows, isHigher) : isHigher;
+  }
+  // Warps stay together: what follows is for whole ones.
+  grows = e.intrinsic("llvm.nvvm.vote.any.sync", e.b.getI1Type(), {e.constant(-1), grows});
+  auto choice = scf::IfOp::create(e.b, e.loc, carried.getTypes(), grows, /*withElseRegion=*/true);
+  OpBuilder::InsertionGuard guard(e.b);
+  e.b.setInsertionPointToStart(choice.thenBlock());
+  Numbers state(carried);
+  for (int64_t r = 0; r < 2; ++r) {
+    Value high = combine(e, vector::CombiningKind::MAXNUMF, carried[r], highs[r]);
+    Value correction = e.exp2(e.subF(carried[r], high));
+    state[r] = high;
+    state[2 + r] = e.mulF(carried[2 + r], correction);
+    for (int64_t tile = 0; tile < valueTiles(); ++tile)
+      for (int64_t c = 0; c < 2; ++c) {
+        Value &number = state[4 + tile * 4 + r * 2 + c];
+        number = e.mulF(number, correction);
+      }
+  }
+  scf::YieldOp::create(e.b, e.loc, state);
+  e.b.setInsertionPointToStart(choice.elseBlock());
+  scf::YieldOp::create(e.b, e.loc, carried);
+  return Numbers(choice.getResults());
+}
+
 FlashAttention::Numbers FlashAttention::emitBlock(Value block, Value stage, ValueRange carried) {
   Team quad = Team::ofWarp(frame, 4);
   Numbers weights = multiplyKeys(stage);
-  finishScores(block, weights);
+  bool isFinal = finishScores(block, weights);
+  Value factor = e.constantF(e.f32(), shape.queryFactor());
   // Most blocks are seen as a whole by all rows of the warp.
   Value firstRow = e.add(firstPosition, warpRow);
   Value isCut = e.less(firstRow, e.add(block, blockKeys - 1));
@@ -201,7 +247,7 @@ FlashAttention::Numbers FlashAttention::emitBlock(Value block, Value stage, Valu
     scf::YieldOp::create(e.b, e.loc, weights);
   }
   weights.assign(choice.getResults().begin(), choice.getResults().end());
-  Numbers state(carried);
+  Numbers highs;
   for (int64_t r = 0; r < 2; ++r) {
     Value high;
     for (int64_t tile = 0; tile < blockKeys / 8; ++tile)
@@ -209,21 +255,19 @@ FlashAttention::Numbers FlashAttention::emitBlock(Value block, Value stage, Valu
         Value score = weights[tile * 4 + r * 2 + c];
         high = high ? combine(e, vector::CombiningKind::MAXNUMF, high, score) : score;
       }
-    high = combine(e, vector::CombiningKind::MAXNUMF, state[r], quad.max(frame, high));
-    Value correction = e.exp2(e.subF(state[r], high)), sum = e.constantF(e.f32(), 0);
+    high = quad.max(frame, high);
+    highs.push_back(isFinal ? high : e.mulF(high, factor));
+  }
+  Numbers state = raised(carried, highs);
+  for (int64_t r = 0; r < 2; ++r) {
+    Value below = arith::NegFOp::create(e.b, e.loc, state[r]), sum = e.constantF(e.f32(), 0);
     for (int64_t tile = 0; tile < blockKeys / 8; ++tile)
       for (int64_t c = 0; c < 2; ++c) {
         Value &weight = weights[tile * 4 + r * 2 + c];
-        weight = e.exp2(e.subF(weight, high));
+        weight = e.exp2(isFinal ? e.addF(weight, below) : e.fma(weight, factor, below));
         sum = e.addF(sum, weight);
       }
-    state[r] = high;
-    state[2 + r] = e.fma(state[2 + r], correction, quad.sum(frame, sum));
-    for (int64_t tile = 0; tile < valueTiles(); ++tile)
-      for (int64_t c = 0; c < 2; ++c) {
-        Value &number = state[4 + tile * 4 + r * 2 + c];
-        number = e.mulF(number, correction);
-      }
+    state[2 + r] = e.addF(state[2 + r], sum); // of the lane's columns
   }
   Numbers sums = multiplyValues(stage, weights, ArrayRef<Value>(state).drop_front(4));
   llvm::copy(sums, state.begin() + 4);

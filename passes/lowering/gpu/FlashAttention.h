@@ -63,8 +63,9 @@ private:
   /// Whether some row of the warp (or of those it multiplies with) sees some key of the block (i1).
   mlir::Value isSeen(mlir::Value block);
   Numbers whereSeen(mlir::Value block, mlir::ValueRange state, llvm::function_ref<Numbers()> emit);
+  Numbers raised(mlir::ValueRange state, mlir::ValueRange highs);
   Numbers emitBlock(mlir::Value block, mlir::Value stage, mlir::ValueRange state);
-  void finishScores(mlir::Value block, Numbers &scores);
+  bool finishScores(mlir::Value block, Numbers &scores);
   Numbers masked(mlir::Value block, const Numbers &scores);
 
   int64_t keyBytes = 0, valueBytes = 0;

@@ -63,8 +63,9 @@ void PrefillAttention::emitStrip(Value tileHead, Value first, Value end) {
         isInside = e.less(e.add(first, line), end);
   frame.share(e.constant(strip * shape.keySize), [&](Value i) {
     Value from = e.min(e.add(first, e.div(i, shape.keySize)), last);
-    Value source = e.at(frame.rowOf(shape.op.getQuery(), from), e.mul(head, shape.keySize), e.f32());
-    Value q = e.load(e.f32(), e.at(source, e.rem(i, shape.keySize), e.f32()));
+    Type type = shape.op.getQuery().getType().getElement();
+    Value source = e.at(frame.rowOf(shape.op.getQuery(), from), e.mul(head, shape.keySize), type);
+    Value q = e.extract(e.loadWide(type, 1, e.at(source, e.rem(i, shape.keySize), type)), 0);
     e.store(e.mulF(q, e.constantF(e.f32(), shape.queryFactor())), e.at(query, i, e.f32()));
   });
   e.barrier();

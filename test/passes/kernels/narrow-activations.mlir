@@ -21,6 +21,19 @@ kernel.func @many(%x: !kernel.rows<32xf32>, %w: !kernel.weight<96x32, f16>, %y: 
     }
   }
 }
+// Queries of many rows are stored as the cache's type.
+// CHECK-LABEL: kernel.func @queries(%{{.*}}: !kernel.rows<32xf32>, %{{.*}}: !kernel.rows<32xf16>)
+kernel.func @queries(%x: !kernel.rows<32xf32>, %q: !kernel.rows<32xf32>) {
+  kernel.rows over(rows) {
+  ^bb0(%row: index):
+    %v = kernel.load %x[%row] : !kernel.rows<32xf32>, vector<32xf32>
+    kernel.store %v, %q[%row] : vector<32xf32>, !kernel.rows<32xf32>
+  }
+}
+// CHECK-LABEL: kernel.func @attention(%{{.*}}: !kernel.rows<32xf16>,
+kernel.func @attention(%q: !kernel.rows<32xf32>, %k: !kernel.cache_k<1x16xf16>, %v: !kernel.cache_v<1x16xf16>, %y: !kernel.rows<32xf32>) {
+  kernel.attention prefill heads 2 scale 0.25 query(%q : !kernel.rows<32xf32>) keys(%k : !kernel.cache_k<1x16xf16>) values(%v : !kernel.cache_v<1x16xf16>) output(%y : !kernel.rows<32xf32>)
+}
 // CHECK-LABEL: kernel.func @few(%{{.*}}: !kernel.rows<32xf32>,
 kernel.func @few(%x: !kernel.rows<32xf32>, %w: !kernel.weight<96x32, f16>, %y: !kernel.rows<96xf32>) {
   kernel.matmul left(%x : !kernel.rows<32xf32>) weights(%w : !kernel.weight<96x32, f16>) over(rows) schedule <columns_per_tile = 64> ranges {
@@ -41,6 +54,12 @@ kernel.entry @prefill_f16 rows 64 selected 16 {
   kernel.launch @norm(%x, %n) : !kernel.rows<32xf32>, !kernel.rows<32xf32>
   // CHECK: kernel.launch @many(%[[N]],
   kernel.launch @many(%n, %w, %y) : !kernel.rows<32xf32>, !kernel.weight<96x32, f16>, !kernel.rows<96xf32>
+  %q = kernel.buffer arena : !kernel.rows<32xf32>
+  %k = kernel.buffer cache_k layer 0 : !kernel.cache_k<1x16xf16>
+  %v = kernel.buffer cache_v layer 0 : !kernel.cache_v<1x16xf16>
+  %o = kernel.buffer arena : !kernel.rows<32xf32>
+  kernel.launch @queries(%x, %q) : !kernel.rows<32xf32>, !kernel.rows<32xf32>
+  kernel.launch @attention(%q, %k, %v, %o) : !kernel.rows<32xf32>, !kernel.cache_k<1x16xf16>, !kernel.cache_v<1x16xf16>, !kernel.rows<32xf32>
 }
 // CHECK-LABEL: kernel.entry @decode_f16
 kernel.entry @decode_f16 rows 16 selected 16 {
