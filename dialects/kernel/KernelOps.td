@@ -121,7 +121,8 @@ def Kernel_AttentionOp : Kernel_Anchor<"attention"> {
     softmax over keys t <= position of: cap(scale * q.k) - slope * (position - t), then the weighted sum of
     values. `window` w keeps t > position - w; `softcap` c maps s to c * tanh(s / c); `slopes` (ALiBi) has one
     number a query head. Query heads are neighbours: head h uses key head h / (heads / key heads).
-    The keys and values of the step's own rows are in the cache already.
+    The keys and values of the step's own rows are in the cache already. Queries are f32, in prefill also of the
+    cache's type.
 
     The result is rows of [heads x value size], or (decode only) a `!kernel.partial`, cut into chunks of keys
     that run in parallel and are put together by `kernel.combine`.

@@ -76,6 +76,26 @@ int main(int count, char **arguments) {
 """
 
 
+GATE_AND_EXPERTS = """kernel.func @gate(%x: !kernel.rows<64xbf16>, %g: !kernel.weight<2048x64, bf16>, %u: !kernel.weight<2048x64, bf16>, %y: !kernel.rows<2048xf32>) {
+  kernel.matmul left(%x : !kernel.rows<64xbf16>) weights(%g, %u : !kernel.weight<2048x64, bf16>, !kernel.weight<2048x64, bf16>) over(rows) schedule <rows_per_tile = 64> ranges {
+    kernel.range 0 to 2048 group 16 {
+    ^bb0(%a: vector<16xf32>, %b: vector<16xf32>, %row: index, %column: index):
+      %p = arith.mulf %a, %b : vector<16xf32>
+      kernel.store %p, %y[%row, %column] : vector<16xf32>, !kernel.rows<2048xf32>
+    }
+  }
+}
+kernel.func @experts(%x: !kernel.rows<64xf16>, %w: !kernel.weight<16384x64, f16>, %s: !kernel.segments<8>, %y: !kernel.rows<2048xf32>) {
+  kernel.matmul left(%x : !kernel.rows<64xf16>) weights(%w : !kernel.weight<16384x64, f16>) experts(%s : !kernel.segments<8>) over(rows) schedule <rows_per_tile = 64> ranges {
+    kernel.range 0 to 2048 group 16 {
+    ^bb0(%a: vector<16xf32>, %row: index, %column: index):
+      kernel.store %a, %y[%row, %column] : vector<16xf32>, !kernel.rows<2048xf32>
+    }
+  }
+}
+"""
+
+
 class GpuTest(ProductTest):
     @classmethod
     def executable(cls):
@@ -192,6 +212,15 @@ class GpuTest(ProductTest):
                          ["scale.h", "scale.json", "scale.sm_80.ptx", "sinter_kernels.h"])
         code = json.loads((folder / "scale.json").read_text())["kernels"][0]["code"]["sm_80"]
         self.assertEqual(code["grid"]["domain"], "rows")
+
+    def testTilesAreAsWideAsTheirFormIsGoodFor(self):
+        source, folder = self.folder / "tiles.mlir", self.folder / "tiles"
+        source.write_text(GATE_AND_EXPERTS)
+        run(SINTER, "kernel", source, "--target=cuda:sm_90a", "-o", folder)
+        code = {k["kernel"]: k["code"]["sm_90a"] for k in json.loads((folder / "tiles.json").read_text())["kernels"]}
+        # bf16: a producer and two consumers of 64 columns of both weights. Experts: tiles of 64 columns, not of 128.
+        self.assertEqual((code["gate"]["block"][0], code["gate"]["grid"]["columns"]), (384, 2048 // 128))
+        self.assertEqual(code["experts"]["grid"]["columns"], 8 * 2048 // 64)
 
     @unittest.skipUnless(shutil.which("ptxas"), "ptxas is not here")
     def testMatmulsForHopperMultiplyByWarpgroupsWithoutSpills(self):

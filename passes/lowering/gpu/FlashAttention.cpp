@@ -48,7 +48,8 @@ void FlashAttention::emitTurn(Value first, Value end) {
   firstPosition = frame.stepEntry(abi::stepPositions, first);
   keyEnd = e.add(frame.stepEntry(abi::stepPositions, last), 1);
   Value begin = e.alignDown(shape.firstKey(e, firstPosition), panel);
-  Value blocks = e.ceilDiv(e.sub(keyEnd, begin), blockKeys);
+  // At least one, said for LLVM: else it makes a second state, of no blocks.
+  Value blocks = e.max(e.ceilDiv(e.sub(keyEnd, begin), blockKeys), e.constant(1));
   fetch(begin, e.constant(0));
   loadQuery(first, last);
   asyncCommit(e);
