@@ -4,8 +4,7 @@
 //   "!<arch>\n"
 //   "/"          the index: how many symbols, where the member of each begins, their names
 //   NAME.o       the code
-//   weights.o    ELF header, section headers, symbols, names; at the next page the image, a section of its
-//   own
+//   weights.o    ELF header, section headers, symbols, names; at the next page the image, a section
 #include "compiler/Library.h"
 
 #include "llvm/BinaryFormat/ELF.h"

@@ -4,7 +4,6 @@
 
 #include "compiler/AdapterConfig.h"
 #include "compiler/ConfigOfTraining.h"
-
 #include "compiler/Executable.h"
 #include "compiler/FusionReport.h"
 #include "compiler/GpuProduct.h"
@@ -24,6 +23,7 @@
 #include "llvm/IR/Module.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Format.h"
+#include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/raw_ostream.h"
 
@@ -331,6 +331,28 @@ Result<> Compilation::checkOutputs() const {
   return {};
 }
 
+/// Says which matrices --weights cannot cut into its blocks.
+static void remarkOnOddRows(const Model &model) {
+  if (!model.wanted || !model.weights)
+    return;
+  int64_t matrices = 0, odd = 0;
+  const Weight *first = nullptr;
+  for (const Weight *weight : model.weights->claimed()) {
+    if (weight->shape.size() < 2)
+      continue;
+    ++matrices;
+    if (storageFormat(*weight, model.wanted) == model.wanted)
+      continue;
+    ++odd;
+    first = first ? first : weight;
+  }
+  if (first)
+    llvm::errs() << llvm::formatv(
+        "note: {0} of {1} matrices become F16, as their rows are no multiple of {2}'s "
+        "block of {3} numbers (rows of '{4}' have {5})\n",
+        odd, matrices, model.wanted->name, model.wanted->blockLength, first->name, first->rowLength());
+}
+
 bool Compilation::run() {
   announce("reading the model");
   bool train = options.pipeline.train;
@@ -370,6 +392,7 @@ bool Compilation::run() {
   module = importModel(context, *model);
   if (!module)
     return false;
+  remarkOnOddRows(*model);
   FusionReport fusion;
   if (!train)
     fusion.addGraph(*module);

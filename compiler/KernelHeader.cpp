@@ -138,8 +138,10 @@ void HeaderWriter::declare(const KernelFunction &function) {
     if (width + argument.size() + 2 > 118 && width > indent.size()) {
       line += "\n" + indent;
       width = indent.size();
+    } else if (width > indent.size()) {
+      line += " ";
     }
-    line += argument + (last ? ");" : ", ");
+    line += argument + (last ? ");" : ",");
     width += argument.size() + 2;
   };
   for (const KernelArgument &argument : function.arguments)

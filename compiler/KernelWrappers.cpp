@@ -7,8 +7,9 @@
 //     alignas(64) char scratch[SCRATCH];
 //     sinter_run_function(&table, arguments, &step, NULL, scratch);
 //   }
-//   void matmul_pack_w(const void *stored, void *packed) { sinter_pack_weight(Q8_0, 960, 576, stored,
-//   packed); }
+//   void matmul_pack_w(const void *stored, void *packed) {
+//     sinter_pack_weight(Q8_0, 960, 576, stored, packed);
+//   }
 //
 // sinter_run_function (runtime/device/Function.h) and the packer (compiler/PackInC.cpp) are linked into the
 // same object.

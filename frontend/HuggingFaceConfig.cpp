@@ -76,6 +76,15 @@ Result<> readGenerationConfig(const std::string &path, ModelConfig &config) {
   within("min_p", generation.minP, sampling::minP);
   within("repetition_penalty", generation.repetitionPenalty, sampling::repeatPenalty);
   within("top_k", generation.topK, sampling::topK);
+  // What transformers would draw otherwise for, and nothing here does.
+  constexpr std::string_view supported = "temperature, top_k, top_p, min_p and repetition_penalty alone";
+  for (std::string_view key :
+       {"no_repeat_ngram_size", "bad_words_ids", "suppress_tokens", "begin_suppress_tokens", "sequence_bias",
+        "forced_bos_token_id", "forced_eos_token_id", "min_length", "min_new_tokens", "penalty_alpha",
+        "epsilon_cutoff", "eta_cutoff", "exponential_decay_length_penalty", "diversity_penalty"})
+    keys.refuse(key, supported);
+  for (std::string_view key : {"num_beams", "num_beam_groups", "typical_p", "guidance_scale"})
+    keys.check(keys.optionalReal(key, 1.0).value_or(1) == 1, key, fmt::format("1 ({})", supported));
   return keys.status();
 }
 

@@ -21,17 +21,16 @@ struct Model {
   const BlockFormat *wanted = nullptr;
 };
 
-/// Opens a Hugging Face folder, a GGUF file or a bare config.json. `weights`: keep, f32, bf16, f16, q8_0,
-/// q4_0, q4_1.
+/// Opens a Hugging Face folder, a GGUF file or a bare config.json.
+/// `weights`: keep, f32, bf16, f16, q8_0, q4_0, q4_1.
 Result<Model> openModel(const std::string &path, std::string_view weights = "keep");
 
 /// The module: `lm.parameter` declarations and the function
 ///   func.func @forward(%tokens: tensor<?xi32>, %positions: tensor<?xi32>, %sequences: tensor<?xi32>)
 ///       -> tensor<?xVxf32>
 /// that gives the logits of all rows. With dropout in the configuration a fourth argument is its seed,
-/// tensor<2xi32>. Attributes of the module: lm.name, lm.architecture, lm.vocabulary,
-/// lm.context, lm.eos, lm.bos. Reads no weights; a missing tensor or a wrong shape is a diagnostic each, and
-/// the result is null.
+/// tensor<2xi32>. Attributes of the module: lm.name, lm.architecture, lm.vocabulary, lm.context, lm.eos,
+/// lm.bos. Reads no weights; a missing tensor or a wrong shape is a diagnostic each, and the result is null.
 mlir::OwningOpRef<mlir::ModuleOp> importModel(mlir::MLIRContext &context, const Model &model);
 
 } // namespace sinter

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// --lm-fuse-qkv: linear layers that feed attention from one input become one layer over their stacked
-// weights.
+// --lm-fuse-qkv: linear layers that feed attention from one input become one over their stacked weights.
 //
 //   %q = lm.linear %x, %wq             %w = lm.read @layers.0.attention.query_key_value
 //   %k = lm.linear %x, %wk      ->     %y = lm.linear %x, %w

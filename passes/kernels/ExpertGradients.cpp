@@ -5,8 +5,7 @@
 //   lm.combine_backward_input     rows: to the place of each choice goes its weight times the row
 //   lm.combine_backward_weights   rows: products of a row with the dispatched rows of its choices
 //   lm.route_backward             rows: softmax backwards, through the weights of the chosen
-//   lm.expert_linear_backward_input   matmul experts with the transposed matrices, then perhaps the sum over
-//   choices
+//   lm.expert_linear_backward_input   matmul experts, transposed; then perhaps the sum over choices
 #include "passes/kernels/KernelBuilder.h"
 
 #include "passes/fusion/Grouping.h"

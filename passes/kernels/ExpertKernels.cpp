@@ -6,8 +6,7 @@
 //   %w, %c = lm.route %logits       ->   route (weights, choices), dispatch (places, segments)
 //   %h = lm.expert_linear %x, ...   ->   rows (copies %x to its places, after the prologue), matmul experts
 //   %y = lm.expert_linear %h, ...   ->   matmul experts
-//   %z = lm.combine %y, %w          ->   in the program on rows that reads it: the sum over j of w[row, j] *
-//   y[place j]
+//   %z = lm.combine %y, %w          ->   the sum over j of w[row, j] * y[place j], in the rows that read it
 //
 // The sum over a row's experts goes from the most probable to the least, whatever else the step holds.
 #include "passes/kernels/KernelBuilder.h"

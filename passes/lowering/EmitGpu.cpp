@@ -3,8 +3,7 @@
 //
 //   kernel.func @norm(%x: !kernel.rows<576xf32>) { ... }
 //   ->
-//   llvm.func @norm(%step: !llvm.ptr<1>, %x: !llvm.ptr<1>) attributes {nvvm.kernel, nvvm.reqntid = [128],
-//   ...}
+//   llvm.func @norm(%step: !llvm.ptr<1>, %x: !llvm.ptr<1>) attributes {nvvm.kernel, ...}
 //
 // What a launch of it needs is left as attributes: kernel.threads, kernel.shared_bytes, kernel.blocks_per_sm.
 #include "passes/Passes.h"

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Newton-Schulz iteration in f32 (Jordan 2024, https://kellerjordan.github.io/posts/muon), of kernels that
-// training has already. G is the update, rows x columns, in the panels of its image; Y is its transpose, in
-// rows.
+// training has already. G is the update, rows x columns, in its image's panels; Y is its transpose, in rows.
 //
 //   Y = G^T / (|G| + 1e-7)
 //   5 times, rows <= columns:                     rows > columns, with the panels P of G's place:

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// --lm-compare="pipeline=...": runs passes and checks that they kept the meaning, so that the test of a new
-// fusion is
+// --lm-compare="pipeline=...": runs passes and checks that they kept the meaning. The test of a new fusion:
 //
 //   // RUN: sinter-opt %s --lm-compare="pipeline=func.func(lm-fuse-this)" | FileCheck %s
 //

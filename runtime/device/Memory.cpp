@@ -90,6 +90,10 @@ Result<Mapping> Mapping::file(const std::string &path, uint64_t offset, uint64_t
     return fail("{}: cannot open: {}", path, std::strerror(errno));
   struct stat status;
   const bool known = fstat(descriptor, &status) == 0;
+  if (known && S_ISDIR(status.st_mode)) {
+    close(descriptor);
+    return fail("{}: expected a file, found a folder", path);
+  }
   if (!known || uint64_t(status.st_size) < offset || uint64_t(status.st_size) - offset < bytes) {
     close(descriptor);
     return fail("{}: expected at least {} bytes, found {}", path, offset + bytes,

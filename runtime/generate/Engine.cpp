@@ -31,7 +31,7 @@ Rows Engine::chunk(int32_t slot, std::span<const int32_t> tokens, int64_t at) {
 }
 
 Result<std::span<const float>> Engine::prefill(int32_t slot, std::span<const int32_t> tokens, int64_t at,
-                                               const std::atomic<bool> *interrupt) {
+                                               const std::atomic<bool> *interrupt, int64_t *evaluated) {
   assert(!tokens.empty() && at + int64_t(tokens.size()) <= capacity() && "prompt longer than the cache");
   const size_t most = size_t(session->maxRows(EntryKind::Prefill));
   while (true) {
@@ -44,6 +44,8 @@ Result<std::span<const float>> Engine::prefill(int32_t slot, std::span<const int
         session->run(chunk(slot, tokens.first(count), at), {&select, last ? size_t(1) : 0});
     if (!done)
       return tl::unexpected(done.error());
+    if (evaluated)
+      *evaluated += int64_t(count);
     if (last)
       return row(0);
     tokens = tokens.subspan(count);

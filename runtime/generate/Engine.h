@@ -24,9 +24,11 @@ public:
 
   /// Evaluates `tokens` (at least one) at positions `at`, at + 1, ... of `slot`. Returns the logits of the
   /// last; they are valid until the next call. Once `interrupt` is set it stops after the chunk at work, and
-  /// returns none. This and all else fails when the device does.
+  /// returns none; `evaluated` counts the tokens that were evaluated. This and all else fails when the device
+  /// does.
   Result<std::span<const float>> prefill(int32_t slot, std::span<const int32_t> tokens, int64_t at,
-                                         const std::atomic<bool> *interrupt = nullptr);
+                                         const std::atomic<bool> *interrupt = nullptr,
+                                         int64_t *evaluated = nullptr);
 
   /// The same, and visits the logits of every token; once `interrupt` is set, of those of the chunks done.
   Result<void> score(int32_t slot, std::span<const int32_t> tokens, int64_t at, const Visit &visit,

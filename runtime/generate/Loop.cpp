@@ -57,8 +57,8 @@ Result<Ending> Loop::run(std::span<const int32_t> prompt, LoopObserver &observer
   const auto promptBegin = Clock::now();
   begin(prompt);
   Sequence &first = sequences[0];
-  const Result<std::span<const float>> logits =
-      engine.prefill(0, prompt.subspan(first.evaluated), int64_t(first.evaluated), interrupt);
+  const Result<std::span<const float>> logits = engine.prefill(
+      0, prompt.subspan(first.evaluated), int64_t(first.evaluated), interrupt, &timing.promptTokens);
   if (!logits)
     return tl::unexpected(logits.error());
   if (logits->empty()) { // what the cache got of this prompt is evaluated anew next time
@@ -68,7 +68,6 @@ Result<Ending> Loop::run(std::span<const int32_t> prompt, LoopObserver &observer
     return Ending::Interrupted;
   }
   timing.reusedTokens += int64_t(first.evaluated);
-  timing.promptTokens += int64_t(prompt.size() - first.evaluated);
   for (Sequence &sequence : sequences) {
     sequence.evaluated = prompt.size();
     if (sequence.index == 0)

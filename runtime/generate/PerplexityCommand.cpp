@@ -48,7 +48,7 @@ Result<void> runPerplexity(const Setting &setting) {
   windows.prefix.assign(whole->begin(), front);
   const size_t total = windows.prefix.size() + windows.body.size();
   if (total < 2)
-    return fail("the text has {} tokens: expected at least 2, the first is not scored", total);
+    return fail("expected a text of at least 2 tokens, as the first is not scored, found {}", total);
 
   Result<std::unique_ptr<device::Device>> device = openDevice(setting);
   if (!device)

@@ -31,7 +31,9 @@ std::atomic<bool> interrupted{false};
 
 /// A page of a mapped file is not there.
 void lostPage(int) {
-  stop("error: expected the file of the weights as it was at the start, found it shorter or unreadable\n");
+  stop("error: expected the whole file of the weights (this program's, or --weights-file), found it cut "
+       "short or "
+       "unreadable\n");
 }
 
 /// Checks what flags say about this model.

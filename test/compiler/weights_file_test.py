@@ -77,7 +77,7 @@ class WeightsFileTest(ProductTest):
             file.truncate(0)
         _, err = chat.communicate(b"two\n", timeout=60)
         self.assertEqual(chat.returncode, 1, err)
-        self.assertIn(b"error: expected the file of the weights as it was at the start", err)
+        self.assertIn(b"error: expected the whole file of the weights", err)
 
     def testAFailedCompilationLeavesNoWeights(self):
         new = self.folder / "new.weights"

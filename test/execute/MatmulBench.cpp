@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Measures matmul kernels next to the machine's limits, interleaved in one run, on one thread:
-//   matmul_bench [decode|prefill] [formats...] [isa=avx2|avx512] [schedule=...] [rows=N] [k=N] [n=N] [cols=N]
-//   [rpt=N]
+//   matmul_bench [decode|prefill] [FORMATS...] [isa=avx2|avx512] [schedule=...] [NAME=N...]
+// NAME: rows, k, n, cols, rpt.
 #include "test/execute/MatmulCase.h"
 
 #include <algorithm>

@@ -268,12 +268,26 @@ TEST(Config, GenerationConfigGivesEndTokensAndSampling) {
 TEST(Config, SamplingThatTheProgramWouldRefuseIsAnErrorOfItsFile) {
   TemporaryFolder folder;
   folder.write("config.json", R"({"model_type": "llama"})");
-  folder.write("generation_config.json", R"({"top_p": 0.0, "min_p": 1})");
-  EXPECT_TRUE(readHuggingFaceConfig(folder.path()));
+  for (
+      const char *text :
+      {R"({"top_p": 0.0, "min_p": 1})", // and what changes nothing
+       R"({"no_repeat_ngram_size": 0, "bad_words_ids": null, "num_beams": 1, "typical_p": 1.0, "max_length": 20})"}) {
+    folder.write("generation_config.json", text);
+    Result<ModelConfig> config = readHuggingFaceConfig(folder.path());
+    EXPECT_TRUE(config) << config.error().message;
+  }
   for (auto [text, message] :
        {std::pair(R"({"temperature": 1e39})", "key 'temperature'"),
         std::pair(R"({"repetition_penalty": 1e-40})", "key 'repetition_penalty'"),
         std::pair(R"({"top_k": -1})", "key 'top_k'"), std::pair(R"({"top_p": 1.5})", "key 'top_p'"),
+        std::pair(R"({"no_repeat_ngram_size": 2})",
+                  "generation_config.json: key 'no_repeat_ngram_size' (byte 25): expected "
+                  "temperature, top_k, top_p, min_p and repetition_penalty alone, "
+                  "found 2"),
+        std::pair(R"({"suppress_tokens": [6]})", "key 'suppress_tokens'"),
+        std::pair(R"({"forced_bos_token_id": 7})", "key 'forced_bos_token_id'"),
+        std::pair(R"({"num_beams": 4})", "key 'num_beams' (byte 14): expected 1 (temperature"),
+        std::pair(R"({"typical_p": 0.9})", "key 'typical_p'"),
         std::pair(R"({"eos_token_id": 99999})", "generation_config.json: key 'eos_token_id'")}) {
     folder.write("generation_config.json", text);
     Result<ModelConfig> config = readHuggingFaceConfig(folder.path());

@@ -5,9 +5,8 @@
 // time: a word of 4 rows, where 4 neighbouring lanes have the 16 rows of a block and 8 such quartets 8
 // blocks. Integers are multiplied with the left side's by dp4a and never leave their registers:
 //   floats     acc = fma(left[k], weight[k], acc)
-//   quantised  by sub-block: the exact integer dot product s; acc = fma(s, scale * leftScale, acc), then for
-//   formats
-//              with minima acc = fma(minimum, leftScale * sum of the left integers, acc)
+//   quantised  by sub-block: the exact integer dot product s; acc = fma(s, scale * leftScale, acc); in
+//              formats with minima then acc = fma(minimum, leftScale * sum of the left integers, acc)
 // Lanes and slices add up at the end. Each row's numbers come from the same operations whatever the other
 // rows.
 #include "passes/lowering/gpu/MatmulLeft.h"

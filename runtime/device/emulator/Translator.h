@@ -123,7 +123,6 @@ private:
   uint32_t placeSlot(const Instance::Place &place, int64_t offset, unsigned bytes);
   void failWith(std::string text);
   void finishStatement();
-  void printfCall(const Statement &statement, bool isAssert);
 
   const Module &module;
   const Function &entry;

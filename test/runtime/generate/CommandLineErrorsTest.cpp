@@ -76,7 +76,7 @@ const Case cases[] = {
     {{"--detokenize"}, 1, "expected an array of token ids", "{}"},
     {{"--detokenize"}, 1, "expected token ids from 0 to 299, found 300", "[1,300]"},
     {{"--detokenize"}, 1, "expected token ids from 0 to 299, found -1", "[-1]"},
-    {{"--perplexity"}, 1, "expected at least 2", ""},
+    {{"--perplexity"}, 1, "expected a text of at least 2 tokens", ""},
     {{"--perplexity"}, 1, "NaN", "a\x01 b"},
 };
 

@@ -96,6 +96,8 @@ TEST_F(InterruptTest, APromptThatWasInterruptedIsNotTakenForEvaluated) {
   EXPECT_EQ(*ending, Ending::Interrupted);
   EXPECT_EQ(none.text, "");
   EXPECT_EQ(loop.times().generatedTokens, 0);
+  EXPECT_EQ(loop.times().promptTokens, 3 * session->maxRows(device::EntryKind::Prefill))
+      << "what was evaluated";
 
   interrupt = false;
   Text text;
