@@ -44,6 +44,40 @@ struct sinter_step {
   uint32_t adds;          /* 0: gradients of parameters are overwritten, 1: added to */
   uint64_t seed;          /* of dropout, another one each micro-step */
   const struct sinter_update *update;
+  /* Drawing on the device. */
+  int64_t draws;                          /* tokens to draw from the logits of the selected rows */
+  const struct sinter_sampling *sampling; /* (draws) */
+};
+
+/* Candidates are in order: larger logits first, of equals the smaller id. A filter keeps the first ones. The
+ * weight of a logit is exp((logit - largest) * scale) * 2^SINTER_WEIGHT_BITS, rounded down to an integer: sums
+ * of weights do not depend on the order in which they are added, so every device finds the same. */
+#define SINTER_WEIGHT_BITS 44
+enum sinter_filter_kind {
+  SINTER_FILTER_FLOOR = 0, /* keeps logits of at least largest + offset */
+  SINTER_FILTER_COUNT = 1, /* keeps `amount` candidates */
+  SINTER_FILTER_SHARE = 2  /* keeps the fewest that have amount / 2^64 of the weight of all that are left, one at
+                              least; below largest + offset none is needed for it */
+};
+struct sinter_filter {
+  uint32_t kind; /* enum sinter_filter_kind */
+  float scale;   /* of weights */
+  float offset;
+  uint32_t reserved;
+  uint64_t amount;
+};
+
+/* How a token is drawn: what the filters leave, in the order of ids, each as long as its weight; the token in
+ * which the place floor(random * sum / 2^64) falls. `random` is draw `index` of stream `stream` of `seed`
+ * (runtime/generate/Random.h). */
+#define SINTER_MAX_FILTERS 3
+struct sinter_sampling {
+  uint64_t seed, stream, index;
+  int32_t row; /* of the selected ones, whose logits these are */
+  uint32_t filter_count;
+  float scale; /* of the weights of the draw */
+  uint32_t reserved;
+  struct sinter_filter filters[SINTER_MAX_FILTERS];
 };
 
 /* Keys are stored in panels: K[kv_head][token / 16][head_dim][token % 16]; values in rows:
@@ -66,7 +100,10 @@ enum sinter_space {
   SINTER_SPACE_CACHE_V = 3, /* the same */
   SINTER_SPACE_PARTIAL = 4, /* partial results of attention, shared by all launches:
                                (rows, ceil(cache_tokens / keys_per_tile), model.partial_bytes) */
-  SINTER_SPACE_LOGITS = 5   /* step.logits (also reachable as such) */
+  SINTER_SPACE_LOGITS = 5,  /* step.logits (also reachable as such) */
+  /* 6 to 12: runtime/training/TrainingAbi.h */
+  SINTER_SPACE_DRAWN = 13 /* (step.draws) i32: drawn tokens; -1 where a logit is not a number or the largest is
+                             infinite */
 };
 struct sinter_buffer {
   uint32_t space;
@@ -74,11 +111,11 @@ struct sinter_buffer {
   uint64_t offset;
 };
 
-enum sinter_domain { SINTER_DOMAIN_ROWS = 0, SINTER_DOMAIN_SELECTED = 1 };
+enum sinter_domain { SINTER_DOMAIN_ROWS = 0, SINTER_DOMAIN_SELECTED = 1, SINTER_DOMAIN_DRAWS = 2 };
 
 /* Number of tiles of a launch:
  *   columns * ceil(n / rows_per_tile) * ceil(step.keys / keys_per_tile)
- * where n is step.rows or step.selected as the domain says; a rows_per_tile or keys_per_tile of 0 makes
+ * where n is step.rows, step.selected or step.draws as the domain says; a rows_per_tile or keys_per_tile of 0 makes
  * its factor 1. Tile index = (column * row_tiles + row_tile) * key_tiles + key_tile. The split never
  * depends on the number of threads, so neither does any result. */
 struct sinter_grid {
@@ -196,6 +233,7 @@ struct sinter_gpu_program {
   uint32_t cache_dtype;  /* enum sinter_dtype */
   struct sinter_gpu_entry prefill;
   struct sinter_gpu_entry decode;
+  struct sinter_gpu_entry sample; /* draws tokens from logits; an arena of its own; no launches: the host draws */
 };
 
 struct sinter_cache_layer {

@@ -7,7 +7,9 @@
 
 /* See struct sinter_grid. */
 static inline int64_t sinter_tile_count(const struct sinter_grid *grid, const struct sinter_step *step) {
-  int64_t rows = grid->domain == SINTER_DOMAIN_SELECTED ? step->selected : step->rows;
+  int64_t rows = grid->domain == SINTER_DOMAIN_ROWS       ? step->rows
+                 : grid->domain == SINTER_DOMAIN_SELECTED ? step->selected
+                                                          : step->draws;
   int64_t tiles = grid->columns;
   if (grid->rows_per_tile)
     tiles *= (rows + grid->rows_per_tile - 1) / grid->rows_per_tile;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reductions over a row of logits in sixteen lanes.
 #include "runtime/generate/Distribution.h"
+#include "runtime/abi.h"
 #include <algorithm>
 #include <bit>
 #include <cmath>
@@ -14,36 +15,44 @@ constexpr int64_t lanes = 16;
 constexpr float infinity = std::numeric_limits<float>::infinity();
 
 /// e^x for x <= 0 within 2 units in the last place; 0 below -87. Cody-Waite reduction by ln 2 in two parts,
-/// then the Taylor polynomial of degree 7 on [-ln2/2, ln2/2].
+/// then the Taylor polynomial of degree 7 on [-ln2/2, ln2/2]. The very operations of
+/// passes/lowering/gpu/Sample.cpp, so that both give the same bits: change them together.
 inline float expNegative(float x) {
   constexpr float toInteger = 12582912.0f; // 1.5 * 2^23: adding it rounds to an integer
   const float clamped = x < -87.0f ? -87.0f : x;
-  const float shifted = clamped * 1.44269504f + toInteger;
+  const float shifted = std::fma(clamped, 1.44269504f, toInteger);
   const float n = shifted - toInteger;
-  const float r = (clamped - n * 0.693359375f) - n * -2.12194440e-4f;
+  const float r = std::fma(n, 2.12194440e-4f, std::fma(n, -0.693359375f, clamped));
   float p = 1.0f / 5040;
-  p = p * r + 1.0f / 720;
-  p = p * r + 1.0f / 120;
-  p = p * r + 1.0f / 24;
-  p = p * r + 1.0f / 6;
-  p = p * r + 0.5f;
-  p = p * r + 1.0f;
-  p = p * r + 1.0f;
+  p = std::fma(p, r, 1.0f / 720);
+  p = std::fma(p, r, 1.0f / 120);
+  p = std::fma(p, r, 1.0f / 24);
+  p = std::fma(p, r, 1.0f / 6);
+  p = std::fma(p, r, 0.5f);
+  p = std::fma(p, r, 1.0f);
+  p = std::fma(p, r, 1.0f);
   const float power = std::bit_cast<float>((std::bit_cast<int32_t>(shifted) + (127 - 0x4B400000)) << 23);
   return x < -87.0f ? 0.0f : p * power;
 }
 
-double sumExpShort(const float *logits, int64_t count, float largest, float scale) {
-  float sum[lanes] = {};
+static_assert(SINTER_WEIGHT_BITS == 44, "twice 22 bits");
+
+/// Of at most weightBlock logits: sums of the upper and lower 22 bits of weights fit 32 bits.
+uint64_t sumShort(const float *logits, int64_t count, float largest, float scale) {
+  int32_t high[lanes] = {}, low[lanes] = {};
   const int64_t whole = count / lanes * lanes;
   for (int64_t i = 0; i < whole; i += lanes)
-    for (int64_t lane = 0; lane < lanes; ++lane)
-      sum[lane] += expNegative((logits[i + lane] - largest) * scale);
-  double total = 0;
-  for (float each : sum)
-    total += each;
+    for (int64_t lane = 0; lane < lanes; ++lane) {
+      const float weight = expNegative((logits[i + lane] - largest) * scale) * 0x1p22f;
+      const int32_t upper = int32_t(weight);
+      high[lane] += upper;
+      low[lane] += int32_t((weight - float(upper)) * 0x1p22f);
+    }
+  uint64_t total = 0;
+  for (int64_t lane = 0; lane < lanes; ++lane)
+    total += (uint64_t(high[lane]) << 22) + uint64_t(low[lane]);
   for (int64_t i = whole; i < count; ++i)
-    total += expNegative((logits[i] - largest) * scale);
+    total += weightOf(logits[i], largest, scale);
   return total;
 }
 
@@ -78,22 +87,26 @@ int32_t argmax(std::span<const float> logits) {
   return int32_t(std::find(logits.begin(), logits.end(), largest) - logits.begin());
 }
 
-double sumExp(std::span<const float> logits, float largest, float scale) {
-  double total = 0;
-  for (size_t i = 0; i < logits.size(); i += size_t(expBlock))
-    total += sumExpShort(&logits[i], std::min<int64_t>(expBlock, int64_t(logits.size() - i)), largest, scale);
+uint64_t weightOf(float logit, float largest, float scale) {
+  return uint64_t(expNegative((logit - largest) * scale) * 0x1p44f);
+}
+
+uint64_t sumWeights(std::span<const float> logits, float largest, float scale) {
+  uint64_t total = 0;
+  for (size_t i = 0; i < logits.size(); i += size_t(weightBlock))
+    total += sumShort(&logits[i], std::min<int64_t>(weightBlock, int64_t(logits.size() - i)), largest, scale);
   return total;
 }
 
-void sumExpBlocks(std::span<const float> logits, float largest, float scale, std::span<double> blocks) {
-  for (size_t i = 0, block = 0; i < logits.size(); i += size_t(expBlock), ++block)
+void sumWeightBlocks(std::span<const float> logits, float largest, float scale, std::span<uint64_t> blocks) {
+  for (size_t i = 0, block = 0; i < logits.size(); i += size_t(weightBlock), ++block)
     blocks[block] =
-        sumExpShort(&logits[i], std::min<int64_t>(expBlock, int64_t(logits.size() - i)), largest, scale);
+        sumShort(&logits[i], std::min<int64_t>(weightBlock, int64_t(logits.size() - i)), largest, scale);
 }
 
 double logSumExp(std::span<const float> logits) {
   const float largest = findPeak(logits).largest;
-  return double(largest) + std::log(sumExp(logits, largest, 1.0f));
+  return double(largest) + std::log(double(sumWeights(logits, largest, 1.0f)) * 0x1p-44);
 }
 
 void selectBest(std::span<const float> logits, int64_t count, std::vector<Candidate> &out) {

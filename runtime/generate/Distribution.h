@@ -29,12 +29,15 @@ Peak findPeak(std::span<const float> logits);
 /// The smallest id among those of the largest logit.
 int32_t argmax(std::span<const float> logits);
 
-/// Sum of exp((logit - largest) * scale); relative error below 1e-6.
-double sumExp(std::span<const float> logits, float largest, float scale);
+/// exp((logit - largest) * scale) * 2^44, rounded down (relative error before that below 1e-6): weights are
+/// integers so that their sums are exact, the same in any order and on every device. See
+/// struct sinter_sampling.
+uint64_t weightOf(float logit, float largest, float scale);
+uint64_t sumWeights(std::span<const float> logits, float largest, float scale);
 
-/// Each block of `expBlock` logits' share of that sum, into `blocks` (ceil(logits / expBlock)).
-inline constexpr int64_t expBlock = 256;
-void sumExpBlocks(std::span<const float> logits, float largest, float scale, std::span<double> blocks);
+/// Each block of `weightBlock` logits' share of that sum, into `blocks` (ceil(logits / weightBlock)).
+inline constexpr int64_t weightBlock = 256;
+void sumWeightBlocks(std::span<const float> logits, float largest, float scale, std::span<uint64_t> blocks);
 
 /// log(sum of exp(logit)): the log-probability of a token is its logit minus this.
 double logSumExp(std::span<const float> logits);

@@ -22,12 +22,17 @@ constexpr std::array<uint32_t, 4> philox(std::array<uint32_t, 4> counter, std::a
   return counter;
 }
 
-/// A number in [0, 1), a multiple of 2^-53.
-constexpr double uniform(uint64_t seed, uint64_t stream, uint64_t index) {
+/// 64 random bits.
+constexpr uint64_t randomBits(uint64_t seed, uint64_t stream, uint64_t index) {
   const std::array<uint32_t, 4> bits =
       philox({uint32_t(index), uint32_t(index >> 32), uint32_t(stream), uint32_t(stream >> 32)},
              {uint32_t(seed), uint32_t(seed >> 32)});
-  return double((uint64_t(bits[0]) << 32 | bits[1]) >> 11) * 0x1p-53;
+  return uint64_t(bits[0]) << 32 | bits[1];
+}
+
+/// A number in [0, 1), a multiple of 2^-53.
+constexpr double uniform(uint64_t seed, uint64_t stream, uint64_t index) {
+  return double(randomBits(seed, stream, index) >> 11) * 0x1p-53;
 }
 
 } // namespace sinter

@@ -12,6 +12,32 @@ namespace sinter {
 
 namespace {
 constexpr float infinity = std::numeric_limits<float>::infinity();
+/// floor(a * b / 2^64).
+constexpr uint64_t upperHalf(uint64_t a, uint64_t b) {
+  return uint64_t(static_cast<unsigned __int128>(a) * b >> 64);
+}
+
+/// p (below 1) times 2^64, and what of `sum` that is at least: 1 or more.
+uint64_t shareOf(float p) { return uint64_t(double(p) * 0x1p64); }
+constexpr uint64_t neededWeight(uint64_t share, uint64_t sum) {
+  const bool isWhole = share * sum == 0; // modulo 2^64
+  return std::max<uint64_t>(1, upperHalf(share, sum) + !isWhole);
+}
+
+/// By how much a logit may be less than the largest and its token p times as probable.
+float logitsBelow(double p, float scale) { return float(std::log(p) / double(scale)); }
+
+/// Below the largest logit and this, no candidate is needed for a share of `p`: even `vocabulary` of them have
+/// less than 1 - p of the largest's weight.
+float neverNeeded(float p, int64_t vocabulary, float scale) {
+  return logitsBelow((1 - double(p)) * 0.999 / double(vocabulary), scale) - 1e-3f;
+}
+
+/// Below 1e-38 the quotient is infinite, and infinity times 0, the best token's difference, not a number.
+float scaledBy(float scale, float temperature) {
+  return std::min(scale / temperature, std::numeric_limits<float>::max());
+}
+
 constexpr Filter allFilters[] = {Filter::Penalties, Filter::TopK, Filter::TopP, Filter::MinP,
                                  Filter::Temperature};
 } // namespace
@@ -54,7 +80,7 @@ Result<std::vector<Filter>> parseFilters(std::string_view text) {
 
 Sampler::Sampler(SamplerOptions options, int64_t vocabulary)
     : settings(std::move(options)), changed(size_t(vocabulary)), counts(size_t(vocabulary)),
-      blocks(size_t((vocabulary + expBlock - 1) / expBlock)) {
+      blocks(size_t((vocabulary + weightBlock - 1) / weightBlock)) {
   bag.reserve(size_t(vocabulary));
   cuts.reserve(std::size(allFilters) + 1);
 }
@@ -75,7 +101,7 @@ Result<int32_t> Sampler::sample(std::span<const float> logits, std::span<const i
     for (const auto &[id, bias] : settings.logitBias)
       changed[size_t(id)] += bias;
   }
-  if (std::find(settings.order.begin(), settings.order.end(), Filter::Penalties) != settings.order.end())
+  if (penalises())
     applyPenalties(history);
   const Peak peak = findPeak(current);
   if (peak.nans)
@@ -85,19 +111,54 @@ Result<int32_t> Sampler::sample(std::span<const float> logits, std::span<const i
   if (!(std::fabs(largest) < infinity))
     return fail("no token can be drawn: the largest of {} logits is {}", current.size(), largest);
 
-  const bool temperatureUsed =
-      std::find(settings.order.begin(), settings.order.end(), Filter::Temperature) != settings.order.end();
-  if (temperatureUsed && settings.temperature <= 0) {
+  if (uses(Filter::Temperature) && settings.temperature <= 0) {
     bag.push_back({largest, argmax(current)});
     all = false;
-    total = 1;
+    total = weight(largest);
     cuts.push_back({Filter::Temperature, bag[0]});
     return bag[0].id;
   }
   for (Filter filter : settings.order)
     applyFilter(filter);
   total = totalWeight();
-  return draw(uniform(settings.seed, stream, index) * total);
+  return draw(randomBits(settings.seed, stream, index));
+}
+
+bool Sampler::uses(Filter filter) const {
+  return std::find(settings.order.begin(), settings.order.end(), filter) != settings.order.end();
+}
+
+bool Sampler::penalises() const {
+  return uses(Filter::Penalties) && settings.repeatLastN != 0 &&
+         (settings.repeatPenalty != 1 || settings.presencePenalty != 0 || settings.frequencyPenalty != 0);
+}
+
+std::optional<sinter_sampling> Sampler::forDevice(uint64_t stream, uint64_t index) const {
+  if (penalises() || !settings.logitBias.empty())
+    return std::nullopt;
+  sinter_sampling plan = {};
+  plan.seed = settings.seed;
+  plan.stream = stream;
+  plan.index = index;
+  plan.scale = 1;
+  const auto add = [&](sinter_filter filter) { plan.filters[plan.filter_count++] = filter; };
+  if (uses(Filter::Temperature) && settings.temperature <= 0) {
+    add({SINTER_FILTER_FLOOR, 1, 0, 0, 0});
+    add({SINTER_FILTER_COUNT, 1, 0, 0, 1});
+    return plan;
+  }
+  for (Filter filter : settings.order) {
+    if (filter == Filter::Temperature)
+      plan.scale = scaledBy(plan.scale, settings.temperature);
+    if (filter == Filter::TopK && settings.topK > 0)
+      add({SINTER_FILTER_COUNT, plan.scale, 0, 0, uint64_t(settings.topK)});
+    if (filter == Filter::TopP && settings.topP < 1)
+      add({SINTER_FILTER_SHARE, plan.scale, neverNeeded(settings.topP, int64_t(changed.size()), plan.scale), 0,
+           shareOf(settings.topP)});
+    if (filter == Filter::MinP && settings.minP > 0)
+      add({SINTER_FILTER_FLOOR, plan.scale, logitsBelow(settings.minP, plan.scale), 0, 0});
+  }
+  return plan;
 }
 
 void Sampler::applyFilter(Filter filter) {
@@ -111,8 +172,7 @@ void Sampler::applyFilter(Filter filter) {
   case Filter::MinP:
     return keepMinP(settings.minP);
   case Filter::Temperature:
-    // Below 1e-38 the quotient is infinite, and infinity times 0, the best token's difference, not a number.
-    scale = std::min(scale / settings.temperature, std::numeric_limits<float>::max());
+    scale = scaledBy(scale, settings.temperature);
     return;
   }
 }
@@ -120,10 +180,6 @@ void Sampler::applyFilter(Filter filter) {
 /// As llama.cpp: the repeat penalty divides positive logits and multiplies the others (Keskar et al., 2019);
 /// frequency counts each occurrence, presence the first.
 void Sampler::applyPenalties(std::span<const int32_t> history) {
-  const bool off =
-      settings.repeatPenalty == 1 && settings.presencePenalty == 0 && settings.frequencyPenalty == 0;
-  if (off || settings.repeatLastN == 0)
-    return;
   if (settings.repeatLastN > 0 && history.size() > size_t(settings.repeatLastN))
     history = history.last(size_t(settings.repeatLastN));
   if (current.data() != changed.data()) {
@@ -183,12 +239,10 @@ void Sampler::keepTopK(int64_t k) {
   cut(Filter::TopK, size_t(k));
 }
 
-double Sampler::weight(float logit) const { return std::exp(double(logit - largest) * double(scale)); }
-
-double Sampler::totalWeight() {
+uint64_t Sampler::totalWeight() const {
   if (all)
-    return sumExp(current, largest, scale);
-  double sum = 0;
+    return sumWeights(current, largest, scale);
+  uint64_t sum = 0;
   for (const Candidate &each : bag)
     sum += weight(each.logit);
   return sum;
@@ -196,19 +250,19 @@ double Sampler::totalWeight() {
 
 /// The smallest set of best candidates whose probabilities reach `p` (Holtzman et al., "The curious case of
 /// neural text degeneration", 2020).
-void Sampler::keepTopP(double p) {
+void Sampler::keepTopP(float p) {
   if (p >= 1)
     return;
-  const double sum = totalWeight();
-  if (all) // all candidates below (1 - p) / vocabulary together are less than 1 - p: never needed
-    gather(largest + float(std::log((1 - p) * 0.999 * sum / double(current.size())) / double(scale)) - 1e-3f);
-  double reached = 0;
+  const uint64_t needed = neededWeight(shareOf(p), totalWeight());
+  if (all)
+    gather(largest + neverNeeded(p, int64_t(current.size()), scale));
+  uint64_t reached = 0;
   size_t count = 0;
   while (count < bag.size()) {
     if (count == sorted)
       sortTo(std::min(bag.size(), std::max<size_t>(64, sorted * 4)));
     reached += weight(bag[count++].logit);
-    if (reached >= p * sum)
+    if (reached >= needed)
       break;
   }
   if (count == bag.size())
@@ -218,10 +272,10 @@ void Sampler::keepTopP(double p) {
 
 /// Candidates at least `p` times as probable as the best (Nguyen et al., "Turning up the heat: min-p
 /// sampling", 2024).
-void Sampler::keepMinP(double p) {
+void Sampler::keepMinP(float p) {
   if (p <= 0)
     return;
-  const float bar = largest + float(std::log(p) / double(scale));
+  const float bar = largest + logitsBelow(p, scale);
   if (all)
     gather(bar);
   const auto end = std::partition(bag.begin() + ptrdiff_t(sorted), bag.end(),
@@ -234,32 +288,31 @@ void Sampler::keepMinP(double p) {
   cuts.push_back({Filter::MinP, {bar, std::numeric_limits<int32_t>::max()}});
 }
 
-/// The candidate at which the running sum of weights passes `at`.
-int32_t Sampler::draw(double at) {
+/// The candidate, in the order of ids, in whose weight the place random / 2^64 of all weight falls.
+int32_t Sampler::draw(uint64_t random) {
+  uint64_t at = upperHalf(random, total);
   if (!all) {
-    double sum = 0;
+    std::sort(bag.begin(), bag.end(), [](const Candidate &a, const Candidate &b) { return a.id < b.id; });
     for (const Candidate &each : bag) {
-      sum += weight(each.logit);
-      if (at < sum)
+      const uint64_t length = weight(each.logit);
+      if (at < length)
         return each.id;
+      at -= length;
     }
-    return bag.back().id; // rounding
+  } else {
+    sumWeightBlocks(current, largest, scale, blocks);
+    size_t block = 0;
+    while (at >= blocks[block])
+      at -= blocks[block++];
+    for (size_t i = block * size_t(weightBlock); i < current.size(); ++i) {
+      const uint64_t length = weight(current[i]);
+      if (at < length)
+        return int32_t(i);
+      at -= length;
+    }
   }
-  sumExpBlocks(current, largest, scale, blocks);
-  size_t block = 0;
-  while (block + 1 < blocks.size() && at >= blocks[block])
-    at -= blocks[block++];
-  const size_t begin = block * size_t(expBlock), end = std::min(begin + size_t(expBlock), current.size());
-  size_t last = begin;
-  for (size_t i = begin; i < end; ++i) {
-    const double each = weight(current[i]);
-    if (each > 0)
-      last = i;
-    if (at < each)
-      return int32_t(i);
-    at -= each;
-  }
-  return int32_t(last);
+  assert(false && "a place below the sum lies in a part of it");
+  return 0;
 }
 
 const char *Sampler::droppedBy(int32_t id) const {
@@ -273,7 +326,7 @@ const char *Sampler::droppedBy(int32_t id) const {
 }
 
 double Sampler::drawProbability(int32_t id) const {
-  return droppedBy(id) ? 0 : weight(current[size_t(id)]) / total;
+  return droppedBy(id) ? 0 : double(weight(current[size_t(id)])) / double(total);
 }
 
 } // namespace sinter

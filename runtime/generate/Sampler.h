@@ -5,8 +5,10 @@
 #define SINTER_RUNTIME_GENERATE_SAMPLER_H
 
 #include "runtime/Result.h"
+#include "runtime/abi.h"
 #include "runtime/generate/Distribution.h"
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -45,9 +47,14 @@ public:
   Sampler(SamplerOptions options, int64_t vocabulary);
 
   /// The token after `history` given its logits (vocabulary). The draw is number `index` of stream `stream`.
-  /// Does not allocate. Fails when a logit is NaN or none is above minus infinity.
+  /// Candidates that the filters leave are drawn from in the order of their ids: a rounding of logits that
+  /// swaps two of them moves no other. Does not allocate. Fails when a logit is NaN or none is above minus infinity.
   Result<int32_t> sample(std::span<const float> logits, std::span<const int32_t> history, uint64_t stream,
                          uint64_t index);
+
+  /// What a device needs to draw the very token that sample() draws from the same logits (from row 0 of them).
+  /// Nothing where bias or penalties change the logits: then the host draws.
+  std::optional<sinter_sampling> forDevice(uint64_t stream, uint64_t index) const;
 
   /// What the latest sample() did to token `id`: null when it could be drawn, else the filter that dropped
   /// it.
@@ -63,29 +70,31 @@ private:
     Candidate last;
   };
 
+  bool uses(Filter filter) const;
+  bool penalises() const;
   void applyPenalties(std::span<const int32_t> history);
   void applyFilter(Filter filter);
   void keepTopK(int64_t k);
-  void keepTopP(double p);
-  void keepMinP(double p);
+  void keepTopP(float p);
+  void keepMinP(float p);
   void gather(float atLeast);
   void sortTo(size_t count);
   void cut(Filter filter, size_t count);
-  double weight(float logit) const;
-  double totalWeight();
-  int32_t draw(double at);
+  uint64_t weight(float logit) const { return weightOf(logit, largest, scale); }
+  uint64_t totalWeight() const;
+  int32_t draw(uint64_t random);
 
   SamplerOptions settings;
   std::vector<float> changed;  // (vocabulary) logits after bias and penalties
   std::vector<int32_t> counts; // (vocabulary) occurrences within the window; zero between calls
-  std::vector<double> blocks;  // sums of draw()
+  std::vector<uint64_t> blocks; // sums of draw()
   std::vector<Candidate> bag;  // candidates still in, of capacity vocabulary
   std::vector<Cut> cuts;
   std::span<const float> current; // logits of this call, the model's or `changed`
   bool all = true;                // every token is still in; `bag` is not filled
   size_t sorted = 0;              // so many of `bag` are in order and better than the rest
   float largest = 0, scale = 1;
-  double total = 0; // of the weights that the draw saw
+  uint64_t total = 0; // of the weights that the draw saw
 };
 
 } // namespace sinter

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <gtest/gtest.h>
 #include <limits>
+#include <numeric>
 
 using namespace sinter;
 
@@ -31,7 +32,26 @@ TEST(DistributionTest, LogSumExpEqualsTheDirectSum) {
 
 TEST(DistributionTest, SumOfExponentialsIgnoresImpossibleTokens) {
   const float none = -std::numeric_limits<float>::infinity();
-  EXPECT_DOUBLE_EQ(sumExp(std::vector<float>{none, 1, none, -200}, 1, 1), 1.0);
+  EXPECT_EQ(sumWeights(std::vector<float>{none, 1, none, -200}, 1, 1), 1ull << 44);
+}
+
+TEST(DistributionTest, SumsOfWeightsAreExact) {
+  for (size_t count : {1, 15, 16, 17, 256, 257, 10007})
+    for (float scale : {0.01f, 1.0f, 3.7f, 1e30f}) {
+      const std::vector<float> logits = randomLogits(count, count, 60);
+      const float largest = findPeak(logits).largest;
+      uint64_t sum = 0;
+      for (float each : logits) {
+        const uint64_t weight = weightOf(each, largest, scale);
+        const double exact = std::exp(double(each - largest) * double(scale)) * 0x1p44;
+        EXPECT_NEAR(double(weight), exact, 1 + 8e-6 * exact) << each;
+        sum += weight;
+      }
+      EXPECT_EQ(sumWeights(logits, largest, scale), sum) << count;
+      std::vector<uint64_t> blocks((count + size_t(weightBlock) - 1) / size_t(weightBlock));
+      sumWeightBlocks(logits, largest, scale, blocks);
+      EXPECT_EQ(std::accumulate(blocks.begin(), blocks.end(), uint64_t(0)), sum) << count;
+    }
 }
 
 TEST(DistributionTest, FindPeakCountsNumbersThatAreNone) {
