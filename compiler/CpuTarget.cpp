@@ -49,12 +49,31 @@ static_assert(offsetof(sinter_step, target_weight) == abi::stepTargetWeight);
 static_assert(offsetof(sinter_step, adds) == abi::stepAdds);
 static_assert(offsetof(sinter_step, seed) == abi::stepSeed);
 static_assert(offsetof(sinter_step, update) == abi::stepUpdate);
+static_assert(offsetof(sinter_step, draws) == abi::stepDraws);
+static_assert(offsetof(sinter_step, sampling) == abi::stepSampling);
+static_assert(offsetof(sinter_sampling, seed) == abi::samplingSeed);
+static_assert(offsetof(sinter_sampling, stream) == abi::samplingStream);
+static_assert(offsetof(sinter_sampling, index) == abi::samplingIndex);
+static_assert(offsetof(sinter_sampling, row) == abi::samplingRow);
+static_assert(offsetof(sinter_sampling, filter_count) == abi::samplingFilterCount);
+static_assert(offsetof(sinter_sampling, scale) == abi::samplingScale);
+static_assert(offsetof(sinter_sampling, filters) == abi::samplingFilters);
+static_assert(sizeof(sinter_sampling) == abi::samplingBytes);
+static_assert(offsetof(sinter_filter, kind) == abi::filterKind);
+static_assert(offsetof(sinter_filter, scale) == abi::filterScale);
+static_assert(offsetof(sinter_filter, offset) == abi::filterOffset);
+static_assert(offsetof(sinter_filter, amount) == abi::filterAmount);
+static_assert(sizeof(sinter_filter) == abi::filterBytes);
+static_assert(SINTER_FILTER_FLOOR == abi::filterFloor && SINTER_FILTER_COUNT == abi::filterCount &&
+              SINTER_FILTER_SHARE == abi::filterShare);
 static_assert(SINTER_CACHE_PANEL == kernel::cachePanel);
 static_assert(SINTER_ISA_COUNT == cpu::isaCount && SINTER_ISA_AVX2 == static_cast<int>(cpu::Isa::Avx2) &&
               SINTER_ISA_AVX512 == static_cast<int>(cpu::Isa::Avx512) &&
               SINTER_ISA_AMX == static_cast<int>(cpu::Isa::Amx));
 static_assert(SINTER_SPACE_LOGITS == static_cast<int>(kernel::Space::Logits));
+static_assert(SINTER_SPACE_DRAWN == static_cast<int>(kernel::Space::Drawn));
 static_assert(SINTER_DOMAIN_SELECTED == static_cast<int>(kernel::Domain::Selected));
+static_assert(SINTER_DOMAIN_DRAWS == static_cast<int>(kernel::Domain::Draws));
 
 std::string targetFeatures(cpu::Isa isa) {
   std::string features =
@@ -166,10 +185,13 @@ DialectRegistry makeRegistry() {
   return registry;
 }
 
-/// The kernels of a module, each in text.
+/// The kernels of a module, each in text. Tokens are drawn by kernels on GPUs alone: where the processor makes
+/// the logits, the sampler has them.
 std::vector<std::string> textsOf(ModuleOp module) {
   std::vector<std::string> texts;
   for (auto kernel : module.getOps<kernel::FuncOp>()) {
+    if (isa<kernel::PeaksOp, kernel::SampleOp>(kernel.getAnchor().getOperation()))
+      continue;
     llvm::raw_string_ostream stream(texts.emplace_back());
     kernel->print(stream, OpPrintingFlags().useLocalScope());
   }

@@ -77,12 +77,16 @@ std::string headerText(const std::string &name, const GpuProduct &product, GpuFo
   for (kernel::FuncOp kernel : kernelsOf(product)) {
     KernelFunction function = makeKernelFunction(kernel, {});
     std::string upper = kernel.getName().upper();
-    bool selected = kernel.getAnchor().getGrid().domain == kernel::Domain::Selected;
+    kernel::Domain domain = kernel.getAnchor().getGrid().domain;
     out << "/* " << kernel.getName() << "\n";
     for (auto [number, argument] : llvm::enumerate(function.arguments))
       out << " *   buffer" << number << "  " << argumentContents(argument)
           << (argument.written ? "; written" : "") << "\n";
-    out << " * " << (selected ? "Rows are those of step->select. " : "") << "*/\n";
+    out << " * "
+        << (domain == kernel::Domain::Selected ? "Rows are those of step->select. "
+            : domain == kernel::Domain::Draws  ? "Rows are the step->draws tokens to draw. "
+                                               : "")
+        << "*/\n";
     for (const GpuCode &code : product.code) {
       const CudaKernel &entry = code.kernels.kernels.at(kernel.getName().str());
       std::string prefix = "#define " + upper + "_" + gpu::nameOf(code.architecture).upper() + "_";

@@ -22,6 +22,18 @@ using namespace mlir;
 namespace sinter {
 namespace {
 
+/// 40 best candidates, of these 0.95 of the weight, of these those that are 0.05 times as probable as the
+/// best; temperature 0.8: the flags' defaults.
+sinter_sampling usualSampling() {
+  sinter_sampling sampling = {};
+  sampling.scale = 1 / 0.8f;
+  sampling.filter_count = 3;
+  sampling.filters[0] = {SINTER_FILTER_COUNT, 1, 0, 0, 40};
+  sampling.filters[1] = {SINTER_FILTER_SHARE, 1, -20, 0, static_cast<uint64_t>(0.95 * 0x1p64)};
+  sampling.filters[2] = {SINTER_FILTER_FLOOR, 1, -3, 0, 0};
+  return sampling;
+}
+
 int64_t bytesOf(Type element) { return element.getIntOrFloatBitWidth() / 8; }
 
 bool hasReader(Value buffer) {
@@ -44,7 +56,7 @@ private:
   Result<uint64_t> allocate(uint64_t bytes, const std::string &name);
   void fillIndices(Type type, uint64_t address);
   Result<uint64_t> makeStep();
-  int64_t domainRows() const { return facts.grid.domain == kernel::Domain::Selected ? 1 : counts.rows; }
+  int64_t domainRows() const { return facts.grid.domain == kernel::Domain::Rows ? counts.rows : 1; }
 
   kernel::FuncOp function;
   const CudaKernel &facts;
@@ -161,6 +173,13 @@ Result<uint64_t> KernelLaunchOnce::makeStep() {
   auto *positions = const_cast<int32_t *>(step.positions);
   std::iota(positions, positions + counts.rows, static_cast<int32_t>(counts.keys - counts.rows));
   *const_cast<int32_t *>(step.select) = static_cast<int32_t>(counts.rows - 1);
+  // A draw by the flags' defaults.
+  Result<uint64_t> sampling = allocate(sizeof(sinter_sampling), "the step's sampling");
+  if (!sampling)
+    return sampling;
+  step.draws = 1;
+  step.sampling = reinterpret_cast<const sinter_sampling *>(*sampling);
+  *reinterpret_cast<sinter_sampling *>(*sampling) = usualSampling();
   Result<uint64_t> address = allocate(sizeof step, "the step");
   if (address)
     std::memcpy(reinterpret_cast<void *>(*address), &step, sizeof step);
@@ -238,7 +257,7 @@ Result<std::map<std::string, LaunchCounts>> countLaunches(ModuleOp module, const
     return tl::unexpected(loaded.error());
   llvm::StringSet<> decoded;
   for (auto entry : module.getOps<kernel::EntryOp>())
-    if (entry.getSymName().starts_with("decode"))
+    if (entry.getSymName().starts_with("decode") || entry.getSymName() == "sample")
       for (auto launch : entry.getOps<kernel::LaunchOp>())
         decoded.insert(launch.getCallee());
   std::map<std::string, LaunchCounts> all;

@@ -20,7 +20,7 @@ bool needsStep(kernel::FuncOp kernel) {
   return kernel
       .walk([](Operation *op) {
         return isa<kernel::PositionOp, kernel::TokenOp, kernel::KeysOp, kernel::SelectedOp, kernel::AppendOp,
-                   kernel::CombineOp, kernel::AttentionOp>(op)
+                   kernel::CombineOp, kernel::AttentionOp, kernel::SampleOp>(op)
                    ? WalkResult::interrupt()
                    : WalkResult::advance();
       })

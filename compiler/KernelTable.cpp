@@ -82,6 +82,8 @@ struct Row {
 Result<std::vector<Row>> rowsOf(ModuleOp module, const GpuCode &code) {
   std::map<std::string, int64_t> prefill = launchesOf(module, "prefill_"),
                                  decode = launchesOf(module, "decode_");
+  for (auto [name, count] : launchesOf(module, "sample"))
+    prefill[name] = decode[name] = count; // after either
   Result<std::map<std::string, LaunchCounts>> counts = countLaunches(module, code);
   if (!counts)
     return tl::unexpected(counts.error());

@@ -73,6 +73,8 @@ llvm::Constant *TableBuilder::buffer(kernel::BufferOp op) {
     partialKeys = type.getKeys();
     break;
   }
+  case kernel::Space::Drawn:
+    break;
   case kernel::Space::Logits:
     vocabulary = cast<kernel::RowsType>(op.getType()).getColumns();
     break;
@@ -161,6 +163,7 @@ void TableBuilder::collectLayers(kernel::EntryOp op) {
 }
 
 void TableBuilder::build() {
+  auto sample = symbols.lookup<kernel::EntryOp>("sample");
   // Programs: prefill_f16 and decode_f16 make one.
   llvm::SmallVector<llvm::Constant *> programs, gpuPrograms;
   for (auto [number, type] : llvm::enumerate(llvm::ArrayRef<llvm::StringRef>{"f32", "f16", "bf16"})) {
@@ -176,7 +179,8 @@ void TableBuilder::build() {
     for (const GpuCode &each : input.gpus) {
       program =
           structure({i32(static_cast<uint32_t>(each.architecture)), i32(number),
-                     gpuEntry(prefill, "prefill", each.kernels), gpuEntry(decode, "decode", each.kernels)});
+                     gpuEntry(prefill, "prefill", each.kernels), gpuEntry(decode, "decode", each.kernels),
+                     gpuEntry(sample, "sample", each.kernels)});
       gpuPrograms.insert(type == "f16" ? gpuPrograms.begin() : gpuPrograms.end(), program);
     }
   }

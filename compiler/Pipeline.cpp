@@ -157,9 +157,17 @@ static void addPasses(Pipeline &pipeline, Stage stage, const PipelineOptions &op
   }
 }
 
+/// The same for models, whose logits are drawn from.
+static void addModelPasses(Pipeline &pipeline, Stage stage, const PipelineOptions &options) {
+  addPasses(pipeline, stage, options);
+  // After all that looks at the entries of steps: this one is none.
+  if (stage == Stage::Kernels && options.gpu && !options.train)
+    pipeline.add(createAddSamplingPass());
+}
+
 void addStage(OpPassManager &passes, Stage stage, const PipelineOptions &options) {
   Pipeline pipeline(passes, options);
-  addPasses(pipeline, stage, options);
+  addModelPasses(pipeline, stage, options);
 }
 
 bool isPipelinePass(llvm::StringRef flag) {
@@ -173,7 +181,7 @@ bool isPipelinePass(llvm::StringRef flag) {
     options.adapterRank = train;
     options.roundProducts = train;
     for (Stage stage : {Stage::Train, Stage::Fuse, Stage::Kernels, Stage::Memory})
-      addPasses(pipeline, stage, options);
+      addModelPasses(pipeline, stage, options);
   }
   return llvm::is_contained(pipeline.flags, flag);
 }
@@ -186,8 +194,8 @@ void addFunctionPasses(OpPassManager &passes, const PipelineOptions &options) {
   pipeline.addOn<func::FuncOp>(createFuseEpiloguePass());
   pipeline.addOn<func::FuncOp>(createFuseResidualNormPass());
   pipeline.addOn<func::FuncOp>(createGroupRestPass());
-  addStage(passes, Stage::Kernels, options);
-  addStage(passes, Stage::Memory, options);
+  addPasses(pipeline, Stage::Kernels, options);
+  addPasses(pipeline, Stage::Memory, options);
 }
 
 void addScheduleChoice(OpPassManager &passes) { passes.addPass(createChooseSchedulesPass()); }

@@ -93,6 +93,15 @@ def NarrowActivationsPass : Pass<"kernel-narrow-activations", "::mlir::ModuleOp"
   let dependentDialects = ["::sinter::kernel::KernelDialect"];
 }
 
+def AddSamplingPass : Pass<"kernel-add-sampling", "::mlir::ModuleOp"> {
+  let summary = "Adds the entry sample, which draws tokens from the logits that the other entries leave";
+  let description = [{
+    For devices that keep logits: kernel.peaks, then kernel.sample. It is an entry of its own, since it follows the
+    last launches of prefill and decode alike, and has an arena of its own, since those may be run again after it.
+  }];
+  let dependentDialects = ["::sinter::kernel::KernelDialect"];
+}
+
 def PlanMemoryPass : Pass<"kernel-plan-memory", "::sinter::kernel::EntryOp"> {
   let summary = "Gives every activation buffer its place in the arena, by the launches it lives between";
 }

@@ -50,14 +50,14 @@ struct sinter_step {
 };
 
 /* Candidates are in order: larger logits first, of equals the smaller id. A filter keeps the first ones. The
- * weight of a logit is exp((logit - largest) * scale) * 2^SINTER_WEIGHT_BITS, rounded down to an integer: sums
- * of weights do not depend on the order in which they are added, so every device finds the same. */
+ * weight of a logit is exp((logit - largest) * scale) * 2^SINTER_WEIGHT_BITS, rounded down to an integer:
+ * sums of weights do not depend on the order in which they are added, so every device finds the same. */
 #define SINTER_WEIGHT_BITS 44
 enum sinter_filter_kind {
   SINTER_FILTER_FLOOR = 0, /* keeps logits of at least largest + offset */
   SINTER_FILTER_COUNT = 1, /* keeps `amount` candidates */
-  SINTER_FILTER_SHARE = 2  /* keeps the fewest that have amount / 2^64 of the weight of all that are left, one at
-                              least; below largest + offset none is needed for it */
+  SINTER_FILTER_SHARE = 2  /* keeps the fewest that have amount / 2^64 of the weight of all that are left, one
+                              at  least; below largest + offset none is needed for it */
 };
 struct sinter_filter {
   uint32_t kind; /* enum sinter_filter_kind */
@@ -102,8 +102,8 @@ enum sinter_space {
                                (rows, ceil(cache_tokens / keys_per_tile), model.partial_bytes) */
   SINTER_SPACE_LOGITS = 5,  /* step.logits (also reachable as such) */
   /* 6 to 12: runtime/training/TrainingAbi.h */
-  SINTER_SPACE_DRAWN = 13 /* (step.draws) i32: drawn tokens; -1 where a logit is not a number or the largest is
-                             infinite */
+  SINTER_SPACE_DRAWN = 13 /* (step.draws) i32: drawn tokens; -1 where a logit is not a number or the largest
+                             is infinite */
 };
 struct sinter_buffer {
   uint32_t space;
@@ -115,8 +115,8 @@ enum sinter_domain { SINTER_DOMAIN_ROWS = 0, SINTER_DOMAIN_SELECTED = 1, SINTER_
 
 /* Number of tiles of a launch:
  *   columns * ceil(n / rows_per_tile) * ceil(step.keys / keys_per_tile)
- * where n is step.rows, step.selected or step.draws as the domain says; a rows_per_tile or keys_per_tile of 0 makes
- * its factor 1. Tile index = (column * row_tiles + row_tile) * key_tiles + key_tile. The split never
+ * where n is step.rows, step.selected or step.draws as the domain says; a rows_per_tile or keys_per_tile of 0
+ * makes its factor 1. Tile index = (column * row_tiles + row_tile) * key_tiles + key_tile. The split never
  * depends on the number of threads, so neither does any result. */
 struct sinter_grid {
   int64_t columns;
@@ -233,7 +233,8 @@ struct sinter_gpu_program {
   uint32_t cache_dtype;  /* enum sinter_dtype */
   struct sinter_gpu_entry prefill;
   struct sinter_gpu_entry decode;
-  struct sinter_gpu_entry sample; /* draws tokens from logits; an arena of its own; no launches: the host draws */
+  struct sinter_gpu_entry
+      sample; /* draws tokens from logits; an arena of its own; no launches: the host draws */
 };
 
 struct sinter_cache_layer {

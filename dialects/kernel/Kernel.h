@@ -23,6 +23,12 @@ namespace sinter::kernel {
 inline constexpr int64_t cachePanel = 16;
 /// Length of a block of q8.
 inline constexpr int64_t q8Block = 32;
+/// Logits of a chunk of kernel.peaks, a power of two such that a row has at most 256 chunks, and how many chunks
+/// a row of `logits` has.
+int64_t samplingChunk(int64_t logits);
+int64_t samplingChunks(int64_t logits);
+/// Chunks of a tile of kernel.peaks.
+inline constexpr int64_t peaksPerTile = 4;
 
 /// How a launch is cut into tiles: struct sinter_grid of runtime/abi.h.
 struct Grid {

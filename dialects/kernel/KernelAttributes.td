@@ -17,8 +17,9 @@ class Kernel_EnumAttr<EnumAttrInfo enum, string mnemonic> : EnumAttr<Kernel_Dial
 }
 
 def Kernel_Domain : Kernel_Enum<"Domain", "rows that a kernel runs over", [
-  I32EnumAttrCase<"Rows", 0, "rows">,        // all rows of the step
-  I32EnumAttrCase<"Selected", 1, "selected"> // the rows whose logits are wanted
+  I32EnumAttrCase<"Rows", 0, "rows">,         // all rows of the step
+  I32EnumAttrCase<"Selected", 1, "selected">, // the rows whose logits are wanted
+  I32EnumAttrCase<"Draws", 2, "draws">        // not rows: the tokens to draw from the selected rows' logits
 ]>;
 def Kernel_DomainAttr : Kernel_EnumAttr<Kernel_Domain, "domain">;
 
@@ -41,7 +42,8 @@ def Kernel_Space : Kernel_Enum<"Space", "where a buffer lives", [
   I32EnumAttrCase<"State1", 8, "state1">,
   I32EnumAttrCase<"Norms", 9, "norms">,
   I32EnumAttrCase<"Losses", 10, "losses">,
-  I32EnumAttrCase<"Votes", 12, "votes">
+  I32EnumAttrCase<"Votes", 12, "votes">,
+  I32EnumAttrCase<"Drawn", 13, "drawn">
 ]>;
 def Kernel_SpaceAttr : Kernel_EnumAttr<Kernel_Space, "space">;
 

@@ -344,6 +344,7 @@ LogicalResult BufferOp::verify() {
     break;
   case Space::Logits:
   case Space::Losses:
+  case Space::Drawn:
     if (!rows)
       expected = "!kernel.rows";
     break;

@@ -227,6 +227,7 @@ def Kernel_LaunchOp : Kernel_Op<"launch", [HasParent<"EntryOp">, DeclareOpInterf
 }
 
 include "dialects/kernel/KernelRowOps.td"
+include "dialects/kernel/KernelSamplingOps.td"
 include "dialects/kernel/KernelTrainingOps.td"
 
 #endif // SINTER_DIALECTS_KERNEL_KERNELOPS_TD

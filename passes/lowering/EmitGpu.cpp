@@ -35,6 +35,8 @@ LogicalResult emitAnchor(Frame &frame, Operation *anchor) {
       .Case([&](sinter::kernel::RowsOp op) { return emitRows(frame, op); })
       .Case([&](sinter::kernel::RouteOp op) { return emitRoute(frame, op); })
       .Case([&](sinter::kernel::DispatchOp op) { return emitDispatch(frame, op); })
+      .Case([&](sinter::kernel::PeaksOp op) { return emitPeaks(frame, op); })
+      .Case([&](sinter::kernel::SampleOp op) { return emitSample(frame, op); })
       .Case([&](sinter::kernel::MatmulOp op) { return emitMatmul(frame, op); })
       .Case([&](sinter::kernel::AttentionOp op) {
         return op.getForm() == sinter::kernel::Form::Decode ? emitDecodeAttention(frame, op)

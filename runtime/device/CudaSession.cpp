@@ -12,20 +12,26 @@
 namespace sinter::device::cuda {
 
 namespace {
+/// Rows of logits that a session has at once.
+int64_t mostSelected(const sinter_gpu_program &program) {
+  return std::max(program.prefill.max_selected, program.decode.max_selected);
+}
+
 uint64_t roundUp(uint64_t value, uint64_t unit) { return (value + unit - 1) / unit * unit; }
 } // namespace
 
 CudaSession::CudaSession(const sinter_model &model, const sinter_gpu_program &program,
                          std::shared_ptr<Shared> shared, const SessionOptions &options)
     : model(model), program(program), shared(std::move(shared)), driver(*this->shared->driver),
-      layout(model, dtypeBytes(program.cache_dtype), options.capacity), slotCount(options.slots) {}
+      layout(model, dtypeBytes(program.cache_dtype), options.capacity), slotCount(options.slots),
+      drawCount(program.sample.launch_count ? std::max<int64_t>(mostSelected(program), options.slots) : 0) {}
 
 CudaSession::~CudaSession() {
   if (stream)
     driver.streamSynchronize(stream);
-  for (BoundEntry *entry : {&prefill, &decode})
-    if (entry->whole)
-      driver.graphExecDestroy(entry->whole);
+  for (GraphExec graph : {prefill.whole, prefill.drawing, decode.whole, decode.drawing})
+    if (graph)
+      driver.graphExecDestroy(graph);
   for (Event event : events)
     driver.eventDestroy(event);
   if (stream)
@@ -39,9 +45,11 @@ Result<void> CudaSession::prepare() {
   layOutStep();
   if (Result<void> allocated = allocate(); !allocated)
     return allocated;
-  if (Result<void> bound = bind(prefill, program.prefill); !bound)
+  if (Result<void> bound = bind(prefill, program.prefill, arena); !bound)
     return bound;
-  return bind(decode, program.decode);
+  if (Result<void> bound = bind(decode, program.decode, arena); !bound)
+    return bound;
+  return bind(sample, program.sample, sampleArena);
 }
 
 /// Places of the step's arrays, each on a 64-byte line.
@@ -52,7 +60,8 @@ void CudaSession::layOutStep() {
   positionsAt = tokensAt + roundUp(rows * sizeof(int32_t), 64);
   slotsAt = positionsAt + roundUp(rows * sizeof(int32_t), 64);
   selectAt = slotsAt + roundUp(rows * sizeof(int32_t), 64);
-  stepBytes = selectAt + roundUp(wanted * sizeof(int32_t), 64);
+  samplingAt = selectAt + roundUp(wanted * sizeof(int32_t), 64);
+  stepBytes = samplingAt + uint64_t(drawCount) * sizeof(sinter_sampling);
 }
 
 Result<void> CudaSession::allocate() {
@@ -72,6 +81,8 @@ Result<void> CudaSession::allocate() {
       {&deviceStep, stepBytes, "the description of a step"},
       {&arena, std::max(program.prefill.arena_bytes, program.decode.arena_bytes), "activations"},
       {&deviceLogits, logitBytes, "logits"},
+      {&sampleArena, program.sample.arena_bytes, "drawing tokens"},
+      {&deviceDrawn, uint64_t(drawCount) * sizeof(int32_t), "drawn tokens"},
       {&partial, partialBytes(layout.tokens), "partial results of attention"},
       {&cache, layout.slotBytes * uint64_t(slotCount), "keys and values"},
   };
@@ -87,7 +98,8 @@ Result<void> CudaSession::allocate() {
       continue;
     }
     // What depends on the capacity is nearly in proportion to it.
-    const uint64_t fixed = needs[0].bytes + needs[1].bytes + needs[2].bytes, perContext = needed - fixed;
+    const uint64_t perContext = layout.slotBytes * uint64_t(slotCount) + partialBytes(layout.tokens),
+                   fixed = needed - perContext;
     const uint64_t room = available > fixed ? available - fixed : 0;
     const int64_t fits =
         int64_t(double(layout.tokens) * double(room) / double(std::max<uint64_t>(perContext, 1))) /
@@ -113,6 +125,11 @@ Result<void> CudaSession::allocate() {
   if (!logits)
     return tl::unexpected(logits.error());
   hostLogits = std::move(*logits);
+  Result<PinnedBuffer> drawn =
+      PinnedBuffer::allocate(shared->driver, uint64_t(drawCount) * sizeof(int32_t), "drawn tokens");
+  if (!drawn)
+    return tl::unexpected(drawn.error());
+  hostDrawn = std::move(*drawn);
   // The pointers of the step are the GPU's and never change.
   sinter_step &fixed = *new (hostStep.data()) sinter_step{};
   const auto onDevice = [&](uint64_t at) {
@@ -123,12 +140,13 @@ Result<void> CudaSession::allocate() {
   fixed.slots = onDevice(slotsAt);
   fixed.select = onDevice(selectAt);
   fixed.logits = reinterpret_cast<float *>(deviceLogits.address());
+  fixed.sampling = reinterpret_cast<const sinter_sampling *>(deviceStep.address() + samplingAt);
   fixed.cache_tokens = layout.tokens;
   fixed.cache_slot_bytes = int64_t(layout.slotBytes);
   return {};
 }
 
-Address CudaSession::resolve(const sinter_buffer &buffer) const {
+Address CudaSession::resolve(const sinter_buffer &buffer, const DeviceBuffer &arena) const {
   switch (buffer.space) {
   case SINTER_SPACE_WEIGHT:
     return shared->weights.address() + buffer.offset;
@@ -142,12 +160,14 @@ Address CudaSession::resolve(const sinter_buffer &buffer) const {
     return partial.address() + buffer.offset;
   case SINTER_SPACE_LOGITS:
     return deviceLogits.address();
+  case SINTER_SPACE_DRAWN:
+    return deviceDrawn.address();
   }
   assert(false && "the compiler wrote a buffer in an unknown space");
   return 0;
 }
 
-Result<void> CudaSession::bind(BoundEntry &bound, const sinter_gpu_entry &entry) {
+Result<void> CudaSession::bind(BoundEntry &bound, const sinter_gpu_entry &entry, const DeviceBuffer &arena) {
   bound.entry = &entry;
   size_t count = 0, maps = 0;
   for (uint64_t i = 0; i < entry.launch_count; ++i) {
@@ -166,9 +186,9 @@ Result<void> CudaSession::bind(BoundEntry &bound, const sinter_gpu_entry &entry)
     void *const *first = bound.parameters.data() + bound.parameters.size();
     bound.parameters.push_back(&bound.arguments.emplace_back(deviceStep.address()));
     for (uint64_t j = 0; j < launch.buffer_count; ++j)
-      bound.parameters.push_back(&bound.arguments.emplace_back(resolve(launch.buffers[j])));
+      bound.parameters.push_back(&bound.arguments.emplace_back(resolve(launch.buffers[j], arena)));
     for (uint64_t j = 0; j < launch.map_count; ++j) {
-      Result<TensorMap> map = encode(launch.maps[j], launch, entry);
+      Result<TensorMap> map = encode(launch.maps[j], launch, entry, arena);
       if (!map)
         return tl::unexpected(map.error());
       bound.parameters.push_back(&bound.maps.emplace_back(*map));
@@ -199,9 +219,8 @@ Result<void> CudaSession::bind(BoundEntry &bound, const sinter_gpu_entry &entry)
   return {};
 }
 
-/// As many blocks as are on the GPU at once, or as the largest step has tiles.
 Result<TensorMap> CudaSession::encode(const sinter_tensor_map &map, const sinter_gpu_launch &launch,
-                                      const sinter_gpu_entry &entry) const {
+                                      const sinter_gpu_entry &entry, const DeviceBuffer &arena) const {
   if (!driver.tensorMapEncodeTiled)
     return fail("expected a CUDA driver with tensor maps for the kernel '{}', found one without",
                 launch.name);
@@ -209,15 +228,17 @@ Result<TensorMap> CudaSession::encode(const sinter_tensor_map &map, const sinter
   const TiledMap tiled = tiledMap(map, isSelected ? entry.max_selected : entry.max_rows);
   TensorMap result{};
   const Code code = driver.tensorMapEncodeTiled(
-      &result, TiledMap::dataType, tiled.rank, reinterpret_cast<void *>(resolve(launch.buffers[map.buffer])),
-      tiled.sizes.data(), tiled.strides.data(), tiled.box.data(), tiled.elementStrides.data(),
-      TiledMap::interleave, tiled.swizzle, TiledMap::promotion, TiledMap::fill);
+      &result, TiledMap::dataType, tiled.rank,
+      reinterpret_cast<void *>(resolve(launch.buffers[map.buffer], arena)), tiled.sizes.data(),
+      tiled.strides.data(), tiled.box.data(), tiled.elementStrides.data(), TiledMap::interleave,
+      tiled.swizzle, TiledMap::promotion, TiledMap::fill);
   if (Result<void> done = driver.check(code, fmt::format("a tensor map of the kernel '{}'", launch.name));
       !done)
     return tl::unexpected(done.error());
   return result;
 }
 
+/// As many blocks as are on the GPU at once, or as the largest step has tiles.
 Result<uint32_t> CudaSession::blocksOf(const sinter_gpu_launch &launch, const sinter_gpu_entry &entry,
                                        Function function) const {
   int perMultiprocessor = int(launch.blocks_per_sm);
@@ -234,6 +255,7 @@ Result<uint32_t> CudaSession::blocksOf(const sinter_gpu_launch &launch, const si
   largest.rows = entry.max_rows;
   largest.selected = entry.max_selected;
   largest.keys = layout.tokens;
+  largest.draws = drawCount;
   const int64_t tiles = sinter_tile_count(&launch.grid, &largest);
   const int64_t blocks =
       std::max<int64_t>(1, std::min<int64_t>(tiles, int64_t(perMultiprocessor) * shared->multiprocessors));
@@ -252,25 +274,25 @@ Result<void> CudaSession::copyStep() {
                       "describing a step");
 }
 
-Result<void> CudaSession::launch(uint64_t begin, uint64_t end) {
-  if (current->times)
-    return launchTimed(begin, end);
+Result<void> CudaSession::launch(BoundEntry &bound, uint64_t begin, uint64_t end) {
+  if (bound.times)
+    return launchTimed(bound, begin, end);
   for (uint64_t i = begin; i < end; ++i) {
-    const BoundLaunch &each = current->launches[i];
+    const BoundLaunch &each = bound.launches[i];
     const Code code =
         driver.launchKernelEx(&each.config, each.function, const_cast<void **>(each.parameters), nullptr);
     if (code != Code::Success)
-      return driver.check(code, fmt::format("launching the kernel '{}'", current->entry->launches[i].name));
+      return driver.check(code, fmt::format("launching the kernel '{}'", bound.entry->launches[i].name));
   }
   return {};
 }
 
 /// With an event before and after each launch. All of it is work: a GPU's blocks wait for nobody.
-Result<void> CudaSession::launchTimed(uint64_t begin, uint64_t end) {
-  LaunchTimes *const times = std::exchange(current->times, nullptr);
+Result<void> CudaSession::launchTimed(BoundEntry &bound, uint64_t begin, uint64_t end) {
+  LaunchTimes *const times = std::exchange(bound.times, nullptr);
   Result<void> result = driver.check(driver.eventRecord(events[0], stream), "taking the time");
   for (uint64_t i = begin; i < end && result; ++i) {
-    result = launch(i, i + 1);
+    result = launch(bound, i, i + 1);
     if (result)
       result = driver.check(driver.eventRecord(events[i - begin + 1], stream), "taking the time");
   }
@@ -282,30 +304,44 @@ Result<void> CudaSession::launchTimed(uint64_t begin, uint64_t end) {
                           "taking the time");
     times->work[i] += milliseconds * 1e-3;
   }
-  current->times = times;
+  bound.times = times;
   return result;
 }
 
-/// Captures the copy of the step and all launches of the current entry. Kernels take their number of rows
+/// The copy of the step and the launches of the current entry before `end`; with `draws` those that draw
+/// tokens, and the copy of all places of tokens to the host: it is as large whatever the step.
+Result<void> CudaSession::launchStep(uint64_t end, bool draws) {
+  Result<void> result = copyStep();
+  if (result)
+    result = launch(*current, 0, end);
+  if (!result || !draws)
+    return result;
+  result = launch(sample, 0, sample.entry->launch_count);
+  if (result)
+    result =
+        driver.check(driver.copyToHost(hostDrawn.data(), deviceDrawn.address(), deviceDrawn.bytes(), stream),
+                     "fetching tokens");
+  return result;
+}
+
+/// Captures all of the current entry's step. Kernels take their number of rows, and how tokens are drawn,
 /// from the step, so one graph serves all.
-Result<void> CudaSession::captureWhole() {
+Result<void> CudaSession::capture(GraphExec &captured, bool draws) {
   constexpr int threadLocal = 1; // CU_STREAM_CAPTURE_MODE_THREAD_LOCAL
   if (Result<void> begun = driver.check(driver.streamBeginCapture(stream, threadLocal), "capturing a step");
       !begun)
     return begun;
-  Result<void> recorded = copyStep();
-  if (recorded)
-    recorded = launch(0, current->entry->launch_count);
+  Result<void> recorded = launchStep(current->entry->launch_count, draws);
   Graph graph = nullptr;
   const Result<void> ended = driver.check(driver.streamEndCapture(stream, &graph), "capturing a step");
   if (recorded && ended)
-    recorded = driver.check(driver.graphInstantiate(&current->whole, graph, 0), "capturing a step");
+    recorded = driver.check(driver.graphInstantiate(&captured, graph, 0), "capturing a step");
   if (graph)
     driver.graphDestroy(graph);
   return recorded ? ended : recorded;
 }
 
-Result<void> CudaSession::fetchLogits() {
+Result<void> CudaSession::copyLogits() {
   const int64_t selected = reinterpret_cast<const sinter_step *>(hostStep.data())->selected;
   if (selected) {
     const uint64_t bytes = uint64_t(selected) * uint64_t(model.vocabulary) * sizeof(float);
@@ -322,9 +358,8 @@ Result<void> CudaSession::remember(Result<void> result) {
   return result;
 }
 
-Result<void> CudaSession::run(const Rows &rows, std::span<const int32_t> select) {
-  if (failure)
-    return tl::unexpected(*failure);
+/// Launches a step without waiting for it.
+Result<void> CudaSession::start(const Rows &rows, std::span<const int32_t> select, bool draws) {
   current = rows.entry == EntryKind::Prefill ? &prefill : &decode;
   assert(int64_t(rows.tokens.size()) <= current->entry->max_rows &&
          "more rows than the entry was planned for");
@@ -337,21 +372,43 @@ Result<void> CudaSession::run(const Rows &rows, std::span<const int32_t> select)
   std::memcpy(hostStep.data() + positionsAt, rows.positions.data(), rows.positions.size_bytes());
   std::memcpy(hostStep.data() + slotsAt, rows.slots.data(), rows.slots.size_bytes());
   setSelect(select);
-  const bool asGraph = rows.entry == EntryKind::Decode && !select.empty() && !current->times;
-  if (asGraph && !current->whole)
-    if (Result<void> captured = captureWhole(); !captured)
-      return remember(captured);
-  Result<void> result;
-  if (asGraph) {
-    result = driver.check(driver.graphLaunch(current->whole, stream), "running a step");
-  } else {
-    result = copyStep();
-    if (result)
-      result = launch(0, select.empty() ? current->entry->head_begin : current->entry->launch_count);
-  }
+  if (rows.entry != EntryKind::Decode || select.empty() || current->times)
+    return launchStep(select.empty() ? current->entry->head_begin : current->entry->launch_count, draws);
+  GraphExec &graph = draws ? current->drawing : current->whole;
+  if (!graph)
+    if (Result<void> captured = capture(graph, draws); !captured)
+      return captured;
+  return driver.check(driver.graphLaunch(graph, stream), "running a step");
+}
+
+Result<void> CudaSession::run(const Rows &rows, std::span<const int32_t> select) {
+  if (failure)
+    return tl::unexpected(*failure);
+  Result<void> result = start(rows, select, false);
   if (result)
-    result = fetchLogits();
+    result = copyLogits();
   return remember(std::move(result));
+}
+
+Result<std::span<const int32_t>> CudaSession::runAndDraw(const Rows &rows, std::span<const int32_t> select,
+                                                         std::span<const sinter_sampling> draws) {
+  if (failure)
+    return tl::unexpected(*failure);
+  assert(!draws.empty() && int64_t(draws.size()) <= drawCount && "more draws than there is room for");
+  std::memcpy(hostStep.data() + samplingAt, draws.data(), draws.size_bytes());
+  reinterpret_cast<sinter_step *>(hostStep.data())->draws = int64_t(draws.size());
+  Result<void> result = start(rows, select, true);
+  if (result)
+    result = driver.check(driver.streamSynchronize(stream), "running a step");
+  if (result = remember(std::move(result)); !result)
+    return tl::unexpected(result.error());
+  return std::span(reinterpret_cast<const int32_t *>(hostDrawn.data()), draws.size());
+}
+
+Result<void> CudaSession::fetchLogits() {
+  if (failure)
+    return tl::unexpected(*failure);
+  return remember(copyLogits());
 }
 
 Result<void> CudaSession::runHead(std::span<const int32_t> select) {
@@ -361,9 +418,9 @@ Result<void> CudaSession::runHead(std::span<const int32_t> select) {
   setSelect(select);
   Result<void> result = copyStep();
   if (result)
-    result = launch(current->entry->head_begin, current->entry->launch_count);
+    result = launch(*current, current->entry->head_begin, current->entry->launch_count);
   if (result)
-    result = fetchLogits();
+    result = copyLogits();
   return remember(std::move(result));
 }
 

@@ -31,6 +31,10 @@ public:
 
   Result<void> run(const Rows &rows, std::span<const int32_t> select) override;
   Result<void> runHead(std::span<const int32_t> select) override;
+  int64_t maxDraws() const override { return drawCount; }
+  Result<std::span<const int32_t>> runAndDraw(const Rows &rows, std::span<const int32_t> select,
+                                              std::span<const sinter_sampling> draws) override;
+  Result<void> fetchLogits() override;
   const float *logits() const override { return reinterpret_cast<const float *>(hostLogits.data()); }
   Result<void> copyPrefix(int32_t from, int32_t to, int64_t tokens) override;
   void setLaunchTimes(EntryKind kind, LaunchTimes *times) override;
@@ -54,7 +58,8 @@ private:
     std::vector<Address> arguments;
     std::vector<TensorMap> maps;
     std::vector<void *> parameters;
-    GraphExec whole = nullptr; ///< the step's copy and all launches, once captured
+    GraphExec whole = nullptr;   ///< the step's copy and all launches, once captured
+    GraphExec drawing = nullptr; ///< and the launches of `sample`, and the copy of the tokens to the host
     LaunchTimes *times = nullptr;
   };
 
@@ -62,19 +67,21 @@ private:
     return kind == EntryKind::Prefill ? program.prefill : program.decode;
   }
   Result<void> allocate();
-  Result<void> bind(BoundEntry &bound, const sinter_gpu_entry &entry);
+  Result<void> bind(BoundEntry &bound, const sinter_gpu_entry &entry, const DeviceBuffer &arena);
   Result<TensorMap> encode(const sinter_tensor_map &map, const sinter_gpu_launch &launch,
-                           const sinter_gpu_entry &entry) const;
+                           const sinter_gpu_entry &entry, const DeviceBuffer &arena) const;
   Result<uint32_t> blocksOf(const sinter_gpu_launch &launch, const sinter_gpu_entry &entry,
                             Function function) const;
-  Address resolve(const sinter_buffer &buffer) const;
+  Address resolve(const sinter_buffer &buffer, const DeviceBuffer &arena) const;
   void layOutStep();
   void setSelect(std::span<const int32_t> select);
   Result<void> copyStep();
-  Result<void> launch(uint64_t begin, uint64_t end);
-  Result<void> launchTimed(uint64_t begin, uint64_t end);
-  Result<void> captureWhole();
-  Result<void> fetchLogits();
+  Result<void> launch(BoundEntry &bound, uint64_t begin, uint64_t end);
+  Result<void> launchTimed(BoundEntry &bound, uint64_t begin, uint64_t end);
+  Result<void> launchStep(uint64_t end, bool draws);
+  Result<void> capture(GraphExec &graph, bool draws);
+  Result<void> start(const Rows &rows, std::span<const int32_t> select, bool draws);
+  Result<void> copyLogits();
   Result<void> remember(Result<void> result);
 
   const sinter_model &model;
@@ -83,13 +90,14 @@ private:
   Driver &driver;
   const CacheLayout layout;
   const int32_t slotCount;
+  const int64_t drawCount;
   Stream stream = nullptr;
   std::vector<Event> events; // of the launches whose times are taken
-  DeviceBuffer cache, arena, partial, deviceLogits, deviceStep;
-  PinnedBuffer hostLogits, hostStep;
+  DeviceBuffer cache, arena, partial, deviceLogits, deviceStep, sampleArena, deviceDrawn;
+  PinnedBuffer hostLogits, hostStep, hostDrawn;
   // struct sinter_step and the arrays that it points to, in one block that is copied whole: places in it.
-  uint64_t tokensAt = 0, positionsAt = 0, slotsAt = 0, selectAt = 0, stepBytes = 0;
-  BoundEntry prefill, decode;
+  uint64_t tokensAt = 0, positionsAt = 0, slotsAt = 0, selectAt = 0, samplingAt = 0, stepBytes = 0;
+  BoundEntry prefill, decode, sample;
   BoundEntry *current = nullptr;
   std::optional<Error> failure; // what the device said first; it takes no more work then
 };

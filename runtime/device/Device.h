@@ -51,6 +51,19 @@ public:
   /// Computes the logits of other rows of the latest run.
   [[nodiscard]] virtual Result<void> runHead(std::span<const int32_t> select) = 0;
 
+  /// Tokens that the device can draw after a run; 0: the host draws.
+  virtual int64_t maxDraws() const { return 0; }
+
+  /// As run, but logits stay on the device: it draws a token by each of `draws` (at least one, at most
+  /// maxDraws). Returns the tokens, valid until the next call; -1 where none can be drawn.
+  [[nodiscard]] virtual Result<std::span<const int32_t>>
+  runAndDraw(const Rows &, std::span<const int32_t> /*select*/, std::span<const sinter_sampling> /*draws*/) {
+    return fail("this device draws no tokens");
+  }
+
+  /// Fetches the logits that the latest runAndDraw has left on the device: logits() has them then.
+  [[nodiscard]] virtual Result<void> fetchLogits() { return {}; }
+
   /// Logits of the latest run or runHead, in the host's memory: (selected, vocabulary).
   virtual const float *logits() const = 0;
 

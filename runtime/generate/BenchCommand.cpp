@@ -58,12 +58,20 @@ Result<void> runPrefill(Engine &engine, const std::vector<int32_t> &tokens) {
   return engine.prefill(0, tokens, 0).map([](std::span<const float>) {});
 }
 
+/// Each step ends where its token can be chosen: drawn on the device, or with the logits on the host.
 Result<void> runDecode(Engine &engine, const std::vector<int32_t> &tokens) {
   const int32_t slot = 0;
+  sinter_sampling greedy = {};
+  greedy.filter_count = 2;
+  greedy.filters[0] = {SINTER_FILTER_FLOOR, 1, 0, 0, 0};
+  greedy.filters[1] = {SINTER_FILTER_COUNT, 1, 0, 0, 1};
   for (size_t i = 0; i < tokens.size(); ++i) {
     const int32_t position = int32_t(i);
-    const Result<void> done =
-        engine.decode({&tokens[i], 1}, {&position, 1}, {&slot, 1}, [](size_t, std::span<const float>) {});
+    const std::span token(&tokens[i], 1), where(&position, 1), which(&slot, 1);
+    const Result<void> done = engine.draws()
+                                  ? engine.decodeAndDraw(token, where, which, {&greedy, 1},
+                                                         [](size_t, int32_t, std::span<const float>) {})
+                                  : engine.decode(token, where, which, [](size_t, std::span<const float>) {});
     if (!done)
       return done;
   }

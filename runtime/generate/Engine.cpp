@@ -30,27 +30,86 @@ Rows Engine::chunk(int32_t slot, std::span<const int32_t> tokens, int64_t at) {
           {slots.data(), count}};
 }
 
-Result<std::span<const float>> Engine::prefill(int32_t slot, std::span<const int32_t> tokens, int64_t at,
-                                               const std::atomic<bool> *interrupt, int64_t *evaluated) {
+Result<std::optional<Rows>> Engine::runToLastChunk(int32_t slot, std::span<const int32_t> tokens, int64_t at,
+                                                   const std::atomic<bool> *interrupt, int64_t *evaluated) {
   assert(!tokens.empty() && at + int64_t(tokens.size()) <= capacity() && "prompt longer than the cache");
   const size_t most = size_t(session->maxRows(EntryKind::Prefill));
   while (true) {
     if (interrupt && interrupt->load(std::memory_order_relaxed))
-      return std::span<const float>();
+      return std::nullopt;
     const size_t count = std::min(most, tokens.size());
-    const bool last = count == tokens.size();
-    const int32_t select = int32_t(count) - 1;
-    const Result<void> done =
-        session->run(chunk(slot, tokens.first(count), at), {&select, last ? size_t(1) : 0});
-    if (!done)
+    const Rows rows = chunk(slot, tokens.first(count), at);
+    if (count == tokens.size())
+      return rows;
+    if (Result<void> done = session->run(rows, {}); !done)
       return tl::unexpected(done.error());
     if (evaluated)
       *evaluated += int64_t(count);
-    if (last)
-      return row(0);
     tokens = tokens.subspan(count);
     at += int64_t(count);
   }
+}
+
+Result<std::span<const float>> Engine::prefill(int32_t slot, std::span<const int32_t> tokens, int64_t at,
+                                               const std::atomic<bool> *interrupt, int64_t *evaluated) {
+  const Result<std::optional<Rows>> last = runToLastChunk(slot, tokens, at, interrupt, evaluated);
+  if (!last)
+    return tl::unexpected(last.error());
+  if (!*last)
+    return std::span<const float>();
+  const int32_t select = int32_t((*last)->tokens.size()) - 1;
+  if (Result<void> done = session->run(**last, {&select, 1}); !done)
+    return tl::unexpected(done.error());
+  if (evaluated)
+    *evaluated += int64_t((*last)->tokens.size());
+  return row(0);
+}
+
+Result<Engine::Drawn> Engine::prefillAndDraw(int32_t slot, std::span<const int32_t> tokens, int64_t at,
+                                             std::span<const sinter_sampling> plans,
+                                             const std::atomic<bool> *interrupt, int64_t *evaluated) {
+  const Result<std::optional<Rows>> last = runToLastChunk(slot, tokens, at, interrupt, evaluated);
+  if (!last)
+    return tl::unexpected(last.error());
+  if (!*last)
+    return Drawn{};
+  const int32_t select = int32_t((*last)->tokens.size()) - 1;
+  const Result<std::span<const int32_t>> drawn = session->runAndDraw(**last, {&select, 1}, plans);
+  if (!drawn)
+    return tl::unexpected(drawn.error());
+  if (evaluated)
+    *evaluated += int64_t((*last)->tokens.size());
+  if (std::all_of(drawn->begin(), drawn->end(), [](int32_t token) { return token >= 0; }))
+    return Drawn{*drawn, {}};
+  if (Result<void> fetched = session->fetchLogits(); !fetched)
+    return tl::unexpected(fetched.error());
+  return Drawn{*drawn, row(0)};
+}
+
+Result<void> Engine::decodeAndDraw(std::span<const int32_t> tokens, std::span<const int32_t> where,
+                                   std::span<const int32_t> which, std::span<sinter_sampling> plans,
+                                   const VisitToken &visit) {
+  const EntryKind entry = EntryKind::Decode;
+  const size_t most =
+      size_t(std::min({session->maxRows(entry), session->maxSelected(entry), session->maxDraws()}));
+  for (size_t first = 0; first < tokens.size(); first += most) {
+    const size_t count = std::min(most, tokens.size() - first);
+    for (size_t i = 0; i < count; ++i)
+      plans[first + i].row = int32_t(i);
+    const Result<std::span<const int32_t>> drawn = session->runAndDraw(
+        {entry, tokens.subspan(first, count), where.subspan(first, count), which.subspan(first, count)},
+        {ascending.data(), count}, plans.subspan(first, count));
+    if (!drawn)
+      return tl::unexpected(drawn.error());
+    for (size_t i = 0; i < count; ++i) {
+      const bool failed = (*drawn)[i] < 0;
+      if (failed)
+        if (Result<void> fetched = session->fetchLogits(); !fetched)
+          return fetched;
+      visit(first + i, (*drawn)[i], failed ? row(i) : std::span<const float>());
+    }
+  }
+  return {};
 }
 
 Result<void> Engine::score(int32_t slot, std::span<const int32_t> tokens, int64_t at, const Visit &visit,

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -20,7 +21,19 @@ public:
   /// only.
   using Visit = std::function<void(size_t row, std::span<const float> logits)>;
 
+  /// Takes row number and the token drawn for it; where none can be drawn, -1 and the logits.
+  using VisitToken = std::function<void(size_t row, int32_t token, std::span<const float> logits)>;
+
+  /// Tokens drawn after a prompt. Where one of them is -1, none could be drawn from `logits`.
+  struct Drawn {
+    std::span<const int32_t> tokens;
+    std::span<const float> logits;
+  };
+
   Engine(const sinter_model &model, std::unique_ptr<device::Session> session);
+
+  /// Whether the device draws tokens: prefillAndDraw and decodeAndDraw may be called.
+  bool draws() const { return session->maxDraws() > 0; }
 
   /// Evaluates `tokens` (at least one) at positions `at`, at + 1, ... of `slot`. Returns the logits of the
   /// last; they are valid until the next call. Once `interrupt` is set it stops after the chunk at work, and
@@ -38,12 +51,27 @@ public:
   Result<void> decode(std::span<const int32_t> tokens, std::span<const int32_t> positions,
                       std::span<const int32_t> slots, const Visit &visit);
 
+  /// As prefill, with tokens drawn from the logits of the last token by each of `plans`, in place of the
+  /// logits. Once `interrupt` is set it returns none.
+  Result<Drawn> prefillAndDraw(int32_t slot, std::span<const int32_t> tokens, int64_t at,
+                               std::span<const sinter_sampling> plans,
+                               const std::atomic<bool> *interrupt = nullptr, int64_t *evaluated = nullptr);
+
+  /// As decode, with a token drawn after each by its own of `plans`, in which it sets the row of logits.
+  Result<void> decodeAndDraw(std::span<const int32_t> tokens, std::span<const int32_t> positions,
+                             std::span<const int32_t> slots, std::span<sinter_sampling> plans,
+                             const VisitToken &visit);
+
   Result<void> copyPrefix(int32_t from, int32_t to, int64_t tokens) {
     return session->copyPrefix(from, to, tokens);
   }
   int64_t capacity() const { return session->capacity(); }
 
 private:
+  /// The chunks of a prompt but the last, which it returns; none when interrupted.
+  Result<std::optional<device::Rows>> runToLastChunk(int32_t slot, std::span<const int32_t> tokens,
+                                                     int64_t at, const std::atomic<bool> *interrupt,
+                                                     int64_t *evaluated);
   /// Visits the logits of rows 0 to count - 1 of a run whose row 0 is number `first` of the caller's. `rows`
   /// is run with the first group.
   Result<void> visitAll(const device::Rows &rows, size_t first, const Visit &visit);

@@ -26,6 +26,8 @@ Loop::Loop(Engine &engine, const Codec &codec, Sampler &sampler, LoopOptions giv
   tokens.reserve(sequences.size());
   positions.reserve(sequences.size());
   slots.reserve(sequences.size());
+  plans.reserve(sequences.size());
+  onDevice = engine.draws() && !options.logits && sampler.forDevice(0, 0);
   piece.reserve(4096);
   shown.reserve(4096);
 }
@@ -57,11 +59,12 @@ Result<Ending> Loop::run(std::span<const int32_t> prompt, LoopObserver &observer
   const auto promptBegin = Clock::now();
   begin(prompt);
   Sequence &first = sequences[0];
-  const Result<std::span<const float>> logits = engine.prefill(
-      0, prompt.subspan(first.evaluated), int64_t(first.evaluated), interrupt, &timing.promptTokens);
-  if (!logits)
-    return tl::unexpected(logits.error());
-  if (logits->empty()) { // what the cache got of this prompt is evaluated anew next time
+  const Result<Next> next =
+      prefill(sequences, prompt.subspan(first.evaluated), int64_t(first.evaluated), &timing.promptTokens);
+  if (!next)
+    return tl::unexpected(next.error());
+  if (next->tokens.empty() &&
+      next->logits.empty()) { // what the cache got of this prompt is evaluated anew next time
     timing.promptSeconds += secondsSince(promptBegin);
     for (Sequence &sequence : sequences)
       finish(sequence, Ending::Interrupted, observer);
@@ -81,8 +84,12 @@ Result<Ending> Loop::run(std::span<const int32_t> prompt, LoopObserver &observer
   for (Sequence &sequence : sequences) {
     if (options.limit == 0)
       finish(sequence, Ending::Limit, observer);
-    else if (Result<void> chosen = choose(sequence, *logits, observer); !chosen)
-      return tl::unexpected(chosen.error());
+    else if (!next->logits.empty()) {
+      if (Result<void> chosen = choose(sequence, next->logits, observer); !chosen)
+        return tl::unexpected(chosen.error());
+    } else {
+      take(sequence, next->tokens[size_t(sequence.index)], {}, observer);
+    }
   }
   while (!std::all_of(sequences.begin(), sequences.end(), [](const Sequence &each) { return each.done; })) {
     if (interrupt->load(std::memory_order_relaxed)) {
@@ -96,6 +103,18 @@ Result<Ending> Loop::run(std::span<const int32_t> prompt, LoopObserver &observer
   }
   timing.decodeSeconds += secondsSince(decodeBegin);
   return first.ending;
+}
+
+/// Evaluates tokens in the slot of the first of `who`, for all of which tokens are to be chosen then.
+Result<Loop::Next> Loop::prefill(std::span<Sequence> who, std::span<const int32_t> given, int64_t at,
+                                 int64_t *evaluated) {
+  if (!onDevice)
+    return engine.prefill(who.front().index, given, at, interrupt, evaluated)
+        .map([](std::span<const float> logits) { return Next{{}, logits}; });
+  plans.clear();
+  for (const Sequence &each : who)
+    plans.push_back(*sampler.forDevice(uint64_t(each.index), each.draws));
+  return engine.prefillAndDraw(who.front().index, given, at, plans, interrupt, evaluated);
 }
 
 /// Evaluates the newest token of every sequence that goes on, and chooses the next.
@@ -119,41 +138,58 @@ Result<void> Loop::decodeStep(LoopObserver &observer) {
   }
   if (active.empty())
     return {};
-  Result<void> result;
-  const Result<void> evaluated =
-      engine.decode(tokens, positions, slots, [&](size_t row, std::span<const float> logits) {
-        Sequence &sequence = *active[row];
-        ++sequence.evaluated;
-        if (result)
-          result = choose(sequence, logits, observer);
-      });
+  Result<void> result, evaluated;
+  if (onDevice) {
+    plans.clear();
+    for (const Sequence *each : active)
+      plans.push_back(*sampler.forDevice(uint64_t(each->index), each->draws));
+    evaluated = engine.decodeAndDraw(
+        tokens, positions, slots, plans, [&](size_t row, int32_t token, std::span<const float> logits) {
+          Sequence &sequence = *active[row];
+          ++sequence.evaluated;
+          if (!logits.empty() && result) // the sampler says what is wrong with them
+            result = choose(sequence, logits, observer);
+          else if (result)
+            take(sequence, token, {}, observer);
+        });
+  } else {
+    evaluated = engine.decode(tokens, positions, slots, [&](size_t row, std::span<const float> logits) {
+      Sequence &sequence = *active[row];
+      ++sequence.evaluated;
+      if (result)
+        result = choose(sequence, logits, observer);
+    });
+  }
   timing.decodedTokens += int64_t(active.size());
   return evaluated ? result : evaluated;
 }
 
-/// Draws the next token of a sequence and gives out its text.
+/// Draws the next token of a sequence.
 Result<void> Loop::choose(Sequence &sequence, std::span<const float> logits, LoopObserver &observer) {
   const Result<int32_t> token =
-      sampler.sample(logits, sequence.history, uint64_t(sequence.index), sequence.draws++);
+      sampler.sample(logits, sequence.history, uint64_t(sequence.index), sequence.draws);
   if (!token)
     return tl::unexpected(token.error());
+  take(sequence, *token, logits, observer);
+  return {};
+}
+
+/// Adds the drawn token to a sequence and gives out its text.
+void Loop::take(Sequence &sequence, int32_t token, std::span<const float> logits, LoopObserver &observer) {
+  ++sequence.draws;
   ++sequence.generated;
   ++timing.generatedTokens;
-  sequence.tokens.push_back(*token);
-  sequence.history.push_back(*token);
+  sequence.tokens.push_back(token);
+  sequence.history.push_back(token);
   const bool isEnd =
-      std::find(options.endTokens.begin(), options.endTokens.end(), *token) != options.endTokens.end();
-  if (!observer.onToken({sequence.index, *token, isEnd, logits})) {
-    finish(sequence, Ending::OutputClosed, observer);
-    return {};
-  }
-  if (isEnd && !options.special) {
-    finish(sequence, Ending::EndToken, observer);
-    return {};
-  }
+      std::find(options.endTokens.begin(), options.endTokens.end(), token) != options.endTokens.end();
+  if (!observer.onToken({sequence.index, token, isEnd, logits}))
+    return finish(sequence, Ending::OutputClosed, observer);
+  if (isEnd && !options.special)
+    return finish(sequence, Ending::EndToken, observer);
   piece.clear();
   shown.clear();
-  sequence.stream->push(*token, piece);
+  sequence.stream->push(token, piece);
   const bool stopped = sequence.stops.push(piece, shown);
   if (!shown.empty() && !observer.onText(sequence.index, shown)) {
     finish(sequence, Ending::OutputClosed, observer);
@@ -165,7 +201,6 @@ Result<void> Loop::choose(Sequence &sequence, std::span<const float> logits, Loo
   } else if (options.limit >= 0 && sequence.generated >= options.limit) {
     finish(sequence, Ending::Limit, observer);
   }
-  return {};
 }
 
 /// Ends a sequence and gives out the text that was held back.
@@ -195,15 +230,18 @@ Result<void> Loop::shift(Sequence &sequence, LoopObserver &observer) {
   all.erase(all.begin() + ptrdiff_t(keep), all.end() - ptrdiff_t(half - keep));
   observer.onContextShift(int64_t(all.size()));
   sequence.evaluated = 0;
-  const Result<std::span<const float>> logits = engine.prefill(sequence.index, all, 0, interrupt);
-  if (!logits)
-    return tl::unexpected(logits.error());
-  if (logits->empty()) {
+  const Result<Next> next = prefill({&sequence, 1}, all, 0);
+  if (!next)
+    return tl::unexpected(next.error());
+  if (next->tokens.empty() && next->logits.empty()) {
     finish(sequence, Ending::Interrupted, observer);
     return {};
   }
   sequence.evaluated = all.size();
-  return choose(sequence, *logits, observer);
+  if (!next->logits.empty())
+    return choose(sequence, next->logits, observer);
+  take(sequence, next->tokens.front(), {}, observer);
+  return {};
 }
 
 } // namespace sinter

@@ -26,11 +26,13 @@ struct LoopOptions {
   bool contextShift = false;  ///< at the context's end go on with its latest half
   bool special = false;       ///< special tokens appear in the text
   std::optional<int32_t> bos; ///< kept in front when the context shifts
+  bool logits = false;        ///< the observer needs them: tokens are drawn on the host
 };
 
 enum class Ending { EndToken, Limit, StopString, ContextFull, Interrupted, OutputClosed };
 
-/// One drawn token, as the observer sees it; `logits` are the model's own.
+/// One drawn token, as the observer sees it; `logits` are the model's own, and none where the device drew the
+/// token.
 struct TokenEvent {
   int sequence;
   int32_t token;
@@ -80,8 +82,15 @@ private:
     Ending ending = Ending::Limit;
   };
 
+  /// What the next tokens of sequences are chosen from: tokens that the device has drawn, in their order, or
+  /// logits for all of them. Neither: the run was interrupted.
+  using Next = Engine::Drawn;
+
   void begin(std::span<const int32_t> prompt);
+  Result<Next> prefill(std::span<Sequence> sequences, std::span<const int32_t> tokens, int64_t at,
+                       int64_t *evaluated = nullptr);
   Result<void> choose(Sequence &sequence, std::span<const float> logits, LoopObserver &observer);
+  void take(Sequence &sequence, int32_t token, std::span<const float> logits, LoopObserver &observer);
   void finish(Sequence &sequence, Ending ending, LoopObserver &observer);
   Result<void> shift(Sequence &sequence, LoopObserver &observer);
   Result<void> decodeStep(LoopObserver &observer);
@@ -93,6 +102,8 @@ private:
   std::vector<Sequence> sequences;
   std::vector<Sequence *> active;
   std::vector<int32_t> tokens, positions, slots; // of a decode step
+  std::vector<sinter_sampling> plans;            // of draws on the device
+  bool onDevice = false;                         // it draws the tokens
   std::string piece, shown;
   LoopTimes timing;
   const std::atomic<bool> *interrupt = nullptr; // of the run at work

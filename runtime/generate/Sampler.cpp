@@ -27,8 +27,8 @@ constexpr uint64_t neededWeight(uint64_t share, uint64_t sum) {
 /// By how much a logit may be less than the largest and its token p times as probable.
 float logitsBelow(double p, float scale) { return float(std::log(p) / double(scale)); }
 
-/// Below the largest logit and this, no candidate is needed for a share of `p`: even `vocabulary` of them have
-/// less than 1 - p of the largest's weight.
+/// Below the largest logit and this, no candidate is needed for a share of `p`: even `vocabulary` of them
+/// have less than 1 - p of the largest's weight.
 float neverNeeded(float p, int64_t vocabulary, float scale) {
   return logitsBelow((1 - double(p)) * 0.999 / double(vocabulary), scale) - 1e-3f;
 }
@@ -153,8 +153,8 @@ std::optional<sinter_sampling> Sampler::forDevice(uint64_t stream, uint64_t inde
     if (filter == Filter::TopK && settings.topK > 0)
       add({SINTER_FILTER_COUNT, plan.scale, 0, 0, uint64_t(settings.topK)});
     if (filter == Filter::TopP && settings.topP < 1)
-      add({SINTER_FILTER_SHARE, plan.scale, neverNeeded(settings.topP, int64_t(changed.size()), plan.scale), 0,
-           shareOf(settings.topP)});
+      add({SINTER_FILTER_SHARE, plan.scale, neverNeeded(settings.topP, int64_t(changed.size()), plan.scale),
+           0, shareOf(settings.topP)});
     if (filter == Filter::MinP && settings.minP > 0)
       add({SINTER_FILTER_FLOOR, plan.scale, logitsBelow(settings.minP, plan.scale), 0, 0});
   }

@@ -48,12 +48,13 @@ public:
 
   /// The token after `history` given its logits (vocabulary). The draw is number `index` of stream `stream`.
   /// Candidates that the filters leave are drawn from in the order of their ids: a rounding of logits that
-  /// swaps two of them moves no other. Does not allocate. Fails when a logit is NaN or none is above minus infinity.
+  /// swaps two of them moves no other. Does not allocate. Fails when a logit is NaN or none is above minus
+  /// infinity.
   Result<int32_t> sample(std::span<const float> logits, std::span<const int32_t> history, uint64_t stream,
                          uint64_t index);
 
-  /// What a device needs to draw the very token that sample() draws from the same logits (from row 0 of them).
-  /// Nothing where bias or penalties change the logits: then the host draws.
+  /// What a device needs to draw the very token that sample() draws from the same logits (from row 0 of
+  /// them). Nothing where bias or penalties change the logits: then the host draws.
   std::optional<sinter_sampling> forDevice(uint64_t stream, uint64_t index) const;
 
   /// What the latest sample() did to token `id`: null when it could be drawn, else the filter that dropped
@@ -85,10 +86,10 @@ private:
   int32_t draw(uint64_t random);
 
   SamplerOptions settings;
-  std::vector<float> changed;  // (vocabulary) logits after bias and penalties
-  std::vector<int32_t> counts; // (vocabulary) occurrences within the window; zero between calls
+  std::vector<float> changed;   // (vocabulary) logits after bias and penalties
+  std::vector<int32_t> counts;  // (vocabulary) occurrences within the window; zero between calls
   std::vector<uint64_t> blocks; // sums of draw()
-  std::vector<Candidate> bag;  // candidates still in, of capacity vocabulary
+  std::vector<Candidate> bag;   // candidates still in, of capacity vocabulary
   std::vector<Cut> cuts;
   std::span<const float> current; // logits of this call, the model's or `changed`
   bool all = true;                // every token is still in; `bag` is not filled

@@ -53,7 +53,7 @@ void Transcript::finish() {
 LoopOptions loopOptions(const Setting &setting) {
   const Options &options = setting.options;
   return {options.limit,        options.samples, setting.metadata.eos, options.stopStrings,
-          options.contextShift, options.special, setting.metadata.bos};
+          options.contextShift, options.special, setting.metadata.bos, options.json || options.probs > 0};
 }
 
 void remarkEnding(Ending ending, int64_t capacity) {

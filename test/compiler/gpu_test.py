@@ -175,6 +175,19 @@ class GpuTest(ProductTest):
         self.assertRegex(said, r"a context of \d+ tokens times 1 needs [\d.]+ MiB on the GPU, beside 0.6 MiB of weights; "
                                r"0.4 MiB are free: no context fits")
 
+    def testTheDeviceDrawsTheTextThatTheProcessorDraws(self):
+        for flags in (["--temp", "0.8"], ["--temp", "1.5", "--top-k", "0", "--top-p", "1", "--min-p", "0"],
+                      ["--temp", "0.9", "--top-k", "0", "--min-p", "0.1", "--samplers", "temperature;min_p;top_p"],
+                      ["--temp", "0"], ["--temp", "0.8", "--repeat-penalty", "1.3"]):   # the last one: on the host
+            flags = ["--seed", "11", "-n", "24", *flags]
+            text, _ = self.generate(*flags, "--device", "cpu")
+            for sm in ("80", "90"):
+                self.assertEqual(self.generate(*flags, "--device", "emulator", env=self.environment(SINTER_EMULATOR_SM=sm))[0], text, flags)
+
+    def testAContextThatShiftsGoesOnDrawingOnTheDevice(self):
+        flags = ["-c", "16", "-n", "40", "--context-shift", "--temp", "0.8", "--seed", "3"]
+        self.assertEqual(self.generate(*flags, "--device", "emulator")[0], self.generate(*flags, "--device", "cpu")[0])
+
     def testSeveralSequencesShareTheDevice(self):
         flags = ["--samples", "5", "-s", "7", "--temp", "1.5"]
         self.assertEqual(self.generate(*flags, "--device", "emulator")[0], self.generate(*flags, "--device", "cpu")[0])

@@ -47,6 +47,8 @@ public:
     for (const int32_t *array : {step.tokens, step.positions, step.slots, step.select})
       if (array)
         map(array, malloc_usable_size(const_cast<int32_t *>(array)), "array of the step");
+    if (step.sampling)
+      map(step.sampling, step.draws * sizeof *step.sampling, "sampling of the step");
     std::vector<uint64_t> arguments = {reinterpret_cast<uint64_t>(&step)};
     for (void *buffer : buffers) {
       auto range = hostRanges().find(buffer);

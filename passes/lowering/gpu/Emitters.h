@@ -11,6 +11,8 @@ namespace sinter::gpu {
 mlir::LogicalResult emitRows(Frame &frame, kernel::RowsOp op);
 mlir::LogicalResult emitRoute(Frame &frame, kernel::RouteOp op);
 mlir::LogicalResult emitDispatch(Frame &frame, kernel::DispatchOp op);
+mlir::LogicalResult emitPeaks(Frame &frame, kernel::PeaksOp op);
+mlir::LogicalResult emitSample(Frame &frame, kernel::SampleOp op);
 mlir::LogicalResult emitMatmul(Frame &frame, kernel::MatmulOp op);
 mlir::LogicalResult emitDecodeAttention(Frame &frame, kernel::AttentionOp op);
 mlir::LogicalResult emitPrefillAttention(Frame &frame, kernel::AttentionOp op);

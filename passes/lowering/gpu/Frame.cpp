@@ -35,7 +35,9 @@ Value Frame::stepEntry(int64_t offset, Value row) {
 }
 
 Value Frame::domainRows(kernel::Domain domain) {
-  return stepField(domain == kernel::Domain::Rows ? abi::stepRows : abi::stepSelected);
+  return stepField(domain == kernel::Domain::Rows       ? abi::stepRows
+                   : domain == kernel::Domain::Selected ? abi::stepSelected
+                                                        : abi::stepDraws);
 }
 
 Value Frame::farAt(Value base, Value index, int64_t bytes) {

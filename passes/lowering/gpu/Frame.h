@@ -60,7 +60,7 @@ struct Frame {
   mlir::Value stepPointer(int64_t offset);
   /// An entry of one of the step's arrays of numbers, as i32: stepEntry(abi::stepPositions, row).
   mlir::Value stepEntry(int64_t offset, mlir::Value row);
-  /// Rows of the domain: step.rows or step.selected.
+  /// Rows of the domain: step.rows, step.selected or step.draws.
   mlir::Value domainRows(kernel::Domain domain);
   /// base + index * bytes, in 64 bits.
   mlir::Value farAt(mlir::Value base, mlir::Value index, int64_t bytes);

@@ -140,6 +140,18 @@ kernel.func @weighted(%p: !kernel.rows<2xi32>, %w: !kernel.rows<2xf32>, %x: !ker
   }
 }
 
+// CHECK-LABEL: kernel.func @peaks(
+kernel.func @peaks(%l: !kernel.rows<300xf32>, %p: !kernel.rows<2xf32>) {
+  // CHECK: kernel.peaks logits(%{{.*}} : !kernel.rows<300xf32>) peaks(%{{.*}} : !kernel.rows<2xf32>)
+  kernel.peaks logits(%l : !kernel.rows<300xf32>) peaks(%p : !kernel.rows<2xf32>)
+}
+
+// CHECK-LABEL: kernel.func @draw(
+kernel.func @draw(%l: !kernel.rows<300xf32>, %p: !kernel.rows<2xf32>, %t: !kernel.rows<1xi32>) {
+  // CHECK: kernel.sample logits(%{{.*}} : !kernel.rows<300xf32>) peaks(%{{.*}} : !kernel.rows<2xf32>) drawn(%{{.*}} : !kernel.rows<1xi32>)
+  kernel.sample logits(%l : !kernel.rows<300xf32>) peaks(%p : !kernel.rows<2xf32>) drawn(%t : !kernel.rows<1xi32>)
+}
+
 // CHECK: kernel.entry @step rows 512 selected 1 head 1 {
 kernel.entry @step rows 512 selected 1 head 1 {
   // CHECK: kernel.buffer weight @embedding : !kernel.weight<49152x64, q8_0>
@@ -148,6 +160,8 @@ kernel.entry @step rows 512 selected 1 head 1 {
   %x = kernel.buffer arena offset 64 : !kernel.rows<64xf32>
   // CHECK: kernel.buffer cache_k layer 3 : !kernel.cache_k<2x16xf16>
   %k = kernel.buffer cache_k layer 3 : !kernel.cache_k<2x16xf16>
+  // CHECK: kernel.buffer drawn : !kernel.rows<1xi32>
+  %t = kernel.buffer drawn : !kernel.rows<1xi32>
   // CHECK: kernel.launch @embed(%{{.*}}, %{{.*}}) : !kernel.weight<49152x64, q8_0>, !kernel.rows<64xf32>
   kernel.launch @embed(%w, %x) : !kernel.weight<49152x64, q8_0>, !kernel.rows<64xf32>
 }
