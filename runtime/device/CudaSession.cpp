@@ -90,7 +90,7 @@ Result<void> CudaSession::allocate() {
   driver.memoryGetInfo(&available, &total);
   uint64_t needed = 0;
   for (const Need &need : needs)
-    needed += need.bytes;
+    needed += roundUp(need.bytes, 512); // what an allocation takes at least
   for (const Need &need : needs) {
     Result<DeviceBuffer> buffer = DeviceBuffer::allocate(shared->driver, need.bytes, need.purpose);
     if (buffer) {
@@ -100,7 +100,8 @@ Result<void> CudaSession::allocate() {
     // What depends on the capacity is nearly in proportion to it.
     const uint64_t perContext = layout.slotBytes * uint64_t(slotCount) + partialBytes(layout.tokens),
                    fixed = needed - perContext;
-    const uint64_t room = available > fixed ? available - fixed : 0;
+    const uint64_t taken = fixed + 4096 * uint64_t(slotCount); // slots are whole pages
+    const uint64_t room = available > taken ? available - taken : 0;
     const int64_t fits =
         int64_t(double(layout.tokens) * double(room) / double(std::max<uint64_t>(perContext, 1))) /
         SINTER_CACHE_PANEL * SINTER_CACHE_PANEL;

@@ -23,7 +23,9 @@ class KernelsTest(ProductTest):
         self.assertEqual([line[0] for line in lines[heads[1] + 1:heads[2] - 1]], [line[0] for line in kernels])
         for line in lines[heads[1] + 1:heads[2] - 1]:
             share, by = line[-2:]
-            self.assertTrue(0 < float(share.rstrip("%")) <= 100, line)
+            self.assertTrue(0 <= float(share.rstrip("%")) <= 100, line)
+            if line[0] != "sample_draw":   # of a few logits it is next to nothing
+                self.assertGreater(float(share.rstrip("%")), 0, line)
             self.assertIn(by, ("memory", "cache", "tensor", "issue", "shared"))
         for line in kernels:
             name, prefill, decode, threads, registers, spills, shared, blocks, full = line

@@ -142,13 +142,13 @@ kernel.func @weighted(%p: !kernel.rows<2xi32>, %w: !kernel.rows<2xf32>, %x: !ker
 
 // CHECK-LABEL: kernel.func @peaks(
 kernel.func @peaks(%l: !kernel.rows<300xf32>, %p: !kernel.rows<2xf32>) {
-  // CHECK: kernel.peaks logits(%{{.*}} : !kernel.rows<300xf32>) peaks(%{{.*}} : !kernel.rows<2xf32>)
+  // CHECK: kernel.peaks logits(%{{.*}} : <300xf32>) peaks(%{{.*}} : <2xf32>)
   kernel.peaks logits(%l : !kernel.rows<300xf32>) peaks(%p : !kernel.rows<2xf32>)
 }
 
 // CHECK-LABEL: kernel.func @draw(
 kernel.func @draw(%l: !kernel.rows<300xf32>, %p: !kernel.rows<2xf32>, %t: !kernel.rows<1xi32>) {
-  // CHECK: kernel.sample logits(%{{.*}} : !kernel.rows<300xf32>) peaks(%{{.*}} : !kernel.rows<2xf32>) drawn(%{{.*}} : !kernel.rows<1xi32>)
+  // CHECK: kernel.sample logits(%{{.*}} : <300xf32>) peaks(%{{.*}} : <2xf32>) drawn(%{{.*}} : <1xi32>)
   kernel.sample logits(%l : !kernel.rows<300xf32>) peaks(%p : !kernel.rows<2xf32>) drawn(%t : !kernel.rows<1xi32>)
 }
 

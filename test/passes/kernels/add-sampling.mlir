@@ -18,7 +18,7 @@ kernel.entry @decode_f16 rows 4 selected 4 head 0 {
   kernel.launch @head(%l) : !kernel.rows<50257xf32>
 }
 // CHECK: kernel.func @sample_peaks(%[[L:.*]]: !kernel.rows<50257xf32>, %[[P:.*]]: !kernel.rows<197xf32>)
-// CHECK-NEXT: kernel.peaks logits(%[[L]] : !kernel.rows<50257xf32>) peaks(%[[P]] : !kernel.rows<197xf32>)
+// CHECK-NEXT: kernel.peaks logits(%[[L]] : <50257xf32>) peaks(%[[P]] : <197xf32>)
 // CHECK: kernel.func @sample_draw(
 // CHECK-NEXT: kernel.sample
 // CHECK: kernel.entry @sample rows 16 selected 16 {

@@ -17,7 +17,7 @@ namespace {
 constexpr int vocabulary = 7;
 
 // store: one value a token and slot, token * weight. head: the sum of the values up to the row's own, plus
-// the logit's number.
+// the logit's number. draw: the first logit of the draw's row, rounded down, plus the draw's index.
 const char ptx[] = R"(.version 7.0
 .target sm_80
 .address_size 64
@@ -115,6 +115,39 @@ more:
 done:
   ret;
 }
+.visible .entry draw(.param .u64 step, .param .u64 logits, .param .u64 drawn)
+{
+  .reg .pred %p<3>;
+  .reg .b32 %r<8>;
+  .reg .b64 %d<10>;
+  .reg .f32 %f<2>;
+  mov.u32 %r1, %tid.x;
+  setp.ne.u32 %p1, %r1, 0;
+  @%p1 ret;
+  ld.param.u64 %d1, [step];
+  ld.param.u64 %d2, [logits];
+  ld.param.u64 %d3, [drawn];
+  ld.global.u32 %r4, [%d1+112];
+  ld.global.u64 %d4, [%d1+120];
+  mov.u32 %r2, %ctaid.x;
+  mov.u32 %r3, %nctaid.x;
+next:
+  setp.ge.u32 %p2, %r2, %r4;
+  @%p2 bra done;
+  mad.wide.u32 %d5, %r2, 112, %d4;
+  ld.global.u32 %r5, [%d5+24];
+  ld.global.u32 %r6, [%d5+16];
+  mad.wide.u32 %d6, %r5, 28, %d2;
+  ld.global.f32 %f1, [%d6];
+  cvt.rzi.s32.f32 %r7, %f1;
+  add.s32 %r7, %r7, %r6;
+  mad.wide.u32 %d7, %r2, 4, %d3;
+  st.global.u32 [%d7], %r7;
+  add.u32 %r2, %r2, %r3;
+  bra next;
+done:
+  ret;
+}
 )";
 
 const float weights[2] = {0, 0.5f};
@@ -128,7 +161,11 @@ struct Model {
       {"head", "head", {1, 1, 0, SINTER_DOMAIN_SELECTED, 0}, headed, 2, 32, 64 << 10, 1, 0, 0, 0}};
   sinter_gpu_entry prefill = {"prefill", launches, 2, 1, 300, 4, 64},
                    decode = {"decode", launches, 2, 1, 4, 4, 64};
-  sinter_gpu_program gpuPrograms[1] = {{80, SINTER_F32, prefill, decode}};
+  sinter_buffer drawn[2] = {{SINTER_SPACE_LOGITS, 0, 0}, {SINTER_SPACE_DRAWN, 0, 0}};
+  sinter_gpu_launch drawing[1] = {
+      {"draw", "draw", {1, 1, 0, SINTER_DOMAIN_DRAWS, 0}, drawn, 2, 32, 0, 1, 1, 0, 0}};
+  sinter_gpu_entry sample = {"sample", drawing, 1, 0, 4, 4, 0};
+  sinter_gpu_program gpuPrograms[1] = {{80, SINTER_F32, prefill, decode, sample}};
   sinter_gpu_image images[2] = {{80, SINTER_GPU_PTX, {text.c_str(), text.size()}}, {}};
   sinter_cache_layer layer = {1, 1, 1, 0};
   sinter_model model = {
@@ -225,6 +262,55 @@ TEST_F(CudaTest, StepsRunOnTheDeviceWithTheirOwnRowsSlotsAndLogits) {
     ASSERT_TRUE(session.run({EntryKind::Decode, newTokens, where, which}, wanted));
     for (size_t row = 0; row < which.size(); ++row)
       sequences[which[row]].check(session.logits() + row * vocabulary);
+  }
+}
+
+TEST_F(CudaTest, TokensAreDrawnOnTheDeviceAndLogitsStayThereUntilAskedFor) {
+  const Model m;
+  std::unique_ptr<Device> device = std::move(*m.open());
+  constexpr int32_t slotCount = 6;
+  std::unique_ptr<Session> session = std::move(*device->openSession({64, slotCount, {}}));
+  EXPECT_EQ(session->maxDraws(), slotCount) << "one a sequence of a prompt";
+  const auto plan = [](int32_t row, uint64_t index) {
+    sinter_sampling sampling = {};
+    sampling.row = row;
+    sampling.index = index;
+    return sampling;
+  };
+  const auto drawn = [&](const Rows &rows, const std::vector<int32_t> &select,
+                         const std::vector<sinter_sampling> &plans) {
+    const Result<std::span<const int32_t>> tokens = session->runAndDraw(rows, select, plans);
+    EXPECT_TRUE(tokens);
+    return tokens ? std::vector<int32_t>(tokens->begin(), tokens->end()) : std::vector<int32_t>();
+  };
+  std::vector<int32_t> tokens = {4, 8, 2}, positions = {0, 1, 2}, slots(3, 0);
+  // Several draws from the last row of a prompt, whose first logit is half of the sum.
+  EXPECT_EQ(drawn({EntryKind::Prefill, tokens, positions, slots}, {2}, {plan(0, 0), plan(0, 50), plan(0, 3)}),
+            (std::vector<int32_t>{7, 57, 10}));
+  ASSERT_TRUE(session->fetchLogits());
+  EXPECT_EQ(session->logits()[1], 8.0f);
+  for (int32_t slot = 1; slot < 3; ++slot)
+    ASSERT_TRUE(session->copyPrefix(0, slot, 3));
+  // The graph is captured with the first of these steps and replayed with other rows and plans; a step whose
+  // logits come to the host has a graph of its own.
+  for (int32_t step = 0; step < 4; ++step) {
+    std::vector<int32_t> next, where, which, wanted;
+    std::vector<sinter_sampling> plans;
+    for (int32_t slot = step % 2; slot < 3; ++slot) {
+      next.push_back(2 * step + 4 * slot);
+      where.push_back(3);
+      wanted.push_back(int32_t(which.size()));
+      plans.push_back(plan(int32_t(which.size()), uint64_t(100 * step)));
+      which.push_back(slot);
+    }
+    const Rows rows = {EntryKind::Decode, next, where, which};
+    const std::vector<int32_t> got = drawn(rows, wanted, plans);
+    ASSERT_EQ(got.size(), which.size());
+    ASSERT_TRUE(session->run(rows, wanted));
+    for (size_t i = 0; i < got.size(); ++i) {
+      EXPECT_EQ(got[i], 7 + next[i] / 2 + 100 * step) << "step " << step << " slot " << which[i];
+      EXPECT_EQ(session->logits()[i * vocabulary], float(7 + next[i] / 2));
+    }
   }
 }
 
@@ -339,7 +425,8 @@ TEST_F(CudaTest, WhatDoesNotFitIsSaidWithWhatWould) {
   ASSERT_NE(at, std::string::npos) << message;
   const int64_t fits = std::atoll(message.c_str() + at + 4);
   EXPECT_GT(fits, 1 << 17) << message;
-  EXPECT_TRUE((*device)->openSession({fits, 1, {}})) << message;
+  const Result<std::unique_ptr<Session>> fitting = (*device)->openSession({fits, 1, {}});
+  EXPECT_TRUE(fitting) << message << "\n" << fitting.error().message;
 }
 
 TEST_F(CudaTest, WeightsThatDoNotFitAreSaid) {
