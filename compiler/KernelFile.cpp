@@ -270,6 +270,11 @@ FailureOr<KernelFile> readKernelFile(MLIRContext &context, const std::string &pa
       continue;
     }
     auto kernel = cast<kernel::FuncOp>(op);
+    Operation *anchor = kernel.getAnchor();
+    if (!gpu && isa<kernel::PeaksOp, kernel::SampleOp>(anchor))
+      return anchor->emitOpError(
+                 "expected a kernel of processors, found one of GPUs alone (--target=cuda:sm_80)"),
+             failure();
     file.functions.push_back(makeKernelFunction(kernel, names));
     kernel->moveBefore(file.kernels->getBody(), file.kernels->getBody()->end());
   }

@@ -168,6 +168,9 @@ class KernelTest(ProductTest):
                 "expected no function 'f_pack_w', which is what packs a weight of 'f'",
             "func.func @f(%x: tensor<?x72xf32>, %w: tensor<10x72x!lm.block<q8_0>>) -> tensor<?x10xf32> {\n  %0 = lm.linear %x, %w : (tensor<?x72xf32>, tensor<10x72x!lm.block<q8_0>>) -> tensor<?x10xf32>\n  return %0 : tensor<?x10xf32>\n}":
                 "f.mlir:2:8: error: 'lm.linear' op expected rows of whole blocks of 32 numbers, found 'tensor<10x72x!lm.block<q8_0>>'",
+            "kernel.func @f(%l: !kernel.rows<300xf32>, %p: !kernel.rows<2xf32>) {\n"
+            "  kernel.peaks logits(%l : !kernel.rows<300xf32>) peaks(%p : !kernel.rows<2xf32>)\n}":
+                "f.mlir:2:3: error: 'kernel.peaks' op expected a kernel of processors, found one of GPUs alone",
             "lm.parameter @w : tensor<8xf32>": "expected a function (kernel.func or func.func), found none",
         }
         for text, message in cases.items():
