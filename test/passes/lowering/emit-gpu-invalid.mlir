@@ -35,7 +35,11 @@ kernel.func @f(%x: !kernel.rows<40xf32>, %w: !kernel.weight<16x40, q4_0>, %y: !k
 }
 //--- long.mlir
 kernel.func @f(%x: !kernel.rows<40000xf32>, %w: !kernel.weight<16x40000, f32>, %y: !kernel.rows<16xf32>) {
-  kernel.matmul left(%x : !kernel.rows<40000xf32>) weights(%w : !kernel.weight<16x40000, f32>) over(rows) ranges {
+  kernel.matmul weights(%w : !kernel.weight<16x40000, f32>) over(rows) lhs {
+  ^bb0(%row: index):
+    %a = kernel.load %x[%row] : !kernel.rows<40000xf32>, vector<40000xf32>
+    kernel.yield %a : vector<40000xf32>
+  } ranges {
     kernel.range 0 to 16 group 16 {
     ^bb0(%sum: vector<16xf32>, %row: index, %column: index):
       kernel.store %sum, %y[%row, %column] : vector<16xf32>, !kernel.rows<16xf32>

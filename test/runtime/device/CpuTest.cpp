@@ -67,7 +67,8 @@ TEST(CpuTest, AModelOfAnotherAbiIsRefused) {
   Model m;
   m.model.abi_version = 99;
   EXPECT_EQ(openCpu(m.model, {1, ""}).error().message,
-            "the model was compiled for version 99 of the runtime, this is version 1");
+            "the model was compiled for version 99 of the runtime, this is version " +
+                std::to_string(SINTER_ABI_VERSION));
 }
 
 TEST(CpuTest, AModelWithoutKernelsForThisMachineIsRefused) {
