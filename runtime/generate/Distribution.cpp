@@ -105,7 +105,11 @@ void sumWeightBlocks(std::span<const float> logits, float largest, float scale, 
 }
 
 double logSumExp(std::span<const float> logits) {
-  const float largest = findPeak(logits).largest;
+  const auto [largest, nans] = findPeak(logits);
+  if (nans > 0)
+    return std::numeric_limits<double>::quiet_NaN();
+  if (!std::isfinite(largest))
+    return largest;
   return double(largest) + std::log(double(sumWeights(logits, largest, 1.0f)) * 0x1p-44);
 }
 

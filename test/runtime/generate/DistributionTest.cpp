@@ -18,6 +18,12 @@ std::vector<float> randomLogits(size_t count, uint64_t seed, float spread = 20) 
 }
 } // namespace
 
+TEST(DistributionTest, LogSumExpOfWhatIsNotFinite) {
+  EXPECT_TRUE(std::isnan(logSumExp(std::vector<float>{1, NAN, 2})));
+  EXPECT_EQ(logSumExp(std::vector<float>(40, -INFINITY)), -INFINITY);
+  EXPECT_EQ(logSumExp(std::vector<float>{1, INFINITY, 2}), INFINITY);
+}
+
 TEST(DistributionTest, LogSumExpEqualsTheDirectSum) {
   for (size_t count : {1, 3, 15, 16, 17, 255, 256, 257, 49152, 100003}) {
     const std::vector<float> logits = randomLogits(count, count, 60);
