@@ -43,7 +43,10 @@ int64_t WeightGradientOp::getTileOutputs() {
   return schedule && schedule.getColumnsPerTile() ? schedule.getColumnsPerTile() : 2 * panelRows;
 }
 
-int64_t WeightGradientOp::getTileInputs() { return 288; }
+int64_t WeightGradientOp::getTileInputs() {
+  ScheduleAttr schedule = getScheduleAttr();
+  return schedule && schedule.getTileColumns() ? schedule.getTileColumns() : 288;
+}
 
 Grid WeightGradientOp::getGrid() {
   auto parts = [](int64_t whole, int64_t part) { return (whole + part - 1) / part; };

@@ -38,6 +38,15 @@ LogicalResult emitAnchor(Frame &frame, Operation *anchor) {
       .Case([&](sinter::kernel::PeaksOp op) { return emitPeaks(frame, op); })
       .Case([&](sinter::kernel::SampleOp op) { return emitSample(frame, op); })
       .Case([&](sinter::kernel::MatmulOp op) { return emitMatmul(frame, op); })
+      .Case([&](sinter::kernel::ColumnSumOp op) { return emitColumnSum(frame, op); })
+      .Case([&](sinter::kernel::ScatterOp op) { return emitScatter(frame, op); })
+      .Case([&](sinter::kernel::SquareSumOp op) { return emitSquareSum(frame, op); })
+      .Case([&](sinter::kernel::CrossEntropyOp op) { return emitCrossEntropy(frame, op); })
+      .Case([&](sinter::kernel::RouterVotesOp op) { return emitRouterVotes(frame, op); })
+      .Case([&](sinter::kernel::BalanceGradientOp op) { return emitBalanceGradient(frame, op); })
+      .Case([&](sinter::kernel::WeightGradientOp op) { return emitWeightGradient(frame, op); })
+      .Case([&](sinter::kernel::SelfAttentionOp op) { return emitSelfAttention(frame, op); })
+      .Case([&](sinter::kernel::SelfAttentionBackwardOp op) { return emitSelfAttentionBackward(frame, op); })
       .Case([&](sinter::kernel::AttentionOp op) {
         return op.getForm() == sinter::kernel::Form::Decode ? emitDecodeAttention(frame, op)
                                                             : emitPrefillAttention(frame, op);

@@ -6,6 +6,7 @@
 #include "runtime/device/emulator/Execution.h"
 #include "runtime/device/emulator/LaunchParameters.h"
 #include "runtime/device/emulator/Modules.h"
+#include "runtime/training/TrainingAbi.h"
 
 #include <cstring>
 #include <gtest/gtest.h>
@@ -44,9 +45,11 @@ public:
       return;
     }
     map(&step, sizeof step, "step");
-    for (const int32_t *array : {step.tokens, step.positions, step.slots, step.select})
+    for (const int32_t *array : {step.tokens, step.positions, step.slots, step.select, step.targets})
       if (array)
         map(array, malloc_usable_size(const_cast<int32_t *>(array)), "array of the step");
+    if (step.update)
+      map(step.update, sizeof *step.update, "update of the step");
     if (step.sampling)
       map(step.sampling, step.draws * sizeof *step.sampling, "sampling of the step");
     std::vector<uint64_t> arguments = {reinterpret_cast<uint64_t>(&step)};

@@ -13,11 +13,11 @@
 namespace sinter::test {
 namespace {
 
-class Training : public testing::TestWithParam<cpu::Isa> {
+class Training : public testing::TestWithParam<Machine> {
 protected:
   void SetUp() override {
     if (!canRun(GetParam()))
-      GTEST_SKIP() << "this machine does not run " << cpu::nameOf(GetParam()).str();
+      GTEST_SKIP() << "this machine does not run " << GetParam().name();
   }
 };
 
@@ -346,8 +346,11 @@ TEST_P(Training, AttentionAndItsGradientsAreThoseOfWholeMatrices) {
       {1, 150, 2, 2, 20, 20, 33, 0, false},     {2, 65, 3, 3, 7, 9, 0, 5.0, false},
       {1, 200, 4, 2, 64, 64, 70, 10.0, true},   {2, 17, 2, 2, 8, 8, 0, 0, false, 0.1},
       {2, 150, 6, 2, 12, 12, 0, 0, false, 0.5}, {1, 200, 4, 2, 64, 64, 70, 10.0, true, 0.25},
+      {1, 70, 2, 1, 80, 72, 0, 0, false},
   };
-  for (const AttentionCase &c : cases) {
+  for (AttentionCase c : cases) {
+    if (GetParam().isGpu()) // emulated, with races checked: two blocks of keys are enough
+      c.sequence = std::min<int64_t>(c.sequence, 80);
     std::string attributes =
         fmt::format("{{heads = {} : i64, kv_heads = {} : i64, sequence = {} : i64, scale = 0.3 : f64, "
                     "window = {} : i64, softcap = {:e} : f64, dropout = {:e} : f64}}",
@@ -387,12 +390,12 @@ kernel.func @backward(%g: {3}, %q: {0}, %k: {1}, %v: {2}, %o: {3}, %l: {4}, %dq:
       forward.push_back(slopes.data());
       backward.push_back(slopes.data());
     }
-    float site = dropoutSite;
+    std::vector<float> site = {dropoutSite};
     sinter_update update = {};
     update.dropout = 1;
     if (c.dropout > 0) {
-      forward.push_back(&site);
-      backward.push_back(&site);
+      forward.push_back(site.data());
+      backward.push_back(site.data());
       step.step.seed = dropoutSeed;
       step.step.update = &update;
     }
@@ -451,14 +454,14 @@ kernel.func @groups(%x: !kernel.rows<{1}xf32>, %s: !kernel.table<1x1xf32>, %o: !
     sinter_update update = {};
     step.step.update = &update;
     step.step.seed = dropoutSeed;
-    float site = dropoutSite;
+    std::vector<float> site = {dropoutSite};
     for (bool drops : {true, false}) {
       update.dropout = drops;
       auto factor = [&](int64_t row, int64_t column) {
         return drops ? lm::dropoutFactor(dropoutSeed, dropoutSite, row, column, 0.25) : 1.0;
       };
       std::vector<float> x = randomFloats(rows * columns, 1), out(rows * columns, NAN);
-      runInParts(runner, "rows", {x.data(), &site, out.data()}, step.step, rows);
+      runInParts(runner, "rows", {x.data(), site.data(), out.data()}, step.step, rows);
       for (int64_t r = 0; r < rows; ++r) {
         double sum = 0, magnitude = 1;
         for (int64_t c = 0; c < columns; ++c) {
@@ -471,7 +474,7 @@ kernel.func @groups(%x: !kernel.rows<{1}xf32>, %s: !kernel.table<1x1xf32>, %o: !
       }
       const int64_t wide = 3 * columns;
       std::vector<float> y = randomFloats(rows * wide, 2), grouped(rows * wide, NAN);
-      runInParts(runner, "groups", {y.data(), &site, grouped.data()}, step.step, rows);
+      runInParts(runner, "groups", {y.data(), site.data(), grouped.data()}, step.step, rows);
       for (int64_t i = 0; i < rows * wide; ++i)
         ASSERT_FLOAT_EQ(grouped[i], static_cast<float>(y[i] * factor(i / wide, i % wide)))
             << wide << " at " << i;
@@ -485,6 +488,8 @@ TEST_P(Training, ProductsWithATransposedWeightTurnItsPanels) {
   };
   for (auto [rows, inputs, outputs, perTile] :
        {Case{1, 16, 16, 96}, {7, 33, 20, 96}, {200, 100, 72, 96}, {37, 5000, 40, 32}, {70, 4200, 33, 64}}) {
+    if (GetParam().isGpu() && inputs > 1000) // slow under the emulator, and the way of shorter ones there
+      continue;
     std::string text = fmt::format(R"(
 kernel.func @back(%g: !kernel.rows<{0}xf32>, %w: !kernel.weight<{0}x{1}, f32>, %o: !kernel.rows<{1}xf32>) {{
   kernel.matmul left(%g : !kernel.rows<{0}xf32>) transposed weights(%w : !kernel.weight<{0}x{1}, f32>) over(rows) schedule<rows_per_tile = {2}, columns_per_tile = 32> ranges {{
@@ -537,8 +542,11 @@ kernel.func @norm(%x: !kernel.rows<640xf32>, %o: !kernel.rows<3xf32>) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Isas, Training, testing::Values(cpu::Isa::Avx2, cpu::Isa::Avx512, cpu::Isa::Amx),
-                         [](const auto &info) { return cpu::nameOf(info.param).str(); });
+INSTANTIATE_TEST_SUITE_P(Machines, Training,
+                         testing::Values(Machine(cpu::Isa::Avx2), Machine(cpu::Isa::Avx512),
+                                         Machine(cpu::Isa::Amx), Machine(gpu::Architecture::Sm80),
+                                         Machine(gpu::Architecture::Sm90)),
+                         [](const auto &info) { return info.param.name(); });
 
 } // namespace
 } // namespace sinter::test

@@ -27,12 +27,9 @@ Value folded(Emitter &e, Value a, int64_t bits) {
 
 } // namespace
 
-Dropout::Dropout(Frame &frame, Value site, double rate) : e(frame.e) {
-  Value number = arith::FPToUIOp::create(e.b, e.loc, e.i64(), e.load(e.f32(), frame.buffer(site)));
-  siteKey = mixed(frame.stepField(abi::stepSeed), number);
-  Value wanted = e.load(e.f32(), e.at(frame.stepPointer(abi::stepUpdate),
-                                      static_cast<int64_t>(kernel::Hyperparameter::Dropout), e.f32()));
-  Value drops = arith::CmpFOp::create(e.b, e.loc, arith::CmpFPredicate::OGT, wanted, e.constantF(e.f32(), 0));
+Dropout::Dropout(Emitter &e, Value seed, Value site, Value share, double rate) : e(e) {
+  siteKey = mixed(seed, arith::FPToUIOp::create(e.b, e.loc, e.i64(), site));
+  Value drops = arith::CmpFOp::create(e.b, e.loc, arith::CmpFPredicate::OGT, share, e.constantF(e.f32(), 0));
   threshold = e.select(drops, e.constantI(e.i32(), static_cast<int32_t>(lm::dropoutThreshold(rate))),
                        e.constantI(e.i32(), 0));
   scale = e.select(drops, e.constantF(e.f32(), 1 / (1 - rate)), e.constantF(e.f32(), 1));

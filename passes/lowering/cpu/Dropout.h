@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// The generator of dialects/lm/Dropout.h in vectors.
+// The generator of dialects/lm/Dropout.h in vectors, for every target.
 #ifndef SINTER_PASSES_LOWERING_CPU_DROPOUT_H
 #define SINTER_PASSES_LOWERING_CPU_DROPOUT_H
 
-#include "passes/lowering/cpu/Frame.h"
+#include "dialects/kernel/Kernel.h"
+#include "passes/lowering/AbiLayout.h"
+#include "passes/lowering/cpu/Emitter.h"
 
 namespace sinter::cpu {
 
 /// What dropout multiplies by at one site: 0 or 1 / (1 - rate), and 1 where step.update says so.
 class Dropout {
 public:
-  /// `site` is an argument of the kernel: a table of one number.
-  Dropout(Frame &frame, mlir::Value site, double rate);
+  /// `seed` is step.seed (i64), `site` its number and `share` step.update.dropout (f32).
+  Dropout(Emitter &e, mlir::Value seed, mlir::Value site, mlir::Value share, double rate);
 
   /// The key of a row's numbers; `row` is i64.
   mlir::Value keyOf(mlir::Value row) { return mixed(siteKey, row); }
@@ -25,6 +27,14 @@ private:
   mlir::Value siteKey;          // i64
   mlir::Value threshold, scale; // i32, f32
 };
+
+/// Dropout at `site`, an argument of the kernel: a table of one number. `Frame` is that of a target.
+template <typename Frame> Dropout dropoutAt(Frame &frame, mlir::Value seed, mlir::Value site, double rate) {
+  auto &e = frame.e;
+  auto index = static_cast<int64_t>(kernel::Hyperparameter::Dropout);
+  mlir::Value share = e.load(e.f32(), e.at(frame.stepPointer(abi::stepUpdate), index, e.f32()));
+  return Dropout(e, seed, e.load(e.f32(), frame.buffer(site)), share, rate);
+}
 
 } // namespace sinter::cpu
 

@@ -114,7 +114,8 @@ LogicalResult emitWhole(Frame &frame, Region &region, ValueRange arguments, cons
 }
 
 Value emitDropout(Frame &frame, kernel::DropoutOp op, Value row, Value column, int64_t n) {
-  Dropout dropout(frame, op.getSite(), op.getRate().convertToDouble());
+  Dropout dropout =
+      dropoutAt(frame, frame.stepField(abi::stepSeed), op.getSite(), op.getRate().convertToDouble());
   return dropout.factors(dropout.keyOf(row), column, 1, n);
 }
 

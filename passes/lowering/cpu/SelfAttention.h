@@ -27,7 +27,8 @@ public:
         slopes(op.getSlopes()) {
     firsts = frame.allocate(sequence * 8);
     if (op.getSite())
-      dropout.emplace(frame, op.getSite(), op.getDropout().convertToDouble());
+      dropout.emplace(
+          dropoutAt(frame, frame.stepField(abi::stepSeed), op.getSite(), op.getDropout().convertToDouble()));
   }
 
   /// Reads for each of `rows` rows from `rowBegin` on the first row of the sequence that it sees.

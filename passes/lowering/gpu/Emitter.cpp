@@ -42,6 +42,7 @@ Value Emitter::both(Value x, Value y) {
     return x ? x : y;
   return b.createOrFold<arith::AndIOp>(loc, x, y);
 }
+Value Emitter::isFalse(Value a) { return arith::XOrIOp::create(b, loc, a, constantI(b.getI1Type(), 1)); }
 
 Value Emitter::narrow(Value value, Type element) {
   if (element.isF32())
@@ -53,6 +54,12 @@ Value Emitter::narrow(Value value, Type element) {
 }
 
 Value Emitter::exp2(Value scalar) {
+  if (auto vector = dyn_cast<VectorType>(scalar.getType())) {
+    SmallVector<Value> elements;
+    for (int64_t i = 0; i < vector.getDimSize(0); ++i)
+      elements.push_back(exp2(extract(scalar, i)));
+    return pack(elements);
+  }
   auto assembly = LLVM::InlineAsmOp::create(
       b, loc, TypeRange{f32()}, ValueRange{scalar}, "ex2.approx.ftz.f32 $0, $1;", "=f,f",
       /*has_side_effects=*/false,

@@ -41,6 +41,7 @@ public:
     return bits ? shiftRight(a, constantI(a.getType(), bits)) : a;
   }
   mlir::Value both(mlir::Value a, mlir::Value b); // of i1; either may be null
+  mlir::Value isFalse(mlir::Value a);             // of i1
 
   //--- floating point
   /// Rounded by the instruction that sm_80 has for every type.
@@ -49,7 +50,7 @@ public:
     storeAligned(narrow(value, element), pointer);
   }
   /// 2^x by the special function unit: relative error below 2^-22, denormals become 0.
-  mlir::Value exp2(mlir::Value scalar);
+  mlir::Value exp2(mlir::Value value);
 
   //--- memory, aligned to the size of the whole vector: one instruction up to 16 bytes
   mlir::Value loadAligned(mlir::Type type, mlir::Value pointer);

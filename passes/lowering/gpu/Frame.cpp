@@ -27,6 +27,12 @@ Value Frame::stepField(int64_t offset) {
   return e.load(e.i32(), e.atByte(step, offset));
 } // little-endian, < 2^31
 
+Value Frame::adds() { return e.less(e.constant(0), stepField(abi::stepAdds)); }
+
+Value Frame::hyper(kernel::Hyperparameter which) {
+  return e.load(e.f32(), e.at(stepPointer(abi::stepUpdate), static_cast<int64_t>(which), e.f32()));
+}
+
 Value Frame::stepPointer(int64_t offset) { return e.load(e.globalPtr(), e.atByte(step, offset)); }
 
 Value Frame::stepEntry(int64_t offset, Value row) {

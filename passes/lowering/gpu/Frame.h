@@ -56,6 +56,10 @@ struct Frame {
   mlir::Value stepField(int64_t offset);
   /// The same as i64.
   mlir::Value wideStepField(int64_t offset);
+  /// Whether gradients of parameters are added to (i1).
+  mlir::Value adds();
+  /// A number of step.update.
+  mlir::Value hyper(kernel::Hyperparameter which);
   /// An address in the step.
   mlir::Value stepPointer(int64_t offset);
   /// An entry of one of the step's arrays of numbers, as i32: stepEntry(abi::stepPositions, row).
@@ -72,6 +76,9 @@ struct Frame {
   /// Calls `body` with a number (i32) from 0 to count - 1 for each thread's share of `count` items.
   void share(mlir::Value count, llvm::function_ref<void(mlir::Value)> body);
 };
+
+/// How many neighbouring f32 of rows `width` long a thread takes at once: 4, 2 or 1.
+inline int64_t neighbours(int64_t width) { return width % 4 == 0 ? 4 : width % 2 == 0 ? 2 : 1; }
 
 /// Runs `body` for each tile of the block: its column, its first row and the row after its last, its key tile
 /// (all i32; without rows_per_tile: all rows; without keys_per_tile: 0). Between two tiles the block waits.

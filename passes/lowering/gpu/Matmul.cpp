@@ -4,6 +4,7 @@
 
 #include "passes/lowering/Anchors.h"
 #include "passes/lowering/gpu/Emitters.h"
+#include "passes/lowering/gpu/MatmulFloat.h"
 #include "passes/lowering/gpu/MatmulHalf.h"
 #include "passes/lowering/gpu/MatmulMaps.h"
 #include "passes/lowering/gpu/MatmulTensor.h"
@@ -267,6 +268,8 @@ LogicalResult emitEpilogues(Matmul &m, const Accumulators &accumulators, Value p
 LogicalResult emitMatmul(Frame &frame, kernel::MatmulOp op) {
   if (failed(checkInputs(op)))
     return failure();
+  if (fitsFloatTiles(op))
+    return emitFloatMatmul(frame, op);
   if (!fitsTensorCores(op))
     return emitStreamedMatmul(frame, op);
   if (fitsMaps(frame, op))

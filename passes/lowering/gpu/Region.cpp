@@ -2,6 +2,7 @@
 // A region in phases: each is a loop over the elements of what it stores and reduces.
 #include "dialects/kernel/WeightLayout.h"
 #include "passes/lowering/StepOps.h"
+#include "passes/lowering/cpu/Dropout.h"
 #include "passes/lowering/gpu/RegionPlan.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -67,8 +68,9 @@ private:
   bool holds = false;           // what it has made stays in registers
   llvm::SetVector<Value> early; // where it holds: made before anybody asks
   int64_t phase = 0;
-  IRMapping scalars;                    // what is not a vector
-  llvm::DenseMap<Value, Value> vectors; // where arguments and kept vectors lie
+  IRMapping scalars;                                              // what is not a vector
+  std::map<Operation *, std::pair<cpu::Dropout, Value>> dropouts; // and the key of the row
+  llvm::DenseMap<Value, Value> vectors;                           // where arguments and kept vectors lie
   using Key = std::tuple<void *, void *, int64_t>;
   std::map<Key, Value> chunk;      // elements that this turn of the loop has made; where it holds, all turns
   std::map<int64_t, Place> places; // where it holds: by the turn's first element
@@ -126,6 +128,11 @@ void RegionEmitter::emitPhase(int64_t now) {
       keeps = true;
     } else if (op.getNumResults() == 1 && early.contains(op.getResult(0))) {
       sinks[lengthOf(op.getResult(0))].push_back(&op);
+    } else if (auto dropout = dyn_cast<kernel::DropoutOp>(op)) {
+      cpu::Dropout made = cpu::dropoutAt(frame, frame.wideStepField(abi::stepSeed), dropout.getSite(),
+                                         dropout.getRate().convertToDouble());
+      Value key = made.keyOf(e.extend(number(dropout.getRow())));
+      dropouts.insert({&op, {made, key}});
     } else if (!llvm::any_of(op.getOperands(), isVector) && !llvm::any_of(op.getResults(), isVector) &&
                !isa<kernel::YieldOp>(op) && !emitStepOp(frame, op, scalars)) {
       e.b.clone(op, scalars);
@@ -174,9 +181,7 @@ void RegionEmitter::emitLoop(int64_t now, ArrayRef<Operation *> sinks) {
     accumulators = emitChunk(now, sinks, place, inside, accumulators);
   }
   for (auto [reduction, accumulator] : llvm::zip(reductions, accumulators)) {
-    Value value = e.extract(accumulator, 0);
-    for (int64_t i = 1; i < n; ++i)
-      value = combine(e, reduction.getKind(), value, e.extract(accumulator, i));
+    Value value = elementsCombined(e, reduction.getKind(), accumulator);
     value = team.reduce(frame, reduction.getKind(), value);
     if (reduction.getAcc())
       value = combine(e, reduction.getKind(), scalars.lookup(reduction.getAcc()), value);
@@ -267,6 +272,10 @@ Value RegionEmitter::make(Operation *op, Value vector, const Place &place) {
                       number(lookup.getIndex()), index(place), n);
   if (auto combined = dyn_cast<kernel::CombineOp>(op))
     return emitCombine(frame, combined, number(combined.getRow()), index(place), n);
+  if (auto drop = dyn_cast<kernel::DropoutOp>(op)) {
+    auto &[dropout, key] = dropouts.at(op);
+    return dropout.factors(key, e.extend(e.add(number(drop.getColumn()), index(place))), 1, n);
+  }
   if (auto broadcast = dyn_cast<vector::BroadcastOp>(op))
     return e.splat(scalars.lookup(broadcast.getSource()), n);
   if (auto constant = dyn_cast<arith::ConstantOp>(op))

@@ -24,6 +24,13 @@ Value combine(Emitter &e, CombiningKind kind, Value a, Value b) {
   }
 }
 
+Value elementsCombined(Emitter &e, CombiningKind kind, Value vector) {
+  Value all = e.extract(vector, 0);
+  for (int64_t i = 1, n = cast<VectorType>(vector.getType()).getDimSize(0); i < n; ++i)
+    all = combine(e, kind, all, e.extract(vector, i));
+  return all;
+}
+
 double neutralOf(CombiningKind kind) {
   switch (kind) {
   case CombiningKind::ADD:

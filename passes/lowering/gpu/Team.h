@@ -35,6 +35,8 @@ struct Team {
 
 /// One step of a reduction, on scalars or vectors: sum, product, maximum or minimum.
 mlir::Value combine(Emitter &e, mlir::vector::CombiningKind kind, mlir::Value a, mlir::Value b);
+/// All elements of a vector combined, in their order.
+mlir::Value elementsCombined(Emitter &e, mlir::vector::CombiningKind kind, mlir::Value vector);
 /// What a reduction begins with.
 double neutralOf(mlir::vector::CombiningKind kind);
 bool isSupported(mlir::vector::CombiningKind kind);

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+// In shared memory, line l of number k lies at k * 64 + (l ^ 8 * (k / 4 % 4)): neither the stores of numbers
+// that come along K nor the reads of quads meet in a bank.
+#include "passes/lowering/gpu/FloatTile.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+
+using namespace mlir;
+
+namespace sinter::gpu {
+
+FloatTile::FloatTile(Frame &frame, bool rounds) : frame(frame), e(frame.e), rounds(rounds) {
+  assert(frame.threads == threads && "a block of 64 threads");
+  stages = frame.allocate(2 * 2 * depth * side * 4);
+  threadM = e.div(frame.thread, 8);
+  threadN = e.rem(frame.thread, 8);
+}
+
+Value FloatTile::m(int64_t row) { return e.add(e.mul(threadM, 4), row / 4 * (side / 2) + row % 4); }
+Value FloatTile::n(int64_t quad) { return e.add(e.mul(threadN, 4), quad * (side / 2)); }
+
+Value FloatTile::place(Value shared, Value k, Value line) {
+  Value turned = e.bitXor(line, e.mul(e.bitAnd(e.div(k, 4), 3), 8));
+  return e.at(shared, e.add(e.mul(k, side), turned), e.f32());
+}
+
+void FloatTile::forEachQuad(llvm::function_ref<void(Value, int64_t, Value)> body) {
+  for (int64_t row = 0; row < rows; ++row)
+    for (int64_t quad = 0; quad < quads; ++quad)
+      body(m(row), row * quads + quad, n(quad));
+}
+
+void FloatTile::storeQuad(Value quad, Value row, Value n, int64_t width, bool adds) {
+  int64_t w = neighbours(width);
+  for (int64_t first = 0; first < 4; first += w) {
+    Value part = quad, column = e.add(n, first), to = e.at(row, column, e.f32());
+    if (w < 4) {
+      SmallVector<Value> elements;
+      for (int64_t i = 0; i < w; ++i)
+        elements.push_back(e.extract(quad, first + i));
+      part = e.pack(elements);
+    }
+    e.ifThen(e.less(column, e.constant(width)), [&] {
+      if (adds)
+        part = e.addF(e.loadWide(e.f32(), w, to), part);
+      e.storeAligned(part, to);
+    });
+  }
+}
+
+void FloatTile::storeTurned(ValueRange sums, Value shared) {
+  for (int64_t quad = 0; quad < quads; ++quad)
+    for (int64_t i = 0; i < 4; ++i)
+      for (int64_t row = 0; row < rows; row += 4) {
+        SmallVector<Value> line;
+        for (int64_t j = row; j < row + 4; ++j)
+          line.push_back(e.extract(sums[j * quads + quad], i));
+        e.storeAligned(e.pack(line), place(shared, e.add(n(quad), i), m(row)));
+      }
+}
+
+SmallVector<FloatTile::Piece> FloatTile::piecesOf(const TileSide &operand) {
+  int64_t w = operand.width, across = (operand.alongK ? depth : side) / w;
+  SmallVector<Piece> pieces;
+  for (int64_t turn = 0; turn < depth / w; ++turn) {
+    Value inner = e.mul(e.rem(frame.thread, across), w);
+    Value outer = e.add(e.div(frame.thread, across), turn * (threads / across));
+    pieces.push_back(operand.alongK ? Piece{outer, inner} : Piece{inner, outer});
+  }
+  return pieces;
+}
+
+/// Numbers of the chunk that begins with number `first`.
+SmallVector<Value> FloatTile::fetch(const TileSide &operand, Value first) {
+  SmallVector<Value> values;
+  if (operand.shared)
+    return values;
+  int64_t w = operand.width;
+  auto within = [&](Value number, Value count, bool isAlong) {
+    return e.min(number, e.sub(count, isAlong ? w : 1));
+  };
+  for (const Piece &piece : piecesOf(operand)) {
+    Value k = e.add(first, piece.k), inside;
+    Value line = operand.lines ? within(piece.line, operand.lines, !operand.alongK) : piece.line;
+    Value value = e.loadWide(e.f32(), w, operand.at(line, within(k, operand.depth, operand.alongK)));
+    if (operand.zeroLines)
+      inside = e.less(piece.line, operand.lines);
+    if (operand.zeroDepth)
+      inside = e.both(inside, e.less(k, operand.depth));
+    if (inside)
+      value = e.select(inside, value, e.zeros(w));
+    if (rounds)
+      value = arith::ExtFOp::create(e.b, e.loc, e.vec(w), e.narrow(value, e.bf16()));
+    values.push_back(value);
+  }
+  return values;
+}
+
+void FloatTile::put(const TileSide &operand, ValueRange values, Value to) {
+  if (operand.shared)
+    return;
+  int64_t w = operand.width;
+  for (auto [piece, value] : llvm::zip(piecesOf(operand), values)) {
+    Value at = place(to, piece.k, piece.line);
+    if (!operand.alongK) {
+      e.storeAligned(value, at);
+      continue;
+    }
+    for (int64_t i = 0; i < w; ++i) // of one quad: turned alike
+      e.store(e.extract(value, i), e.at(at, i * side, e.f32()));
+  }
+}
+
+Value FloatTile::chunkAt(const TileSide &operand, int64_t number, Value chunk) {
+  constexpr int64_t chunkFloats = depth * side;
+  if (operand.shared)
+    return e.at(operand.shared, e.mul(chunk, chunkFloats), e.f32());
+  Value stage = e.bitAnd(chunk, 1);
+  return e.at(stages, e.add(e.mul(stage, 2 * chunkFloats), number * chunkFloats), e.f32());
+}
+
+SmallVector<Value> FloatTile::multiply(const TileSide &left, const TileSide &right, Value k,
+                                       ValueRange sums) {
+  auto putBoth = [&](ValueRange ofLeft, ValueRange ofRight, Value chunk) {
+    put(left, ofLeft, chunkAt(left, 0, chunk));
+    put(right, ofRight, chunkAt(right, 1, chunk));
+  };
+  Value zero = e.constant(0);
+  putBoth(fetch(left, zero), fetch(right, zero), zero);
+  e.barrier();
+  return e.loop(zero, e.ceilDiv(k, depth), 1, sums, [&](Value chunk, ValueRange carried) {
+    SmallVector<Value> next(carried);
+    Value following = e.mul(e.add(chunk, 1), depth); // behind the last one: what there is again
+    SmallVector<Value> ofLeft = fetch(left, following), ofRight = fetch(right, following);
+    Value leftChunk = chunkAt(left, 0, chunk), rightChunk = chunkAt(right, 1, chunk);
+    for (int64_t number = 0; number < depth; number += 4) {
+      Value fromLeft = place(leftChunk, e.constant(number), m(0));
+      Value fromRight = place(rightChunk, e.constant(number), n(0));
+      for (int64_t i = 0; i < 4; ++i) {
+        std::array<Value, 2> a, b;
+        for (int64_t half = 0; half < 2; ++half) {
+          a[half] = e.loadWide(e.f32(), 4, e.at(fromLeft, i * side + half * side / 2, e.f32()));
+          b[half] = e.loadWide(e.f32(), 4, e.at(fromRight, i * side + half * side / 2, e.f32()));
+        }
+        for (int64_t row = 0; row < rows; ++row) {
+          Value factor = e.splat(e.extract(a[row / 4], row % 4), 4);
+          for (int64_t quad = 0; quad < quads; ++quad)
+            next[row * quads + quad] = e.fma(factor, b[quad], next[row * quads + quad]);
+        }
+      }
+    }
+    putBoth(ofLeft, ofRight, e.add(chunk, 1));
+    e.barrier();
+    return next;
+  });
+}
+
+} // namespace sinter::gpu

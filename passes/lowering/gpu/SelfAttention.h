@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+// What both directions of attention among the rows of the step share: which keys a row sees, and scores,
+// which are exponents of 2: log2(e) * (cap(scale * q.k) - slope * distance). 64 queries by 64 keys at a time.
+#ifndef SINTER_PASSES_LOWERING_GPU_SELFATTENTION_H
+#define SINTER_PASSES_LOWERING_GPU_SELFATTENTION_H
+
+#include "passes/lowering/cpu/Dropout.h"
+#include "passes/lowering/gpu/FloatTile.h"
+
+#include <optional>
+
+namespace sinter::gpu {
+
+/// Numbers of rows are those of the tile's sequence, from 0.
+class SelfAttention {
+public:
+  static constexpr int64_t block = FloatTile::side;
+
+  template <typename OpT>
+  SelfAttention(Frame &frame, OpT op)
+      : frame(frame), e(frame.e), tile(frame), heads(op.getHeads()), keyHeads(op.getKvHeads()),
+        group(heads / keyHeads), keySize(op.getQuery().getType().getColumns() / heads),
+        valueSize(op.getValue().getType().getColumns() / keyHeads), window(op.getWindow()),
+        scale(op.getScale().convertToDouble()), cap(op.getSoftcap().convertToDouble()), query(op.getQuery()),
+        key(op.getKey()), value(op.getValue()), slopes(op.getSlopes()), lowest(frame.allocate(4 * 2)) {
+    if (op.getSite())
+      dropout.emplace(cpu::dropoutAt(frame, frame.wideStepField(abi::stepSeed), op.getSite(),
+                                     op.getDropout().convertToDouble()));
+  }
+
+  /// Rows begin to end - 1 of the step are the tile's sequence.
+  void setSequence(mlir::Value begin, mlir::Value end) {
+    rowBegin = begin;
+    rows = e.sub(end, begin);
+  }
+  /// 64 queries of a head from row `first` on: finds what each sees. All threads come here together.
+  void setQueries(mlir::Value ofHead, mlir::Value first);
+  /// Runs `body` for the first key of each block of keys that one of the queries sees.
+  void forEachKeys(llvm::function_ref<void(mlir::Value firstKey)> body);
+  llvm::SmallVector<mlir::Value> forEachKeys(
+      mlir::ValueRange carried,
+      llvm::function_ref<llvm::SmallVector<mlir::Value>(mlir::Value firstKey, mlir::ValueRange carried)>
+          body);
+
+  /// One head of an argument's row, which must be there.
+  mlir::Value headOf(mlir::Value argument, mlir::Value row, mlir::Value ofHead, int64_t size);
+  /// The last row of the sequence for those behind it.
+  mlir::Value clamped(mlir::Value row) { return e.min(row, e.sub(rows, 1)); }
+
+  /// Products of `size` numbers of a head: of 64 rows of `a` from `first` on and 64 of `b` from `second` on.
+  llvm::SmallVector<mlir::Value> products(mlir::Value a, mlir::Value first, mlir::Value headA, mlir::Value b,
+                                          mlir::Value second, mlir::Value headB, int64_t size);
+  /// sums + the products of what lies in shared memory as [k][line] and of columns from `column` on of the
+  /// head's rows from `first` on, which are its k.
+  llvm::SmallVector<mlir::Value> weighted(mlir::Value shared, mlir::Value argument, mlir::Value first,
+                                          mlir::Value ofHead, int64_t size, mlir::Value column,
+                                          mlir::ValueRange sums);
+
+  /// A quad of scores of the thread's row `row` (0 to 7) from products with keys from `firstKey` on;
+  /// `capped`, when not null, gets tanh(s / cap).
+  mlir::Value score(mlir::Value products, int64_t row, mlir::Value firstKey, mlir::Value *capped = nullptr);
+  /// Which of 4 keys from `firstKey` on the row sees (a vector of i1).
+  mlir::Value sees(int64_t row, mlir::Value firstKey);
+  /// What the probabilities of 4 keys are multiplied by; only with dropout.
+  mlir::Value dropoutFactors(int64_t row, mlir::Value firstKey);
+
+  Frame &frame;
+  Emitter &e;
+  FloatTile tile;
+  std::optional<cpu::Dropout> dropout;
+  int64_t heads, keyHeads, group, keySize, valueSize, window;
+  double scale, cap;
+  mlir::Value query, key, value, slopes; // arguments of the kernel
+  mlir::Value rowBegin, rows;            // of the tile
+  mlir::Value head, queryBegin, queryEnd;
+  /// Of the thread's 8 rows: number in the sequence, the first key it sees (behind the row where there is
+  /// none).
+  llvm::SmallVector<mlir::Value> row, first;
+
+private:
+  llvm::SmallVector<mlir::Value> dropoutKeys;
+  mlir::Value slope, least;
+  mlir::Value lowest; // shared memory: of the two warps
+};
+
+} // namespace sinter::gpu
+
+#endif // SINTER_PASSES_LOWERING_GPU_SELFATTENTION_H

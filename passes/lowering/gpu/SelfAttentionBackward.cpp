@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+// kernel.self_attention_backward: a tile is a key head of a sequence. For each of its query heads, each 64
+// queries and each 64 keys, scores are computed again, then with P = 2^(score - log_sum), F what dropout
+// multiplied P by (else 1), D = sum of gradient * output:
+//   value gradient += (F * P)^T * gradient    dP = gradient * value^T    dS = P * (F * dP - D) * d score / d
+//   product query gradient += dS * key                key gradient += dS^T * query
+// The same thread always has the same place of a gradient in memory, so they need no barriers.
+#include "passes/lowering/gpu/SelfAttention.h"
+
+#include "passes/lowering/gpu/Emitters.h"
+#include "passes/lowering/gpu/Team.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+
+using namespace mlir;
+
+namespace sinter::gpu {
+namespace {
+
+constexpr int64_t rowCount = FloatTile::rows, quadCount = FloatTile::quads;
+
+class Backward {
+public:
+  Backward(Frame &frame, kernel::SelfAttentionBackwardOp op)
+      : frame(frame), e(frame.e), a(frame, op), op(op), weights(frame.allocate(FloatTile::sharedBytes)),
+        gradients(frame.allocate(FloatTile::sharedBytes)), turned(frame.allocate(FloatTile::sharedBytes)) {}
+
+  void emit() {
+    forEachTile(frame, op.getGrid(), [&](Value tileHead, Value begin, Value end, Value) {
+      keyHead = tileHead;
+      a.setSequence(begin, end);
+      e.loop(e.constant(0), a.rows, SelfAttention::block, [&](Value first) {
+        clear(op.getKeyGradient(), first, keyHead, a.keySize);
+        clear(op.getValueGradient(), first, keyHead, a.valueSize);
+      });
+      e.loop(e.constant(0), e.constant(a.group), 1, [&](Value number) {
+        Value head = e.add(e.mul(keyHead, a.group), number);
+        e.loop(e.constant(0), a.rows, SelfAttention::block, [&](Value first) {
+          a.setQueries(head, first);
+          emitQueries();
+        });
+      });
+    });
+  }
+
+private:
+  /// Stores 64 columns from `column` on of a head's rows from `first` on, those that there are.
+  void store(Value argument, Value first, Value head, int64_t size, Value column, ValueRange sums, bool add) {
+    for (int64_t i = 0; i < rowCount; ++i) {
+      Value row = e.add(first, a.tile.m(i));
+      e.ifThen(e.less(row, a.rows), [&] {
+        Value to = a.headOf(argument, row, head, size);
+        for (int64_t quad = 0; quad < quadCount; ++quad)
+          a.tile.storeQuad(sums[i * quadCount + quad], to, e.add(column, a.tile.n(quad)), size, add);
+      });
+    }
+  }
+
+  void forEachColumn(int64_t size, llvm::function_ref<void(Value column)> body) {
+    e.loop(e.constant(0), e.constant(size), FloatTile::side, body);
+  }
+
+  void clear(Value argument, Value first, Value head, int64_t size) {
+    forEachColumn(size, [&](Value column) {
+      store(argument, first, head, size, column, a.tile.zeros(), /*add=*/false);
+    });
+  }
+
+  void add(Value argument, Value first, Value head, int64_t size, Value left, Value right, Value rightFirst,
+           Value rightHead) {
+    forEachColumn(size, [&](Value column) {
+      store(argument, first, head, size, column,
+            a.weighted(left, right, rightFirst, rightHead, size, column, a.tile.zeros()), /*add=*/true);
+    });
+  }
+
+  void emitQueries() {
+    clear(op.getQueryGradient(), a.queryBegin, a.head, a.keySize);
+    SmallVector<Value> dots, logSums;
+    for (int64_t i = 0; i < rowCount; ++i) {
+      Value row = a.clamped(a.row[i]);
+      dots.push_back(dot(row));
+      logSums.push_back(e.load(e.f32(), a.headOf(op.getLogSum(), row, a.head, 1)));
+    }
+    a.forEachKeys([&](Value firstKey) {
+      SmallVector<Value> scores =
+          a.products(a.query, a.queryBegin, a.head, a.key, firstKey, keyHead, a.keySize);
+      SmallVector<Value> along =
+          a.products(op.getGradient(), a.queryBegin, a.head, a.value, firstKey, keyHead, a.valueSize);
+      for (int64_t i = 0; i < rowCount; ++i)
+        for (int64_t quad = 0; quad < quadCount; ++quad)
+          differentiate(i, e.add(firstKey, a.tile.n(quad)), dots[i], logSums[i], scores[i * quadCount + quad],
+                        along[i * quadCount + quad]);
+      a.tile.forEachQuad([&](Value m, int64_t number, Value n) {
+        e.storeAligned(scores[number], a.tile.place(weights, m, n));
+        e.storeAligned(along[number], a.tile.place(gradients, m, n));
+      });
+      a.tile.storeTurned(along, turned);
+      e.barrier();
+      add(op.getValueGradient(), firstKey, keyHead, a.valueSize, weights, op.getGradient(), a.queryBegin,
+          a.head);
+      add(op.getKeyGradient(), firstKey, keyHead, a.keySize, gradients, a.query, a.queryBegin, a.head);
+      add(op.getQueryGradient(), a.queryBegin, a.head, a.keySize, turned, a.key, firstKey, keyHead);
+    });
+  }
+
+  /// The sum over the head of gradient * output, of a row of the sequence; the threads that share it come
+  /// here together.
+  Value dot(Value row) {
+    int64_t w = neighbours(a.valueSize);
+    Value g = a.headOf(op.getGradient(), row, a.head, a.valueSize),
+          o = a.headOf(op.getOutput(), row, a.head, a.valueSize);
+    Value sums =
+        e.loop(e.mul(a.tile.column(), w), e.constant(a.valueSize), 8 * w, e.zeros(w),
+               [&](Value column, ValueRange carried) {
+                 auto load = [&](Value base) { return e.loadWide(e.f32(), w, e.at(base, column, e.f32())); };
+                 return SmallVector<Value>{e.fma(load(g), load(o), carried[0])};
+               })
+            .front();
+    Value total = elementsCombined(e, vector::CombiningKind::ADD, sums);
+    for (int64_t mask = 4; mask >= 1; mask /= 2)
+      total = e.addF(total, e.shuffleXor(total, mask));
+    return total;
+  }
+
+  /// Scores become F * P, dP becomes dS; both zero where the row does not see the key.
+  void differentiate(int64_t i, Value keys, Value d, Value logSum, Value &weight, Value &along) {
+    Value capped, score = a.score(weight, i, keys, &capped);
+    Value p = e.exp2(e.subF(score, e.splat(logSum, 4)));
+    p = e.select(a.sees(i, keys), p, e.zeros(4));
+    weight = p;
+    if (a.dropout) {
+      Value factors = a.dropoutFactors(i, keys);
+      along = e.mulF(along, factors);
+      weight = e.mulF(p, factors);
+    }
+    along = e.mulF(e.mulF(p, e.subF(along, e.splat(d, 4))), e.constantF(e.vec(4), a.scale));
+    if (capped)
+      along = e.mulF(along, e.subF(e.constantF(e.vec(4), 1), e.mulF(capped, capped)));
+  }
+
+  Frame &frame;
+  Emitter &e;
+  SelfAttention a;
+  kernel::SelfAttentionBackwardOp op;
+  Value weights, gradients, turned; // shared memory: F * P and dS as (query, key), dS as (key, query)
+  Value keyHead;                    // of the tile
+};
+
+} // namespace
+
+LogicalResult emitSelfAttentionBackward(Frame &frame, kernel::SelfAttentionBackwardOp op) {
+  frame.threads = FloatTile::threads;
+  frame.blocksPerSm = 3; // by shared memory
+  Backward(frame, op).emit();
+  return success();
+}
+
+} // namespace sinter::gpu
