@@ -61,8 +61,8 @@ private:
   void emitBlock(Value input, Value output) {
     Value rows = e.sub(rowEnd, rowBegin);
     auto rowAt = [&](Value argument, Value k, Value column) {
-      // An expert without rows reads one that there is.
-      Value row = expert ? e.max(e.add(rowBegin, k), e.constant(0)) : k;
+      // Without rows (k is -1 then) one is read that there is.
+      Value row = e.max(expert ? e.add(rowBegin, k) : k, e.constant(0));
       return e.at(frame.rowOf(argument, row), column, e.f32());
     };
     auto inputAt = [&](Value line, Value k) { return rowAt(op.getInput(), k, e.add(input, line)); };
