@@ -3,8 +3,6 @@
 // are given is fixed when the session begins, so a decode step is captured once as a graph and replayed.
 #include "runtime/device/CudaSession.h"
 
-#include "runtime/device/TensorMaps.h"
-#include "runtime/device/Tiles.h"
 #include <algorithm>
 #include <cassert>
 #include <cstring>
@@ -22,7 +20,7 @@ uint64_t roundUp(uint64_t value, uint64_t unit) { return (value + unit - 1) / un
 
 CudaSession::CudaSession(const sinter_model &model, const sinter_gpu_program &program,
                          std::shared_ptr<Shared> shared, const SessionOptions &options)
-    : model(model), program(program), shared(std::move(shared)), driver(*this->shared->driver),
+    : model(model), program(program), shared(std::move(shared)), driver(*this->shared->gpu->driver()),
       layout(model, dtypeBytes(program.cache_dtype), options.capacity), slotCount(options.slots),
       drawCount(program.sample.launch_count ? std::max<int64_t>(mostSelected(program), options.slots) : 0) {}
 
@@ -92,7 +90,7 @@ Result<void> CudaSession::allocate() {
   for (const Need &need : needs)
     needed += roundUp(need.bytes, 512); // what an allocation takes at least
   for (const Need &need : needs) {
-    Result<DeviceBuffer> buffer = DeviceBuffer::allocate(shared->driver, need.bytes, need.purpose);
+    Result<DeviceBuffer> buffer = DeviceBuffer::allocate(shared->gpu->driver(), need.bytes, need.purpose);
     if (buffer) {
       *need.where = std::move(*buffer);
       continue;
@@ -118,16 +116,16 @@ Result<void> CudaSession::allocate() {
           driver.check(driver.fillBytes(cache.address(), 0, cache.bytes(), stream), "clearing the cache");
       !filled)
     return filled;
-  Result<PinnedBuffer> step = PinnedBuffer::allocate(shared->driver, stepBytes, "the description of a step");
+  Result<PinnedBuffer> step = PinnedBuffer::allocate(shared->gpu->driver(), stepBytes, "the description of a step");
   if (!step)
     return tl::unexpected(step.error());
   hostStep = std::move(*step);
-  Result<PinnedBuffer> logits = PinnedBuffer::allocate(shared->driver, logitBytes, "logits");
+  Result<PinnedBuffer> logits = PinnedBuffer::allocate(shared->gpu->driver(), logitBytes, "logits");
   if (!logits)
     return tl::unexpected(logits.error());
   hostLogits = std::move(*logits);
   Result<PinnedBuffer> drawn =
-      PinnedBuffer::allocate(shared->driver, uint64_t(drawCount) * sizeof(int32_t), "drawn tokens");
+      PinnedBuffer::allocate(shared->gpu->driver(), uint64_t(drawCount) * sizeof(int32_t), "drawn tokens");
   if (!drawn)
     return tl::unexpected(drawn.error());
   hostDrawn = std::move(*drawn);
@@ -170,97 +168,20 @@ Address CudaSession::resolve(const sinter_buffer &buffer, const DeviceBuffer &ar
 
 Result<void> CudaSession::bind(BoundEntry &bound, const sinter_gpu_entry &entry, const DeviceBuffer &arena) {
   bound.entry = &entry;
-  size_t count = 0, maps = 0;
-  for (uint64_t i = 0; i < entry.launch_count; ++i) {
-    count += 1 + entry.launches[i].buffer_count;
-    maps += entry.launches[i].map_count;
-  }
-  bound.arguments.reserve(count); // addresses into all must stay
-  bound.maps.reserve(maps);
-  bound.parameters.reserve(count + maps);
-  bound.launches.reserve(entry.launch_count);
-  for (uint64_t i = 0; i < entry.launch_count; ++i) {
-    const sinter_gpu_launch &launch = entry.launches[i];
-    Result<Function> function = shared->module->function(launch.function);
-    if (!function)
-      return tl::unexpected(function.error());
-    void *const *first = bound.parameters.data() + bound.parameters.size();
-    bound.parameters.push_back(&bound.arguments.emplace_back(deviceStep.address()));
-    for (uint64_t j = 0; j < launch.buffer_count; ++j)
-      bound.parameters.push_back(&bound.arguments.emplace_back(resolve(launch.buffers[j], arena)));
-    for (uint64_t j = 0; j < launch.map_count; ++j) {
-      Result<TensorMap> map = encode(launch.maps[j], launch, entry, arena);
-      if (!map)
-        return tl::unexpected(map.error());
-      bound.parameters.push_back(&bound.maps.emplace_back(*map));
-    }
-    BoundLaunch &result = bound.launches.emplace_back();
-    result.function = *function;
-    result.parameters = first;
-    constexpr uint32_t withoutAsking = 48 << 10;
-    if (launch.shared_bytes > withoutAsking)
-      if (Result<void> raised = driver.check(
-              driver.functionSetAttribute(*function, FunctionAttribute::DynamicSharedMost,
-                                          int(launch.shared_bytes)),
-              fmt::format("{} bytes of shared memory for the kernel '{}'", launch.shared_bytes, launch.name));
-          !raised)
-        return raised;
-    const Result<uint32_t> blocks = blocksOf(launch, entry, *function);
-    if (!blocks)
-      return tl::unexpected(blocks.error());
-    result.config = {{*blocks, 1, 1}, {launch.threads, 1, 1}, launch.shared_bytes, stream, nullptr, 0};
-    if (launch.cluster > 1) {
-      result.cluster = {LaunchAttribute::cluster, {}, {}};
-      result.cluster.value.dimensions[0] = launch.cluster;
-      result.cluster.value.dimensions[1] = result.cluster.value.dimensions[2] = 1;
-      result.config.attributes = &result.cluster;
-      result.config.attributeCount = 1;
-    }
-  }
-  return {};
-}
-
-Result<TensorMap> CudaSession::encode(const sinter_tensor_map &map, const sinter_gpu_launch &launch,
-                                      const sinter_gpu_entry &entry, const DeviceBuffer &arena) const {
-  if (!driver.tensorMapEncodeTiled)
-    return fail("expected a CUDA driver with tensor maps for the kernel '{}', found one without",
-                launch.name);
-  const bool isSelected = launch.grid.domain == SINTER_DOMAIN_SELECTED;
-  const TiledMap tiled = tiledMap(map, isSelected ? entry.max_selected : entry.max_rows);
-  TensorMap result{};
-  const Code code = driver.tensorMapEncodeTiled(
-      &result, TiledMap::dataType, tiled.rank,
-      reinterpret_cast<void *>(resolve(launch.buffers[map.buffer], arena)), tiled.sizes.data(),
-      tiled.strides.data(), tiled.box.data(), tiled.elementStrides.data(), TiledMap::interleave,
-      tiled.swizzle, TiledMap::promotion, TiledMap::fill);
-  if (Result<void> done = driver.check(code, fmt::format("a tensor map of the kernel '{}'", launch.name));
-      !done)
-    return tl::unexpected(done.error());
-  return result;
-}
-
-/// As many blocks as are on the GPU at once, or as the largest step has tiles.
-Result<uint32_t> CudaSession::blocksOf(const sinter_gpu_launch &launch, const sinter_gpu_entry &entry,
-                                       Function function) const {
-  int perMultiprocessor = int(launch.blocks_per_sm);
-  if (!perMultiprocessor) {
-    const Code code =
-        driver.occupancy(&perMultiprocessor, function, int(launch.threads), launch.shared_bytes);
-    if (Result<void> known = driver.check(code, fmt::format("planning the kernel '{}'", launch.name)); !known)
-      return tl::unexpected(known.error());
-    if (perMultiprocessor < 1)
-      return fail("the kernel '{}' with {} threads and {} bytes of shared memory does not fit on this GPU",
-                  launch.name, launch.threads, launch.shared_bytes);
-  }
   sinter_step largest = {};
   largest.rows = entry.max_rows;
   largest.selected = entry.max_selected;
   largest.keys = layout.tokens;
   largest.draws = drawCount;
-  const int64_t tiles = sinter_tile_count(&launch.grid, &largest);
-  const int64_t blocks =
-      std::max<int64_t>(1, std::min<int64_t>(tiles, int64_t(perMultiprocessor) * shared->multiprocessors));
-  return uint32_t(roundUp(uint64_t(blocks), std::max(launch.cluster, 1u)));
+  const std::function<Address(const sinter_buffer &)> resolver = [&](const sinter_buffer &buffer) {
+    return resolve(buffer, arena);
+  };
+  for (uint64_t i = 0; i < entry.launch_count; ++i)
+    if (Result<void> added = bound.launches.add(*shared->gpu, stream, entry.launches[i],
+                                                {deviceStep.address(), largest, resolver});
+        !added)
+      return added;
+  return {};
 }
 
 void CudaSession::setSelect(std::span<const int32_t> select) {
@@ -278,14 +199,10 @@ Result<void> CudaSession::copyStep() {
 Result<void> CudaSession::launch(BoundEntry &bound, uint64_t begin, uint64_t end) {
   if (bound.times)
     return launchTimed(bound, begin, end);
-  for (uint64_t i = begin; i < end; ++i) {
-    const BoundLaunch &each = bound.launches[i];
-    const Code code =
-        driver.launchKernelEx(&each.config, each.function, const_cast<void **>(each.parameters), nullptr);
-    if (code != Code::Success)
-      return driver.check(code, fmt::format("launching the kernel '{}'", bound.entry->launches[i].name));
-  }
-  return {};
+  Result<void> result;
+  for (uint64_t i = begin; i < end && result; ++i)
+    result = bound.launches.start(driver, i);
+  return result;
 }
 
 /// With an event before and after each launch. All of it is work: a GPU's blocks wait for nobody.
@@ -328,18 +245,12 @@ Result<void> CudaSession::launchStep(uint64_t end, bool draws) {
 /// Captures all of the current entry's step. Kernels take their number of rows, and how tokens are drawn,
 /// from the step, so one graph serves all.
 Result<void> CudaSession::capture(GraphExec &captured, bool draws) {
-  constexpr int threadLocal = 1; // CU_STREAM_CAPTURE_MODE_THREAD_LOCAL
-  if (Result<void> begun = driver.check(driver.streamBeginCapture(stream, threadLocal), "capturing a step");
-      !begun)
-    return begun;
-  Result<void> recorded = launchStep(current->entry->launch_count, draws);
-  Graph graph = nullptr;
-  const Result<void> ended = driver.check(driver.streamEndCapture(stream, &graph), "capturing a step");
-  if (recorded && ended)
-    recorded = driver.check(driver.graphInstantiate(&captured, graph, 0), "capturing a step");
-  if (graph)
-    driver.graphDestroy(graph);
-  return recorded ? ended : recorded;
+  Result<GraphExec> graph = captureGraph(
+      driver, stream, [&] { return launchStep(current->entry->launch_count, draws); });
+  if (!graph)
+    return tl::unexpected(graph.error());
+  captured = *graph;
+  return {};
 }
 
 Result<void> CudaSession::copyLogits() {

@@ -4,19 +4,14 @@
 #define SINTER_RUNTIME_DEVICE_CUDASESSION_H
 
 #include "runtime/device/CacheLayout.h"
-#include "runtime/device/CudaMemory.h"
-#include "runtime/device/CudaModule.h"
-#include "runtime/device/Device.h"
+#include "runtime/device/CudaLaunches.h"
 
 namespace sinter::device::cuda {
 
 /// What sessions of one device share.
 struct Shared {
-  std::shared_ptr<Driver> driver;
-  Context context = nullptr;
-  std::optional<LoadedModule> module;
+  std::shared_ptr<Gpu> gpu;
   DeviceBuffer weights;
-  int multiprocessors = 0;
 };
 
 class CudaSession final : public Session {
@@ -45,19 +40,9 @@ public:
   sinter_dtype cacheDtype() const override { return sinter_dtype(program.cache_dtype); }
 
 private:
-  /// A launch with its arguments; `parameters` points at them as the driver wants it.
-  struct BoundLaunch {
-    Function function;
-    LaunchConfig config;
-    LaunchAttribute cluster;
-    void *const *parameters;
-  };
   struct BoundEntry {
     const sinter_gpu_entry *entry = nullptr;
-    std::vector<BoundLaunch> launches;
-    std::vector<Address> arguments;
-    std::vector<TensorMap> maps;
-    std::vector<void *> parameters;
+    CudaLaunches launches;
     GraphExec whole = nullptr;   ///< the step's copy and all launches, once captured
     GraphExec drawing = nullptr; ///< and the launches of `sample`, and the copy of the tokens to the host
     LaunchTimes *times = nullptr;
@@ -68,10 +53,6 @@ private:
   }
   Result<void> allocate();
   Result<void> bind(BoundEntry &bound, const sinter_gpu_entry &entry, const DeviceBuffer &arena);
-  Result<TensorMap> encode(const sinter_tensor_map &map, const sinter_gpu_launch &launch,
-                           const sinter_gpu_entry &entry, const DeviceBuffer &arena) const;
-  Result<uint32_t> blocksOf(const sinter_gpu_launch &launch, const sinter_gpu_entry &entry,
-                            Function function) const;
   Address resolve(const sinter_buffer &buffer, const DeviceBuffer &arena) const;
   void layOutStep();
   void setSelect(std::span<const int32_t> select);
