@@ -24,9 +24,9 @@ Surroundings staticSurroundings(const LinkTree &tree) {
   return result;
 }
 
-Surroundings dynamicSurroundings(const LinkTree &tree) {
+/// `opener` of GPUs is what static executables leave out (runtime/device/Device.h).
+Surroundings dynamicSurroundings(const LinkTree &tree, const char *opener) {
   Surroundings result;
-  // The opener of GPUs is what static executables leave out (runtime/device/Device.h).
   result.before = {"-dynamic-linker",
                    "/lib64/ld-linux-x86-64.so.2",
                    "--build-id=fast",
@@ -35,7 +35,7 @@ Surroundings dynamicSurroundings(const LinkTree &tree) {
                    "now",
                    "--no-undefined",
                    "-u",
-                   "sinter_cuda_opener",
+                   opener,
                    tree.path("crt1.o"),
                    tree.path("crti.o"),
                    tree.path("crtbeginS.o")};
@@ -63,8 +63,10 @@ Result<> linkExecutable(const LinkTree &tree, llvm::ArrayRef<ObjectFile> objects
   if (!files)
     return tl::unexpected(files.error());
   const std::string code = files->scratch("linked");
-  const Surroundings around =
-      linkage == Linkage::Static ? staticSurroundings(tree) : dynamicSurroundings(tree);
+  const Surroundings around = linkage == Linkage::Static ? staticSurroundings(tree)
+                              : linkage == Linkage::Dynamic
+                                  ? dynamicSurroundings(tree, "sinter_cuda_opener")
+                                  : dynamicSurroundings(tree, "sinter_cuda_trainer_opener");
   Result<> linked = linkWithWeights(*file, code, weights, [&](uint64_t address) {
     std::vector<std::string> arguments = {"--gc-sections",
                                           "--icf=all",

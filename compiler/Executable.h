@@ -8,9 +8,9 @@
 
 namespace sinter {
 
-/// Static executables need nothing of the machine. Only dynamic ones can open a GPU's driver: they need
-/// glibc 2.34, and nothing else (libstdc++ is inside).
-enum class Linkage { Static, Dynamic };
+/// Static executables need nothing of the machine. Only dynamic ones can open a GPU's driver, for a model or
+/// for its training: they need glibc 2.34, and nothing else (libstdc++ is inside).
+enum class Linkage { Static, Dynamic, DynamicTrainer };
 
 /// Links `objects` with the runtime to `output`, mode 0777 less the umask. The weights become the file's last
 /// segment, page aligned, so that the kernel maps them from the page cache at start; zeros in them are holes

@@ -29,22 +29,21 @@ StepCost costOfLaunch(kernel::LaunchOp launch, kernel::FuncOp function) {
 }
 
 /// Builds `sinter_model`.
-class TableBuilder : ConstantBuilder {
+class TableBuilder : GpuConstantBuilder {
 public:
   TableBuilder(const ModelTableInput &input, llvm::Module &module)
-      : ConstantBuilder(module), input(input), symbols(input.module) {}
+      : GpuConstantBuilder(module), input(input), symbols(input.module) {}
 
   void build();
 
 private:
-  using ConstantBuilder::buffer, ConstantBuilder::launch;
+  using ConstantBuilder::buffer, ConstantBuilder::launch, GpuConstantBuilder::gpuLaunch;
   llvm::Constant *buffer(kernel::BufferOp op);
   llvm::SmallVector<llvm::Constant *> buffers(kernel::LaunchOp op);
   llvm::Constant *launch(kernel::LaunchOp op, uint64_t &scratch);
   llvm::Constant *entry(kernel::EntryOp op, llvm::StringRef name);
   llvm::Constant *gpuLaunch(kernel::LaunchOp op, const CudaKernels &kernels);
   llvm::Constant *gpuEntry(kernel::EntryOp op, llvm::StringRef name, const CudaKernels &kernels);
-  llvm::SmallVector<llvm::Constant *> gpuImages();
   void collectLayers(kernel::EntryOp op);
 
   const ModelTableInput &input;
@@ -112,15 +111,7 @@ llvm::Constant *TableBuilder::gpuLaunch(kernel::LaunchOp op, const CudaKernels &
   auto function = symbols.lookup<kernel::FuncOp>(op.getCallee());
   const CudaKernel &code = kernels.kernels.at(op.getCallee().str());
   StepCost cost = costOfLaunch(op, function);
-  llvm::SmallVector<llvm::Constant *> all = buffers(op);
-  llvm::SmallVector<llvm::Constant *> maps;
-  for (const sinter_tensor_map &map : code.maps)
-    maps.push_back(structure({i32(map.buffer), i32(map.swizzle_bytes), i32(map.rank), i32(map.box[0]),
-                              i32(map.box[1]), i32(map.box[2]), i64(map.sizes[0]), i64(map.sizes[1]),
-                              i64(map.sizes[2]), i64(map.strides[0]), i64(map.strides[1])}));
-  return structure({text(op.getCallee()), text(code.function), grid(code.grid), array(all), i64(all.size()),
-                    i32(code.threads), i32(code.sharedBytes), i32(code.cluster), i32(code.blocksPerSm),
-                    i64(cost.weightBytes), i64(cost.rowFlops), array(maps), i64(maps.size())});
+  return gpuLaunch(op.getCallee(), code, buffers(op), cost.weightBytes, cost.rowFlops);
 }
 
 llvm::Constant *TableBuilder::gpuEntry(kernel::EntryOp op, llvm::StringRef name, const CudaKernels &kernels) {
@@ -131,22 +122,6 @@ llvm::Constant *TableBuilder::gpuEntry(kernel::EntryOp op, llvm::StringRef name,
     launches.push_back(gpuLaunch(launchOp, kernels));
   return structure({text(name), array(launches), i64(launches.size()), i64(op.getHeadBegin().value_or(0)),
                     i64(op.getMaxRows()), i64(op.getMaxSelected()), i64(op.getArenaBytes().value_or(0))});
-}
-
-llvm::SmallVector<llvm::Constant *> TableBuilder::gpuImages() {
-  llvm::SmallVector<llvm::Constant *> images;
-  auto add = [&](gpu::Architecture architecture, uint32_t code, llvm::ArrayRef<uint8_t> data, uint64_t size) {
-    images.push_back(structure(
-        {i32(static_cast<uint32_t>(architecture)), i32(code), structure({bytes(data, 64), i64(size)})}));
-  };
-  for (const GpuCode &each : input.gpus) {
-    const std::string &ptx = each.kernels.ptx;
-    add(each.architecture, SINTER_GPU_PTX, {reinterpret_cast<const uint8_t *>(ptx.c_str()), ptx.size() + 1},
-        ptx.size());
-    if (each.cubin)
-      add(each.architecture, SINTER_GPU_CUBIN, each.cubin->bytes, each.cubin->bytes.size());
-  }
-  return images;
 }
 
 /// The cache's layers as the attention launches of an entry use them.
@@ -195,7 +170,7 @@ void TableBuilder::build() {
   uint32_t mask = 0;
   for (auto [number, isa] : llvm::enumerate(input.isas))
     mask |= isa.empty() ? 0 : 1u << number;
-  llvm::SmallVector<llvm::Constant *> images = gpuImages();
+  llvm::SmallVector<llvm::Constant *> images = gpuImages(input.gpus);
   bool hasGpu = !images.empty();
   llvm::Constant *weights = input.weightsInFile ? null : external("sinter_weights");
   llvm::ArrayRef<uint8_t> metadata(reinterpret_cast<const uint8_t *>(input.metadata.data()),

@@ -3,8 +3,7 @@
 #ifndef SINTER_COMPILER_MODELTABLE_H
 #define SINTER_COMPILER_MODELTABLE_H
 
-#include "compiler/CudaTarget.h"
-#include "compiler/Ptxas.h"
+#include "compiler/GpuTable.h"
 #include "passes/lowering/cpu/Emitter.h"
 #include "runtime/Result.h"
 
@@ -26,13 +25,6 @@ struct WeightPlacement {
   std::map<std::pair<std::string, const void *>, uint64_t> offsets;
   uint64_t size = 0;
   uint64_t hash = 0;
-};
-
-/// A model's kernels for one architecture of GPUs.
-struct GpuCode {
-  gpu::Architecture architecture;
-  CudaKernels kernels;
-  std::optional<Cubin> cubin; // where ptxas was found
 };
 
 /// What the table needs beside the module of kernels and entries.

@@ -56,10 +56,20 @@ Result<std::vector<ObjectFile>> Compilation::makeTrainerObjects() {
   llvm::FailureOr<CpuKernels> kernels = compileKernels(*module, {options.isas, options.threads});
   if (failed(kernels))
     return fail("{}: expected kernels that compile", options.model);
+  std::vector<GpuCode> gpus;
+  if (!options.gpus.empty()) {
+    Result<std::vector<GpuCode>> code = makeGpuCode();
+    if (!code)
+      return tl::unexpected(code.error());
+    gpus = std::move(*code);
+  }
   announce("making tables");
   placement = placeParameters(*module);
   TrainerTableInput table;
   table.module = *module;
+  table.gpus = std::move(gpus);
+  if (Result<LinkTree> tree = LinkTree::find(options.program); tree && !table.gpus.empty())
+    table.emulatorFolder = tree->libraries();
   table.isas = isaSuffixes(options.isas);
   table.scratchBytes = kernels->scratchBytes;
   table.name = model->config.name;
@@ -113,8 +123,9 @@ bool Compilation::writeTrainer() {
   Result<LinkTree> tree = LinkTree::find(options.program);
   if (!tree)
     return report(tree.error());
-  Result<> written = linkExecutable(*tree, *objects, model->weights ? weightImage() : WeightImage(),
-                                    Linkage::Static, options.output);
+  Result<> written =
+      linkExecutable(*tree, *objects, model->weights ? weightImage() : WeightImage(),
+                     options.gpus.empty() ? Linkage::Static : Linkage::DynamicTrainer, options.output);
   return finish(written);
 }
 

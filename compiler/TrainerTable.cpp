@@ -24,6 +24,9 @@ static_assert(SINTER_SPACE_GRADIENT == static_cast<int>(kernel::Space::Gradient)
               SINTER_SPACE_VOTES == static_cast<int>(kernel::Space::Votes));
 static_assert(offsetof(sinter_update, dropout) == 4 * static_cast<size_t>(kernel::Hyperparameter::Dropout));
 
+/// The optimizers, each an entry, and how many images each has besides the parameters.
+constexpr std::pair<const char *, int> optimizerImages[] = {{"adamw", 2}, {"sgd", 1}, {"muon", 2}};
+
 /// Floating-point operations of products of matrices in a launch on `rows` rows.
 uint64_t flopsOf(kernel::FuncOp function, int64_t rows) {
   // Half of the scores are beyond the diagonal.
@@ -49,19 +52,22 @@ int64_t rowsOf(kernel::LaunchOp launch, kernel::EntryOp entry) {
   return launch.getRowCount().value_or(entry.getMaxRows());
 }
 
-class TrainerBuilder : ConstantBuilder {
+class TrainerBuilder : GpuConstantBuilder {
 public:
   TrainerBuilder(const TrainerTableInput &input, llvm::Module &module)
-      : ConstantBuilder(module), input(input), symbols(input.module) {}
+      : GpuConstantBuilder(module), input(input), symbols(input.module) {}
 
   void build();
 
 private:
-  using ConstantBuilder::buffer, ConstantBuilder::launch;
+  using ConstantBuilder::buffer, ConstantBuilder::launch, GpuConstantBuilder::gpuLaunch;
   uint64_t placeOf(StringRef parameter);
   llvm::Constant *buffer(kernel::BufferOp op, int64_t firstRow);
   llvm::Constant *launches(kernel::EntryOp entry, uint64_t &count);
+  llvm::SmallVector<llvm::Constant *> buffers(kernel::LaunchOp op);
   llvm::Constant *launch(kernel::LaunchOp op, kernel::EntryOp entry);
+  llvm::Constant *gpuLaunches(kernel::EntryOp entry, const CudaKernels &kernels);
+  llvm::Constant *gpuProgram(const GpuCode &code);
   llvm::Constant *parameter(lm::ParameterOp op);
   llvm::Constant *parts(lm::ParameterOp op, uint64_t &count);
   void measureTensors();
@@ -114,12 +120,16 @@ llvm::Constant *TrainerBuilder::buffer(kernel::BufferOp op, int64_t firstRow) {
   return buffer(space, offset);
 }
 
+llvm::SmallVector<llvm::Constant *> TrainerBuilder::buffers(kernel::LaunchOp op) {
+  llvm::SmallVector<llvm::Constant *> all;
+  for (Value value : op.getBuffers())
+    all.push_back(buffer(value.getDefiningOp<kernel::BufferOp>(), op.getFirstRow().value_or(0)));
+  return all;
+}
+
 llvm::Constant *TrainerBuilder::launch(kernel::LaunchOp op, kernel::EntryOp entry) {
   auto function = symbols.lookup<kernel::FuncOp>(op.getCallee());
   int64_t firstRow = op.getFirstRow().value_or(0), rows = rowsOf(op, entry);
-  llvm::SmallVector<llvm::Constant *> buffers;
-  for (Value value : op.getBuffers())
-    buffers.push_back(buffer(value.getDefiningOp<kernel::BufferOp>(), firstRow));
   if (auto place = input.scratchBytes.find(op.getCallee().str()); place != input.scratchBytes.end())
     scratch = std::max(scratch, place->second);
   uint64_t operations = flopsOf(function, rows);
@@ -138,7 +148,7 @@ llvm::Constant *TrainerBuilder::launch(kernel::LaunchOp op, kernel::EntryOp entr
   if (auto balance = dyn_cast<kernel::BalanceGradientOp>(function.getAnchor().getOperation()))
     routerCoefficient = balance.getCoefficient().convertToDouble();
   return structure(
-      {launch(op.getCallee(), input.isas, function.getAnchor().getGrid(), buffers, 0, operations / rows),
+      {launch(op.getCallee(), input.isas, function.getAnchor().getGrid(), buffers(op), 0, operations / rows),
        i64(firstRow), i64(rows), i32(op.getAdds()), i32(op.getInLoss()), i32(op.getFillsLogits()), i32(0)});
 }
 
@@ -148,6 +158,31 @@ llvm::Constant *TrainerBuilder::launches(kernel::EntryOp entry, uint64_t &count)
     all.push_back(launch(op, entry));
   count = all.size();
   return array(all);
+}
+
+/// struct sinter_gpu_train_list.
+llvm::Constant *TrainerBuilder::gpuLaunches(kernel::EntryOp entry, const CudaKernels &kernels) {
+  llvm::SmallVector<llvm::Constant *> all;
+  for (auto op : entry.getOps<kernel::LaunchOp>()) {
+    int64_t rows = rowsOf(op, entry);
+    uint64_t operations = flopsOf(symbols.lookup<kernel::FuncOp>(op.getCallee()), rows);
+    all.push_back(structure({gpuLaunch(op.getCallee(), kernels.kernels.at(op.getCallee().str()), buffers(op),
+                                       0, operations / rows),
+                             i64(op.getFirstRow().value_or(0)), i64(rows), i32(op.getAdds()),
+                             i32(op.getInLoss()), i32(op.getFillsLogits()), i32(0)}));
+  }
+  return structure({array(all), i64(all.size())});
+}
+
+llvm::Constant *TrainerBuilder::gpuProgram(const GpuCode &code) {
+  auto list = [&](StringRef name) {
+    return gpuLaunches(symbols.lookup<kernel::EntryOp>(name), code.kernels);
+  };
+  llvm::SmallVector<llvm::Constant *> optimizers;
+  for (auto [name, images] : optimizerImages)
+    optimizers.push_back(list(name));
+  return structure({i32(static_cast<uint32_t>(code.architecture)), i32(0), list("train"), list("norm"),
+                    array(optimizers)});
 }
 
 /// How many rows the tensors have that several parameters are parts of (gate and up in one).
@@ -276,11 +311,14 @@ void TrainerBuilder::build() {
     if (buffer.getSpace() == kernel::Space::Norms)
       normBlocks = cast<kernel::RowsType>(buffer.getType()).getColumns();
   llvm::SmallVector<llvm::Constant *> optimizers;
-  for (auto [name, images] : {std::pair("adamw", 2), {"sgd", 1}, {"muon", 2}}) {
+  for (auto [name, images] : optimizerImages) {
     uint64_t count = 0;
     llvm::Constant *list = launches(symbols.lookup<kernel::EntryOp>(name), count);
     optimizers.push_back(structure({text(name), i64(images), list, i64(count)}));
   }
+  llvm::SmallVector<llvm::Constant *> images = gpuImages(input.gpus), programs;
+  for (const GpuCode &code : input.gpus)
+    programs.push_back(gpuProgram(code));
   llvm::SmallVector<llvm::Constant *> files;
   for (const auto &[name, contents] : input.files)
     files.push_back(structure({text(name), blob(bytesOf(contents))}));
@@ -332,7 +370,12 @@ void TrainerBuilder::build() {
                  text(input.dropout),
                  text(input.dropoutKeys),
                  i64(input.recomputes),
-                 text(input.dtype)});
+                 text(input.dtype),
+                 array(images),
+                 i64(images.size()),
+                 array(programs),
+                 i64(programs.size()),
+                 text(input.emulatorFolder)});
   auto *trainer = new llvm::GlobalVariable(module, fields->getType(), true,
                                            llvm::GlobalValue::ExternalLinkage, fields, "sinter_trainer");
   addMain(trainer);

@@ -34,6 +34,8 @@ struct TrainerTableInput {
   double adapterAlpha = 0;
   std::string adapterTargets; ///< as --lora-targets has them
   std::string adapterConfig;  ///< adapter_config.json
+  std::vector<GpuCode> gpus;
+  std::string emulatorFolder; ///< as in sinter_trainer
 };
 
 /// Where each parameter begins in the images, in bytes: placed by --kernel-add-updates.

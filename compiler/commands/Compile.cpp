@@ -147,11 +147,12 @@ int compileCommand(const Invocation &invocation) {
     return report(2, "expected --dropout and --recompute together with --train, found them alone");
   if (*stage == Stage::Train && !flags.train)
     return report(2, "--emit=train: expected --train, found a compilation for inference");
-  if (flags.train && (flags.library || *stage == Stage::Objects || !flags.weightsFile.empty() ||
-                      flags.weights.getNumOccurrences()))
+  bool isKernels = *stage == Stage::Objects || *stage == Stage::Ptx || *stage == Stage::Cubin;
+  if (flags.train &&
+      (flags.library || isKernels || !flags.weightsFile.empty() || flags.weights.getNumOccurrences()))
     return report(
-        2,
-        "--train: expected neither --lib, --weights, --weights-file nor --emit=objects, found one of them");
+        2, "--train: expected neither --lib, --weights, --weights-file nor --emit=objects, ptx, cubin, found "
+           "one of them");
   constexpr int64_t mostRows = int64_t(1) << 20;
   if (flags.batch < 1 || flags.sequence < 1 || flags.batch > mostRows / flags.sequence)
     return report(2, "--batch, --seq: expected numbers from 1 on whose product is at most " +

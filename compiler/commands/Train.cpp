@@ -14,8 +14,7 @@
 #include "runtime/files/JsonWriter.h"
 #include "runtime/files/MappedFile.h"
 #include "runtime/training/RunFolder.h"
-#include "runtime/training/TrainingLoop.h"
-#include "runtime/training/TrainingOptions.h"
+#include "runtime/training/RunOptions.h"
 
 #include "mlir/IR/AsmState.h"
 #include "mlir/Pass/PassManager.h"
@@ -46,27 +45,8 @@ int report(const Error &error, int code) {
   return code;
 }
 
-/// A run that goes on has its own batch and length; else the flags or the defaults say.
-void chooseShape(TrainingOptions &options) {
-  if (options.resume)
-    for (const auto &[name, value] : training::flagsOfRun(options.output)) {
-      int64_t *target = name == "--batch" ? &options.batch : name == "--seq" ? &options.length : nullptr;
-      if (target && *target == 0)
-        llvm::StringRef(value).getAsInteger(10, *target);
-      if (name == "--router-aux-loss" && options.routerLoss < 0)
-        llvm::StringRef(value).getAsDouble(options.routerLoss);
-      if (name == "--dtype" && options.dtype == "auto")
-        options.dtype = value;
-      if (name == "--lora" && options.adapterRank == 0)
-        llvm::StringRef(value).getAsInteger(10, options.adapterRank);
-      if (name == "--lora-alpha" && options.adapterAlpha == 0)
-        llvm::StringRef(value).getAsDouble(options.adapterAlpha);
-      if (name == "--lora-targets" && options.adapterTargets.empty())
-        options.adapterTargets = value;
-      options.recompute |= name == "--recompute";
-      if (name == "--dropout" && options.dropout.empty())
-        options.dropout = value;
-    }
+/// What neither flags nor the run that goes on say.
+void completeShape(TrainingOptions &options) {
   if (options.dropout.empty())
     options.dropout = "0";
   if (options.batch == 0)
@@ -88,6 +68,8 @@ uint64_t keyOf(const std::string &model, const CompileOptions &options) {
                   adapterTargets(pipeline), pipeline.dropout, pipeline.recompute);
   for (cpu::Isa isa : options.isas)
     text += " " + cpu::nameOf(isa).str();
+  for (gpu::Architecture architecture : options.gpus)
+    text += " " + gpu::nameOf(architecture).str();
   std::error_code code;
   const auto add = [&](const fs::path &path) {
     const auto time = fs::last_write_time(path, code).time_since_epoch().count();
@@ -169,12 +151,12 @@ Result<std::string> prepareChats(const std::string &modelPath, const TrainingOpt
   data::ChatFormat format{*tokenizer, *form, source->spec.namedTokens()};
 
   const std::string folder = run.path("trainer-data");
-  // A run that goes on is evaluated on the chats that it began with.
+  // A run that goes on is evaluated on the chats that it began with: its own flag names this folder.
   std::string validation = options.validation;
-  if (options.resume && validation.empty())
+  std::error_code code;
+  if (options.resume && (validation.empty() || fs::equivalent(validation, folder, code)))
     if (Result<Json> before = Json::read(folder + "/tokens.json"))
       validation = before->root()["val"].get<std::string>("source").value_or("");
-  std::error_code code;
   fs::remove_all(folder, code);
   fs::create_directory(folder, code);
   if (code)
@@ -235,10 +217,10 @@ int trainCommand(const Invocation &invocation) {
   mlir::registerPassManagerCLOptions();
   mlir::registerDefaultTimingManagerCLOptions();
   std::string_view word;
-  Result<training::ParsedOptions> parsed = training::parseTrainingOptions(
-      int(invocation.arguments.size()), invocation.arguments.data(), description, {}, &word);
+  tl::expected<training::ParsedOptions, training::RefusedOptions> parsed = training::parseRunOptions(
+      int(invocation.arguments.size()), invocation.arguments.data(), description, &word);
   if (!parsed)
-    return report(parsed.error(), 2);
+    return report(parsed.error().error, parsed.error().code);
   if (parsed->options.help) {
     llvm::outs() << parsed->helpText << "\n";
     return 0;
@@ -247,7 +229,7 @@ int trainCommand(const Invocation &invocation) {
   const std::string model(word);
   if (model.empty())
     return report({"MODEL: expected a config.json, a folder or a GGUF file, found none"}, 2);
-  chooseShape(options);
+  completeShape(options);
   TrainingOptions complete = options;
   training::StepShape shape;
   shape.batch = options.batch;
@@ -256,7 +238,8 @@ int trainCommand(const Invocation &invocation) {
   std::vector<cpu::Isa> isas = CompileOptions().isas;
   if (const int best = device::detectIsa(); best >= 0)
     isas = {cpu::Isa(best)}; // it runs here
-  shape.dtype = multipliesAsBf16(options.dtype, isas) ? "bf16" : "f32";
+  const bool asBf16 = multipliesAsBf16(options.dtype, isas);
+  shape.dtype = asBf16 ? "bf16" : "f32";
   shape.adapterRank = options.adapterRank;
   shape.adapterAlpha = options.adapterAlpha;
   shape.adapterTargets = options.adapterTargets;
@@ -283,7 +266,13 @@ int trainCommand(const Invocation &invocation) {
   compile.pipeline.recompute = options.recompute;
   compile.threads = std::max(1u, std::thread::hardware_concurrency());
   compile.isas = isas;
-  compile.pipeline.roundProducts = multipliesAsBf16(options.dtype, isas);
+  compile.pipeline.roundProducts = asBf16;
+  // The emulated GPU runs code of sm_80 whichever it is.
+  if (options.device == "cuda")
+    compile.gpus = {gpu::Architecture::Sm90, gpu::Architecture::Sm80};
+  else if (options.device == "emulator")
+    compile.gpus = {gpu::Architecture::Sm80};
+  compile.pipeline.gpu = !compile.gpus.empty();
   std::string trainer, chats;
   {
     Result<training::RunFolder> run = training::RunFolder::open(options.output, options.resume);

@@ -91,8 +91,8 @@ Limits Gpu::limits() const {
   // Two transfers a clock of the memory; multiply-adds at the highest clock.
   const double bytes =
       2e3 * attribute(Attribute::MemoryClockKilohertz) * attribute(Attribute::MemoryBusBits) / 8;
-  const double flops = 1e3 * attribute(Attribute::ClockKilohertz) * multiprocessorCount *
-                       tensorFlopsPerClock(capability);
+  const double flops =
+      1e3 * attribute(Attribute::ClockKilohertz) * multiprocessorCount * tensorFlopsPerClock(capability);
   return {std::max(bytes, 1.0), std::max(flops, 1.0), "bf16 tensor cores"};
 }
 

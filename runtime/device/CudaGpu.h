@@ -31,8 +31,8 @@ public:
   /// What its clocks allow.
   Limits limits() const;
 
-  /// Memory for data that is in the host's, copied in pieces that are large enough to be fast and small enough
-  /// to be given up at SIGINT.
+  /// Memory for data that is in the host's, copied in pieces that are large enough to be fast and small
+  /// enough to be given up at SIGINT.
   Result<DeviceBuffer> upload(const void *data, uint64_t bytes, const char *purpose) const;
 
 private:

@@ -24,7 +24,8 @@ public:
     const std::function<Address(const sinter_buffer &)> &resolve;
   };
   /// Adds a launch behind the others. `launch` must outlive this.
-  Result<void> add(const Gpu &gpu, Stream stream, const sinter_gpu_launch &launch, const Arguments &arguments);
+  Result<void> add(const Gpu &gpu, Stream stream, const sinter_gpu_launch &launch,
+                   const Arguments &arguments);
 
   size_t size() const { return launches.size(); }
   /// Starts one, on its stream.

@@ -116,7 +116,8 @@ Result<void> CudaSession::allocate() {
           driver.check(driver.fillBytes(cache.address(), 0, cache.bytes(), stream), "clearing the cache");
       !filled)
     return filled;
-  Result<PinnedBuffer> step = PinnedBuffer::allocate(shared->gpu->driver(), stepBytes, "the description of a step");
+  Result<PinnedBuffer> step =
+      PinnedBuffer::allocate(shared->gpu->driver(), stepBytes, "the description of a step");
   if (!step)
     return tl::unexpected(step.error());
   hostStep = std::move(*step);
@@ -245,8 +246,8 @@ Result<void> CudaSession::launchStep(uint64_t end, bool draws) {
 /// Captures all of the current entry's step. Kernels take their number of rows, and how tokens are drawn,
 /// from the step, so one graph serves all.
 Result<void> CudaSession::capture(GraphExec &captured, bool draws) {
-  Result<GraphExec> graph = captureGraph(
-      driver, stream, [&] { return launchStep(current->entry->launch_count, draws); });
+  Result<GraphExec> graph =
+      captureGraph(driver, stream, [&] { return launchStep(current->entry->launch_count, draws); });
   if (!graph)
     return tl::unexpected(graph.error());
   captured = *graph;

@@ -20,10 +20,10 @@ public:
         stepShape(shapeOf(trainer)) {}
 
   const StepShape &shape() const override { return stepShape; }
-  size_t images() const override { return 1 + opened->stateImages(); }
-  std::span<float> image(size_t index) override {
-    return index == 0 ? opened->parameters() : opened->state(index - 1);
-  }
+  size_t images() const override { return opened->images(); }
+  std::span<float> image(size_t index) override { return opened->image(index); }
+  Result<> fetch(size_t index) override { return opened->fetch(index); }
+  Result<> store(size_t index) override { return opened->store(index); }
   std::span<const TensorShape> tensors() const override { return parameters.tensors(); }
   void exportTensor(size_t index, std::span<const float> image, std::span<float> tensor) const override {
     parameters.gather(index, image.data(), tensor);
@@ -45,38 +45,42 @@ public:
       return 0;
     return data::hash64({static_cast<const char *>(trainer.initial.data), size_t(trainer.initial.size)});
   }
-  void initialise(uint64_t seed) override {
-    std::span<float> image = opened->parameters();
+  Result<> initialise(uint64_t seed) override {
+    std::span<float> image = opened->image(0);
     if (hasAdapters())
       adapters.initialise(seed, image);
     else if (const float *initial = opened->initial())
       device::copyFromFile(image.data(), initial, image.size_bytes());
     else
       model.initialise(seed, image);
+    return opened->store(0);
   }
 
-  double microStep(const MicroBatch &batch, int64_t counted, bool first, uint64_t seed) override {
+  Result<double> microStep(const MicroBatch &batch, int64_t counted, bool first, uint64_t seed) override {
     return opened->microStep({batch.tokens, batch.positions, batch.targets}, counted, !first, seed);
   }
-  double evaluate(const MicroBatch &batch) override {
-    return opened->evaluate({batch.tokens, batch.positions, batch.targets}, {});
+  Result<double> evaluate(const MicroBatch &batch) override {
+    return opened->evaluate({batch.tokens, batch.positions, batch.targets});
   }
-  const float *logits(const MicroBatch &batch, int64_t row) override {
+  Result<const float *> logits(const MicroBatch &batch, int64_t row) override {
     return opened->logits({batch.tokens, batch.positions, batch.targets}, row);
   }
   double routerLoss() override { return opened->routerLoss(); }
-  double gradientNorm() override { return opened->gradientNorm(); }
+  Result<double> gradientNorm() override { return opened->gradientNorm(); }
   std::optional<size_t> findBadGradient() override {
+    const Result<std::span<const float>> gradients = opened->gradients();
+    if (!gradients)
+      return std::nullopt;
     std::vector<float> tensor;
     for (size_t i = 0; i < tensors().size(); ++i) {
       tensor.resize(tensors()[i].elements());
-      parameters.gather(i, opened->gradients().data(), tensor);
+      parameters.gather(i, gradients->data(), tensor);
       if (!std::ranges::all_of(tensor, [](float value) { return std::isfinite(value); }))
         return i;
     }
     return std::nullopt;
   }
-  void update(const UpdateSettings &s, double gradientNorm) override {
+  Result<> update(const UpdateSettings &s, double gradientNorm) override {
     Hyperparameters h;
     h.learningRate = s.rate;
     h.beta1 = s.beta1;
@@ -86,7 +90,7 @@ public:
     h.clip = s.clip;
     h.muonRate = s.muonRate;
     h.t = s.number;
-    opened->update(h, gradientNorm);
+    return opened->update(h, gradientNorm);
   }
   double measurePeak() override { return opened->measureFlopsPerSecond(); }
 

@@ -54,7 +54,10 @@ Result<ProbeOptions> readFlags(int argc, const char *const *argv) {
       options.folder = value;
     else if (flag == "--optimizer")
       options.optimizer = value;
-    else if (!isNumber)
+    else if (flag == "--device") {
+      if (!readDeviceChoice(value, options.trainer.device))
+        return fail("--device: expected cpu, cuda or emulator, found '{}'", value);
+    } else if (!isNumber)
       return fail("{}: expected a number, found '{}'", flag, value);
     else if (flag == "--steps")
       options.steps = int64_t(number);
@@ -155,7 +158,8 @@ Result<> probe(const sinter_trainer &trainer, const ProbeOptions &options) {
                   options.folder, trainer.vocabulary, trainer.sequence, i);
   TrainerOptions open = options.trainer;
   open.optimizer = options.optimizer;
-  Result<std::unique_ptr<Trainer>> opened = Trainer::open(trainer, open);
+  std::string said;
+  Result<std::unique_ptr<Trainer>> opened = openTrainer(trainer, open, said);
   if (!opened)
     return tl::unexpected(opened.error());
   Trainer &step = **opened;
@@ -164,17 +168,24 @@ Result<> probe(const sinter_trainer &trainer, const ProbeOptions &options) {
       adapters(trainer, ParameterTensors::Which::Adapters), &tensors = hasAdapters ? adapters : model;
   const std::string start = options.folder + "/parameters.safetensors";
   if (std::filesystem::exists(start)) {
-    if (Result<> read = readImage(start, tensors, step.parameters()); !read)
+    if (Result<> read = readImage(start, tensors, step.image(0)); !read)
       return read;
   } else if (hasAdapters || !trainer.initial.data) {
-    tensors.initialise(1, step.parameters());
+    tensors.initialise(1, step.image(0));
+  } else if (Result<> fetched = step.fetch(0); !fetched) {
+    return fetched;
   }
+  if (Result<> stored = step.store(0); !stored)
+    return stored;
 
   const Batch batch{ids[0], ids[1], ids[2]};
   const int64_t counted = std::count_if(ids[2].begin(), ids[2].end(), [](int32_t id) { return id >= 0; });
   NpyArray logits{"f4", {uint64_t(trainer.vocabulary)}, {}};
   logits.data.resize(size_t(trainer.vocabulary) * 4);
-  std::memcpy(logits.data.data(), step.logits(batch, rows - 1), logits.data.size());
+  const Result<const float *> found = step.logits(batch, rows - 1);
+  if (!found)
+    return tl::unexpected(found.error());
+  std::memcpy(logits.data.data(), *found, logits.data.size());
   if (Result<> written = writeNpy(options.folder + "/logits.npy", logits); !written)
     return written;
   std::vector<double> times(trainer.launch_count);
@@ -183,29 +194,40 @@ Result<> probe(const sinter_trainer &trainer, const ProbeOptions &options) {
   Hyperparameters h = options.hyperparameters;
   for (int64_t number = 0; number < options.steps; ++number) {
     const auto begin = std::chrono::steady_clock::now();
-    const double entropy = step.microStep(batch, counted, false, uint64_t(number)) / double(counted);
-    const double loss = entropy + double(trainer.router_coefficient) * step.routerLoss();
-    const double norm = step.gradientNorm();
-    if (number == 0)
-      if (Result<> written = writeImage(options.folder + "/gradients.safetensors", tensors, step.gradients());
-          !written)
+    const Result<double> sum = step.microStep(batch, counted, false, uint64_t(number));
+    if (!sum)
+      return tl::unexpected(sum.error());
+    const double loss = *sum / double(counted) + double(trainer.router_coefficient) * step.routerLoss();
+    const Result<double> norm = step.gradientNorm();
+    if (!norm)
+      return tl::unexpected(norm.error());
+    if (number == 0) {
+      const Result<std::span<const float>> gradients = step.gradients();
+      Result<> written = gradients
+                             ? writeImage(options.folder + "/gradients.safetensors", tensors, *gradients)
+                             : tl::unexpected(gradients.error());
+      if (!written)
         return written;
+    }
     const auto before = std::chrono::steady_clock::now();
     h.t = number + 1;
-    step.update(h, norm);
+    if (Result<> moved = step.update(h, *norm); !moved)
+      return moved;
     const auto end = std::chrono::steady_clock::now();
-    fmt::print("{} {:.9g} {:.9g} {:.4f} {:.4f}\n", number, loss, norm,
+    fmt::print("{} {:.9g} {:.9g} {:.4f} {:.4f}\n", number, loss, *norm,
                std::chrono::duration<double>(number ? end - begin : before - begin).count(),
                std::chrono::duration<double>(end - before).count());
   }
   if (options.launches)
     printLaunches(trainer, times, options.steps);
+  if (Result<> fetched = step.fetch(0); !fetched)
+    return fetched;
   if (hasAdapters)
     if (Result<> written =
-            writeImage(options.folder + "/merged.safetensors", model, step.parameters(), step.initial());
+            writeImage(options.folder + "/merged.safetensors", model, step.image(0), step.initial());
         !written)
       return written;
-  return writeImage(options.folder + "/updated.safetensors", tensors, step.parameters());
+  return writeImage(options.folder + "/updated.safetensors", tensors, step.image(0));
 }
 
 } // namespace

@@ -32,10 +32,12 @@ Result<std::string> sampleText(TrainingStep &step, const Tokenizer &tokenizer, c
       if (id >= shape.vocabulary)
         return fail("--sample-prompt: expected tokens below {}, the model's, found {}", shape.vocabulary, id);
     std::ranges::copy(ids, batch.tokens.begin());
-    const float *logits = step.logits(batch, int64_t(ids.size()) - 1);
-    assert(logits && "a step with a tokenizer gives logits");
+    const Result<const float *> logits = step.logits(batch, int64_t(ids.size()) - 1);
+    if (!logits)
+      return tl::unexpected(logits.error());
+    assert(*logits && "a step with a tokenizer gives logits");
     Result<int32_t> next =
-        sampler.sample(std::span(logits, size_t(shape.vocabulary)), ids, /*stream=*/0, ids.size());
+        sampler.sample(std::span(*logits, size_t(shape.vocabulary)), ids, /*stream=*/0, ids.size());
     if (!next)
       return tl::unexpected(next.error());
     if (*next == tokenizer.eos())

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs the micro-steps and updates of a compiled training step on this machine's processor. It holds
+// Runs the micro-steps and updates of a compiled training step: one interface, one file a device. It holds
 // parameters, gradients and the optimizer's state; data, schedules, checkpoints and what is shown are others'
 // business.
 #ifndef SINTER_RUNTIME_TRAINING_TRAINER_H
 #define SINTER_RUNTIME_TRAINING_TRAINER_H
 
 #include "runtime/Result.h"
+#include "runtime/generate/DeviceOpening.h"
 #include "runtime/training/TrainingAbi.h"
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 
 namespace sinter::training {
@@ -19,6 +21,7 @@ struct TrainerOptions {
   std::string_view optimizer = "adamw"; ///< one of the trainer's
   double labelSmoothing = 0;            ///< share of a target that all tokens have
   double zLoss = 0;                     ///< weight of log(sum(exp(logits)))^2
+  DeviceChoice device = DeviceChoice::Auto;
 };
 
 /// batch * sequence rows, see TrainingAbi.h. Spans must live during the call only.
@@ -45,59 +48,73 @@ struct MemoryUse {
   uint64_t total() const { return parameters + gradients + state + activations + scratch + frozen; }
 };
 
+/// Numbers are 0 or null after a failure, which only devices have that are not the processor, and have from
+/// then on.
 class Trainer {
 public:
   virtual ~Trainer() = default;
-
-  /// What `open` would take, without taking it.
-  static Result<MemoryUse> memoryOf(const sinter_trainer &trainer, const TrainerOptions &options);
-
-  /// Takes the memory and starts the threads. Parameters are the trainer's initial image, or zeros where it
-  /// has none; gradients and state are zeros. Fails when the trainer is of another ABI, lacks the optimizer,
-  /// or when memory, threads or the processor do not suffice.
-  static Result<std::unique_ptr<Trainer>> open(const sinter_trainer &trainer, const TrainerOptions &options);
 
   /// Forward and backward, with label smoothing and z-loss as the options say. `counted`: targets that count
   /// in all micro-steps of this update; the gradients are those of the mean loss over them. The first
   /// micro-step of an update has `adds` false: gradients are overwritten. Gives the sum of the losses of the
   /// rows that count, in nats (not finite: an activation was not).
-  virtual double microStep(const Batch &batch, int64_t counted, bool adds, uint64_t seed) = 0;
+  [[nodiscard]] virtual Result<double> microStep(const Batch &batch, int64_t counted, bool adds,
+                                                 uint64_t seed) = 0;
 
   /// The balance loss of the last micro-step, not weighted: experts * sum over experts of the share of
   /// choices times the mean probability (both over rows and layers). 0 for a step without.
   virtual double routerLoss() = 0;
 
   /// The global L2 norm of the gradients (what an update clips). Not finite: some gradient is not.
-  virtual double gradientNorm() = 0;
+  [[nodiscard]] virtual Result<double> gradientNorm() = 0;
 
   /// Clips by the norm given and moves the parameters.
-  virtual void update(const Hyperparameters &hyperparameters, double gradientNorm) = 0;
+  [[nodiscard]] virtual Result<> update(const Hyperparameters &hyperparameters, double gradientNorm) = 0;
 
-  /// The sum of the cross-entropies alone; `losses` (rows, may be empty) gets that of each row, 0 where it
-  /// does not count.
-  virtual double evaluate(const Batch &batch, std::span<float> losses) = 0;
+  /// The sum of the cross-entropies alone.
+  [[nodiscard]] virtual Result<double> evaluate(const Batch &batch) = 0;
 
   /// Logits (vocabulary) after `row`, valid until the next call of anything. Targets of the batch are not
   /// read.
-  virtual const float *logits(const Batch &batch, int64_t row) = 0;
+  [[nodiscard]] virtual Result<const float *> logits(const Batch &batch, int64_t row) = 0;
 
   /// trainer.initial: image_floats numbers, or null.
   virtual const float *initial() const = 0;
-  /// Images of trainer.trained_floats numbers.
-  virtual std::span<float> parameters() = 0;
-  virtual std::span<float> gradients() = 0;
-  virtual std::span<float> state(uint64_t image) = 0; ///< image < stateImages()
-  virtual uint64_t stateImages() const = 0;
+  /// Images of trainer.trained_floats numbers: 0 is the parameters, those behind it are the optimizer's
+  /// state. On the processor they are what the step reads and writes. Other devices have theirs, which
+  /// `fetch` copies here and `store` takes from here.
+  virtual std::span<float> image(uint64_t number) = 0;
+  virtual uint64_t images() const = 0;
+  [[nodiscard]] virtual Result<> fetch(uint64_t) { return {}; }
+  [[nodiscard]] virtual Result<> store(uint64_t) { return {}; }
+  /// The gradients as they are now, in the host's memory.
+  [[nodiscard]] virtual Result<std::span<const float>> gradients() = 0;
 
-  virtual int threads() const = 0;
-  virtual const char *isaName() const = 0;    ///< "avx2", "avx512", "amx"
-  virtual double measureFlopsPerSecond() = 0; ///< what this machine's multiply-adds reach on all threads
+  virtual std::string runsOn() const = 0;     ///< "kernels for avx2, 2 threads"
+  virtual double measureFlopsPerSecond() = 0; ///< what the device's multiply-adds reach at best
   virtual MemoryUse memory() const = 0;
 
-  /// Seconds that each launch of micro-steps took on the first thread, added up (trainer.launch_count); null:
-  /// none are taken.
+  /// Seconds that each launch of micro-steps took (of the processor on the first thread), added up
+  /// (trainer.launch_count); null: none are taken.
   virtual void setLaunchTimes(double *seconds) = 0;
 };
+
+/// Takes the memory and starts the threads. Parameters are the trainer's initial image, or zeros where it has
+/// none; gradients and state are zeros. Fails when the trainer is of another ABI, lacks the optimizer, or
+/// when memory, threads or the processor do not suffice.
+Result<std::unique_ptr<Trainer>> openCpuTrainer(const sinter_trainer &trainer, const TrainerOptions &options);
+
+/// The same on a GPU, or the emulated one (options.device). Fails when the trainer has no code for GPUs, when
+/// there is no driver, no GPU, an older driver or GPU than the code needs, and when its memory does not
+/// suffice.
+using CudaTrainerOpener = Result<std::unique_ptr<Trainer>> (*)(const sinter_trainer &trainer,
+                                                               const TrainerOptions &options);
+
+/// Opens it on the device of the options. Auto is the GPU where the trainer has code for one and there are a
+/// driver and a GPU that suit it, else the processor. `said` becomes a line about which it is and why, where
+/// there was a choice.
+Result<std::unique_ptr<Trainer>> openTrainer(const sinter_trainer &trainer, const TrainerOptions &options,
+                                             std::string &said);
 
 /// Element (row, column) of a parameter in an image, counted from the image's begin.
 inline uint64_t placeOf(const sinter_parameter &parameter, int64_t row, int64_t column) {
@@ -107,5 +124,8 @@ inline uint64_t placeOf(const sinter_parameter &parameter, int64_t row, int64_t 
 }
 
 } // namespace sinter::training
+
+/// There only in programs that are linked with it, as sinter_cuda_opener (runtime/device/Device.h).
+extern "C" const sinter::training::CudaTrainerOpener sinter_cuda_trainer_opener __attribute__((weak));
 
 #endif // SINTER_RUNTIME_TRAINING_TRAINER_H

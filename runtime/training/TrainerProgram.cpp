@@ -5,6 +5,7 @@
 #include "runtime/files/MappedFile.h"
 #include "runtime/files/StandardStreams.h"
 #include "runtime/training/RunFolder.h"
+#include "runtime/training/RunOptions.h"
 #include "runtime/training/TrainingLoop.h"
 #include "runtime/training/TrainingProgress.h"
 
@@ -65,23 +66,6 @@ int refuse(const Error &error, int code, const std::string &folder) {
   return report(error, code);
 }
 
-/// The flags with which the run in `folder` goes on, as a command line's.
-Result<TrainingOptions> optionsOfRun(const std::string &folder, const std::string &description) {
-  std::vector<std::string> words = {"run"};
-  for (const auto &[name, value] : flagsOfRun(folder)) {
-    words.push_back(name);
-    if (!value.empty()) // else a switch
-      words.push_back(value);
-  }
-  std::vector<const char *> arguments;
-  for (const std::string &word : words)
-    arguments.push_back(word.c_str());
-  Result<ParsedOptions> parsed = parseTrainingOptions(int(arguments.size()), arguments.data(), description);
-  if (!parsed)
-    return fail("{}: the flags of its last checkpoint: {}", folder, parsed.error().message);
-  return parsed->options;
-}
-
 } // namespace
 
 int runTrainingProgram(const StepProgram &program, int argc, const char *const *argv) {
@@ -92,21 +76,13 @@ int runTrainingProgram(const StepProgram &program, int argc, const char *const *
   const std::string description = "Trains " + program.name + ", compiled by sinter for batches of " +
                                   std::to_string(program.shape.batch) + " sequences of " +
                                   std::to_string(program.shape.length) + " tokens.";
-  Result<ParsedOptions> parsed = parseTrainingOptions(argc, argv, description);
+  tl::expected<ParsedOptions, RefusedOptions> parsed = parseRunOptions(argc, argv, description);
   if (!parsed)
-    return report(parsed.error(), 2);
+    return report(parsed.error().error, parsed.error().code);
   if (parsed->options.help || parsed->options.version) {
     writeTo(stdout, parsed->options.help ? parsed->helpText
                                          : fmt::format("{} (sinter {})\n", program.name, SINTER_VERSION));
     return 0;
-  }
-  if (parsed->options.resume && !parsed->options.output.empty()) {
-    Result<TrainingOptions> base = optionsOfRun(parsed->options.output, description);
-    if (!base)
-      return report(base.error(), 1);
-    parsed = parseTrainingOptions(argc, argv, description, *base);
-    if (!parsed)
-      return report(parsed.error(), 2);
   }
   TrainingOptions &options = parsed->options;
   if (Result<> complete = completeOptions(options, program.shape); !complete)

@@ -21,7 +21,7 @@
 extern "C" {
 #endif
 
-#define SINTER_TRAINING_ABI_VERSION 5
+#define SINTER_TRAINING_ABI_VERSION 6
 
 /* More places where a buffer lives; the numbers go on from enum sinter_space. SINTER_SPACE_WEIGHT is the
  * image of parameters, SINTER_SPACE_ARENA the activations and their gradients. Offsets are bytes. */
@@ -119,6 +119,33 @@ struct sinter_optimizer {
   uint64_t launch_count;
 };
 
+/* The same launches on a GPU, as runtime/abi.h says it of sinter_gpu_launch. `step` of all launches with
+ * equal rows is one struct sinter_step in device memory; its `update` and all images, activations, constants,
+ * losses, norms and votes are there, too. There is no scratch. */
+struct sinter_gpu_train_launch {
+  struct sinter_gpu_launch launch;
+  int64_t first_row;
+  int64_t rows;
+  uint32_t adds;
+  uint32_t in_loss;
+  uint32_t fills_logits;
+  uint32_t reserved;
+};
+
+struct sinter_gpu_train_list {
+  const struct sinter_gpu_train_launch *launches;
+  uint64_t count;
+};
+
+/* The step compiled for one architecture. */
+struct sinter_gpu_train_program {
+  uint32_t architecture; /* of the image that has the functions */
+  uint32_t reserved;
+  struct sinter_gpu_train_list micro;
+  struct sinter_gpu_train_list norm;
+  const struct sinter_gpu_train_list *optimizers; /* in the order of sinter_trainer.optimizers */
+};
+
 /* A text that goes into every folder the trainer writes: config.json, tokenizer.json, ... */
 struct sinter_file {
   const char *name;
@@ -168,6 +195,13 @@ struct sinter_trainer {
   const char *dropout_keys; /* the configuration's keys and their shares: "attn_pdrop 0.1, ..."; "": none */
   uint64_t recomputes;      /* 1: activations are computed again in the backward pass */
   const char *dtype;        /* "f32", or "bf16": what factors of products of matrices are rounded to */
+
+  /* What --target=cuda adds; null and 0 without it. */
+  const struct sinter_gpu_image *gpu_images;
+  uint64_t gpu_image_count;
+  const struct sinter_gpu_train_program *gpu_programs;
+  uint64_t gpu_program_count;
+  const char *emulator_folder; /* where the emulator is looked for last; "": not recorded */
 };
 
 #ifdef __cplusplus

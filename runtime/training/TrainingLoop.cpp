@@ -44,14 +44,19 @@ private:
   Result<> doStep();
   Result<std::optional<std::string>> badStep(const StepMetrics &metrics);
   Result<> evaluate();
-  void sample();
+  Result<> sample();
   Result<> save();
   Result<> writeReport();
   bool hasAdapters() const { return !step.adapterConfig().empty(); }
   Result<> writeAdapters();
-  void updateAverage();
+  Result<> updateAverage();
+  Result<> swapAverage();
   std::span<float> saved() { return average.empty() ? step.image(0) : std::span<float>(average); }
   std::string lastCheckpoint() const;
+  /// What a device said when it failed, with what is left of the run.
+  tl::unexpected<Error> failed(const Error &error) const {
+    return fail("step {}: {}; {}", state.step, error.message, lastCheckpoint());
+  }
 
   TrainingStep &step;
   const TrainingOptions &options;
@@ -210,6 +215,9 @@ Result<bool> Run::resume() {
         return tl::unexpected(same.error());
       if (Result<> read = readImages(found.folder, *stored, step, images); !read)
         stored = tl::unexpected(read.error());
+      for (size_t i = 0; stored && i < step.images(); ++i)
+        if (Result<> kept = step.store(i); !kept)
+          return tl::unexpected(kept.error());
     }
     if (!stored) {
       view.note(fmt::format("{}; the checkpoint before it is taken", stored.error().message));
@@ -237,10 +245,14 @@ Result<> Run::begin() {
     resumed = *found;
   }
   if (!resumed) {
-    step.initialise(options.seed);
+    if (Result<> drawn = step.initialise(options.seed); !drawn)
+      return drawn;
     std::ranges::copy(step.image(0).first(average.size()), average.begin());
-    for (size_t i = 1; i < step.images(); ++i)
+    for (size_t i = 1; i < step.images(); ++i) {
       std::ranges::fill(step.image(i), 0.0f);
+      if (Result<> stored = step.store(i); !stored)
+        return stored;
+    }
     state = {};
     state.base = step.baseFingerprint();
   }
@@ -289,15 +301,28 @@ std::string Run::lastCheckpoint() const {
   return found.empty() ? "there is no checkpoint" : "the last good checkpoint is " + found[0].folder;
 }
 
-void Run::updateAverage() {
+Result<> Run::updateAverage() {
   if (average.empty())
-    return;
+    return {};
+  if (Result<> fetched = step.fetch(0); !fetched)
+    return fetched;
   // Early weights are soon forgotten: the decay grows to what was asked for.
   const double count = double(state.updates);
   const float keep = float(std::min(options.average, (1 + count) / (10 + count)));
   std::span<const float> weights = step.image(0);
   for (size_t i = 0; i < average.size(); ++i)
     average[i] = keep * average[i] + (1 - keep) * weights[i];
+  return {};
+}
+
+/// What is saved is what is measured: puts the average into the place of the weights, and back.
+Result<> Run::swapAverage() {
+  if (average.empty())
+    return {};
+  if (Result<> fetched = step.fetch(0); !fetched)
+    return fetched;
+  std::ranges::swap_ranges(average, step.image(0));
+  return step.store(0);
 }
 
 /// What is wrong with a step, if anything is.
@@ -341,12 +366,18 @@ Result<> Run::doStep() {
   double sum = 0, router = 0;
   for (int64_t i = 0; i < options.accumulate; ++i) {
     const uint64_t seed = options.seed * 0x9E3779B97F4A7C15u + uint64_t(state.step * options.accumulate + i);
-    sum += step.microStep(batches[size_t(i)], counted, i == 0, seed);
+    const Result<double> own = step.microStep(batches[size_t(i)], counted, i == 0, seed);
+    if (!own)
+      return failed(own.error());
+    sum += *own;
     router += step.routerLoss() * double(batches[size_t(i)].counted) / double(counted);
   }
+  const Result<double> norm = step.gradientNorm();
+  if (!norm)
+    return failed(norm.error());
   StepMetrics done{.step = state.step,
                    .loss = sum / double(counted),
-                   .norm = step.gradientNorm(),
+                   .norm = *norm,
                    .rate = schedule.at(state.step),
                    .ms = 0,
                    .tokensPerSecond = 0};
@@ -357,10 +388,14 @@ Result<> Run::doStep() {
   Result<std::optional<std::string>> bad = badStep(done);
   if (bad && !*bad) {
     const double share = options.rate > 0 ? done.rate / options.rate : 0;
-    step.update({done.rate, options.beta1, options.beta2, options.epsilon, options.weightDecay, options.clip,
-                 options.muonRate * share, ++state.updates},
-                done.norm);
-    updateAverage();
+    Result<> moved =
+        step.update({done.rate, options.beta1, options.beta2, options.epsilon, options.weightDecay,
+                     options.clip, options.muonRate * share, ++state.updates},
+                    done.norm);
+    if (moved)
+      moved = updateAverage();
+    if (!moved)
+      return failed(moved.error());
     state.recentLoss =
         state.recentSteps == 0 ? done.loss : state.recentLoss + recentShare * (done.loss - state.recentLoss);
     ++state.recentSteps;
@@ -392,19 +427,21 @@ Result<> Run::evaluate() {
   int64_t count = heldOut->batches();
   if (options.evaluationBatches > 0)
     count = std::min(count, options.evaluationBatches);
-  // What is saved is what is measured.
-  if (!average.empty())
-    std::ranges::swap_ranges(average, step.image(0));
+  if (Result<> swapped = swapAverage(); !swapped)
+    return failed(swapped.error());
   double sum = 0;
   int64_t counted = 0;
   MicroBatch batch;
   for (int64_t i = 0; i < count; ++i) {
     heldOut->readOnce(i, batch);
-    sum += step.evaluate(batch);
+    const Result<double> own = step.evaluate(batch);
+    if (!own)
+      return failed(own.error());
+    sum += *own;
     counted += batch.counted;
   }
-  if (!average.empty())
-    std::ranges::swap_ranges(average, step.image(0));
+  if (Result<> swapped = swapAverage(); !swapped)
+    return failed(swapped.error());
   Evaluation evaluation{state.step, sum / double(counted), std::nullopt};
   if (heldOut->tokens().bytes() > 0)
     evaluation.bitsPerByte = evaluation.loss / std::numbers::ln2 * double(heldOut->tokens().tokens()) /
@@ -419,14 +456,15 @@ Result<> Run::evaluate() {
 }
 
 /// A text is for the eye: one that cannot be made does not stop a run.
-void Run::sample() {
-  if (!average.empty())
-    std::ranges::swap_ranges(average, step.image(0));
+Result<> Run::sample() {
+  if (Result<> swapped = swapAverage(); !swapped)
+    return failed(swapped.error());
   const Result<std::string> text = sampleText(step, *tokenizer, options.samplePrompt, options.sampleTokens,
                                               options.seed + uint64_t(state.step));
-  if (!average.empty())
-    std::ranges::swap_ranges(average, step.image(0));
+  if (Result<> swapped = swapAverage(); !swapped)
+    return failed(swapped.error());
   text ? view.sampled(state.step, *text) : view.note(text.error().message);
+  return {};
 }
 
 Result<> Run::writeReport() {
@@ -451,6 +489,9 @@ Result<> Run::save() {
   const auto wrap = [&](const Error &error) -> Result<> {
     return fail("step {} could not be saved: {}; {}", state.step, error.message, lastCheckpoint());
   };
+  for (size_t i = 0; i < step.images(); ++i)
+    if (Result<> fetched = step.fetch(i); !fetched)
+      return wrap(fetched.error());
   std::vector<std::string> linked;
   for (const auto &[name, text] : contents)
     linked.push_back(name);
@@ -498,7 +539,8 @@ Result<TrainingOutcome> Run::run() {
         return tl::unexpected(done.error());
     if (tokenizer && state.step > 0 && !interrupt && options.sampleEvery > 0 &&
         (isDue(options.sampleEvery) || ends))
-      sample();
+      if (Result<> done = sample(); !done)
+        return tl::unexpected(done.error());
     if (ends)
       break;
     if (Result<> done = doStep(); !done)

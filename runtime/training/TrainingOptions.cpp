@@ -102,7 +102,12 @@ std::vector<FlagGroup> flagTable(TrainingOptions &o) {
          }},
         {"--progress", "bar|lines", "bar (on a terminal) or a line a step",
          oneOf<bool>({"bar", "lines"}, o.plain)},
-        {"-t,--threads", "N", "threads; 0: all cores (0)", numberBetween(0, 4096, o.threads)}}},
+        {"--device", "DEVICE",
+         "cpu, cuda, or emulator, an emulated GPU (without it a GPU where the trainer has code for one and "
+         "there is one)",
+         oneOf<std::string>({"auto", "cpu", "cuda", "emulator"}, o.device)},
+        {"-t,--threads", "N", "threads of the processor; 0: all cores (0)",
+         numberBetween(0, 4096, o.threads)}}},
       {"Optimisation",
        {{"--optimizer", "NAME", "adamw, muon or sgd (adamw)",
          oneOf<std::string>({"adamw", "muon", "sgd"}, o.optimizer)},
@@ -322,6 +327,8 @@ std::vector<FlagValue> flagValues(const TrainingOptions &o) {
     flags.push_back({"--lora-alpha", text(float(o.adapterAlpha)), true});
     flags.push_back({"--lora-targets", o.adapterTargets, true});
   }
+  if (o.device != "auto")
+    flags.push_back({"--device", o.device, false});
   if (o.recompute)
     flags.push_back({"--recompute", "", false});
   if (o.crossDocuments)

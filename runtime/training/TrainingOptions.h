@@ -19,6 +19,7 @@ struct TrainingOptions {
 
   int64_t batch = 0, length = 0; ///< 0: what the step was compiled for
   bool recompute = false;
+  std::string device = "auto"; ///< --device: or cpu, cuda, emulator
   int64_t steps = 1000, accumulate = 1;
   std::string optimizer = "adamw", dtype = "auto";
   std::string dropout; ///< "config" or a share as {} prints it; empty: what the step was compiled for

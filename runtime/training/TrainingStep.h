@@ -69,9 +69,12 @@ public:
   virtual const StepShape &shape() const = 0;
 
   /// What must be kept to go on: image 0 is the weights, others are what the optimizer remembers, with a
-  /// number for each weight. An image is the step's own memory, in the step's own order.
+  /// number for each weight. An image is the step's own memory, in the step's own order; of a step on another
+  /// device it is the host's copy, into which `fetch` brings the numbers, and `store` takes them from there.
   virtual size_t images() const = 0;
   virtual std::span<float> image(size_t index) = 0;
+  [[nodiscard]] virtual Result<> fetch(size_t) { return {}; }
+  [[nodiscard]] virtual Result<> store(size_t) { return {}; }
 
   /// The tensors that are trained, in the order in which they are to be written: those of model.safetensors,
   /// or those of adapters.
@@ -92,26 +95,28 @@ public:
 
   /// Sets the weights that training begins with: those of the model, or drawn by `seed` as transformers draws
   /// them.
-  virtual void initialise(uint64_t seed) = 0;
+  [[nodiscard]] virtual Result<> initialise(uint64_t seed) = 0;
 
   /// Forward and backward: adds the gradient of the mean loss over `counted` targets, those of all
   /// micro-batches of this update, to the gradients, or sets them to it when the batch is the update's first.
-  /// `seed` decides what dropout drops. Gives the sum of the losses of this batch in nats.
-  virtual double microStep(const MicroBatch &batch, int64_t counted, bool first, uint64_t seed) = 0;
+  /// `seed` decides what dropout drops. Gives the sum of the losses of this batch in nats. This and the
+  /// others fail when the device does.
+  [[nodiscard]] virtual Result<double> microStep(const MicroBatch &batch, int64_t counted, bool first,
+                                                 uint64_t seed) = 0;
   /// The sum of the losses alone.
-  virtual double evaluate(const MicroBatch &batch) = 0;
+  [[nodiscard]] virtual Result<double> evaluate(const MicroBatch &batch) = 0;
   /// The balance loss of the last micro-step's experts, not weighted.
   virtual double routerLoss() { return 0; }
   /// Logits (vocabulary) after a row of the batch's first sequence, valid until the next call of anything;
   /// null where the step cannot give them.
-  virtual const float *logits(const MicroBatch &batch, int64_t row) { return nullptr; }
+  [[nodiscard]] virtual Result<const float *> logits(const MicroBatch &, int64_t /*row*/) { return nullptr; }
   /// Global L2 norm of the gradients; not finite when one of them is not.
-  virtual double gradientNorm() = 0;
+  [[nodiscard]] virtual Result<double> gradientNorm() = 0;
   /// A tensor whose gradient is not finite.
   virtual std::optional<size_t> findBadGradient() = 0;
-  virtual void update(const UpdateSettings &settings, double gradientNorm) = 0;
+  [[nodiscard]] virtual Result<> update(const UpdateSettings &settings, double gradientNorm) = 0;
 
-  /// Floating-point operations a second that this machine reaches at best on the step's threads.
+  /// Floating-point operations a second that the step's device reaches at best (a processor: its threads).
   virtual double measurePeak() = 0;
 };
 

@@ -149,7 +149,7 @@ class Found:
     """What a trainer computed."""
 
 
-def runTrainer(sinter, scratch, case, flags=(), folder="probe", adapters=None):
+def runTrainer(sinter, scratch, case, flags=(), folder="probe", adapters=None, target="cpu:native"):
     """`adapters`: the shapes of those that are trained."""
     scratch = pathlib.Path(scratch)
     trainer, probe = scratch / "trainer", scratch / folder
@@ -161,7 +161,7 @@ def runTrainer(sinter, scratch, case, flags=(), folder="probe", adapters=None):
     # By itself a machine with AMX would choose bf16.
     compileFlags = [x for name, value in ({"dtype": "f32"} | chosen[0]).items() for x in (f"--{name}", value)]
     if not trainer.exists():
-        call([sinter, "compile", scratch / "model", "--train", "--target=cpu:native", "--batch", case.BATCH, "--seq",
+        call([sinter, "compile", scratch / "model", "--train", f"--target={target}", "--batch", case.BATCH, "--seq",
               case.SEQUENCE, *compileFlags, "-o", trainer])
     hyper = [x for name, value in (HYPER | chosen[1]).items() for x in (f"--{name}", value)]
     lines = call([trainer, "--probe", probe, "--steps", STEPS, *hyper, *flags]).splitlines()

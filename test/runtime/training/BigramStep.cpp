@@ -49,12 +49,13 @@ public:
       image[place(index, i)] = tensor[i];
   }
 
-  void initialise(uint64_t seed) override {
+  Result<> initialise(uint64_t seed) override {
     for (size_t i = 0; i < weights.size(); ++i)
       weights[i] = i < size_t(bigram.vocabulary) ? 0 : float(uniform(seed, 0, i) - 0.5);
+    return {};
   }
 
-  double microStep(const MicroBatch &batch, int64_t counted, bool first, uint64_t) override {
+  Result<double> microStep(const MicroBatch &batch, int64_t counted, bool first, uint64_t) override {
     if (first)
       std::ranges::fill(gradients, 0.0f);
     if (const int64_t delay = environment("BIGRAM_DELAY_US"); delay > 0)
@@ -66,9 +67,9 @@ public:
     return big ? 1000 * double(batch.counted) : sum;
   }
 
-  double evaluate(const MicroBatch &batch) override { return walk(batch, 0); }
+  Result<double> evaluate(const MicroBatch &batch) override { return walk(batch, 0); }
 
-  double gradientNorm() override {
+  Result<double> gradientNorm() override {
     double sum = 0;
     for (float g : gradients)
       sum += double(g) * double(g);
@@ -83,7 +84,7 @@ public:
     return std::nullopt;
   }
 
-  void update(const UpdateSettings &s, double norm) override {
+  Result<> update(const UpdateSettings &s, double norm) override {
     const double scale = s.clip > 0 ? std::min(1.0, s.clip / (norm + 1e-6)) : 1;
     const double c1 = 1 - std::pow(s.beta1, double(s.number)), c2 = 1 - std::pow(s.beta2, double(s.number));
     for (size_t i = 0; i < weights.size(); ++i) {
@@ -101,6 +102,7 @@ public:
       v = float(s.beta2 * v + (1 - s.beta2) * g * g);
       weights[i] = float(w - s.rate * (m / c1) / (std::sqrt(v / c2) + s.epsilon));
     }
+    return {};
   }
 
   double measurePeak() override { return 1e10; }

@@ -54,7 +54,7 @@ struct Saved {
   std::unique_ptr<TrainingStep> step = makeBigramStep({});
   std::string path;
   Saved() {
-    step->initialise(3);
+    EXPECT_TRUE(step->initialise(3));
     float value = 0;
     for (size_t i = 1; i < step->images(); ++i)
       for (float &each : step->image(i))
@@ -146,7 +146,7 @@ TEST(Checkpoint, thatWasNotFinishedIsNoneAndGoes) {
 TEST(Checkpoint, weightsAreWrittenInTheTypeAskedFor) {
   TemporaryFolder folder;
   auto step = makeBigramStep({});
-  step->initialise(3);
+  ASSERT_TRUE(step->initialise(3));
   for (const auto &[type, bytes] : {std::pair{"f32", 4u}, {"bf16", 2u}, {"f16", 2u}}) {
     ASSERT_TRUE(writeImage(*step, step->image(0), folder.path("m.safetensors"), type));
     auto file = SafeTensors::open(folder.path("m.safetensors"));

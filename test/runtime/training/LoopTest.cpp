@@ -125,14 +125,14 @@ TEST(TrainingLoop, theSameTokensInMoreMicroBatchesGiveTheSameLoss) {
   ASSERT_EQ(scene.run("a", {"--grad-accum", "4", "--steps", "20", "--order", "sequential"}).code, 0);
   const Metrics metrics = scene.metrics("a");
   auto step = makeBigramStep({.batch = 16});
-  step->initialise(1);
+  ASSERT_TRUE(step->initialise(1));
   auto batches = Batches::make(*data::TokenStream::openRaw(scene.folder.path("t.u16")), "t", step->shape(),
                                {data::TokenStream::Order::Sequential, 1});
   ASSERT_TRUE(batches);
   MicroBatch batch;
   batches->read(0, batch);
-  EXPECT_NEAR(metrics.steps[0].loss, step->microStep(batch, 128, true, 0) / 128, 1e-12);
-  EXPECT_NEAR(metrics.steps[0].norm, step->gradientNorm(), 1e-6);
+  EXPECT_NEAR(metrics.steps[0].loss, *step->microStep(batch, 128, true, 0) / 128, 1e-12);
+  EXPECT_NEAR(metrics.steps[0].norm, *step->gradientNorm(), 1e-6);
 }
 
 /// Starts the trainer and gives its process; what it says goes to a file.

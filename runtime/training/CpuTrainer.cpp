@@ -2,7 +2,8 @@
 // A micro-step is one parallel region: every thread walks the launches and meets the others after each. The
 // rows of a launch and whether gradients are added to are read from a copy of the step made for each kind of
 // launch.
-#include "runtime/training/Trainer.h"
+#include "runtime/training/TrainerMemory.h"
+#include "runtime/training/TrainerSteps.h"
 
 #include "runtime/device/CpuFeatures.h"
 #include "runtime/device/CpuLimits.h"
@@ -33,22 +34,6 @@ double now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-const sinter_optimizer *findOptimizer(const sinter_trainer &trainer, std::string_view name) {
-  for (uint64_t i = 0; i < trainer.optimizer_count; ++i)
-    if (trainer.optimizers[i].name == name)
-      return &trainer.optimizers[i];
-  return nullptr;
-}
-
-Result<const sinter_optimizer *> checkOptimizer(const sinter_trainer &trainer, std::string_view name) {
-  if (const sinter_optimizer *found = findOptimizer(trainer, name))
-    return found;
-  std::string list;
-  for (uint64_t i = 0; i < trainer.optimizer_count; ++i)
-    list += (i ? ", " : "") + std::string(trainer.optimizers[i].name);
-  return fail("expected an optimizer that this trainer was compiled with ({}), found '{}'", list, name);
-}
-
 /// Launches with their addresses resolved.
 struct BoundLaunch {
   sinter_kernel kernel;
@@ -68,43 +53,33 @@ class CpuTrainer final : public Trainer {
 public:
   CpuTrainer(const sinter_trainer &trainer, const sinter_optimizer &optimizer, int isa,
              std::unique_ptr<ThreadTeam> team, const TrainerOptions &options)
-      : trainer(trainer), optimizer(optimizer), isa(isa), team(std::move(team)) {
-    hyper.label_smoothing = float(options.labelSmoothing);
-    hyper.z_loss = float(options.zLoss);
-    hyper.dropout = 1;
-  }
+      : trainer(trainer), optimizer(optimizer), isa(isa), team(std::move(team)),
+        hyper(lossSettings(options)) {}
 
   Result<void> prepare(const MemoryUse &use);
 
-  double microStep(const Batch &batch, int64_t counted, bool adds, uint64_t seed) override;
-  double routerLoss() override;
-  double gradientNorm() override;
-  void update(const Hyperparameters &hyperparameters, double gradientNorm) override;
-  double evaluate(const Batch &batch, std::span<float> losses) override;
-  const float *logits(const Batch &batch, int64_t row) override;
+  Result<double> microStep(const Batch &batch, int64_t counted, bool adds, uint64_t seed) override;
+  double routerLoss() override { return balanceLoss(trainer, votes); }
+  Result<double> gradientNorm() override;
+  Result<> update(const Hyperparameters &hyperparameters, double gradientNorm) override;
+  Result<double> evaluate(const Batch &batch) override;
+  Result<const float *> logits(const Batch &batch, int64_t row) override;
 
-  std::span<float> parameters() override { return image(parameterImage); }
-  const float *initial() const override { return static_cast<const float *>(trainer.initial.data); }
-  std::span<float> gradients() override { return image(gradientImage); }
-  std::span<float> state(uint64_t number) override {
-    assert(number < stateImages() && "the optimizer has fewer images");
-    return image(states[number]);
+  std::span<float> image(uint64_t number) override {
+    assert(number < images() && "the optimizer has fewer images");
+    return image(number == 0 ? parameterImage : states[number - 1]);
   }
-  uint64_t stateImages() const override { return optimizer.state_images; }
-  int threads() const override { return team->threads(); }
-  const char *isaName() const override { return device::isaName(isa); }
+  uint64_t images() const override { return 1 + optimizer.state_images; }
+  const float *initial() const override { return static_cast<const float *>(trainer.initial.data); }
+  Result<std::span<const float>> gradients() override { return image(gradientImage); }
+  std::string runsOn() const override {
+    return fmt::format("kernels for {}, {} threads", device::isaName(isa), team->threads());
+  }
   double measureFlopsPerSecond() override { return device::measureFlopsPerSecond(*team, isa); }
   MemoryUse memory() const override { return use; }
   void setLaunchTimes(double *seconds) override { times = seconds; }
 
 private:
-  /// What distinguishes the steps that launches are given.
-  struct StepKind {
-    int64_t firstRow, rows;
-    bool adds;
-    auto operator<=>(const StepKind &) const = default;
-  };
-
   std::span<float> image(Mapping &mapping) {
     return {reinterpret_cast<float *>(mapping.data()), size_t(trainer.trained_floats)};
   }
@@ -112,7 +87,6 @@ private:
   void *resolve(const sinter_buffer &buffer);
   void bind(BoundList &list, const sinter_train_launch *launches, uint64_t count);
   void setBatch(const Batch &batch, int64_t counted, bool adds, uint64_t seed, const sinter_update &numbers);
-  double sumOfLosses() const;
   void walkAll(const BoundList &list, bool onlyLoss, int64_t untilRow);
   static void walk(void *self, int thread);
 
@@ -125,7 +99,7 @@ private:
   std::vector<float> losses, norms, votes;
   std::map<StepKind, sinter_step> steps; // nodes stay where they are
   BoundList micro, norm, moves;
-  sinter_update hyper{};
+  sinter_update hyper;
   const sinter_update plain{}; // of evaluations
   double *times = nullptr;
 
@@ -213,49 +187,32 @@ void CpuTrainer::bind(BoundList &list, const sinter_train_launch *launches, uint
 
 void CpuTrainer::setBatch(const Batch &batch, int64_t counted, bool adds, uint64_t seed,
                           const sinter_update &numbers) {
-  assert(int64_t(batch.tokens.size()) == rows() && batch.positions.size() == batch.tokens.size() &&
-         batch.targets.size() == batch.tokens.size() && "batch * sequence rows");
-  const int64_t keys = 1 + *std::max_element(batch.positions.begin(), batch.positions.end());
+  assert(int64_t(batch.tokens.size()) == rows() && "batch * sequence rows");
+  const int64_t keys = keysOf(batch);
   for (auto &[kind, step] : steps) {
-    step = {};
-    step.rows = kind.rows;
-    step.selected = kind.rows;
+    step = stepOf(kind, keys, counted, adds, seed);
     step.tokens = batch.tokens.data() + kind.firstRow;
     step.positions = batch.positions.data() + kind.firstRow;
     step.targets = batch.targets.data() + kind.firstRow;
-    step.keys = keys;
-    step.target_weight = counted > 0 ? float(1.0 / double(counted)) : 0.0f;
-    step.adds = adds || kind.adds;
-    step.seed = seed;
     step.update = &numbers;
   }
 }
 
-double CpuTrainer::sumOfLosses() const {
-  double sum = 0;
-  for (float loss : losses)
-    sum += loss;
-  return sum;
-}
-
-double CpuTrainer::microStep(const Batch &batch, int64_t counted, bool adds, uint64_t seed) {
-  const auto own = std::ranges::count_if(batch.targets, [](int32_t target) { return target >= 0; });
-  hyper.router_weight = counted > 0 ? float(double(own) / double(counted)) : 0.0f;
+Result<double> CpuTrainer::microStep(const Batch &batch, int64_t counted, bool adds, uint64_t seed) {
+  hyper.router_weight = routerWeight(batch, counted);
   std::ranges::fill(votes, 0.0f);
   setBatch(batch, counted, adds, seed, hyper);
   walkAll(micro, /*onlyLoss=*/false, -1);
-  return sumOfLosses();
+  return sumOf(losses);
 }
 
-double CpuTrainer::evaluate(const Batch &batch, std::span<float> each) {
+Result<double> CpuTrainer::evaluate(const Batch &batch) {
   setBatch(batch, 1, false, 0, plain);
   walkAll(micro, /*onlyLoss=*/true, -1);
-  assert((each.empty() || each.size() == losses.size()) && "a loss a row");
-  std::copy_n(losses.begin(), each.size(), each.begin());
-  return sumOfLosses();
+  return sumOf(losses);
 }
 
-const float *CpuTrainer::logits(const Batch &batch, int64_t row) {
+Result<const float *> CpuTrainer::logits(const Batch &batch, int64_t row) {
   setBatch(batch, 1, false, 0, plain);
   // Sequences behind that of the row are left out.
   const int64_t end = (row / trainer.sequence + 1) * trainer.sequence;
@@ -266,42 +223,22 @@ const float *CpuTrainer::logits(const Batch &batch, int64_t row) {
          row % trainer.logits_rows * trainer.vocabulary;
 }
 
-double CpuTrainer::routerLoss() {
-  const size_t experts = size_t(trainer.experts);
-  double sum = 0;
-  for (size_t i = 0; i < experts; ++i)
-    sum += double(votes[i]) * double(votes[experts + i]);
-  const double all = double(rows() * trainer.routers);
-  return all > 0 ? double(experts) * sum / (all * all) : 0;
-}
-
-double CpuTrainer::gradientNorm() {
+Result<double> CpuTrainer::gradientNorm() {
   for (auto &[kind, step] : steps)
     step.rows = kind.rows;
   walkAll(norm, false, -1);
-  double sum = 0;
-  for (float part : norms)
-    sum += part;
-  return std::sqrt(sum);
+  return std::sqrt(sumOf(norms));
 }
 
-void CpuTrainer::update(const Hyperparameters &h, double gradientNorm) {
-  hyper.learning_rate = float(h.learningRate);
-  hyper.beta1 = float(h.beta1);
-  hyper.beta2 = float(h.beta2);
-  hyper.epsilon = float(h.epsilon);
-  hyper.weight_decay = float(h.weightDecay);
-  hyper.correction1 = float(1 - std::pow(h.beta1, double(h.t)));
-  hyper.correction2 = float(1 - std::pow(h.beta2, double(h.t)));
-  // As torch.nn.utils.clip_grad_norm_.
-  hyper.gradient_scale = h.clip > 0 ? float(std::min(1.0, h.clip / (gradientNorm + 1e-6))) : 1.0f;
-  hyper.muon_rate = float(h.muonRate);
+Result<> CpuTrainer::update(const Hyperparameters &h, double gradientNorm) {
+  setUpdate(hyper, h, gradientNorm);
   for (auto &[kind, step] : steps) {
     step.rows = kind.rows;
     step.adds = kind.adds;
     step.update = &hyper;
   }
   walkAll(moves, false, -1);
+  return {};
 }
 
 void CpuTrainer::walkAll(const BoundList &list, bool lossOnly, int64_t row) {
@@ -343,41 +280,33 @@ void CpuTrainer::walk(void *self, int thread) {
 
 } // namespace
 
-Result<MemoryUse> Trainer::memoryOf(const sinter_trainer &trainer, const TrainerOptions &options) {
-  Result<const sinter_optimizer *> optimizer = checkOptimizer(trainer, options.optimizer);
-  if (!optimizer)
-    return tl::unexpected(optimizer.error());
-  const uint64_t image = trainer.trained_floats * sizeof(float);
-  const int threads = options.threads > 0 ? options.threads : device::usableCores();
-  return MemoryUse{image,
-                   image,
-                   image * (*optimizer)->state_images,
-                   trainer.arena_bytes,
-                   scratchStride(trainer) * uint64_t(threads),
-                   (trainer.image_floats - trainer.trained_floats) * sizeof(float)};
-}
-
-Result<std::unique_ptr<Trainer>> Trainer::open(const sinter_trainer &trainer, const TrainerOptions &options) {
-  if (trainer.abi_version != SINTER_TRAINING_ABI_VERSION)
-    return fail("the trainer was compiled for version {} of the runtime, this is version {}",
-                trainer.abi_version, SINTER_TRAINING_ABI_VERSION);
-  Result<const sinter_optimizer *> optimizer = checkOptimizer(trainer, options.optimizer);
-  if (!optimizer)
-    return tl::unexpected(optimizer.error());
+Result<std::unique_ptr<Trainer>> openCpuTrainer(const sinter_trainer &trainer,
+                                                const TrainerOptions &options) {
+  Result<size_t> number = findOptimizer(trainer, options.optimizer);
+  if (!number)
+    return tl::unexpected(number.error());
+  const sinter_optimizer &optimizer = trainer.optimizers[*number];
   Result<int> isa = device::chooseIsa(trainer.isa_mask);
   if (!isa)
     return tl::unexpected(isa.error());
-  Result<std::unique_ptr<ThreadTeam>> team =
-      ThreadTeam::start(options.threads > 0 ? options.threads : device::usableCores());
+  const uint64_t image = trainer.trained_floats * sizeof(float);
+  const auto use = [&](int threads) {
+    return MemoryUse{image,
+                     image,
+                     image * optimizer.state_images,
+                     trainer.arena_bytes,
+                     scratchStride(trainer) * uint64_t(threads),
+                     (trainer.image_floats - trainer.trained_floats) * sizeof(float)};
+  };
+  const int threads = options.threads > 0 ? options.threads : device::usableCores();
+  if (Result<> fits = checkFits(trainer, use(threads), device::availableMemory(), "the free memory"); !fits)
+    return tl::unexpected(fits.error());
+  Result<std::unique_ptr<ThreadTeam>> team = ThreadTeam::start(threads);
   if (!team)
     return tl::unexpected(team.error());
-  TrainerOptions counted = options;
-  counted.threads = (*team)->threads();
-  Result<MemoryUse> use = memoryOf(trainer, counted);
-  if (!use)
-    return tl::unexpected(use.error());
-  auto opened = std::make_unique<CpuTrainer>(trainer, **optimizer, *isa, std::move(*team), options);
-  if (Result<void> ready = opened->prepare(*use); !ready)
+  const MemoryUse needed = use((*team)->threads());
+  auto opened = std::make_unique<CpuTrainer>(trainer, optimizer, *isa, std::move(*team), options);
+  if (Result<void> ready = opened->prepare(needed); !ready)
     return tl::unexpected(ready.error());
   return opened;
 }
