@@ -7,6 +7,7 @@
 #include "dialects/kernel/Kernel.h"
 #include "passes/Passes.h"
 #include "passes/lowering/GpuPipeline.h"
+#include "passes/lowering/gpu/ShortGroups.h"
 #include "passes/lowering/gpu/WideTiles.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -133,6 +134,7 @@ OwningOpRef<ModuleOp> copyKernels(ModuleOp module, gpu::Architecture architectur
     copy->push_back(clone);
   }
   if (chooseSchedules) {
+    gpu::shortenGroups(*copy);
     PassManager passes(module.getContext());
     passes.addPass(createChooseSchedulesPass({/*gpu=*/true}));
     [[maybe_unused]] LogicalResult chosen = passes.run(*copy);

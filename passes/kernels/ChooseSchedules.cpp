@@ -27,6 +27,8 @@ constexpr int64_t widestTile = 512;
 constexpr int64_t prefillColumns = 64, prefillRows = 96;
 /// Of GPUs. Decode: so many tiles that every multiprocessor of a large one has two.
 constexpr int64_t gpuPrefillRows = 64, gpuDecodeTiles = 264;
+/// Outputs and inputs of a tile of a weight's gradient.
+constexpr int64_t gpuGradientSide = 64;
 /// Attention: by multiply-adds (f32) and on tensor cores.
 constexpr int64_t gpuAttentionRows = 16, gpuTensorAttentionRows = 64;
 /// Of a transposed weight with more inputs than this (the head's).
@@ -87,6 +89,9 @@ struct ChooseSchedulesPass : impl::ChooseSchedulesPassBase<ChooseSchedulesPass> 
           int64_t rows = isF32 ? gpuAttentionRows : gpuTensorAttentionRows;
           attention.setScheduleAttr(kernel::ScheduleAttr::get(&getContext(), rows, 0, 0, 0, 0, 0, 0, 0));
         }
+      if (auto gradient = dyn_cast<kernel::WeightGradientOp>(anchor); gradient && gpu)
+        gradient.setScheduleAttr(
+            kernel::ScheduleAttr::get(&getContext(), 0, gpuGradientSide, 0, 0, gpuGradientSide, 0, 0, 0));
       auto matmul = dyn_cast<kernel::MatmulOp>(anchor);
       if (!matmul)
         continue;

@@ -133,9 +133,10 @@ SmallVector<Value> FloatTile::multiply(const TileSide &left, const TileSide &rig
     Value following = e.mul(e.add(chunk, 1), depth); // behind the last one: what there is again
     SmallVector<Value> ofLeft = fetch(left, following), ofRight = fetch(right, following);
     Value leftChunk = chunkAt(left, 0, chunk), rightChunk = chunkAt(right, 1, chunk);
-    for (int64_t number = 0; number < depth; number += 4) {
-      Value fromLeft = place(leftChunk, e.constant(number), m(0));
-      Value fromRight = place(rightChunk, e.constant(number), n(0));
+    // A loop, and not written out: few names of registers, which the emulator does not share.
+    next = e.loop(zero, e.constant(depth), 4, next, [&](Value number, ValueRange carried) {
+      SmallVector<Value> next(carried);
+      Value fromLeft = place(leftChunk, number, m(0)), fromRight = place(rightChunk, number, n(0));
       for (int64_t i = 0; i < 4; ++i) {
         std::array<Value, 2> a, b;
         for (int64_t half = 0; half < 2; ++half) {
@@ -148,7 +149,8 @@ SmallVector<Value> FloatTile::multiply(const TileSide &left, const TileSide &rig
             next[row * quads + quad] = e.fma(factor, b[quad], next[row * quads + quad]);
         }
       }
-    }
+      return next;
+    });
     putBoth(ofLeft, ofRight, e.add(chunk, 1));
     e.barrier();
     return next;

@@ -349,7 +349,9 @@ Value RegionEmitter::constantAt(arith::ConstantOp op, const Place &place) {
                                    /*alignment=*/16, global.getAddressSpace());
   }
   Value address = LLVM::AddressOfOp::create(e.b, e.loc, e.globalPtr(), table.getSymName());
-  return e.loadWide(numbers.getElementType(), n, e.at(address, index(place), numbers.getElementType()));
+  Type element = numbers.getElementType();
+  Value here = e.at(address, index(place), element);
+  return element.isInteger() ? e.loadAligned(e.vec(n, element), here) : e.loadWide(element, n, here);
 }
 
 } // namespace

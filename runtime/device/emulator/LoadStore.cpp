@@ -73,20 +73,27 @@ namespace {
 /// The frequent case in a few vector instructions: all lanes inside of the block's own shared memory, or of
 /// the allocation that was accessed last; nothing to count, no races to look for. False: take the long way,
 /// which also finds what is wrong.
+template <typename A>
 bool inShared(Warp &warp, const Instruction &in, const Access &access, uint32_t (&offsets)[32]) {
   const Block &block = *warp.block;
   if (warp.active != allLanes || block.cluster->races || block.cluster->launch->options.counters)
     return false;
-  const uint32_t *base = warp.reg<uint32_t>(in.a);
+  const A *base = warp.reg<A>(in.a);
   const uint32_t add = static_cast<uint32_t>(in.offset) - sharedBase(block);
   uint32_t lowest = ~0u, highest = 0, bits = 0;
+  A far = 0; // bits of addresses above 32
   SINTER_EACH_LANE {
-    const uint32_t offset = base[lane] + add;
+    const uint32_t offset = static_cast<uint32_t>(base[lane]) + add;
     offsets[lane] = offset;
+    if constexpr (sizeof(A) > 4)
+      far |= base[lane] + static_cast<A>(in.offset);
     lowest = offset < lowest ? offset : lowest;
     highest = offset > highest ? offset : highest;
     bits |= offset;
   }
+  if constexpr (sizeof(A) > 4)
+    if (far >> 32)
+      return false;
   return lowest >= Program::sharedReserved && highest < block.shared.size() &&
          highest + access.bytes <= block.shared.size() && !(bits & (access.bytes - 1));
 }
@@ -108,9 +115,10 @@ bool inAllocation(Warp &warp, const Instruction &in, const Access &access, uint6
 
 /// Calls copy(place of a lane, lane) for all lanes, if they are in the frequent case.
 template <typename F> bool quickly(Warp &warp, const Instruction &in, const Access &access, F copy) {
-  if (access.space == Space::shared && access.addressBytes == 4) {
+  if (access.space == Space::shared) {
     uint32_t offsets[32];
-    if (!inShared(warp, in, access, offsets))
+    if (access.addressBytes == 4 ? !inShared<uint32_t>(warp, in, access, offsets)
+                                 : !inShared<uint64_t>(warp, in, access, offsets))
       return false;
     uint8_t *shared = warp.block->shared.data();
     copy([&](int lane) { return shared + offsets[lane]; });
@@ -124,6 +132,46 @@ template <typename F> bool quickly(Warp &warp, const Instruction &in, const Acce
     return true;
   }
   return false;
+}
+
+/// Vectors of 4 words, the most frequent ones: 4 lanes at a time are turned in registers.
+template <typename Place> void loadQuads(Warp &warp, const uint32_t *slots, Place place) {
+  float *d[4];
+  for (int part = 0; part < 4; ++part)
+    d[part] = warp.reg<float>(slots[part]);
+  for (int lane = 0; lane < lanesOfWarp; lane += 4) {
+#ifdef __AVX2__
+    __m128 quads[4];
+    for (int i = 0; i < 4; ++i)
+      quads[i] = _mm_load_ps(reinterpret_cast<const float *>(place(lane + i)));
+    _MM_TRANSPOSE4_PS(quads[0], quads[1], quads[2], quads[3]);
+    for (int part = 0; part < 4; ++part)
+      _mm_storeu_ps(d[part] + lane, quads[part]);
+#else
+    for (int i = 0; i < 4; ++i)
+      for (int part = 0; part < 4; ++part)
+        d[part][lane + i] = reinterpret_cast<const float *>(place(lane + i))[part];
+#endif
+  }
+}
+template <typename Place> void storeQuads(Warp &warp, const uint32_t *slots, Place place) {
+  const float *s[4];
+  for (int part = 0; part < 4; ++part)
+    s[part] = warp.reg<float>(slots[part]);
+  for (int lane = 0; lane < lanesOfWarp; lane += 4) {
+#ifdef __AVX2__
+    __m128 quads[4];
+    for (int part = 0; part < 4; ++part)
+      quads[part] = _mm_loadu_ps(s[part] + lane);
+    _MM_TRANSPOSE4_PS(quads[0], quads[1], quads[2], quads[3]);
+    for (int i = 0; i < 4; ++i)
+      _mm_store_ps(reinterpret_cast<float *>(place(lane + i)), quads[i]);
+#else
+    for (int i = 0; i < 4; ++i)
+      for (int part = 0; part < 4; ++part)
+        reinterpret_cast<float *>(place(lane + i))[part] = s[part][lane + i];
+#endif
+  }
 }
 
 /// A volatile, relaxed or acquiring load may be part of a loop that waits: after some of them, others run.
@@ -142,6 +190,8 @@ template <typename T> void loadLanes(Warp &warp, const Instruction &in) {
   if (access.synchronizes)
     mayWait(warp);
   const bool done = quickly(warp, in, access, [&](auto place) {
+    if (sizeof(T) == 4 && in.count == 4)
+      return loadQuads(warp, slots, place);
     for (uint32_t part = 0; part < in.count; ++part) {
       T *d = warp.reg<T>(slots[part]);
       for (int lane = 0; lane < lanesOfWarp; ++lane)
@@ -171,6 +221,8 @@ template <typename T> void storeLanes(Warp &warp, const Instruction &in) {
   const auto &access = *static_cast<const Access *>(in.detail);
   const uint32_t *slots = warp.program->lists.data() + in.list;
   const bool done = quickly(warp, in, access, [&](auto place) {
+    if (sizeof(T) == 4 && in.count == 4)
+      return storeQuads(warp, slots, place);
     for (uint32_t part = 0; part < in.count; ++part) {
       const T *s = warp.reg<T>(slots[part]);
       for (int lane = 0; lane < lanesOfWarp; ++lane)
