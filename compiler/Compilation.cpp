@@ -144,7 +144,7 @@ Result<std::vector<GpuCode>> Compilation::makeGpuCode() {
     if (failed(kernels))
       return fail("{}: expected kernels that compile for {}", options.model, name);
     GpuCode code{architecture, std::move(*kernels), std::nullopt};
-    if (ptxas) {
+    if (ptxas && options.machineCode) {
       announce("assembling kernels for " + name);
       Result<Cubin> cubin = ptxas->assemble(code.kernels.ptx, name);
       if (!cubin)

@@ -68,6 +68,7 @@ struct CompileOptions {
   std::string weightsFile;      // where they go when not into the product
   std::vector<cpu::Isa> isas = {cpu::Isa::Avx2, cpu::Isa::Avx512, cpu::Isa::Amx};
   std::vector<gpu::Architecture> gpus; // to make code for as well; none: the processor alone
+  bool machineCode = true;             // for them where ptxas is found; else PTX alone
   PipelineOptions pipeline;
   unsigned threads = 1;
   bool verbose = false;

@@ -267,7 +267,8 @@ int trainCommand(const Invocation &invocation) {
   compile.threads = std::max(1u, std::thread::hardware_concurrency());
   compile.isas = isas;
   compile.pipeline.roundProducts = asBf16;
-  // The emulated GPU runs code of sm_80 whichever it is.
+  // The emulated GPU runs PTX of sm_80 whichever it is.
+  compile.machineCode = options.device == "cuda";
   if (options.device == "cuda")
     compile.gpus = {gpu::Architecture::Sm90, gpu::Architecture::Sm80};
   else if (options.device == "emulator")
