@@ -149,6 +149,14 @@ class Found:
     """What a trainer computed."""
 
 
+def compileTrainer(sinter, scratch, case, target="cpu:native"):
+    """scratch/trainer of scratch/model."""
+    # By itself a machine with AMX would choose bf16.
+    settings = {"dtype": "f32"} | {k: v for k, v in case.settings.items() if k in COMPILED}
+    call([sinter, "compile", scratch / "model", "--train", f"--target={target}", "--batch", case.BATCH, "--seq", case.SEQUENCE,
+          *(x for name, value in settings.items() for x in (f"--{name}", value)), "-o", scratch / "trainer"])
+
+
 def runTrainer(sinter, scratch, case, flags=(), folder="probe", adapters=None, target="cpu:native"):
     """`adapters`: the shapes of those that are trained."""
     scratch = pathlib.Path(scratch)
@@ -157,13 +165,10 @@ def runTrainer(sinter, scratch, case, flags=(), folder="probe", adapters=None, t
     case.write(probe)
     if adapters:
         writeTensors(probe / "parameters.safetensors", {n: (shape, adapterStart(n, shape)) for n, shape in adapters.items()})
-    chosen = [{k: v for k, v in case.settings.items() if (k in COMPILED) == compiled} for compiled in (True, False)]
-    # By itself a machine with AMX would choose bf16.
-    compileFlags = [x for name, value in ({"dtype": "f32"} | chosen[0]).items() for x in (f"--{name}", value)]
     if not trainer.exists():
-        call([sinter, "compile", scratch / "model", "--train", f"--target={target}", "--batch", case.BATCH, "--seq",
-              case.SEQUENCE, *compileFlags, "-o", trainer])
-    hyper = [x for name, value in (HYPER | chosen[1]).items() for x in (f"--{name}", value)]
+        compileTrainer(sinter, scratch, case, target)
+    settings = HYPER | {k: v for k, v in case.settings.items() if k not in COMPILED}
+    hyper = [x for name, value in settings.items() for x in (f"--{name}", value)]
     lines = call([trainer, "--probe", probe, "--steps", STEPS, *hyper, *flags]).splitlines()
     found = Found()
     found.steps = [tuple(map(float, line.split()[1:3])) for line in lines]
