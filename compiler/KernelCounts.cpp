@@ -8,6 +8,7 @@
 #include "runtime/device/emulator/Execution.h"
 #include "runtime/device/emulator/LaunchParameters.h"
 #include "runtime/device/emulator/Modules.h"
+#include "runtime/generate/Sampler.h"
 
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "llvm/ADT/StringSet.h"
@@ -21,18 +22,6 @@ using namespace mlir;
 
 namespace sinter {
 namespace {
-
-/// 40 best candidates, of these 0.95 of the weight, of these those that are 0.05 times as probable as the
-/// best; temperature 0.8: the flags' defaults.
-sinter_sampling usualSampling() {
-  sinter_sampling sampling = {};
-  sampling.scale = 1 / 0.8f;
-  sampling.filter_count = 3;
-  sampling.filters[0] = {SINTER_FILTER_COUNT, 1, 0, 0, 40};
-  sampling.filters[1] = {SINTER_FILTER_SHARE, 1, -20, 0, static_cast<uint64_t>(0.95 * 0x1p64)};
-  sampling.filters[2] = {SINTER_FILTER_FLOOR, 1, -3, 0, 0};
-  return sampling;
-}
 
 int64_t bytesOf(Type element) { return element.getIntOrFloatBitWidth() / 8; }
 
@@ -173,13 +162,13 @@ Result<uint64_t> KernelLaunchOnce::makeStep() {
   auto *positions = const_cast<int32_t *>(step.positions);
   std::iota(positions, positions + counts.rows, static_cast<int32_t>(counts.keys - counts.rows));
   *const_cast<int32_t *>(step.select) = static_cast<int32_t>(counts.rows - 1);
-  // A draw by the flags' defaults.
+  // A draw by the flags' defaults, its bounds those of a usual vocabulary.
   Result<uint64_t> sampling = allocate(sizeof(sinter_sampling), "the step's sampling");
   if (!sampling)
     return sampling;
   step.draws = 1;
   step.sampling = reinterpret_cast<const sinter_sampling *>(*sampling);
-  *reinterpret_cast<sinter_sampling *>(*sampling) = usualSampling();
+  *reinterpret_cast<sinter_sampling *>(*sampling) = *Sampler(SamplerOptions(), 1 << 16).forDevice(0, 0);
   Result<uint64_t> address = allocate(sizeof step, "the step");
   if (address)
     std::memcpy(reinterpret_cast<void *>(*address), &step, sizeof step);

@@ -4,6 +4,7 @@
 #include "runtime/generate/Commands.h"
 #include "runtime/generate/LaunchTable.h"
 #include "runtime/generate/Output.h"
+#include "runtime/generate/Sampler.h"
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -58,13 +59,17 @@ Result<void> runPrefill(Engine &engine, const std::vector<int32_t> &tokens) {
   return engine.prefill(0, tokens, 0).map([](std::span<const float>) {});
 }
 
+/// What a device needs to choose the best token.
+sinter_sampling bestToken() {
+  SamplerOptions options;
+  options.temperature = 0;
+  return *Sampler(options, 1).forDevice(0, 0);
+}
+
 /// Each step ends where its token can be chosen: drawn on the device, or with the logits on the host.
 Result<void> runDecode(Engine &engine, const std::vector<int32_t> &tokens) {
   const int32_t slot = 0;
-  sinter_sampling greedy = {};
-  greedy.filter_count = 2;
-  greedy.filters[0] = {SINTER_FILTER_FLOOR, 1, 0, 0, 0};
-  greedy.filters[1] = {SINTER_FILTER_COUNT, 1, 0, 0, 1};
+  sinter_sampling greedy = bestToken();
   for (size_t i = 0; i < tokens.size(); ++i) {
     const int32_t position = int32_t(i);
     const std::span token(&tokens[i], 1), where(&position, 1), which(&slot, 1);

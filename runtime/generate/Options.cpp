@@ -72,6 +72,8 @@ std::vector<FlagGroup> flagsOf(Options &o, Raw &raw) {
     return {};
   };
   const auto stop = [&o](std::string_view value) -> Result<void> {
+    if (value.empty())
+      return fail("expected a text, found an empty one");
     o.stopStrings.emplace_back(value);
     return {};
   };
@@ -168,7 +170,8 @@ std::vector<FlagGroup> flagsOf(Options &o, Raw &raw) {
         {"--probs", "K", "show each choice in a table of K candidates on stderr (default 10)", probs, true}}},
       {"Instead of text",
        {{"--json", "", "JSON Lines, one object a token", switchOn(o.json)},
-        {"--top-logprobs", "K", "with --json: the K most probable tokens too", topLogprobs},
+        {"--top-logprobs", "K", "with --json: the K most probable tokens too, or all that there are",
+         topLogprobs},
         {"--tokenize", "", "write the text's token ids as a JSON array", command(Command::Tokenize)},
         {"--detokenize", "", "read a JSON array of ids on standard input, write their bytes",
          command(Command::Detokenize)},

@@ -6,6 +6,7 @@
 #include "runtime/tokenizer/PreTokenizer.h"
 #include "runtime/tokenizer/Splitter.h"
 #include "test/Sanitized.h"
+#include <ctime>
 #include <gtest/gtest.h>
 #include <random>
 #include <thread>
@@ -138,6 +139,67 @@ TEST(TokenizerTest, EncodesAMegabyteWithoutASpace) {
     text += "the";
   EXPECT_EQ(t.tokenizer.encode(text, false), Ids(text.size() / 3, 257));
   EXPECT_EQ(t.tokenizer.encode(std::string(size, ' '), false), Ids(size, ' '));
+}
+
+/// Seconds of this thread's processor time that `text` takes, the least of three runs.
+double secondsToEncode(const Tokenizer &tokenizer, const std::string &text) {
+  double least = std::numeric_limits<double>::infinity();
+  for (int run = 0; run < 3; ++run) {
+    timespec begin, end;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &begin);
+    EXPECT_FALSE(tokenizer.encode(text, false).empty());
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &end);
+    least = std::min(least, double(end.tv_sec - begin.tv_sec) + 1e-9 * double(end.tv_nsec - begin.tv_nsec));
+  }
+  return least;
+}
+
+TEST(TokenizerTest, NeedsTimeLinearInTheLengthOfAWord) {
+  if (sanitized)
+    GTEST_SKIP() << "skipped: sanitizers change what takes time";
+  TokenizerSpec bpe = byteLevel(), unigram;
+  // Pairs of pairs of pairs, whose merges run through a word again and again.
+  auto add = [&](uint32_t left, uint32_t right) {
+    bpe.merges.push_back({left, right, uint32_t(bpe.tokens.size())});
+    bpe.tokens.emplace_back(*bpe.tokens[left] + *bpe.tokens[right]);
+    return bpe.merges.back().result;
+  };
+  for (uint32_t letter = 'a'; letter < 'e'; ++letter)
+    for (uint32_t length = 1, whole = letter; length < 4096; length *= 2)
+      whole = add(whole, whole);
+  for (uint32_t left = 'a'; left < 'e'; ++left)
+    for (uint32_t right = 'a'; right < 'e'; ++right)
+      if (left != right)
+        add(left, right);
+  bpe.before.clear();
+  bpe.added.clear();
+  unigram.model = ModelKind::Unigram;
+  unigram.unknown = 0;
+  unigram.tokens = {"<unk>"};
+  unigram.scores = {-20};
+  std::mt19937 random(7);
+  for (int i = 0; i < 200; ++i) {
+    std::string piece;
+    for (size_t length = i < 4 ? 1 : 1 + random() % 12; piece.size() < length;)
+      piece += char('a' + (i < 4 ? i : int(random() % 4)));
+    if (std::ranges::find(unigram.tokens, piece) != unigram.tokens.end())
+      continue;
+    unigram.tokens.emplace_back(piece);
+    unigram.scores.push_back(-1.0 - double(random() % 1000) / 100);
+  }
+  for (const TokenizerSpec &spec : {bpe, unigram}) {
+    Opened t = open(spec);
+    for (uint32_t letters : {1, 2, 4}) {
+      std::string word(size_t(1) << 20, 'a');
+      for (char &byte : word)
+        byte = char('a' + random() % letters);
+      const double part = secondsToEncode(t.tokenizer, word.substr(0, word.size() / 16));
+      const double whole = secondsToEncode(t.tokenizer, word);
+      EXPECT_LT(whole, 64 * part) << letters
+                                  << " letters: 16 times the length; quadratic would be 256 times the time";
+      EXPECT_LT(whole, 2.0) << letters << " letters";
+    }
+  }
 }
 
 TEST(TokenizerTest, EncodesOnSeveralThreads) {
