@@ -25,9 +25,11 @@ Value FloatTile::place(Value shared, Value k, Value line) {
 }
 
 void FloatTile::forEachQuad(llvm::function_ref<void(Value, int64_t, Value)> body) {
-  for (int64_t row = 0; row < rows; ++row)
-    for (int64_t quad = 0; quad < quads; ++quad)
-      body(m(row), row * quads + quad, n(quad));
+  for (int64_t number = 0; number < rows * quads; ++number)
+    if (rounds)
+      body(halfM(number / 4), number, halfN(number % 4));
+    else
+      body(m(number / quads), number, n(number % quads));
 }
 
 void FloatTile::storeQuad(Value quad, Value row, Value n, int64_t width, bool adds) {
@@ -65,6 +67,8 @@ SmallVector<FloatTile::Piece> FloatTile::piecesOf(const TileSide &operand) {
   for (int64_t turn = 0; turn < depth / w; ++turn) {
     Value inner = e.mul(e.rem(frame.thread, across), w);
     Value outer = e.add(e.div(frame.thread, across), turn * (threads / across));
+    if (rounds && !operand.alongK) // by twos: neighbours along K share a word
+      outer = e.add(e.mul(e.div(frame.thread, across), 2), turn / 2 * 2 * (threads / across) + turn % 2);
     pieces.push_back(operand.alongK ? Piece{outer, inner} : Piece{inner, outer});
   }
   return pieces;
@@ -89,8 +93,6 @@ SmallVector<Value> FloatTile::fetch(const TileSide &operand, Value first) {
       inside = e.both(inside, e.less(k, operand.depth));
     if (inside)
       value = e.select(inside, value, e.zeros(w));
-    if (rounds)
-      value = arith::ExtFOp::create(e.b, e.loc, e.vec(w), e.narrow(value, e.bf16()));
     values.push_back(value);
   }
   return values;
@@ -99,6 +101,8 @@ SmallVector<Value> FloatTile::fetch(const TileSide &operand, Value first) {
 void FloatTile::put(const TileSide &operand, ValueRange values, Value to) {
   if (operand.shared)
     return;
+  if (rounds)
+    return putHalves(operand, values, to);
   int64_t w = operand.width;
   for (auto [piece, value] : llvm::zip(piecesOf(operand), values)) {
     Value at = place(to, piece.k, piece.line);
@@ -119,6 +123,27 @@ Value FloatTile::chunkAt(const TileSide &operand, int64_t number, Value chunk) {
   return e.at(stages, e.add(e.mul(stage, 2 * chunkFloats), number * chunkFloats), e.f32());
 }
 
+SmallVector<Value> FloatTile::multiplyFloats(Value left, Value right, ValueRange sums) {
+  // A loop, and not written out: few names of registers, which the emulator does not share.
+  return e.loop(e.constant(0), e.constant(depth), 4, sums, [&](Value number, ValueRange carried) {
+    SmallVector<Value> next(carried);
+    Value fromLeft = place(left, number, m(0)), fromRight = place(right, number, n(0));
+    for (int64_t i = 0; i < 4; ++i) {
+      std::array<Value, 2> a, b;
+      for (int64_t half = 0; half < 2; ++half) {
+        a[half] = e.loadWide(e.f32(), 4, e.at(fromLeft, i * side + half * side / 2, e.f32()));
+        b[half] = e.loadWide(e.f32(), 4, e.at(fromRight, i * side + half * side / 2, e.f32()));
+      }
+      for (int64_t row = 0; row < rows; ++row) {
+        Value factor = e.splat(e.extract(a[row / 4], row % 4), 4);
+        for (int64_t quad = 0; quad < quads; ++quad)
+          next[row * quads + quad] = e.fma(factor, b[quad], next[row * quads + quad]);
+      }
+    }
+    return next;
+  });
+}
+
 SmallVector<Value> FloatTile::multiply(const TileSide &left, const TileSide &right, Value k,
                                        ValueRange sums) {
   auto putBoth = [&](ValueRange ofLeft, ValueRange ofRight, Value chunk) {
@@ -133,24 +158,7 @@ SmallVector<Value> FloatTile::multiply(const TileSide &left, const TileSide &rig
     Value following = e.mul(e.add(chunk, 1), depth); // behind the last one: what there is again
     SmallVector<Value> ofLeft = fetch(left, following), ofRight = fetch(right, following);
     Value leftChunk = chunkAt(left, 0, chunk), rightChunk = chunkAt(right, 1, chunk);
-    // A loop, and not written out: few names of registers, which the emulator does not share.
-    next = e.loop(zero, e.constant(depth), 4, next, [&](Value number, ValueRange carried) {
-      SmallVector<Value> next(carried);
-      Value fromLeft = place(leftChunk, number, m(0)), fromRight = place(rightChunk, number, n(0));
-      for (int64_t i = 0; i < 4; ++i) {
-        std::array<Value, 2> a, b;
-        for (int64_t half = 0; half < 2; ++half) {
-          a[half] = e.loadWide(e.f32(), 4, e.at(fromLeft, i * side + half * side / 2, e.f32()));
-          b[half] = e.loadWide(e.f32(), 4, e.at(fromRight, i * side + half * side / 2, e.f32()));
-        }
-        for (int64_t row = 0; row < rows; ++row) {
-          Value factor = e.splat(e.extract(a[row / 4], row % 4), 4);
-          for (int64_t quad = 0; quad < quads; ++quad)
-            next[row * quads + quad] = e.fma(factor, b[quad], next[row * quads + quad]);
-        }
-      }
-      return next;
-    });
+    next = rounds ? multiplyHalves(leftChunk, rightChunk, next) : multiplyFloats(leftChunk, rightChunk, next);
     putBoth(ofLeft, ofRight, e.add(chunk, 1));
     e.barrier();
     return next;

@@ -34,7 +34,8 @@ public:
   /// Quads of sums of a thread: 8 rows (m) of 2.
   static constexpr int64_t rows = 8, quads = 2;
 
-  /// `rounds`: numbers are rounded to bf16 first.
+  /// `rounds`: numbers are rounded to bf16 first, and multiplied by tensor cores; a thread then has 4 rows of
+  /// 4 quads, and no side may be in shared memory already.
   explicit FloatTile(Frame &frame, bool rounds = false);
 
   llvm::SmallVector<mlir::Value> zeros() {
@@ -70,6 +71,13 @@ private:
   llvm::SmallVector<Piece> piecesOf(const TileSide &operand);
   llvm::SmallVector<mlir::Value> fetch(const TileSide &operand, mlir::Value first);
   void put(const TileSide &operand, mlir::ValueRange values, mlir::Value to);
+  /// The sums with the products of a chunk added.
+  llvm::SmallVector<mlir::Value> multiplyFloats(mlir::Value left, mlir::Value right, mlir::ValueRange sums);
+  // HalfTile.cpp: the same for numbers that are rounded.
+  mlir::Value halfM(int64_t row);
+  mlir::Value halfN(int64_t quad);
+  void putHalves(const TileSide &operand, mlir::ValueRange values, mlir::Value to);
+  llvm::SmallVector<mlir::Value> multiplyHalves(mlir::Value left, mlir::Value right, mlir::ValueRange sums);
   /// Where the chunk `chunk` of a side lies: staged, or in shared memory anyway.
   mlir::Value chunkAt(const TileSide &operand, int64_t number, mlir::Value chunk);
 

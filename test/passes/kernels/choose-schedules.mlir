@@ -24,6 +24,14 @@ kernel.func @many(%x: !kernel.rows<32xf32>, %w: !kernel.weight<96x32, f32>, %y: 
     }
   }
 }
+// A GPU's tile of a weight's gradient is 64 outputs by 64 inputs.
+// CHECK-LABEL: kernel.func @gradient
+// CHECK-NOT: schedule
+// GPU-LABEL: kernel.func @gradient
+// GPU: schedule <columns_per_tile = 64, tile_columns = 64>
+kernel.func @gradient(%g: !kernel.rows<96xf32>, %x: !kernel.rows<32xf32>, %w: !kernel.weight<96x32, f32>) {
+  kernel.weight_gradient gradient(%g : !kernel.rows<96xf32>) input(%x : !kernel.rows<32xf32>) output(%w : !kernel.weight<96x32, f32>)
+}
 kernel.entry @decode_f32 rows 16 selected 16 {
   %x = kernel.buffer arena : !kernel.rows<32xf32>
   %w = kernel.buffer weight @w : !kernel.weight<96x32, f32>
