@@ -40,7 +40,7 @@ private:
 };
 
 LogicalResult FloatMatmul::run() {
-  frame.blocksPerSm = 6; // 170 registers
+  frame.blocksPerSm = 4; // two warps a quarter of a multiprocessor
   tile.emplace(frame, cpu::roundsFactors(m.op));
   int64_t stride = m.accumulatorColumns(), weights = m.weights.size();
   int64_t room = maxSharedBytes(e.architecture) - reservedBytes - frame.sharedBytes;

@@ -23,7 +23,8 @@ class Backward {
 public:
   Backward(Frame &frame, kernel::SelfAttentionBackwardOp op)
       : frame(frame), e(frame.e), a(frame, op), op(op), weights(frame.allocate(FloatTile::sharedBytes)),
-        gradients(frame.allocate(FloatTile::sharedBytes)), turned(frame.allocate(FloatTile::sharedBytes)) {}
+        gradients(frame.allocate(FloatTile::sharedBytes)), turned(frame.allocate(FloatTile::sharedBytes)),
+        dots(frame.allocate(SelfAttention::block * 4)) {}
 
   void emit() {
     forEachTile(frame, op.getGrid(), [&](Value tileHead, Value begin, Value end, Value) {
@@ -76,24 +77,23 @@ private:
 
   void emitQueries() {
     clear(op.getQueryGradient(), a.queryBegin, a.head, a.keySize);
-    SmallVector<Value> dots, logSums;
-    for (int64_t i = 0; i < rowCount; ++i) {
-      Value row = a.clamped(a.row[i]);
-      dots.push_back(dot(row));
-      logSums.push_back(e.load(e.f32(), a.headOf(op.getLogSum(), row, a.head, 1)));
+    for (int64_t i = 0; i < rowCount; ++i) { // products begin with a barrier
+      Value total = dot(a.clamped(a.row[i]));
+      e.ifThen(e.equal(a.tile.column(), e.constant(0)),
+               [&] { e.store(total, e.at(dots, a.tile.m(i), e.f32())); });
     }
     a.forEachKeys([&](Value firstKey) {
+      // P waits in its place in shared memory for dP: registers hold the sums of one product.
       SmallVector<Value> scores =
           a.products(a.query, a.queryBegin, a.head, a.key, firstKey, keyHead, a.keySize);
+      forEachQuad([&](int64_t i, int64_t quad, int64_t number) {
+        Value keys = e.add(firstKey, a.tile.n(quad));
+        storeWeights(i, quad, keys, scores[number]);
+      });
       SmallVector<Value> along =
           a.products(op.getGradient(), a.queryBegin, a.head, a.value, firstKey, keyHead, a.valueSize);
-      for (int64_t i = 0; i < rowCount; ++i)
-        for (int64_t quad = 0; quad < quadCount; ++quad)
-          differentiate(i, e.add(firstKey, a.tile.n(quad)), dots[i], logSums[i], scores[i * quadCount + quad],
-                        along[i * quadCount + quad]);
-      a.tile.forEachQuad([&](Value m, int64_t number, Value n) {
-        e.storeAligned(scores[number], a.tile.place(weights, m, n));
-        e.storeAligned(along[number], a.tile.place(gradients, m, n));
+      forEachQuad([&](int64_t i, int64_t quad, int64_t number) {
+        along[number] = differentiate(i, quad, e.add(firstKey, a.tile.n(quad)), along[number]);
       });
       a.tile.storeTurned(along, turned);
       e.barrier();
@@ -123,20 +123,39 @@ private:
     return total;
   }
 
-  /// Scores become F * P, dP becomes dS; both zero where the row does not see the key.
-  void differentiate(int64_t i, Value keys, Value d, Value logSum, Value &weight, Value &along) {
-    Value capped, score = a.score(weight, i, keys, &capped);
+  void forEachQuad(llvm::function_ref<void(int64_t row, int64_t quad, int64_t number)> body) {
+    for (int64_t i = 0; i < rowCount; ++i)
+      for (int64_t quad = 0; quad < quadCount; ++quad)
+        body(i, quad, i * quadCount + quad);
+  }
+  Value placeOf(Value shared, int64_t i, int64_t quad) {
+    return a.tile.place(shared, a.tile.m(i), a.tile.n(quad));
+  }
+
+  /// P, zero where the row does not see the key, and where scores are capped 1 - tanh^2.
+  void storeWeights(int64_t i, int64_t quad, Value keys, Value products) {
+    Value logSum = e.load(e.f32(), a.headOf(op.getLogSum(), a.clamped(a.row[i]), a.head, 1));
+    Value capped, score = a.score(products, i, keys, &capped);
     Value p = e.exp2(e.subF(score, e.splat(logSum, 4)));
-    p = e.select(a.sees(i, keys), p, e.zeros(4));
-    weight = p;
+    e.storeAligned(e.select(a.sees(i, keys), p, e.zeros(4)), placeOf(weights, i, quad));
+    if (capped)
+      e.storeAligned(e.subF(e.constantF(e.vec(4), 1), e.mulF(capped, capped)), placeOf(gradients, i, quad));
+  }
+
+  /// P becomes F * P, where P was; gives dS from dP, and stores it, too.
+  Value differentiate(int64_t i, int64_t quad, Value keys, Value along) {
+    Value d = e.load(e.f32(), e.at(dots, a.tile.m(i), e.f32()));
+    Value p = e.loadWide(e.f32(), 4, placeOf(weights, i, quad));
     if (a.dropout) {
       Value factors = a.dropoutFactors(i, keys);
       along = e.mulF(along, factors);
-      weight = e.mulF(p, factors);
+      e.storeAligned(e.mulF(p, factors), placeOf(weights, i, quad));
     }
     along = e.mulF(e.mulF(p, e.subF(along, e.splat(d, 4))), e.constantF(e.vec(4), a.scale));
-    if (capped)
-      along = e.mulF(along, e.subF(e.constantF(e.vec(4), 1), e.mulF(capped, capped)));
+    if (a.cap > 0)
+      along = e.mulF(along, e.loadWide(e.f32(), 4, placeOf(gradients, i, quad)));
+    e.storeAligned(along, placeOf(gradients, i, quad));
+    return along;
   }
 
   Frame &frame;
@@ -144,6 +163,7 @@ private:
   SelfAttention a;
   kernel::SelfAttentionBackwardOp op;
   Value weights, gradients, turned; // shared memory: F * P and dS as (query, key), dS as (key, query)
+  Value dots;                       // shared memory: of the 64 rows
   Value keyHead;                    // of the tile
 };
 

@@ -110,7 +110,7 @@ private:
 
 LogicalResult emitWeightGradient(Frame &frame, kernel::WeightGradientOp op) {
   frame.threads = FloatTile::threads;
-  frame.blocksPerSm = 6; // 170 registers
+  frame.blocksPerSm = 4; // two warps a quarter of a multiprocessor
   WeightGradient(frame, op).emit();
   return success();
 }
