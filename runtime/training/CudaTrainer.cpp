@@ -22,7 +22,7 @@ using device::Mapping;
 
 uint64_t lineUp(uint64_t bytes) { return (bytes + 63) / 64 * 64; }
 
-/// Launches of the micro-step, the norm or an update, and the graphs of them.
+/// The launches of a micro-step, of the norm or of an update.
 struct BoundList {
   const sinter_gpu_train_list *from = nullptr;
   CudaLaunches launches;
