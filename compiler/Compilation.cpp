@@ -140,7 +140,8 @@ Result<std::vector<GpuCode>> Compilation::makeGpuCode() {
   for (gpu::Architecture architecture : options.gpus) {
     std::string name = gpu::nameOf(architecture).str();
     announce("compiling kernels for " + name);
-    llvm::FailureOr<CudaKernels> kernels = compileCudaKernels(*module, {architecture});
+    llvm::FailureOr<CudaKernels> kernels =
+        compileCudaKernels(*module, {architecture, /*chooseSchedules=*/true, options.persistent});
     if (failed(kernels))
       return fail("{}: expected kernels that compile for {}", options.model, name);
     GpuCode code{architecture, std::move(*kernels), std::nullopt};
@@ -279,7 +280,8 @@ bool Compilation::printVersions() {
   };
   for (gpu::Architecture architecture : options.gpus)
     if (!add(gpu::nameOf(architecture), options.gpus.size() > 1,
-             printCudaKernels(*module, architecture, target ? CudaStage::Target : CudaStage::Llvm)))
+             printCudaKernels(*module, {architecture, /*chooseSchedules=*/true, options.persistent},
+                              target ? CudaStage::Target : CudaStage::Llvm)))
       return false;
   if (options.gpus.empty())
     for (cpu::Isa isa : options.isas)

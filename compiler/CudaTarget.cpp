@@ -57,6 +57,10 @@ std::vector<sinter_tensor_map> mapsOf(LLVM::LLVMFuncOp function) {
   return maps;
 }
 
+uint32_t numberOf(LLVM::LLVMFuncOp function, StringRef name) {
+  return static_cast<uint32_t>(function->getAttrOfType<IntegerAttr>(name).getInt());
+}
+
 std::unique_ptr<llvm::TargetMachine> createMachine(gpu::Architecture architecture) {
   static std::once_flag once;
   std::call_once(once, [] {
@@ -144,6 +148,51 @@ OwningOpRef<ModuleOp> copyKernels(ModuleOp module, gpu::Architecture architectur
   return copy;
 }
 
+/// Writes into `copy` which persistent kernels --kernel-make-persistent is to make, one a decode step. What
+/// draws tokens finds the same with any number of threads; with its usual 512 all tasks would have fewer
+/// registers.
+std::map<std::string, PersistentKernel> planPersistent(ModuleOp module, ModuleOp copy) {
+  constexpr int64_t mostThreadsOfSample = 256;
+  std::map<std::string, PersistentKernel> all;
+  OpBuilder builder(module.getContext());
+  SmallVector<Attribute> plans;
+  for (auto entry : module.getOps<kernel::EntryOp>()) {
+    if (!entry.getSymName().starts_with("decode_"))
+      continue;
+    PersistentKernel persistent;
+    persistent.function = ("persistent" + entry.getSymName().drop_front(StringRef("decode").size())).str();
+    SmallVector<Attribute> kernels;
+    int64_t tasks = 0;
+    for (auto each : {entry, module.lookupSymbol<kernel::EntryOp>("sample")})
+      for (auto launch :
+           each ? llvm::to_vector(each.getOps<kernel::LaunchOp>()) : SmallVector<kernel::LaunchOp>()) {
+        ++tasks;
+        std::string callee = launch.getCallee().str(), name = ptxName(callee);
+        if (llvm::is_contained(persistent.kernels, callee))
+          continue;
+        persistent.kernels.push_back(callee);
+        auto function = copy.lookupSymbol<kernel::FuncOp>(name);
+        if (isa<kernel::SampleOp>(function.getAnchor().getOperation())) {
+          name += "_narrow";
+          if (!copy.lookupSymbol(name)) {
+            kernel::FuncOp narrow = function.clone();
+            narrow.setName(name);
+            narrow->setAttr("kernel.most_threads", builder.getI64IntegerAttr(mostThreadsOfSample));
+            copy.push_back(narrow);
+          }
+        }
+        kernels.push_back(builder.getStringAttr(name));
+      }
+    plans.push_back(
+        builder.getDictionaryAttr({builder.getNamedAttr("name", builder.getStringAttr(persistent.function)),
+                                   builder.getNamedAttr("tasks", builder.getI64IntegerAttr(tasks)),
+                                   builder.getNamedAttr("kernels", builder.getArrayAttr(kernels))}));
+    all.emplace(entry.getSymName().str(), std::move(persistent));
+  }
+  copy->setAttr("kernel.persistent", builder.getArrayAttr(plans));
+  return all;
+}
+
 } // namespace
 
 FailureOr<CudaKernels> compileCudaKernels(ModuleOp module, const CudaOptions &options) {
@@ -153,6 +202,8 @@ FailureOr<CudaKernels> compileCudaKernels(ModuleOp module, const CudaOptions &op
   };
   OwningOpRef<ModuleOp> copy = copyKernels(module, options.architecture, options.chooseSchedules);
   CudaKernels result;
+  if (options.persistent)
+    result.persistent = planPersistent(module, *copy);
   for (auto kernel : module.getOps<kernel::FuncOp>())
     result.kernels[kernel.getName().str()].grid =
         copy->lookupSymbol<kernel::FuncOp>(ptxName(kernel.getName())).getAnchor().getGrid();
@@ -160,9 +211,7 @@ FailureOr<CudaKernels> compileCudaKernels(ModuleOp module, const CudaOptions &op
     return fail();
   for (auto kernel : module.getOps<kernel::FuncOp>()) {
     auto function = copy->lookupSymbol<LLVM::LLVMFuncOp>(ptxName(kernel.getName()));
-    auto number = [&](StringRef name) {
-      return static_cast<uint32_t>(function->getAttrOfType<IntegerAttr>(name).getInt());
-    };
+    auto number = [&](StringRef name) { return numberOf(function, name); };
     CudaKernel &facts = result.kernels[kernel.getName().str()];
     facts.function = function.getName().str();
     facts.threads = number("kernel.threads");
@@ -170,6 +219,11 @@ FailureOr<CudaKernels> compileCudaKernels(ModuleOp module, const CudaOptions &op
     facts.cluster = number("kernel.cluster");
     facts.maps = mapsOf(function);
     facts.blocksPerSm = std::max(number("kernel.blocks_per_sm"), 1u);
+  }
+  for (auto &[entry, facts] : result.persistent) {
+    auto function = copy->lookupSymbol<LLVM::LLVMFuncOp>(facts.function);
+    facts.threads = numberOf(function, "kernel.threads");
+    facts.sharedBytes = numberOf(function, "kernel.shared_bytes");
   }
   llvm::LLVMContext context;
   std::unique_ptr<llvm::TargetMachine> machine = createMachine(options.architecture);
@@ -187,8 +241,11 @@ FailureOr<CudaKernels> compileCudaKernels(ModuleOp module, const CudaOptions &op
   return result;
 }
 
-FailureOr<std::string> printCudaKernels(ModuleOp module, gpu::Architecture architecture, CudaStage stage) {
-  OwningOpRef<ModuleOp> copy = copyKernels(module, architecture, /*chooseSchedules=*/true);
+FailureOr<std::string> printCudaKernels(ModuleOp module, const CudaOptions &options, CudaStage stage) {
+  const gpu::Architecture architecture = options.architecture;
+  OwningOpRef<ModuleOp> copy = copyKernels(module, architecture, options.chooseSchedules);
+  if (options.persistent)
+    planPersistent(module, *copy);
   if (failed(lower(*copy, architecture)))
     return module.emitError() << "expected kernels that compile for " << gpu::nameOf(architecture), failure();
   std::string text;

@@ -18,6 +18,8 @@ struct CudaOptions {
   gpu::Architecture architecture = gpu::Architecture::Sm80;
   /// Kernels get schedules for GPUs first; else they have them.
   bool chooseSchedules = true;
+  /// One kernel for each type of cache that runs a whole decode step, too.
+  bool persistent = false;
 };
 
 /// What a launch of a kernel needs; the fields of struct sinter_gpu_launch.
@@ -28,8 +30,17 @@ struct CudaKernel {
   std::vector<sinter_tensor_map> maps;
 };
 
+/// A kernel that runs a decode step and what draws tokens after it: fields of struct sinter_gpu_persistent.
+struct PersistentKernel {
+  std::string function; // in the module
+  uint32_t threads = 0, sharedBytes = 0;
+  std::vector<std::string> kernels; // names of kernel.funcs, by the numbers of sinter_gpu_task
+};
+
 struct CudaKernels {
   std::string ptx; // one module with all kernels
+  /// By the entry of the decode step.
+  std::map<std::string, PersistentKernel> persistent;
   /// By the name of the kernel.func.
   std::map<std::string, CudaKernel> kernels;
 };
@@ -39,7 +50,7 @@ llvm::FailureOr<CudaKernels> compileCudaKernels(mlir::ModuleOp module, const Cud
 
 /// The stages in text: MLIR's llvm and nvvm dialects, LLVM IR (optimised); PTX is CudaKernels::ptx.
 enum class CudaStage { Target, Llvm };
-llvm::FailureOr<std::string> printCudaKernels(mlir::ModuleOp module, gpu::Architecture architecture,
+llvm::FailureOr<std::string> printCudaKernels(mlir::ModuleOp module, const CudaOptions &options,
                                               CudaStage stage);
 
 } // namespace sinter

@@ -79,6 +79,34 @@ struct Row {
   int64_t full() const { return blocks * facts.threads * 100 / smThreads; }
 };
 
+const KernelResources *resourcesOf(const GpuCode &code, const std::string &function) {
+  if (code.cubin)
+    for (const KernelResources &one : code.cubin->kernels)
+      if (one.name == function)
+        return &one;
+  return nullptr;
+}
+
+/// What a kernel that runs whole steps takes; it is not launched here.
+struct PersistentRow {
+  PersistentKernel facts;
+  const KernelResources *resources; // null: ptxas was not found
+  int64_t blocks;                   // a multiprocessor
+
+  int64_t full() const { return blocks * facts.threads * 100 / smThreads; }
+};
+
+std::vector<PersistentRow> persistentRows(const GpuCode &code) {
+  std::vector<PersistentRow> rows;
+  for (const auto &[entry, facts] : code.kernels.persistent) {
+    const KernelResources *resources = resourcesOf(code, facts.function);
+    rows.push_back({facts, resources,
+                    residentBlocks(code.architecture, resources ? resources->registers : 0, facts.threads,
+                                   facts.sharedBytes)});
+  }
+  return rows;
+}
+
 Result<std::vector<Row>> rowsOf(ModuleOp module, const GpuCode &code) {
   std::map<std::string, int64_t> prefill = launchesOf(module, "prefill_"),
                                  decode = launchesOf(module, "decode_");
@@ -91,11 +119,7 @@ Result<std::vector<Row>> rowsOf(ModuleOp module, const GpuCode &code) {
   for (auto function : module.getOps<kernel::FuncOp>()) {
     std::string name = function.getName().str();
     const CudaKernel &facts = code.kernels.kernels.at(name);
-    const KernelResources *resources = nullptr;
-    if (code.cubin)
-      for (const KernelResources &one : code.cubin->kernels)
-        if (one.name == facts.function)
-          resources = &one;
+    const KernelResources *resources = resourcesOf(code, facts.function);
     int64_t blocks = residentBlocks(code.architecture, resources ? resources->registers : 0, facts.threads,
                                     facts.sharedBytes);
     LaunchCounts launch = counts->at(name);
@@ -130,13 +154,18 @@ std::string resourcesText(const GpuCode &code, llvm::ArrayRef<Row> rows) {
   std::string text =
       fmt::format("{:<24}{:>8}{:>8}{:>9}{:>11}{:>8}{:>10}{:>10}{:>7}\n", gpu::nameOf(code.architecture).str(),
                   "prefill", "decode", "threads", "registers", "spills", "shared", "blocks/SM", "full");
-  for (const Row &row : rows) {
-    auto known = [&](int64_t number) { return row.resources ? std::to_string(number) : std::string("-"); };
-    text += fmt::format("{:<24}{:>8}{:>8}{:>9}{:>11}{:>8}{:>10}{:>10}{:>6}%\n", row.name, row.prefill,
-                        row.decode, row.facts.threads, known(row.resources ? row.resources->registers : 0),
-                        known(row.resources ? row.resources->spillBytes : 0), row.facts.sharedBytes,
-                        row.blocks, row.full());
-  }
+  auto add = [&](const std::string &name, int64_t prefill, int64_t decode, const auto &row) {
+    auto known = [&](int64_t KernelResources::*number) {
+      return row.resources ? std::to_string(row.resources->*number) : std::string("-");
+    };
+    text += fmt::format("{:<24}{:>8}{:>8}{:>9}{:>11}{:>8}{:>10}{:>10}{:>6}%\n", name, prefill, decode,
+                        row.facts.threads, known(&KernelResources::registers),
+                        known(&KernelResources::spillBytes), row.facts.sharedBytes, row.blocks, row.full());
+  };
+  for (const Row &row : rows)
+    add(row.name, row.prefill, row.decode, row);
+  for (const PersistentRow &row : persistentRows(code)) // one launch a step, in place of all others of decode
+    add(row.facts.function, 0, 1, row);
   return text;
 }
 
@@ -220,6 +249,19 @@ Result<std::string> kernelJson(ModuleOp module, llvm::ArrayRef<GpuCode> code) {
     for (const Row &row : *rows)
       writeRow(json, each, row);
   }
+  json.endArray().key("persistent").beginArray();
+  for (const GpuCode &each : code)
+    for (const PersistentRow &row : persistentRows(each)) {
+      json.beginObject().key("kernel").value(row.facts.function);
+      json.key("architecture").value(std::string_view(gpu::nameOf(each.architecture)));
+      json.key("threads").value(row.facts.threads).key("shared_bytes").value(row.facts.sharedBytes);
+      if (row.resources)
+        json.key("registers")
+            .value(row.resources->registers)
+            .key("spill_bytes")
+            .value(row.resources->spillBytes);
+      json.key("blocks_per_sm").value(row.blocks).key("occupancy").value(row.full() / 100.0).endObject();
+    }
   return json.endArray().endObject().take() + "\n";
 }
 

@@ -3,6 +3,7 @@
 #include "compiler/ModelTable.h"
 
 #include "compiler/ConstantBuilder.h"
+#include "compiler/PersistentTasks.h"
 #include "dialects/kernel/WeightLayout.h"
 #include "runtime/abi.h"
 
@@ -44,6 +45,7 @@ private:
   llvm::Constant *entry(kernel::EntryOp op, llvm::StringRef name);
   llvm::Constant *gpuLaunch(kernel::LaunchOp op, const CudaKernels &kernels);
   llvm::Constant *gpuEntry(kernel::EntryOp op, llvm::StringRef name, const CudaKernels &kernels);
+  llvm::Constant *persistent(kernel::EntryOp decode, kernel::EntryOp sample, const CudaKernels &kernels);
   void collectLayers(kernel::EntryOp op);
 
   const ModelTableInput &input;
@@ -124,6 +126,27 @@ llvm::Constant *TableBuilder::gpuEntry(kernel::EntryOp op, llvm::StringRef name,
                     i64(op.getMaxRows()), i64(op.getMaxSelected()), i64(op.getArenaBytes().value_or(0))});
 }
 
+/// Null where no persistent kernel was made.
+llvm::Constant *TableBuilder::persistent(kernel::EntryOp decode, kernel::EntryOp sample,
+                                         const CudaKernels &kernels) {
+  auto found = kernels.persistent.find(decode.getSymName().str());
+  if (found == kernels.persistent.end())
+    return null;
+  const PersistentKernel &kernel = found->second;
+  PersistentTasks plan = planTasks(decode, sample, kernels, kernel);
+  llvm::SmallVector<llvm::Constant *> tasks, waits;
+  for (const sinter_gpu_task &task : plan.tasks)
+    tasks.push_back(structure({i32(task.kernel), i32(task.domain), i32(task.columns), i32(task.rows_per_tile),
+                               i32(task.keys_per_tile), i32(task.first_wait), i32(task.wait_count),
+                               i32(task.first_address), i32(task.prefetches[0].buffer),
+                               i32(task.prefetches[0].tile_bytes), i32(task.prefetches[1].buffer),
+                               i32(task.prefetches[1].tile_bytes)}));
+  for (uint32_t wait : plan.waits)
+    waits.push_back(i32(wait));
+  return array({structure({text(kernel.function), array(tasks), i64(tasks.size()), array(waits),
+                           i64(waits.size()), i32(kernel.threads), i32(kernel.sharedBytes)})});
+}
+
 /// The cache's layers as the attention launches of an entry use them.
 void TableBuilder::collectLayers(kernel::EntryOp op) {
   for (auto launchOp : op.getOps<kernel::LaunchOp>()) {
@@ -157,7 +180,7 @@ void TableBuilder::build() {
       program =
           structure({i32(static_cast<uint32_t>(each.architecture)), i32(number),
                      gpuEntry(prefill, "prefill", each.kernels), gpuEntry(decode, "decode", each.kernels),
-                     gpuEntry(sample, "sample", each.kernels)});
+                     gpuEntry(sample, "sample", each.kernels), persistent(decode, sample, each.kernels)});
       gpuPrograms.insert(type == "f16" ? gpuPrograms.begin() : gpuPrograms.end(), program);
     }
   }

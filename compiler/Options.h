@@ -20,8 +20,8 @@ struct PipelineOptions {
   std::vector<std::string> cacheTypes = {"f16", "bf16", "f32"};
   /// Rows of a prefill and of a decode step at most.
   int64_t prefillRows = 512, decodeRows = 16;
-  /// Whether the stages make a training step; whether the kernels run on GPUs (too), whose activations are stored as
-  /// tensor cores want them.
+  /// Whether the stages make a training step; whether the kernels run on GPUs (too), whose activations are
+  /// stored as tensor cores want them.
   bool train = false, gpu = false;
   /// Sequences of a training step, and tokens of each.
   int64_t batch = 8, sequence = 256;
@@ -69,6 +69,7 @@ struct CompileOptions {
   std::vector<cpu::Isa> isas = {cpu::Isa::Avx2, cpu::Isa::Avx512, cpu::Isa::Amx};
   std::vector<gpu::Architecture> gpus; // to make code for as well; none: the processor alone
   bool machineCode = true;             // for them where ptxas is found; else PTX alone
+  bool persistent = false;             // whether a decode step on a GPU is one kernel
   PipelineOptions pipeline;
   unsigned threads = 1;
   bool verbose = false;

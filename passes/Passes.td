@@ -132,6 +132,18 @@ def EmitGpuPass : Pass<"kernel-emit-gpu", "::mlir::ModuleOp"> {
   let options = [Option<"architecture", "architecture", "std::string", "\"sm_80\"", "sm_80 or sm_90a">];
 }
 
+def MakePersistentPass : Pass<"kernel-make-persistent", "::mlir::ModuleOp"> {
+  let summary = "Makes one GPU kernel that runs all launches of a step, from a table of tasks that wait for each other";
+  let description = [{
+    After --kernel-emit-gpu. The module's attribute kernel.persistent lists what to make: a name, how many tasks there
+    are at most, and the kernels in the order of their numbers. Without the attribute nothing is done. Kernels with
+    kernel.most_threads are there for this alone and are dropped.
+  }];
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect", "::mlir::NVVM::NVVMDialect", "::mlir::arith::ArithDialect",
+                           "::mlir::scf::SCFDialect"];
+  let options = [Option<"architecture", "architecture", "std::string", "\"sm_80\"", "sm_80 or sm_90a">];
+}
+
 def LowerMathPass : Pass<"lower-math"> {
   let summary = "Turns exp, exp2, tanh, erf, log, sin and cos of f32 into arithmetic";
   let description = [{

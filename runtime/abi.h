@@ -227,6 +227,40 @@ struct sinter_gpu_entry {
   uint64_t arena_bytes;
 };
 
+/* A decode step as one kernel: it walks the launches of `decode`, then those of `sample`, as tasks.
+ *   .visible .entry FUNCTION(.param .u64 step, .param .u64 tasks, .param .u64 waits, .param .u64 addresses,
+ *                            .param .u64 finished, .param .u32 count)
+ * All are addresses of device memory: the step; task_count tasks; the numbers of the tasks that each waits
+ * for; the buffers of all launches one after another, resolved; a counter of finished tiles a task, u32 in
+ * SINTER_GPU_COUNTER_BYTES each, which are 0 when the kernel begins. It runs the first `count` tasks.
+ *
+ * Blocks wait for each other, so the launch is cooperative: any number of blocks that are resident at once
+ * gives the same results, and useful are at most as many as the largest task has tiles. */
+#define SINTER_GPU_COUNTER_BYTES 32
+struct sinter_gpu_task {
+  uint32_t kernel; /* its number in the persistent kernel */
+  uint32_t domain; /* the launch's grid */
+  uint32_t columns;
+  uint32_t rows_per_tile;
+  uint32_t keys_per_tile;
+  uint32_t first_wait; /* the tasks that must be finished before, earlier ones */
+  uint32_t wait_count;
+  uint32_t first_address; /* of its buffers */
+  struct {
+    uint32_t buffer;     /* its number in the launch */
+    uint32_t tile_bytes; /* 0: none; tile i reads bytes i * tile_bytes to (i + 1) * tile_bytes */
+  } prefetches[2];       /* weights, which may be fetched before the task's turn */
+};
+struct sinter_gpu_persistent {
+  const char *function;
+  const struct sinter_gpu_task *tasks;
+  uint64_t task_count;
+  const uint32_t *waits;
+  uint64_t wait_count;
+  uint32_t threads; /* a block */
+  uint32_t shared_bytes;
+};
+
 /* The entries compiled for one architecture and type of cache element. */
 struct sinter_gpu_program {
   uint32_t architecture; /* of the image that has the functions */
@@ -235,6 +269,7 @@ struct sinter_gpu_program {
   struct sinter_gpu_entry decode;
   struct sinter_gpu_entry
       sample; /* draws tokens from logits; an arena of its own; no launches: the host draws */
+  const struct sinter_gpu_persistent *persistent; /* null: a decode step is its launches */
 };
 
 struct sinter_cache_layer {

@@ -84,6 +84,10 @@ struct CompileFlags {
                "cpu:amx: one version; cuda: GPUs too; "
                "cuda:sm_80, cuda:sm_90a: one architecture of them"),
       cl::init("cpu"), cl::cat(category)};
+  cl::opt<bool> persistent{
+      "persistent",
+      cl::desc("With --target=cuda: a decode step is one kernel instead of a graph of launches"),
+      cl::cat(category)};
   cl::list<std::string> skip{"skip-pass", cl::desc("Leave out a pass, by its flag"), cl::CommaSeparated,
                              cl::cat(category)};
   cl::opt<unsigned> threads{"t", cl::desc("Threads (0: all cores)"), cl::init(0), cl::cat(category)};
@@ -194,6 +198,13 @@ int compileCommand(const Invocation &invocation) {
                          flags.target + "'");
   }
   options.pipeline.gpu = !options.gpus.empty();
+  options.persistent = flags.persistent;
+  if (flags.persistent && options.gpus.empty())
+    return report(2, "--persistent: expected --target=cuda, cuda:sm_80 or cuda:sm_90a, found '" +
+                         flags.target + "'");
+  if (flags.persistent && (flags.train || options.stage == Stage::Ptx || options.stage == Stage::Cubin))
+    return report(2, "--persistent: expected an executable or a library that writes text, found --" +
+                         (flags.train ? std::string("train") : "emit=" + flags.emit.getValue()));
   options.pipeline.roundProducts = flags.train && multipliesAsBf16(flags.dtype, options.isas);
   bool isGpuStage = options.stage == Stage::Ptx || options.stage == Stage::Cubin;
   if (isGpuStage && options.gpus.empty())

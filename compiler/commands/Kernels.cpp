@@ -24,6 +24,8 @@ struct KernelsFlags {
                               cl::init("cuda"), cl::cat(category)};
   cl::opt<std::string> weights{"weights", cl::desc("Type of weights: keep, f32, bf16, f16, q8_0, q4_0, q4_1"),
                                cl::init("keep"), cl::cat(category)};
+  cl::opt<bool> persistent{"persistent", cl::desc("Kernels that run a whole decode step, too"),
+                           cl::cat(category)};
   cl::opt<bool> json{"json", cl::desc("All of it as JSON"), cl::cat(category)};
 };
 
@@ -41,6 +43,7 @@ int kernelsCommand(const Invocation &invocation) {
   options.output = "-";
   options.stage = Stage::KernelTable;
   options.json = flags.json;
+  options.persistent = flags.persistent;
   options.pipeline.gpu = true;
   options.weights = flags.weights;
   if (flags.weights == "f32")

@@ -102,6 +102,9 @@ LogicalResult emitKernel(sinter::kernel::FuncOp kernel, Architecture architectur
               .buffers = {},
               .entry = body,
               .thread = e.thread()};
+  auto most = kernel->getAttrOfType<IntegerAttr>("kernel.most_threads");
+  if (most)
+    frame.mostThreads = most.getInt();
   for (auto [i, argument] : llvm::enumerate(kernel.getArguments()))
     frame.buffers.map(argument, body->getArgument(1 + i));
   if (failed(emitAnchor(frame, kernel.getAnchor())))
@@ -126,6 +129,8 @@ LogicalResult emitKernel(sinter::kernel::FuncOp kernel, Architecture architectur
                       builder.getDenseI32ArrayAttr({static_cast<int32_t>(frame.cluster)}));
   function->setAttr("kernel.cluster", builder.getI64IntegerAttr(frame.cluster));
   function->setAttr("kernel.blocks_per_sm", builder.getI64IntegerAttr(frame.blocksPerSm));
+  if (most)
+    function->setAttr("kernel.most_threads", most);
   std::string name = kernel.getName().str();
   kernel.erase();
   function.setName(name);

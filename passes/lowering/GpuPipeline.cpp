@@ -10,6 +10,7 @@ namespace sinter {
 
 void buildGpuLowering(mlir::OpPassManager &passes, gpu::Architecture architecture) {
   passes.addPass(createEmitGpuPass({gpu::nameOf(architecture).str()}));
+  passes.addPass(createMakePersistentPass({gpu::nameOf(architecture).str()}));
   buildLlvmLowering(passes, {});
 }
 

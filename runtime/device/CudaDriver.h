@@ -43,6 +43,7 @@ enum class Attribute : int {
   MemoryBusBits = 37,
   CapabilityMajor = 75,
   CapabilityMinor = 76,
+  CooperativeLaunch = 95,
 };
 
 /// CUfunction_attribute.
@@ -53,12 +54,14 @@ enum class JitOption : int { ErrorLog = 5, ErrorLogBytes = 6 };
 
 /// CUlaunchAttribute: an id, then a union of 64 bytes at offset 8.
 struct LaunchAttribute {
-  static constexpr int cluster = 4; // CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION
+  static constexpr int cooperative = 2; // CU_LAUNCH_ATTRIBUTE_COOPERATIVE
+  static constexpr int cluster = 4;     // CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION
   int id;
   char padding[4];
   union {
     char bytes[64];
     uint32_t dimensions[3];
+    int flag;
   } value;
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A step is one copy of its description to the GPU, then the launches in order on one stream; everything they
-// are given is fixed when the session begins, so a decode step is captured once as a graph and replayed.
+// A step is one copy of its description to the GPU, then the launches in order on one stream, or one kernel
+// that does all of them; everything they are given is fixed when the session begins, so a decode step is
+// captured once as a graph and replayed.
 #include "runtime/device/CudaSession.h"
 
 #include <algorithm>
@@ -47,7 +48,33 @@ Result<void> CudaSession::prepare() {
     return bound;
   if (Result<void> bound = bind(decode, program.decode, arena); !bound)
     return bound;
-  return bind(sample, program.sample, sampleArena);
+  if (Result<void> bound = bind(sample, program.sample, sampleArena); !bound)
+    return bound;
+  return program.persistent ? bindPersistent() : Result<void>();
+}
+
+/// The largest step of `entry`.
+sinter_step CudaSession::largestStep(const sinter_gpu_entry &entry) const {
+  sinter_step largest = {};
+  largest.rows = entry.max_rows;
+  largest.selected = entry.max_selected;
+  largest.keys = layout.tokens;
+  largest.draws = drawCount;
+  return largest;
+}
+
+Result<void> CudaSession::bindPersistent() {
+  std::vector<Address> buffers;
+  const auto add = [&](const sinter_gpu_entry &entry, const DeviceBuffer &arena) {
+    for (uint64_t i = 0; i < entry.launch_count; ++i)
+      for (uint64_t j = 0; j < entry.launches[i].buffer_count; ++j)
+        buffers.push_back(resolve(entry.launches[i].buffers[j], arena));
+  };
+  add(program.decode, arena);
+  add(program.sample, sampleArena);
+  return persistent.prepare(shared->gpu->driver(), shared->gpu->module(), *program.persistent,
+                            {deviceStep.address(), deviceStep.address() + countersAt, buffers},
+                            largestStep(program.decode), shared->gpu->multiprocessors(), stream);
 }
 
 /// Places of the step's arrays, each on a 64-byte line.
@@ -59,7 +86,8 @@ void CudaSession::layOutStep() {
   slotsAt = positionsAt + roundUp(rows * sizeof(int32_t), 64);
   selectAt = slotsAt + roundUp(rows * sizeof(int32_t), 64);
   samplingAt = selectAt + roundUp(wanted * sizeof(int32_t), 64);
-  stepBytes = samplingAt + uint64_t(drawCount) * sizeof(sinter_sampling);
+  countersAt = roundUp(samplingAt + uint64_t(drawCount) * sizeof(sinter_sampling), SINTER_GPU_COUNTER_BYTES);
+  stepBytes = countersAt + (program.persistent ? PersistentStep::counterBytes(*program.persistent) : 0);
 }
 
 Result<void> CudaSession::allocate() {
@@ -130,6 +158,8 @@ Result<void> CudaSession::allocate() {
   if (!drawn)
     return tl::unexpected(drawn.error());
   hostDrawn = std::move(*drawn);
+  // The copy of the step resets the counters of the persistent kernel.
+  std::memset(hostStep.data() + countersAt, 0, stepBytes - countersAt);
   // The pointers of the step are the GPU's and never change.
   sinter_step &fixed = *new (hostStep.data()) sinter_step{};
   const auto onDevice = [&](uint64_t at) {
@@ -169,11 +199,7 @@ Address CudaSession::resolve(const sinter_buffer &buffer, const DeviceBuffer &ar
 
 Result<void> CudaSession::bind(BoundEntry &bound, const sinter_gpu_entry &entry, const DeviceBuffer &arena) {
   bound.entry = &entry;
-  sinter_step largest = {};
-  largest.rows = entry.max_rows;
-  largest.selected = entry.max_selected;
-  largest.keys = layout.tokens;
-  largest.draws = drawCount;
+  const sinter_step largest = largestStep(entry);
   const std::function<Address(const sinter_buffer &)> resolver = [&](const sinter_buffer &buffer) {
     return resolve(buffer, arena);
   };
@@ -231,11 +257,13 @@ Result<void> CudaSession::launchTimed(BoundEntry &bound, uint64_t begin, uint64_
 /// tokens, and the copy of all places of tokens to the host: it is as large whatever the step.
 Result<void> CudaSession::launchStep(uint64_t end, bool draws) {
   Result<void> result = copyStep();
+  const bool isOne = persistent && current == &decode && end == decode.launches.size() && !decode.times;
   if (result)
-    result = launch(*current, 0, end);
+    result = isOne ? persistent.launch(end + (draws ? sample.launches.size() : 0)) : launch(*current, 0, end);
   if (!result || !draws)
     return result;
-  result = launch(sample, 0, sample.entry->launch_count);
+  if (!isOne)
+    result = launch(sample, 0, sample.entry->launch_count);
   if (result)
     result =
         driver.check(driver.copyToHost(hostDrawn.data(), deviceDrawn.address(), deviceDrawn.bytes(), stream),

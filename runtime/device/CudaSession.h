@@ -5,6 +5,7 @@
 
 #include "runtime/device/CacheLayout.h"
 #include "runtime/device/CudaLaunches.h"
+#include "runtime/device/CudaPersistent.h"
 
 namespace sinter::device::cuda {
 
@@ -53,6 +54,8 @@ private:
   }
   Result<void> allocate();
   Result<void> bind(BoundEntry &bound, const sinter_gpu_entry &entry, const DeviceBuffer &arena);
+  sinter_step largestStep(const sinter_gpu_entry &entry) const;
+  Result<void> bindPersistent();
   Address resolve(const sinter_buffer &buffer, const DeviceBuffer &arena) const;
   void layOutStep();
   void setSelect(std::span<const int32_t> select);
@@ -77,8 +80,10 @@ private:
   DeviceBuffer cache, arena, partial, deviceLogits, deviceStep, sampleArena, deviceDrawn;
   PinnedBuffer hostLogits, hostStep, hostDrawn;
   // struct sinter_step and the arrays that it points to, in one block that is copied whole: places in it.
-  uint64_t tokensAt = 0, positionsAt = 0, slotsAt = 0, selectAt = 0, samplingAt = 0, stepBytes = 0;
+  uint64_t tokensAt = 0, positionsAt = 0, slotsAt = 0, selectAt = 0, samplingAt = 0, countersAt = 0,
+           stepBytes = 0;
   BoundEntry prefill, decode, sample;
+  PersistentStep persistent; // decode and sample in one launch, where the program has that
   BoundEntry *current = nullptr;
   std::optional<Error> failure; // what the device said first; it takes no more work then
 };

@@ -192,6 +192,35 @@ class GpuTest(ProductTest):
         flags = ["--samples", "5", "-s", "7", "--temp", "1.5"]
         self.assertEqual(self.generate(*flags, "--device", "emulator")[0], self.generate(*flags, "--device", "cpu")[0])
 
+    def testAStepAsOneKernelWritesWhatTheGraphOfItsLaunchesWritesBitForBit(self):
+        # Experts; norms before and after, windows, two bases of positions. Logits in full, and races are looked for.
+        for arch in "llama", "gemma3", "mixtral":
+            paths = {}
+            for form, flags in ("graph", []), ("persistent", ["--persistent"]):
+                paths[form] = self.folder / f"{arch}-{form}"
+                self.compile(self.tinyModel(arch), "--weights", "q8_0", "--target=cuda", *flags, "-o", paths[form])
+            for sm in "80", "90":
+                few = ["--prompt-tokens", "1,5,9,12", "--device", "emulator"]
+                for flags in (["--json", "-n", 12, "--temp", 0], ["-n", 24, "--temp", "0.8", "--seed", 11],
+                              ["-n", 12, "--samples", 5, "--temp", "1.5", "--seed", 7, "--top-k", 0, "--min-p", 0]):
+                    found = {form: run(path, *few, *flags, env=self.environment(SINTER_EMULATOR_SM=sm, SINTER_EMULATOR_SMS="6", **races))
+                             for form, path in paths.items() for races in [{"SINTER_EMULATOR_RACES": "1"} if form == "persistent" else {}]}
+                    self.assertEqual(self.withoutTimes(found["persistent"][0]), self.withoutTimes(found["graph"][0]), (arch, sm, flags))
+                    self.assertTrue(found["graph"][0])
+
+    @staticmethod
+    def withoutTimes(text):
+        return re.sub(r'"[a-z_]*(seconds|per_second|time)[a-z_]*": *[\d.e+-]+', "", text)
+
+    def testOneKernelAStepIsRefusedWhereThereIsNoSuchStep(self):
+        model, out = self.tinyModel(), self.folder / "refused"
+        for flags, message in [
+                ([], "--persistent: expected --target=cuda, cuda:sm_80 or cuda:sm_90a, found 'cpu'"),
+                (["--target=cuda", "--emit=ptx"], "--persistent: expected an executable or a library that writes text, found --emit=ptx"),
+                (["--target=cuda", "--train"], "--persistent: expected an executable or a library that writes text, found --train")]:
+            self.assertIn(message, self.compile(model, "--persistent", *flags, "-o", out, code=2)[1])
+        self.assertFalse(out.exists())
+
     def testBenchShowsTheKernelsOfTheDevice(self):
         out, _ = run(self.executable(), "--bench", "-p", 8, "-n", 2, "--repetitions", 1, "--launches", "--device", "emulator")
         self.assertIn("| emulator sm_90a |", out)

@@ -163,7 +163,7 @@ std::string optimisedIrOf(const std::string &text, gpu::Architecture architectur
   auto module = parse(text, context);
   if (!module)
     return "";
-  auto ir = printCudaKernels(*module, architecture, CudaStage::Llvm);
+  auto ir = printCudaKernels(*module, {architecture}, CudaStage::Llvm);
   if (failed(ir)) {
     ADD_FAILURE() << "expected kernels that compile, found\n" << text;
     return "";

@@ -37,6 +37,7 @@ struct Frame {
   mlir::Block *entry = nullptr; // of the function: its arguments
   mlir::Value thread;           // number of the thread in the block (i32)
   int64_t threads = 128;        // of the block; emitters set it before they use `thread`
+  int64_t mostThreads = 1024;   // that `threads` may be, where the emitter has a choice
   int64_t sharedBytes = 0;
   int64_t cluster = 1; // blocks a cluster
   llvm::SmallVector<TensorMapPlan> maps;

@@ -13,7 +13,9 @@ namespace sinter::gpu {
 constexpr int64_t residentThreads = 1024;
 
 /// As many threads as the longest vector gives work for, by powers of 2; where registers hold a row, as few
-/// as can: most of what a small piece of a row costs is finding and reducing it.
+/// as can: most of what a small piece of a row costs is finding and reducing it. Where there is a choice no
+/// more than 256: the kernel of a whole step then leaves 168 registers to matmuls
+/// (passes/lowering/MakePersistent.cpp).
 static int64_t threadsOf(Region &region) {
   RegionPlan plan(region, {1});
   int64_t longest = 1, threads = warpSize;
@@ -22,7 +24,8 @@ static int64_t threadsOf(Region &region) {
       if (isVector(operand))
         longest = std::max(longest, lengthOf(operand));
   bool isCheap = plan.isLocal && llvm::none_of(region.front(), [](Operation &op) { return isSource(&op); });
-  while (threads < 512 && (isCheap ? !holdsAll(plan, threads) : threads * plan.elements < longest))
+  while (threads < (isCheap ? 512 : 256) &&
+         (isCheap ? !holdsAll(plan, threads) : threads * plan.elements < longest))
     threads *= 2;
   return threads;
 }

@@ -518,7 +518,7 @@ LogicalResult emitPeaks(Frame &frame, kernel::PeaksOp op) {
 }
 
 LogicalResult emitSample(Frame &frame, kernel::SampleOp op) {
-  frame.threads = 512;
+  frame.threads = std::min<int64_t>(512, frame.mostThreads);
   frame.blocksPerSm = 1;
   TokenDraw draw(frame, op);
   forEachTile(frame, op.getGrid(), [&](Value, Value number, Value, Value) { draw.run(number); });

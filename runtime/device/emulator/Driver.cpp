@@ -48,6 +48,8 @@ constexpr ErrorName errors[] = {
     {CUDA_ERROR_NOT_READY, "CUDA_ERROR_NOT_READY", "device not ready"},
     {CUDA_ERROR_ILLEGAL_ADDRESS, "CUDA_ERROR_ILLEGAL_ADDRESS", "an illegal memory access was encountered"},
     {CUDA_ERROR_LAUNCH_FAILED, "CUDA_ERROR_LAUNCH_FAILED", "unspecified launch failure"},
+    {CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE, "CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE",
+     "too many blocks in cooperative launch"},
     {CUDA_ERROR_NOT_SUPPORTED, "CUDA_ERROR_NOT_SUPPORTED", "operation not supported"},
     {CUDA_ERROR_STREAM_CAPTURE_INVALIDATED, "CUDA_ERROR_STREAM_CAPTURE_INVALIDATED",
      "operation failed due to a previous error during capture"},
@@ -151,6 +153,10 @@ SINTER_DRIVER_API cuInit(unsigned flags) {
   }
   if (const char *value = std::getenv("SINTER_EMULATOR_RACES"); value && *value)
     state.options.races = std::strcmp(value, "0") != 0;
+  if (const char *value = std::getenv("SINTER_EMULATOR_COUNTERS"); value && *value) {
+    state.counters.writeTo(value);
+    state.options.counters = true;
+  }
   state.initialized = true;
   return CUDA_SUCCESS;
 }
@@ -216,7 +222,11 @@ SINTER_DRIVER_API cuDevicePrimaryCtxRetain(CUcontext *context, CUdevice) {
   *context = theContext();
   return CUDA_SUCCESS;
 }
-SINTER_DRIVER_API cuDevicePrimaryCtxRelease_v2(CUdevice) { return CUDA_SUCCESS; }
+SINTER_DRIVER_API cuDevicePrimaryCtxRelease_v2(CUdevice) {
+  if (const auto written = DriverState::get().counters.write(); !written)
+    return driverError(CUDA_ERROR_INVALID_VALUE, written.error().message);
+  return CUDA_SUCCESS;
+}
 SINTER_DRIVER_API cuCtxCreate_v2(CUcontext *context, unsigned, CUdevice device) {
   return cuDevicePrimaryCtxRetain(context, device);
 }
@@ -350,16 +360,17 @@ SINTER_DRIVER_API cuFuncSetAttribute(CUfunction function, int attribute, int val
 }
 SINTER_DRIVER_API cuFuncSetCacheConfig(CUfunction, int) { return CUDA_SUCCESS; }
 
-/// By threads and shared memory; PTX does not say how many registers a kernel takes.
+uint64_t sinter::emulator::residentBlocks(const Program &program, uint64_t threads, uint64_t dynamicShared) {
+  const auto shared = static_cast<uint64_t>(attributeOf(81, DriverState::get().computeCapability));
+  return std::min<uint64_t>({32, 2048 / threads, shared / (program.dynamicSharedAt + dynamicShared)});
+}
+
 SINTER_DRIVER_API cuOccupancyMaxActiveBlocksPerMultiprocessor(int *blocks, CUfunction function, int threads,
                                                               size_t dynamicShared) {
-  const int capability = DriverState::get().computeCapability;
   if (threads < 1 || threads > 1024)
     return CUDA_ERROR_INVALID_VALUE;
-  const uint64_t shared = function->program->dynamicSharedAt + dynamicShared;
   *blocks =
-      static_cast<int>(std::min<uint64_t>({32, 2048u / static_cast<unsigned>(threads),
-                                           static_cast<uint64_t>(attributeOf(81, capability)) / shared}));
+      static_cast<int>(residentBlocks(*function->program, static_cast<uint64_t>(threads), dynamicShared));
   return CUDA_SUCCESS;
 }
 

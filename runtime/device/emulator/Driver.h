@@ -4,6 +4,7 @@
 #ifndef SINTER_RUNTIME_DEVICE_EMULATOR_DRIVER_H
 #define SINTER_RUNTIME_DEVICE_EMULATOR_DRIVER_H
 
+#include "runtime/device/emulator/DriverCounters.h"
 #include "runtime/device/emulator/Execution.h"
 #include "runtime/device/emulator/Memory.h"
 #include "runtime/device/emulator/Modules.h"
@@ -28,6 +29,7 @@ enum CUresult : int {
   CUDA_ERROR_NOT_READY = 600,
   CUDA_ERROR_ILLEGAL_ADDRESS = 700,
   CUDA_ERROR_LAUNCH_FAILED = 719,
+  CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE = 720,
   CUDA_ERROR_NOT_SUPPORTED = 801,
   CUDA_ERROR_STREAM_CAPTURE_INVALIDATED = 901,
 };
@@ -112,11 +114,16 @@ struct DriverState {
   uint64_t totalMemory = 80ull << 30; // SINTER_EMULATOR_MEMORY
   uint64_t multiprocessors = 132;     // SINTER_EMULATOR_SMS
   ExecutionOptions options;           // SINTER_EMULATOR_SCHEDULE, SINTER_EMULATOR_RACES
+  DriverCounters counters;            // SINTER_EMULATOR_COUNTERS
   CUstream_st defaultStream;
   std::string lastError;
 
   static DriverState &get();
 };
+
+/// Blocks of a kernel that a multiprocessor holds, by threads and shared memory; PTX does not say how many
+/// registers it takes.
+uint64_t residentBlocks(const Program &program, uint64_t threads, uint64_t dynamicShared);
 
 /// Remembers a message for cuGetErrorString, and gives the code.
 CUresult driverError(CUresult code, std::string message);

@@ -36,6 +36,18 @@ CUresult launch(const CUlaunchConfig &config, CUfunction function, void **parame
     if (config.attrs[i].id == launchAttributeCluster)
       work->cluster = {config.attrs[i].value.cluster.x, config.attrs[i].value.cluster.y,
                        config.attrs[i].value.cluster.z};
+  for (unsigned i = 0; i < config.numAttrs; ++i)
+    if (config.attrs[i].id == launchAttributeCooperative && config.attrs[i].value.cooperative) {
+      const uint64_t blocks = uint64_t(config.gridDimX) * config.gridDimY * config.gridDimZ,
+                     resident = residentBlocks(program, work->threadsOfBlock(), config.sharedMemBytes) *
+                                DriverState::get().multiprocessors;
+      if (blocks > resident)
+        return driverError(
+            CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE,
+            fmt::format("kernel '{}': expected at most {} blocks of a cooperative launch, as many as are "
+                        "resident at once, found {}",
+                        program.name, resident, blocks));
+    }
   if (config.sharedMemBytes > function->dynamicSharedLimit)
     return driverError(
         CUDA_ERROR_INVALID_VALUE,
@@ -75,6 +87,8 @@ CUresult launch(const CUlaunchConfig &config, CUfunction function, void **parame
     const auto done = execute(*work);
     if (!done)
       return driverError(CUDA_ERROR_LAUNCH_FAILED, done.error().message);
+    if (DriverCounters &counters = DriverState::get().counters)
+      counters.add(*work->program, *done);
     if (const std::vector<std::string> hazards = work->hazards.take(); !hazards.empty())
       return driverError(
           CUDA_ERROR_LAUNCH_FAILED,
@@ -104,7 +118,10 @@ SINTER_DRIVER_API cuLaunchKernelEx(const CUlaunchConfig *config, CUfunction func
 SINTER_DRIVER_API cuLaunchCooperativeKernel(CUfunction function, unsigned gx, unsigned gy, unsigned gz,
                                             unsigned bx, unsigned by, unsigned bz, unsigned shared,
                                             CUstream stream, void **parameters) {
-  return cuLaunchKernel(function, gx, gy, gz, bx, by, bz, shared, stream, parameters, nullptr);
+  CUlaunchAttribute cooperative = {};
+  cooperative.id = launchAttributeCooperative;
+  cooperative.value.cooperative = 1;
+  return launch({gx, gy, gz, bx, by, bz, shared, stream, &cooperative, 1}, function, parameters, nullptr);
 }
 
 SINTER_DRIVER_API cuStreamCreate(CUstream *stream, unsigned) {

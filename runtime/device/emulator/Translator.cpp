@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 namespace sinter::emulator {
 
@@ -45,6 +46,29 @@ uint32_t Translator::allocate(unsigned bytes, unsigned align) {
   frameEnd = roundUp(frameEnd, align);
   const uint32_t slot = frameEnd;
   frameEnd += bytes;
+  return slot;
+}
+
+/// A slot for a register of the function at work. Functions that the same one calls are never active at once
+/// in a lane, so a later one takes the slots of earlier ones. (Not those of calls of its own: its registers
+/// live on while they run.)
+uint32_t Translator::allocateLocal(unsigned bytesOfLane) {
+  std::vector<uint32_t> &free = pools[depth - 1][bytesOfLane];
+  uint32_t slot = 0;
+  if (!free.empty()) {
+    slot = free.back();
+    free.pop_back();
+  } else if (bytesOfLane) {
+    slot = allocate(bytesOfLane * lanesOfWarp, 64);
+  } else {
+    if (predicateNext == predicateEnd) {
+      predicateNext = allocate(64, 64);
+      predicateEnd = predicateNext + 64;
+    }
+    slot = predicateNext;
+    predicateNext += 4;
+  }
+  instance->taken[bytesOfLane].push_back(slot);
   return slot;
 }
 
@@ -101,6 +125,8 @@ void Translator::function(Instance &next) {
   instance = &next;
   next.slots.assign(next.function->registers.size(), 0);
   next.places.resize(next.function->variables.size());
+  const size_t level = depth++;
+  pools.resize(std::max(pools.size(), level + 2)); // of this level, and of what it calls
   for (const Statement &each : next.function->statements) {
     next.starts.push_back(static_cast<int32_t>(program->code.size()));
     translateStatement(each);
@@ -114,6 +140,10 @@ void Translator::function(Instance &next) {
     emit(exitHandler(), InstructionClass::control);
   for (const auto &[from, unused] : next.returns)
     program->code[from].extra = static_cast<uint32_t>(program->code.size());
+  for (Pool *given : {&next.taken, &pools[level + 1]})
+    for (auto &[bytes, slots] : std::exchange(*given, {}))
+      pools[level][bytes].insert(pools[level][bytes].end(), slots.begin(), slots.end());
+  depth = level;
   instance = outer;
 }
 
@@ -235,22 +265,7 @@ uint32_t Translator::registerSlot(int32_t id) {
   if (slot)
     return slot;
   const Type type = instance->function->registers[id].type;
-  if (type == Type::pred) {
-    if (predicateNext == predicateEnd) {
-      predicateNext = allocate(64, 64);
-      predicateEnd = predicateNext + 64;
-    }
-    slot = predicateNext;
-    predicateNext += 4;
-  } else {
-    slot = allocate(bytesOf(type) * lanesOfWarp, 64);
-  }
-  return slot;
-}
-
-uint32_t Translator::temporary(unsigned bytesOfLane) {
-  // One lane's bit in a word, or an element for each lane.
-  return bytesOfLane == 0 ? allocate(64, 64) : allocate(bytesOfLane * lanesOfWarp, 64);
+  return slot = allocateLocal(type == Type::pred ? 0 : bytesOf(type));
 }
 
 Type Translator::registerType(const Operand &operand) const {

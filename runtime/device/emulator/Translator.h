@@ -56,9 +56,10 @@ public:
   /// Slot of a value that all lanes share.
   uint32_t constant(uint64_t bits, unsigned bytes);
   uint32_t special(Special which);
-  uint32_t temporary(unsigned bytesOfLane);
+  /// Of bytes a lane; 0: of a predicate.
+  uint32_t temporary(unsigned bytesOfLane) { return allocateLocal(bytesOfLane); }
   /// The carry flag that add.cc writes and addc reads: 32 bits a lane.
-  uint32_t carry() { return carrySlot ? carrySlot : carrySlot = temporary(4); }
+  uint32_t carry() { return carrySlot ? carrySlot : carrySlot = allocate(4 * lanesOfWarp, 64); }
   bool immediate(const Operand &operand, uint64_t &value) const;
   Type registerType(const Operand &operand) const;
 
@@ -98,6 +99,9 @@ public:
   bool isInlined() const { return instance->caller != nullptr; }
 
 private:
+  /// Slots of registers that calls at one depth have given back, by what a lane has: bytes, or 0 for a
+  /// predicate.
+  using Pool = std::unordered_map<unsigned, std::vector<uint32_t>>;
   /// A function's body as inlined once: its own registers, variables and labels.
   struct Instance {
     const Function *function;
@@ -109,6 +113,7 @@ private:
       bool known, kernelParameter, dynamicShared;
     };
     std::vector<Place> places;                         // of variables
+    Pool taken;                                        // slots of its registers
     std::vector<int32_t> starts;                       // statement -> first instruction
     std::vector<std::pair<uint32_t, int32_t>> returns; // instructions that jump to the end
   };
@@ -120,6 +125,7 @@ private:
   Instance::Place placeOf(const Operand &operand);
   uint32_t registerSlot(int32_t id);
   uint32_t allocate(unsigned bytes, unsigned align);
+  uint32_t allocateLocal(unsigned bytesOfLane);
   uint32_t placeSlot(const Instance::Place &place, int64_t offset, unsigned bytes);
   void failWith(std::string text);
   void finishStatement();
@@ -149,12 +155,13 @@ private:
   };
   std::vector<Fixup> fixups;
   std::vector<std::unique_ptr<Instance>> instances;
+  std::vector<Pool> pools; // by the depth of calls
   uint32_t frameEnd = 0, predicateNext = 0, predicateEnd = 0;
   uint32_t externSharedAlign = 16, carrySlot = 0;
   uint64_t sharedEnd = 0;
   std::unordered_map<int32_t, uint64_t> moduleShared; // placed on first use
   std::string error;
-  int depth = 0;
+  size_t depth = 0; // of calls, the entry counted
 };
 
 } // namespace sinter::emulator

@@ -150,6 +150,36 @@ done:
 }
 )";
 
+// A whole step as one kernel: the first logit is the number of tasks, the second what their first counter
+// was, which it counts up; the token is the number of tasks.
+const char stepPtx[] = R"(
+.visible .entry step(.param .u64 step, .param .u64 tasks, .param .u64 waits, .param .u64 addresses,
+                     .param .u64 finished, .param .u32 count)
+{
+  .reg .pred %p<2>;
+  .reg .b32 %r<8>;
+  .reg .b64 %d<8>;
+  .reg .f32 %f<3>;
+  mov.u32 %r1, %tid.x;
+  mov.u32 %r2, %ctaid.x;
+  or.b32 %r1, %r1, %r2;
+  setp.ne.u32 %p1, %r1, 0;
+  @%p1 ret;
+  ld.param.u64 %d1, [addresses];
+  ld.param.u64 %d2, [finished];
+  ld.param.u32 %r3, [count];
+  ld.global.u64 %d3, [%d1+24];
+  ld.global.u64 %d4, [%d1+40];
+  atom.global.add.u32 %r4, [%d2], 1;
+  cvt.rn.f32.u32 %f1, %r3;
+  cvt.rn.f32.u32 %f2, %r4;
+  st.global.f32 [%d3], %f1;
+  st.global.f32 [%d3+4], %f2;
+  st.global.u32 [%d4], %r3;
+  ret;
+}
+)";
+
 const float weights[2] = {0, 0.5f};
 
 struct Model {
@@ -396,6 +426,62 @@ TEST_F(CudaTest, AKernelThatIsMissingIsNamed) {
   std::unique_ptr<Device> device = std::move(*m.open());
   const std::string message = device->openSession({64, 1, {}}).error().message;
   EXPECT_NE(message.find("looking up the kernel 'tail': "), std::string::npos) << message;
+}
+
+/// The model with its decode step as one kernel.
+struct PersistentModel : Model {
+  sinter_gpu_task tasks[3] = {{0, SINTER_DOMAIN_ROWS, 1, 1, 0, 0, 0, 0, {}},
+                              {1, SINTER_DOMAIN_SELECTED, 1, 1, 0, 0, 1, 2, {}},
+                              {2, SINTER_DOMAIN_DRAWS, 1, 1, 0, 1, 1, 4, {}}};
+  uint32_t waits[2] = {0, 1};
+  sinter_gpu_persistent persistent = {"step", tasks, 3, waits, 2, 384, 1024};
+  PersistentModel() {
+    text += stepPtx;
+    images[0].blob = {text.c_str(), text.size()};
+    gpuPrograms[0].persistent = &persistent;
+  }
+};
+
+TEST_F(CudaTest, AStepAsOneKernelIsGivenItsTasksAndCountersThatAreZero) {
+  PersistentModel m;
+  std::unique_ptr<Device> device = std::move(*m.open());
+  std::unique_ptr<Session> session = std::move(*device->openSession({64, 1, {}}));
+  const int32_t token = 4, slot = 0, select = 0;
+  const sinter_sampling draw = {.index = 9};
+  for (int32_t position = 0; position < 6; ++position) {
+    const Rows rows = {EntryKind::Decode, {&token, 1}, {&position, 1}, {&slot, 1}};
+    if (position % 2) {
+      const auto drawn = session->runAndDraw(rows, {&select, 1}, {&draw, 1});
+      ASSERT_TRUE(drawn) << drawn.error().message;
+      EXPECT_EQ(drawn->front(), 3); // with the task that draws
+    } else {
+      ASSERT_TRUE(session->run(rows, {&select, 1}));
+      EXPECT_EQ(session->logits()[0], 2);
+      EXPECT_EQ(session->logits()[1], 0);
+    }
+  }
+  // Prefill, and steps of which nobody wants logits, are launches.
+  const int32_t position = 6;
+  ASSERT_TRUE(session->run({EntryKind::Prefill, {&token, 1}, {&position, 1}, {&slot, 1}}, {&select, 1}));
+  EXPECT_EQ(session->logits()[1], session->logits()[0] + 1);
+}
+
+TEST_F(CudaTest, AStepAsOneKernelThatDoesNotFitIsNamed) {
+  PersistentModel m;
+  m.persistent.shared_bytes = 300 << 10;
+  std::unique_ptr<Device> device = std::move(*m.open());
+  EXPECT_NE(device->openSession({64, 1, {}})
+                .error()
+                .message.find("307200 bytes of shared memory for the kernel 'step': "),
+            std::string::npos);
+  m.persistent.shared_bytes = 1024;
+  m.persistent.threads = 1056;
+  EXPECT_NE(device->openSession({64, 1, {}}).error().message.find("planning the kernel 'step': "),
+            std::string::npos);
+  m.persistent.threads = 384;
+  m.persistent.function = "leap";
+  EXPECT_NE(device->openSession({64, 1, {}}).error().message.find("looking up the kernel 'leap': "),
+            std::string::npos);
 }
 
 TEST_F(CudaTest, AKernelThatFailsEndsTheSession) {

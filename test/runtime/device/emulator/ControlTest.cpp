@@ -119,6 +119,39 @@ TEST(EmulatorControl, NamedBarriersPassDataFromProducersToConsumers) {
     EXPECT_EQ(runner.read<uint32_t>(out, 32)[i], i + 32);
 }
 
+TEST(EmulatorControl, CallsShareRegistersWithEachOtherButNotWithTheirCallers) {
+  // The loop's own registers are first named behind calls, and live on through those of its next turn.
+  constexpr const char *functions = R"(
+.func (.param .b32 r) twice(.param .b32 x) {
+  .reg .b32 %r<4>; .reg .pred %p<3>;
+  ld.param.u32 %r1, [x]; setp.gt.u32 %p1, %r1, 7; add.u32 %r2, %r1, %r1; selp.u32 %r3, %r2, 1, %p1; st.param.b32 [r], %r3; ret; }
+.func (.param .b32 r) plusTwice(.param .b32 x) {
+  .reg .b32 %r<8>;
+  ld.param.u32 %r1, [x];
+  { .param .b32 a; .param .b32 b; st.param.b32 [a], %r1; call.uni (b), twice, (a); ld.param.b32 %r2, [b]; }
+  add.u32 %r3, %r1, %r2;
+  { .param .b32 a; .param .b32 b; st.param.b32 [a], %r3; call.uni (b), twice, (a); ld.param.b32 %r4, [b]; }
+  add.u32 %r5, %r3, %r4; st.param.b32 [r], %r5; ret; }
+)";
+  PtxRunner runner;
+  const uint64_t out = runner.buffer(std::vector<uint32_t>(32));
+  ASSERT_EQ(runner.runBody(threadPointers(1) + R"(
+    mov.u32 %r1, 0; mov.u32 %r2, %r50; mov.u32 %r9, 0;
+    again:
+    { .param .b32 a; .param .b32 b; st.param.b32 [a], %r2; call.uni (b), twice, (a); ld.param.b32 %r3, [b]; }
+    { .param .b32 a; .param .b32 b; st.param.b32 [a], %r3; call.uni (b), plusTwice, (a); ld.param.b32 %r4, [b]; }
+    setp.eq.u32 %p4, %r1, 0; @%p4 mov.u32 %r5, %r4; add.u32 %r9, %r9, %r5; add.u32 %r2, %r2, 1;
+    add.u32 %r1, %r1, 1; setp.lt.u32 %p5, %r1, 3; @%p5 bra again;
+    st.global.u32 [%d1], %r9;)",
+                           "", functions),
+            "");
+  const auto twice = [](uint32_t x) { return x > 7 ? 2 * x : 1; };
+  for (uint32_t i = 0; i < 32; ++i) {
+    const uint32_t x = twice(i), y = x + twice(x), first = y + twice(y);
+    EXPECT_EQ(runner.read<uint32_t>(out, 32)[i], 3 * first) << i; // what the first turn found, thrice
+  }
+}
+
 TEST(EmulatorControl, ABarrierReducesPredicates) {
   PtxRunner runner;
   runner.block = {96, 1, 1};

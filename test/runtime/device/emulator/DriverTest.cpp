@@ -130,6 +130,24 @@ TEST_F(EmulatorDriver, ErrorsHaveNamesAndSayWhatHappened) {
   EXPECT_EQ((call<int(uint64_t *, size_t)>("cuMemAlloc_v2", &large, size_t(1) << 45)), 2);
 }
 
+TEST_F(EmulatorDriver, BlocksThatCannotBeResidentAtOnceAreNoCooperativeLaunch) {
+  uint64_t address = allocate(400);
+  uint32_t n = 100;
+  void *parameters[] = {&address, &n}, *kernel = function(addOne, "addOne");
+  const auto launchTogether = [&](unsigned blocks) {
+    return call<int(void *, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, void *,
+                    void **)>("cuLaunchCooperativeKernel", kernel, blocks, 1u, 1u, 128u, 1u, 1u, 0u,
+                              static_cast<void *>(nullptr), static_cast<void **>(parameters));
+  };
+  EXPECT_EQ(launchTogether(132 * 16), 0);
+  EXPECT_EQ(launchTogether(132 * 16 + 1), 720);
+  EXPECT_NE(errorText(720).find(
+                "kernel 'addOne': expected at most 2112 blocks of a cooperative launch, as many as are "
+                "resident at once, found 2113"),
+            std::string::npos)
+      << errorText(720);
+}
+
 TEST_F(EmulatorDriver, ThePropertiesOfAHopper) {
   int value = 0;
   ASSERT_EQ((call<int(int *, int, int)>("cuDeviceGetAttribute", &value, 75, 0)), 0);

@@ -1,0 +1,350 @@
+// SPDX-License-Identifier: Apache-2.0
+// --kernel-make-persistent: one GPU kernel that runs a table of tasks, each a launch of one of some kernels.
+//
+//   module attributes {kernel.persistent = [{name = "persistent", tasks = 9 : i64, kernels = ["a", "b"]}]}
+//   llvm.func @a(%step, %x) attributes {nvvm.kernel, kernel.threads = 128, ...}
+//   ->
+//   llvm.func @a.task(%step, %x, %thread, %block, %blocks, %shared, %barrier)     // beside @a
+//   llvm.func @persistent(%step, %tasks, %waits, %addresses, %finished, %count) attributes {nvvm.kernel, ...}
+//
+// struct sinter_gpu_persistent in runtime/abi.h says what the table holds. All blocks are resident at once. A
+// kernel keeps its own number of threads, so a block of the persistent kernel holds several of the kernel's
+// blocks side by side, as many as its threads and shared memory allow: each has its part of the shared memory
+// and a barrier of its own. So every tile is computed by the same operations as by a launch.
+//
+// Each block walks the tasks in order and takes every gridDim-th tile, the first of them where the task
+// before ended. Who has tiles of a task waits until the tasks that it depends on are finished, and adds the
+// number of its tiles to the task's counter when they are. A task depends on earlier ones alone and all
+// blocks run, so nobody waits for ever. While it waits, the weights of its first tile come to the L2 cache.
+// Functions are called, not inlined: registers are the greatest number of any.
+#include "passes/Passes.h"
+#include "passes/lowering/AbiLayout.h"
+#include "passes/lowering/TaskLayout.h"
+#include "passes/lowering/gpu/Frame.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/IR/BuiltinOps.h"
+
+namespace sinter {
+#define GEN_PASS_DEF_MAKEPERSISTENTPASS
+#include "passes/Passes.h.inc"
+} // namespace sinter
+
+using namespace mlir;
+using namespace sinter::gpu;
+namespace abi = sinter::abi;
+
+namespace {
+
+constexpr StringRef planName = "kernel.persistent", sharedName = "shared_memory";
+/// Three blocks of 128 threads with up to 168 registers each, what the kernels of decode take.
+constexpr int64_t leastThreads = 384;
+/// Named barriers of a block, of which the first one is everybody's.
+constexpr int64_t barriers = 16;
+
+/// A kernel as a function that some threads of a block run.
+struct Task {
+  LLVM::LLVMFuncOp function;
+  int64_t threads = 0, sharedBytes = 0;
+};
+
+int64_t numberOf(Operation *op, StringRef name) { return op->getAttrOfType<IntegerAttr>(name).getInt(); }
+
+/// What is for all threads of a real block, or for several blocks.
+bool isOfWholeBlocks(Operation *op) {
+  if (auto barrier = dyn_cast<NVVM::BarrierOp>(op))
+    return barrier.getBarrierId() || barrier.getNumberOfThreads();
+  auto assembly = dyn_cast<LLVM::InlineAsmOp>(op);
+  return assembly && (assembly.getAsmString().contains("bulk") || assembly.getAsmString().contains("%tid"));
+}
+
+class Persistent {
+public:
+  Persistent(ModuleOp module, Architecture architecture)
+      : module(module), builder(module.getContext()), architecture(architecture) {}
+
+  LogicalResult make(DictionaryAttr plan);
+
+private:
+  FailureOr<Task> taskOf(LLVM::LLVMFuncOp kernel);
+  void emitLoop(Emitter &e, LLVM::LLVMFuncOp function, int64_t tasks);
+  Value tileCount(Emitter &e, Value step, Value task);
+  void prefetch(Emitter &e, Value plan, Value addresses, Value tile);
+  void waitFor(Emitter &e, Value counter, Value target);
+  void callTask(Emitter &e, Task &task, Value step, Value addresses, Value block, Value shared);
+  /// Blocks of the task in one block of the persistent kernel.
+  int64_t groupsOf(const Task &task) const {
+    int64_t most = std::min(threads / task.threads, task.threads == warpSize ? threads : barriers - 1);
+    int64_t room = maxSharedBytes(architecture) - tableBytes;
+    return std::min(most, task.sharedBytes ? room / task.sharedBytes : most);
+  }
+
+  ModuleOp module;
+  OpBuilder builder;
+  const Architecture architecture;
+  llvm::StringMap<Task> tasks; // by kernel
+  SmallVector<Task> mine;      // of the kernel that is made, in the order of its plan
+  int64_t threads = 0, tableBytes = 0;
+};
+
+FailureOr<Task> Persistent::taskOf(LLVM::LLVMFuncOp kernel) {
+  auto [place, isNew] = tasks.try_emplace(kernel.getName());
+  if (!isNew)
+    return place->second;
+  if (numberOf(kernel, "kernel.cluster") > 1 ||
+      !kernel->getAttrOfType<DenseI64ArrayAttr>("kernel.tensor_maps").empty() ||
+      kernel
+          .walk([](Operation *op) {
+            return isOfWholeBlocks(op) ? WalkResult::interrupt() : WalkResult::advance();
+          })
+          .wasInterrupted())
+    return kernel.emitError() << "expected a kernel without clusters, tensor maps and named barriers for a "
+                                 "persistent step, found '"
+                              << kernel.getName() << "'";
+  Task task{cast<LLVM::LLVMFuncOp>(kernel->clone()), numberOf(kernel, "kernel.threads"),
+            static_cast<int64_t>(llvm::alignTo(numberOf(kernel, "kernel.shared_bytes"), 128))};
+  LLVM::LLVMFuncOp function = task.function;
+  for (StringRef name :
+       {"nvvm.kernel", "nvvm.reqntid", "nvvm.minctasm", "kernel.threads", "kernel.shared_bytes",
+        "kernel.cluster", "kernel.blocks_per_sm", "kernel.tensor_maps", "kernel.most_threads"})
+    function->removeAttr(name);
+  function.setName((kernel.getName() + ".task").str());
+  function.setLinkage(LLVM::Linkage::Internal);
+  function.setNoInline(true);
+  function.setConvergent(true); // its barriers
+  SymbolTable(module).insert(function, std::next(kernel->getIterator()));
+
+  builder.setInsertionPointToStart(&function.front());
+  Emitter e(builder, kernel.getLoc(), architecture);
+  auto added = [&](Type type) { return function.front().addArgument(type, kernel.getLoc()); };
+  Value thread = added(e.i32()), block = added(e.i32()), blocks = added(e.i32()),
+        shared = added(e.sharedPtr()), barrier = added(e.i32());
+  SmallVector<Type> types(function.front().getArgumentTypes());
+  function.setFunctionType(LLVM::LLVMFunctionType::get(function.getFunctionType().getReturnType(), types));
+  SmallVector<Attribute> attributes;
+  if (ArrayAttr known = function.getArgAttrsAttr())
+    attributes.append(known.begin(), known.end());
+  attributes.resize(types.size(), builder.getDictionaryAttr({}));
+  function.setAllArgAttrs(attributes);
+  auto limit = LLVM::ConstantRangeAttr::get(builder.getContext(), APInt(32, 0), APInt(32, task.threads));
+  function.setArgAttr(cast<BlockArgument>(thread).getArgNumber(), LLVM::LLVMDialect::getRangeAttrName(),
+                      limit);
+
+  Value count = e.constant(task.threads);
+  function.walk([&](Operation *op) {
+    Value instead = isa<NVVM::ThreadIdXOp>(op)  ? thread
+                    : isa<NVVM::BlockIdXOp>(op) ? block
+                    : isa<NVVM::GridDimXOp>(op) ? blocks
+                                                : Value();
+    if (auto address = dyn_cast<LLVM::AddressOfOp>(op); address && address.getGlobalName() == sharedName)
+      instead = shared;
+    if (instead) {
+      op->getResult(0).replaceAllUsesWith(instead);
+      op->erase();
+      return;
+    }
+    if (!isa<NVVM::BarrierOp>(op))
+      return;
+    builder.setInsertionPoint(op);
+    if (task.threads == warpSize)
+      e.warpBarrier();
+    else
+      NVVM::BarrierOp::create(builder, op->getLoc(), TypeRange{}, barrier, count, {}, Value());
+    op->erase();
+  });
+  return place->second = task;
+}
+
+/// As runtime/abi.h says of struct sinter_grid.
+Value Persistent::tileCount(Emitter &e, Value step, Value task) {
+  auto field = [&](int64_t offset) { return e.load(e.i32(), e.atByte(task, offset)); };
+  auto stepField = [&](int64_t offset) { return e.load(e.i32(), e.atByte(step, offset)); };
+  auto pieces = [&](Value whole, Value unit) { // of a unit of 0: one
+    Value divisor = e.max(unit, e.constant(1));
+    Value count = e.div(e.add(whole, e.sub(divisor, 1)), divisor);
+    return e.select(e.equal(unit, e.constant(0)), e.constant(1), count);
+  };
+  Value domain = field(abi::taskDomain);
+  auto isDomain = [&](sinter::kernel::Domain which) {
+    return e.equal(domain, e.constant(static_cast<int64_t>(which)));
+  };
+  Value rows = e.select(isDomain(sinter::kernel::Domain::Rows), stepField(abi::stepRows),
+                        e.select(isDomain(sinter::kernel::Domain::Selected), stepField(abi::stepSelected),
+                                 stepField(abi::stepDraws)));
+  return e.mul(field(abi::taskColumns), e.mul(pieces(rows, field(abi::taskRowsPerTile)),
+                                              pieces(stepField(abi::stepKeys), field(abi::taskKeysPerTile))));
+}
+
+LLVM::InlineAsmOp assemble(Emitter &e, TypeRange results, StringRef text, StringRef constraints,
+                           ValueRange operands) {
+  return LLVM::InlineAsmOp::create(
+      e.b, e.loc, results, operands, text, constraints, /*has_side_effects=*/true,
+      /*is_align_stack=*/false, LLVM::TailCallKind::None,
+      LLVM::AsmDialectAttr::get(e.b.getContext(), LLVM::AsmDialect::AD_ATT), ArrayAttr());
+}
+
+void Persistent::waitFor(Emitter &e, Value counter, Value target) {
+  auto loop = scf::WhileOp::create(e.b, e.loc, TypeRange{}, ValueRange{});
+  OpBuilder::InsertionGuard guard(e.b);
+  e.b.createBlock(&loop.getBefore());
+  Value found =
+      assemble(e, {e.i32()}, "ld.acquire.gpu.global.u32 $0, [$1];", "=r,l,~{memory}", {counter}).getResult(0);
+  Value waits = arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::ne, found, target);
+  scf::ConditionOp::create(e.b, e.loc, waits, ValueRange{});
+  e.b.createBlock(&loop.getAfter());
+  assemble(e, {}, "nanosleep.u32 20;", "", {});
+  scf::YieldOp::create(e.b, e.loc);
+}
+
+/// Weights do not depend on other tasks: the block's first tile of them comes to the L2 cache while it waits.
+void Persistent::prefetch(Emitter &e, Value plan, Value addresses, Value tile) {
+  constexpr int64_t line = 128;
+  auto field = [&](int64_t offset) { return e.load(e.i32(), e.atByte(plan, offset)); };
+  Value bytes = field(abi::prefetchTileBytes);
+  e.ifThen(e.less(e.constant(0), bytes), [&] {
+    Value base = e.load(e.globalPtr(), e.at(addresses, field(abi::prefetchBuffer), e.i64()));
+    Value from = e.atByte(base, e.mul(e.extend(tile), e.extend(bytes)));
+    e.loop(e.mul(e.thread(), line), bytes, threads * line,
+           [&](Value at) { assemble(e, {}, "prefetch.global.L2 [$0];", "l", {e.atByte(from, at)}); });
+  });
+}
+
+/// `block` is the number of the first group's block; those of others are gridDim further each.
+void Persistent::callTask(Emitter &e, Task &task, Value step, Value addresses, Value block, Value shared) {
+  int64_t groups = groupsOf(task);
+  Value group = e.div(e.thread(), task.threads), thread = e.rem(e.thread(), task.threads);
+  auto call = [&] {
+    SmallVector<Value> operands{step};
+    size_t buffers = task.function.front().getNumArguments() - 6; // without the step and what was added
+    for (size_t i = 0; i < buffers; ++i)
+      operands.push_back(e.load(e.globalPtr(), e.at(addresses, i, e.i64())));
+    operands.append({thread, e.add(block, e.mul(group, e.blocks())), e.mul(e.blocks(), groups),
+                     e.atByte(shared, e.mul(group, task.sharedBytes)), e.add(group, 1)});
+    LLVM::CallOp::create(e.b, e.loc, task.function, operands);
+  };
+  if (groups * task.threads == threads)
+    return call();
+  e.ifThen(e.less(group, e.constant(groups)), call);
+}
+
+void Persistent::emitLoop(Emitter &e, LLVM::LLVMFuncOp function, int64_t most) {
+  auto argument = [&](unsigned i) -> Value { return function.getArgument(i); };
+  Value step = argument(0), tasksAt = argument(1), waits = argument(2), addresses = argument(3),
+        finished = argument(4), count = argument(5);
+  Value table = LLVM::AddressOfOp::create(e.b, e.loc, e.sharedPtr(), sharedName);
+  Value shared = e.atByte(table, tableBytes), thread = e.thread();
+  auto taskAt = [&](Value number) { return e.atByte(tasksAt, e.mul(number, abi::taskBytes)); };
+  auto counterOf = [&](Value number) { return e.atByte(finished, e.mul(number, abi::counterBytes)); };
+  auto tilesOf = [&](Value number) { return e.at(table, number, e.i32()); };
+  count = e.min(count, e.constant(most));
+  e.loop(thread, count, threads,
+         [&](Value number) { e.store(tileCount(e, step, taskAt(number)), tilesOf(number)); });
+  e.barrier();
+  Value zero = e.constant(0);
+  e.loop(zero, count, 1, {zero}, [&](Value number, ValueRange carried) {
+    Value tiles = e.load(e.i32(), tilesOf(number));
+    // The first tile goes to block `carried`, which is below gridDim.
+    Value behind = e.sub(e.block(), carried[0]);
+    Value first = e.select(e.less(behind, zero), e.add(behind, e.blocks()), behind);
+    e.ifThen(e.less(first, tiles), [&] {
+      Value task = taskAt(number);
+      auto field = [&](int64_t offset) { return e.load(e.i32(), e.atByte(task, offset)); };
+      Value buffers = e.at(addresses, field(abi::taskFirstAddress), e.i64());
+      for (int64_t i = 0; i < abi::taskPrefetchCount; ++i)
+        prefetch(e, e.atByte(task, abi::taskPrefetches + i * abi::prefetchBytes), buffers, first);
+      Value waitsAt = e.at(waits, field(abi::taskFirstWait), e.i32());
+      e.loop(thread, field(abi::taskWaitCount), threads, [&](Value i) {
+        Value earlier = e.load(e.i32(), e.at(waitsAt, i, e.i32()));
+        waitFor(e, counterOf(earlier), e.load(e.i32(), tilesOf(earlier)));
+      });
+      e.barrier();
+      auto cases = llvm::to_vector(llvm::seq<int64_t>(mine.size()));
+      auto choice = scf::IndexSwitchOp::create(e.b, e.loc, TypeRange{}, e.toIndex(field(abi::taskKernel)),
+                                               cases, cases.size());
+      for (auto [region, each] : llvm::zip(choice.getCaseRegions(), mine)) {
+        OpBuilder::InsertionGuard guard(e.b);
+        e.b.createBlock(&region);
+        callTask(e, each, step, buffers, first, shared);
+        scf::YieldOp::create(e.b, e.loc);
+      }
+      {
+        OpBuilder::InsertionGuard guard(e.b);
+        e.b.createBlock(&choice.getDefaultRegion());
+        scf::YieldOp::create(e.b, e.loc);
+      }
+      e.barrier();
+      e.ifThen(e.equal(thread, zero), [&] {
+        Value done = e.div(e.add(e.sub(tiles, first), e.sub(e.blocks(), 1)), e.blocks());
+        assemble(e, {}, "red.release.gpu.global.add.u32 [$0], $1;", "l,r,~{memory}",
+                 {counterOf(number), done});
+      });
+    });
+    return SmallVector<Value>{e.rem(e.add(carried[0], tiles), e.blocks())};
+  });
+}
+
+LogicalResult Persistent::make(DictionaryAttr plan) {
+  StringRef name = plan.getAs<StringAttr>("name").getValue();
+  int64_t most = plan.getAs<IntegerAttr>("tasks").getInt(), sharedBytes = 0;
+  tableBytes = llvm::alignTo(most * 4, 128);
+  threads = leastThreads;
+  mine.clear();
+  for (Attribute kernel : plan.getAs<ArrayAttr>("kernels")) {
+    FailureOr<Task> task = taskOf(module.lookupSymbol<LLVM::LLVMFuncOp>(cast<StringAttr>(kernel).getValue()));
+    if (failed(task))
+      return failure();
+    mine.push_back(*task);
+    threads = std::max<int64_t>(threads, llvm::alignTo(task->threads, 128));
+  }
+  for (Task &task : mine) {
+    if (groupsOf(task) < 1)
+      return task.function.emitError()
+             << "expected at most " << maxSharedBytes(architecture) - tableBytes
+             << " bytes of shared memory for a persistent step, found " << task.sharedBytes;
+    sharedBytes = std::max(sharedBytes, groupsOf(task) * task.sharedBytes);
+  }
+  Location loc = module.getLoc();
+  builder.setInsertionPointToEnd(module.getBody());
+  Emitter e(builder, loc, architecture);
+  SmallVector<Type> inputs(5, e.globalPtr());
+  inputs.push_back(e.i32());
+  auto function = LLVM::LLVMFuncOp::create(
+      builder, loc, name, LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(builder.getContext()), inputs));
+  function->setAttr(NVVM::NVVMDialect::getKernelFuncAttrName(), builder.getUnitAttr());
+  function->setAttr("nvvm.reqntid", builder.getDenseI32ArrayAttr({static_cast<int32_t>(threads)}));
+  function->setAttr("nvvm.minctasm", builder.getI32IntegerAttr(1));
+  function->setAttr("kernel.threads", builder.getI64IntegerAttr(threads));
+  function->setAttr("kernel.shared_bytes", builder.getI64IntegerAttr(tableBytes + sharedBytes));
+  builder.setInsertionPointToStart(function.addEntryBlock(builder));
+  emitLoop(e, function, most);
+  LLVM::ReturnOp::create(builder, loc, ValueRange{});
+  return success();
+}
+
+struct MakePersistentPass : sinter::impl::MakePersistentPassBase<MakePersistentPass> {
+  using MakePersistentPassBase::MakePersistentPassBase;
+
+  void runOnOperation() override {
+    std::optional<Architecture> named = architectureNamed(architecture);
+    if (!named) {
+      getOperation().emitError() << "expected sm_80 or sm_90a as architecture, found " << architecture;
+      return signalPassFailure();
+    }
+    auto plans = getOperation()->getAttrOfType<ArrayAttr>(planName);
+    if (!plans)
+      return;
+    getOperation()->removeAttr(planName);
+    Persistent persistent(getOperation(), *named);
+    for (Attribute plan : plans)
+      if (failed(persistent.make(cast<DictionaryAttr>(plan))))
+        return signalPassFailure();
+    for (auto kernel : llvm::make_early_inc_range(getOperation().getOps<LLVM::LLVMFuncOp>()))
+      if (kernel->hasAttr("kernel.most_threads"))
+        kernel.erase();
+  }
+};
+
+} // namespace
