@@ -12,6 +12,7 @@
 #include "mlir/Parser/Parser.h"
 #include "llvm/ADT/StringExtras.h"
 
+#include <array>
 #include <cstring>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -38,14 +39,14 @@ kernel.func @scale(%x: !kernel.rows<{0}xf32>, %y: !kernel.rows<{0}xf32>) {{
     kernel.store %o, %y[%row] : vector<{0}xf32>, !kernel.rows<{0}xf32>
   }}
 }}
-kernel.func @short(%x: !kernel.rows<{0}xf32>, %y: !kernel.rows<{0}xf32>) {{
+kernel.func @short(%x: !kernel.rows<32xf32>, %y: !kernel.rows<32xf32>) {{
   kernel.rows over(rows) {{
   ^bb0(%row: index):
-    %a = kernel.load %x[%row] : !kernel.rows<{0}xf32>, vector<32xf32>
+    %a = kernel.load %x[%row] : !kernel.rows<32xf32>, vector<32xf32>
     %sum = vector.reduction <add>, %a : vector<32xf32> into f32
     %s = vector.broadcast %sum : f32 to vector<32xf32>
     %o = arith.addf %a, %s : vector<32xf32>
-    kernel.store %o, %y[%row] : vector<32xf32>, !kernel.rows<{0}xf32>
+    kernel.store %o, %y[%row] : vector<32xf32>, !kernel.rows<32xf32>
   }}
 }}
 kernel.func @add(%x: !kernel.rows<{0}xf32>, %y: !kernel.rows<{0}xf32>, %z: !kernel.rows<{0}xf32>) {{
@@ -62,7 +63,12 @@ kernel.entry @decode_f32 rows {1} selected {1} arena {2} {{
   %1 = kernel.buffer arena offset {3} : !kernel.rows<{0}xf32>
   %2 = kernel.buffer arena offset {4} : !kernel.rows<{0}xf32>
   %3 = kernel.buffer arena offset {5} : !kernel.rows<{0}xf32>
+  %4 = kernel.buffer arena offset 0 : !kernel.rows<32xf32>
+  %5 = kernel.buffer arena offset {4} : !kernel.rows<32xf32>
 )";
+
+/// Of the entry's buffers, in bytes.
+uint64_t offsetOf(int buffer) { return uint64_t(std::array{0, 1, 2, 3, 0, 2}[size_t(buffer)]) * bufferBytes; }
 
 struct StepLaunch {
   std::string kernel;
@@ -75,7 +81,7 @@ std::vector<StepLaunch> someLaunches() {
   std::vector<StepLaunch> all;
   for (int turn = 0; turn < 6; ++turn)
     for (const StepLaunch &each :
-         {StepLaunch{"scale", {0, 1}}, StepLaunch{"scale", {0, 2}}, StepLaunch{"short", {0, 2}},
+         {StepLaunch{"scale", {0, 1}}, StepLaunch{"scale", {0, 2}}, StepLaunch{"short", {4, 5}},
           StepLaunch{"add", {1, 2, 3}}, StepLaunch{"scale", {3, 0}}, StepLaunch{"add", {0, 3, 1}}})
       all.push_back(each);
   return all;
@@ -91,7 +97,8 @@ protected:
       source += "  kernel.launch @" + launch.kernel + "(";
       for (size_t i = 0; i < launch.buffers.size(); ++i) {
         source += fmt::format("{}%{}", i ? ", " : "", launch.buffers[i]);
-        types += fmt::format("{}!kernel.rows<{}xf32>", i ? ", " : "", columns);
+        types +=
+            fmt::format("{}!kernel.rows<{}xf32>", i ? ", " : "", launch.kernel == "short" ? 32 : columns);
       }
       source += ") : " + types + "\n";
     }
@@ -128,7 +135,7 @@ protected:
       const CudaKernel &facts = kernels.kernels.at(each.kernel);
       std::vector<uint64_t> arguments = {stepAt};
       for (int buffer : each.buffers)
-        arguments.push_back(at + uint64_t(buffer * bufferBytes));
+        arguments.push_back(at + offsetOf(buffer));
       run(facts.function, 3, facts.threads, facts.sharedBytes, arguments.data(), arguments.size() * 8, 1);
     }
     unmap();
@@ -141,7 +148,7 @@ protected:
     std::vector<uint64_t> addresses;
     for (const StepLaunch &each : launches)
       for (int buffer : each.buffers)
-        addresses.push_back(at + uint64_t(buffer * bufferBytes));
+        addresses.push_back(at + offsetOf(buffer));
     std::vector<uint32_t> finished(tasks.tasks.size() * SINTER_GPU_COUNTER_BYTES / 4);
     struct {
       uint64_t step, tasks, waits, addresses, finished;

@@ -2,6 +2,7 @@
 // atom, red, membar and fence (PTX ISA 9.7.13.4 to 9.7.13.6). Lanes update one after the other; clusters on
 // other threads see each update whole.
 #include "runtime/device/emulator/Atomics.h"
+#include "runtime/device/emulator/GlobalRaces.h"
 #include "runtime/device/emulator/Lanes.h"
 #include "runtime/device/emulator/LoadStore.h"
 #include "runtime/device/emulator/Opcodes.h"
@@ -188,6 +189,8 @@ void atomicLanes(Warp &warp, const Instruction &in) {
         warp.reg<uint64_t>(d)[lane] = old;
     }
   });
+  if (GlobalRaceChecker *races = warp.block->cluster->launch->globalRaces.get())
+    races->found(warp, how.access, host, warp.active);
 }
 
 template <bool isReduction> void atomicOrReduction(Translator &t) {

@@ -99,6 +99,15 @@ void GlobalRaceChecker::synchronize(Warp &warp, const Access &access, uint64_t a
     cluster.publish(warp, place, access.releases);
 }
 
+void GlobalRaceChecker::found(Warp &warp, const Access &access, uint8_t *const (&host)[32], Mask active) {
+  RaceChecker &cluster = *warp.block->cluster->races;
+  const std::lock_guard guard(clocksLock);
+  for (Mask rest = active; rest; rest &= rest - 1)
+    if (const auto place = clocks.find(reinterpret_cast<uint64_t>(host[__builtin_ctz(rest)]));
+        place != clocks.end())
+      cluster.acquireLater(warp, place->second, access.acquires);
+}
+
 void GlobalRaceChecker::lanes(Warp &warp, const Instruction &in, const Access &how,
                               const uint64_t (&addresses)[32], Mask active) {
   const RaceChecker &cluster = *warp.block->cluster->races;

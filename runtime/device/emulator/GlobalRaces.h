@@ -21,6 +21,9 @@ public:
   /// The active lanes' accesses, when all lie in global memory.
   void lanes(Warp &warp, const Instruction &in, const Access &access, const uint64_t (&addresses)[32],
              Mask active);
+  /// After a strong load or an atomic operation has read: another CPU thread may have released what it found
+  /// since lanes() looked.
+  void found(Warp &warp, const Access &access, uint8_t *const (&host)[32], Mask active);
   /// A range that a copy reads or writes on behalf of the warp.
   void range(Warp &warp, const Instruction &in, uint64_t address, uint64_t bytes, bool isWrite);
 

@@ -2,6 +2,7 @@
 // ld, ldu, st (PTX ISA 9.7.9.8 to 9.7.9.12) with vectors and every cache and eviction hint, which have no
 // meaning here.
 #include "runtime/device/emulator/LoadStore.h"
+#include "runtime/device/emulator/GlobalRaces.h"
 #include "runtime/device/emulator/Lanes.h"
 #include "runtime/device/emulator/Opcodes.h"
 
@@ -215,6 +216,9 @@ template <typename T> void loadLanes(Warp &warp, const Instruction &in) {
       }
     }
   }
+  if (access.synchronizes)
+    if (GlobalRaceChecker *races = warp.block->cluster->launch->globalRaces.get())
+      races->found(warp, access, host, active);
 }
 
 template <typename T> void storeLanes(Warp &warp, const Instruction &in) {
