@@ -281,6 +281,8 @@ void Persistent::emitLoop(Emitter &e, LLVM::LLVMFuncOp function, int64_t most) {
         assemble(e, {}, "red.release.gpu.global.add.u32 [$0], $1;", "l,r,~{memory}",
                  {counterOf(number), done});
       });
+      // The lanes beside it could be first to wait for this very number, and keep the warp from adding it.
+      e.warpBarrier();
     });
     return SmallVector<Value>{e.rem(e.add(carried[0], tiles), e.blocks())};
   });

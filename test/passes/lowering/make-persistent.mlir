@@ -64,6 +64,8 @@ kernel.func @wide(%x: !kernel.rows<4096xf32>, %y: !kernel.rows<4096xf32>) {
 // CHECK: llvm.call @wide.task
 // CHECK: nvvm.barrier
 // CHECK: llvm.inline_asm has_side_effects {{.*}}red.release.gpu.global.add.u32
+// Lanes that wait for that number do not keep the warp from adding it.
+// CHECK: nvvm.bar.warp.sync
 kernel.func @narrow(%l: !kernel.rows<256xf32>, %p: !kernel.rows<1xf32>) attributes {kernel.most_threads = 256 : i64} {
   kernel.rows over(rows) {
   ^bb0(%row: index):
