@@ -122,9 +122,10 @@ void readPtxasReport(std::string_view text, Cubin &cubin) {
     } else if (line.starts_with("ptxas warning")) {
       cubin.warnings.push_back(line.split(": ").second.trim().str());
     } else if (!cubin.kernels.empty() && line.contains("bytes stack frame")) {
-      cubin.kernels.back().stackBytes = numberBefore(" bytes stack frame");
-      cubin.kernels.back().spillBytes =
-          numberBefore(" bytes spill stores") + numberBefore(" bytes spill loads");
+      // A line for the kernel, and one for each function that it calls.
+      KernelResources &kernel = cubin.kernels.back();
+      kernel.stackBytes = std::max(kernel.stackBytes, numberBefore(" bytes stack frame"));
+      kernel.spillBytes += numberBefore(" bytes spill stores") + numberBefore(" bytes spill loads");
     } else if (!cubin.kernels.empty() && line.contains(" registers")) {
       cubin.kernels.back().registers = numberBefore(" registers");
     }
