@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Layers that are alike share kernels: what a deep model costs beyond a shallow one is its weights and its launches."""
 import os
-import resource
 import subprocess
 import sys
 import unittest
@@ -18,10 +17,9 @@ class DepthTest(ProductTest):
         return path
 
     def kernels(self, layers):
-        """The names and bodies of a model's kernels, in order; not its entries, which launch them a layer at a time."""
+        """How many kernels a model has."""
         out, _ = run(SINTER, "compile", self.model(layers), "--emit=kernels", "-o", "-")
-        return [kernel.split("\n}\n")[0] if kernel.startswith("kernel.func") else kernel.split("\n  }\n")[0]
-                for kernel in out.split("kernel.func")[1:]]
+        return out.count("kernel.func ")
 
     def seconds(self, layers):
         """Processor time of compiling, the least of three runs."""
@@ -37,8 +35,8 @@ class DepthTest(ProductTest):
 
     def test_a_deep_model_has_the_kernels_of_a_shallow_one(self):
         shallow = self.kernels(4)
-        self.assertGreater(len(shallow), 10)
-        self.assertEqual(len(self.kernels(64)), len(shallow))
+        self.assertGreater(shallow, 10)
+        self.assertEqual(self.kernels(64), shallow)
 
     def test_compiling_does_not_grow_with_depth(self):
         shallow, deep = self.seconds(4), self.seconds(64)
