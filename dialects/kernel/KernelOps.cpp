@@ -175,10 +175,11 @@ LogicalResult MatmulOp::verifyRegions() {
     SmallPtrSet<Value, 4> loaded;
     for (LoadOp load : getLhs().getOps<LoadOp>())
       loaded.insert(load.getBuffer());
+    getRanges().walk([&](LoadOp load) { loaded.insert(load.getBuffer()); });
     for (StoreOp store : getLhs().getOps<StoreOp>())
       if (loaded.contains(store.getBuffer()))
         return store.emitOpError()
-               << "expected the region lhs to store to another buffer than it loads: several "
+               << "expected the region lhs to store to another buffer than the matmul loads: several "
                   "threads compute the same row";
   }
   int64_t covered = 0;

@@ -90,6 +90,38 @@ TEST_P(DecodeMatmul, ReadsRowsThatAreLongerThanSharedMemory) {
         check({.format = format, .rows = 3, .outputs = 16, .inputs = 59989, .left = left});
 }
 
+TEST_P(DecodeMatmul, MakesRowsThatAreLongerThanSharedMemoryAPieceAtATime) {
+  for (const char *format : {"f32", "f16", "bf16"})
+    for (LeftKind left : {LeftKind::Region, LeftKind::Scaled})
+      check({.format = format,
+             .rows = left == LeftKind::Region ? 1 : 3,
+             .outputs = 40,
+             .inputs = left == LeftKind::Region ? 59989 : 30000,
+             .left = left,
+             .schedule = "columns_per_tile = 16",
+             .columnsPerTile = 16,
+             .stores = left == LeftKind::Scaled});
+  check({.format = "f16", .rows = 1, .outputs = 16, .inputs = 25500, .left = LeftKind::Scaled, .weights = 2});
+}
+
+TEST_P(DecodeMatmul, StoresWhatThePrologueMakesOnce) {
+  // On GPUs several blocks make the rows: with each of them storing, the emulator reports races.
+  for (const char *format : {"q4_1", "bf16"})
+    for (int64_t rows : {1, 5}) {
+      MatmulCase c{.format = format, .rows = rows, .outputs = 136, .inputs = 96, .left = LeftKind::Region};
+      c.columnsPerTile = 32;
+      c.schedule = "columns_per_tile = 32";
+      c.stores = true;
+      check(c);
+      c.rowsPerTile = 2;
+      c.schedule += ", rows_per_tile = 2";
+      check(c);
+      c.columnsPerTile = c.rowsPerTile = 0; // one tile, several chunks of its columns
+      c.schedule = "";
+      check(c);
+    }
+}
+
 TEST_P(DecodeMatmul, GivesARowTheSameBitsWhateverTheOtherRows) {
   for (const char *format : {"f32", "f16", "bf16", "q8_0", "q4_1", "q5_1"}) {
     MatmulCase many{.format = format, .rows = 7, .outputs = 80, .inputs = 96};

@@ -39,6 +39,8 @@ std::string MatmulCase::text() const {
   std::string weight = fmt::format("!kernel.weight<{}x{}, {}>", experts() * outputs, inputs, format);
   std::string leftType = fmt::format("!kernel.rows<{}x{}>", inputs, leftElement());
   std::string arguments = "%x: " + leftType, names, types;
+  if (stores)
+    arguments += ", %stored: " + leftType;
   for (int i = 0; i < weights; ++i) {
     arguments += fmt::format(", %w{}: {}", i, weight);
     names += fmt::format("{}%w{}", i ? ", " : "", i);
@@ -67,11 +69,21 @@ std::string MatmulCase::text() const {
                         weights == 2 ? "%p" : "%a0", i, vector, rowsType);
   }
   std::string leftText = fmt::format("left(%x : {}) ", leftType), region;
-  if (left == LeftKind::Region) {
+  if (hasRegion()) {
     leftText = "";
-    region = fmt::format("lhs {{\n^bb0(%row: index):\n%v = kernel.load %x[%row] : {0}, vector<{1}xf32>\n"
-                         "%d = arith.addf %v, %v : vector<{1}xf32>\nkernel.yield %d : vector<{1}xf32>\n}}\n",
-                         leftType, inputs);
+    std::string vector = fmt::format("vector<{}xf32>", inputs), row = "%d";
+    region = fmt::format("lhs {{\n^bb0(%row: index):\n%v = kernel.load %x[%row] : {0}, {1}\n"
+                         "%d = arith.addf %v, %v : {1}\n",
+                         leftType, vector);
+    if (stores)
+      region += fmt::format("kernel.store %d, %stored[%row] : {}, {}\n", vector, leftType);
+    if (left == LeftKind::Scaled) {
+      region += fmt::format("%m = vector.reduction <maxnumf>, %d : {0} into f32\n"
+                            "%ms = vector.broadcast %m : f32 to {0}\n%q = arith.divf %d, %ms : {0}\n",
+                            vector);
+      row = "%q";
+    }
+    region += fmt::format("kernel.yield {} : {}\n}}\n", row, vector);
   }
   return fmt::format(
       "kernel.func @matmul({}) {{\nkernel.matmul {}weights({} : {}) {}over({}) {} {}ranges {{\n{}}}\n}}\n",
@@ -146,7 +158,8 @@ kernel::WeightFormat formatOf(const std::string &name) { return *kernel::symboli
 } // namespace
 
 MatmulData::MatmulData(const MatmulCase &c, unsigned seed)
-    : c(c), left(c.rows * c.inputs), leftBytes(c.rows * c.leftRowBytes()) {
+    : c(c), left(c.rows * c.inputs), leftBytes(c.rows * c.leftRowBytes()),
+      storedBytes(c.stores ? c.rows * c.inputs * 4 : 0, 0xff) {
   std::mt19937 random(seed);
   const BlockFormat &format = *findBlockFormat(c.format);
   int64_t outputs = c.experts() * c.outputs;
@@ -171,9 +184,15 @@ MatmulData::MatmulData(const MatmulCase &c, unsigned seed)
   if (c.inputs >= 64) // a block of zeros
     std::fill_n(left.begin() + 32, 32, 0.0f);
   std::vector<float> seen = left;
-  if (c.left == LeftKind::Region)
+  if (c.hasRegion())
     for (float &x : seen)
       x += x;
+  if (c.left == LeftKind::Scaled)
+    for (int64_t row = 0; row < c.rows; ++row) {
+      float *numbers = &seen[row * c.inputs], largest = *std::max_element(numbers, numbers + c.inputs);
+      for (int64_t i = 0; i < c.inputs; ++i)
+        numbers[i] /= largest;
+    }
   for (int64_t row = 0; row < c.rows; ++row) {
     int64_t rowBytes = c.leftRowBytes();
     if (c.left == LeftKind::Half)
@@ -197,6 +216,8 @@ MatmulData::MatmulData(const MatmulCase &c, unsigned seed)
 
 std::vector<float> MatmulData::run(const KernelRunner &runner, int64_t pieces) {
   std::vector<void *> buffers = {leftBytes.data()};
+  if (c.stores)
+    buffers.push_back(storedBytes.data());
   for (AlignedBytes &weight : packed)
     buffers.push_back(weight.data());
   std::vector<int32_t> segments = c.segments;
@@ -210,6 +231,12 @@ std::vector<float> MatmulData::run(const KernelRunner &runner, int64_t pieces) {
   int64_t tiles = c.tiles();
   for (int64_t piece = 0; piece < pieces; ++piece)
     runner.run("matmul", buffers, step, tiles * piece / pieces, tiles * (piece + 1) / pieces);
+  if (c.stores) {
+    EXPECT_TRUE(storedBytes.isIntact()) << "the prologue wrote behind its rows";
+    const float *stored = storedBytes.as<float>(), *given = leftBytes.as<float>();
+    for (int64_t i = 0; i < c.rows * c.inputs; ++i)
+      EXPECT_EQ(stored[i], given[i] + given[i]) << "row " << i / c.inputs << ", column " << i % c.inputs;
+  }
   std::vector<float> result(c.rows * c.outputs);
   std::vector<MatmulCase::Range> ranges = c.allRanges();
   for (size_t i = 0; i < ranges.size(); ++i) {

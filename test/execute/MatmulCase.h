@@ -9,8 +9,9 @@
 
 namespace sinter::test {
 
-/// Half: of the type of the weights, f16 or bf16.
-enum class LeftKind { F32, Half, Q8, Region };
+/// Half: of the type of the weights, f16 or bf16. Region: a prologue that doubles a row of f32. Scaled: which then
+/// divides it by its largest number.
+enum class LeftKind { F32, Half, Q8, Region, Scaled };
 
 struct MatmulCase {
   std::string format = "f32"; // as the kernel dialect spells it
@@ -26,11 +27,13 @@ struct MatmulCase {
   std::vector<Range> ranges;
   int weights = 1; // 2: the epilogue stores gate * up
   bool selected = false;
+  bool stores = false; // the prologue stores the doubled row
   /// Rows that each expert has: the first of each, and the end. Empty: no experts.
   std::vector<int32_t> segments;
 
   /// Bytes of a row of the left side, and its elements as the dialect spells them.
   int64_t leftRowBytes() const;
+  bool hasRegion() const { return left == LeftKind::Region || left == LeftKind::Scaled; }
   std::string leftElement() const {
     return left == LeftKind::Q8 ? "q8" : left == LeftKind::Half ? format : "f32";
   }
@@ -57,7 +60,7 @@ public:
   std::vector<std::vector<float>> weights; // (experts, outputs, inputs), dequantised
   std::vector<float> left;                 // (rows, inputs), as the kernel sees it: quantised and back
   std::vector<AlignedBytes> packed;
-  AlignedBytes leftBytes;
+  AlignedBytes leftBytes, storedBytes;
   std::vector<AlignedBytes> outputs;
 };
 

@@ -23,13 +23,19 @@ LeftSide::LeftSide(Matmul &m, int64_t most) : m(m), e(m.e), team(Team::ofBlock(m
       planes.push_back({layout.block.subBlock, Value()});
   }
   floatType = kernel::RowsType::get(context, m.inputs, e.f32());
-  far = needsFloats && m.op.getLeft() && paddedInputs() * 4 > maxSharedBytes(e.architecture) - reservedBytes;
-  if (needsFloats && !far)
-    floatBytes = paddedInputs() * 4;
   if (needsIntegers) {
     quantType = kernel::RowsType::get(context, m.inputs, kernel::Q8Type::get(context));
     quantBytes = quantType.getRowBytes();
   }
+  pieceColumns = paddedInputs();
+  bool isLong = needsFloats && paddedInputs() * 4 > maxSharedBytes(e.architecture) - reservedBytes;
+  far = isLong && m.op.getLeft();
+  if (isLong && !far) { // the prologue makes a piece at a time
+    int64_t room = maxSharedBytes(e.architecture) - reservedBytes - rowBytes();
+    pieceColumns = std::max<int64_t>(std::min(room, budget) / 4 / 512 * 512, 512);
+  }
+  if (needsFloats && !far)
+    floatBytes = pieceColumns * 4;
   for (capacity = most; capacity > 1 && capacity * rowBytes() > budget;)
     capacity /= 2;
   if (needsFloats && !far)
@@ -54,11 +60,12 @@ Value LeftSide::sums(Value row, int64_t subBlock) {
   llvm_unreachable("sums were reserved for every format that needs them");
 }
 
-LogicalResult LeftSide::prepare(Value first, Value count) {
+LogicalResult LeftSide::prepare(Value first, Value count, int64_t number, Value stores) {
   LogicalResult result = success();
-  e.loop(e.constant(0), count, 1, [&](Value row) { result = prepareRow(first, row); });
+  begin = number * pieceColumns;
+  e.loop(e.constant(0), count, 1, [&](Value row) { result = prepareRow(first, row, stores); });
   e.barrier();
-  if (planes.empty())
+  if (planes.empty() || number + 1 < pieces())
     return result;
   for (const SumPlane &plane : planes)
     addSums(plane, count);
@@ -66,34 +73,36 @@ LogicalResult LeftSide::prepare(Value first, Value count) {
   return result;
 }
 
-void LeftSide::forColumns(int64_t n, llvm::function_ref<void(Value, Value)> body) {
-  e.loop(e.constant(0), e.constant(m.inputs), m.frame.threads * n, [&](Value first) {
+void LeftSide::forColumns(int64_t low, int64_t high, int64_t n,
+                          llvm::function_ref<void(Value, Value)> body) {
+  e.loop(e.constant(low), e.constant(high), m.frame.threads * n, [&](Value first) {
     Value column = e.add(first, e.mul(m.frame.thread, n));
-    body(e.min(column, e.constant(m.inputs - n)), e.less(column, e.constant(m.inputs)));
+    body(e.min(column, e.constant(high - n)), e.less(column, e.constant(high)));
   });
 }
 
-LogicalResult LeftSide::prepareRow(Value first, Value row) {
+LogicalResult LeftSide::prepareRow(Value first, Value row, Value stores) {
   Value absolute = e.add(first, row);
   if (far && !needsIntegers)
     return success();
+  int64_t end = std::min(piece().second, m.inputs);
   RowDestination quants{quantRows ? integers(row) : Value(), quantType},
-      numbers{floatRows ? floats(row) : Value(), floatType};
-  if (needsFloats && !far && paddedInputs() > m.inputs)
+      numbers{floatRows ? floats(row) : Value(), floatType, begin, end};
+  if (needsFloats && !far && piece().second > m.inputs)
     m.frame.share(e.constant(paddedInputs() - m.inputs), [&](Value i) {
-      e.store(e.constantF(e.f32(), 0), e.at(floats(row), e.add(i, m.inputs), e.f32()));
+      e.store(e.constantF(e.f32(), 0), e.at(floats(row), e.add(i, m.inputs - begin), e.f32()));
     });
   if (m.op.getLeft()) {
     copyRow(row, absolute);
     return success();
   }
-  if (failed(emitRegion(m.frame, m.op.getLhs(), {absolute}, {1}, team, Value(),
+  if (failed(emitRegion(m.frame, m.op.getLhs(), {absolute}, {1}, team, stores,
                         needsFloats ? &numbers : &quants)))
     return failure();
   if (needsFloats && needsIntegers) {
     e.barrier();
-    forColumns(4, [&](Value column, Value inside) {
-      Value x = e.loadWide(e.f32(), 4, e.at(numbers.pointer, column, e.f32()));
+    forColumns(begin, end, 4, [&](Value column, Value inside) {
+      Value x = e.loadWide(e.f32(), 4, e.at(numbers.pointer, e.sub(column, begin), e.f32()));
       storeColumns(m.frame, x, quantType, quants.pointer, column, inside);
     });
   }
@@ -113,12 +122,12 @@ void LeftSide::copyRow(Value row, Value absolute) {
       e.store(e.load(e.i32(), e.at(from, word, e.i32())), e.at(integers(row), word, e.i32()));
     });
   if (needsIntegers && !given)
-    forColumns(4, [&](Value column, Value inside) {
+    forColumns(0, m.inputs, 4, [&](Value column, Value inside) {
       Value x = e.loadWide(type.getElement(), 4, e.at(from, column, type.getElement()));
       storeColumns(m.frame, x, quantType, integers(row), column, inside);
     });
   if (needsFloats && !far)
-    forColumns(n, [&](Value column, Value inside) {
+    forColumns(0, m.inputs, n, [&](Value column, Value inside) {
       guarded(inside, loadNumbers(from, column, n), e.at(floats(row), column, e.f32()));
     });
 }
@@ -135,7 +144,7 @@ Value LeftSide::loadNumbers(Value from, Value column, int64_t n) {
 
 Value LeftSide::numbers(Value row, Value column, int64_t n) {
   if (!far)
-    return e.loadWide(e.f32(), n, e.at(floats(row), column, e.f32()));
+    return e.loadWide(e.f32(), n, e.at(floats(row), e.sub(column, begin), e.f32()));
   Value from = m.frame.rowOf(m.op.getLeft(), e.add(first, row));
   if (m.inputs % paddedInputs() == 0)
     return loadNumbers(from, column, n);

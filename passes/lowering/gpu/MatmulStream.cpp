@@ -30,8 +30,9 @@ public:
 
 private:
   LogicalResult emitRows(Value begin, Value end, Value first, Value count);
-  /// All panels of the warp, `rows` rows from `row` (of the prepared ones) on.
-  void emitPanels(int64_t weight, Value row, int64_t rows);
+  /// All panels of the warp, `rows` rows from `row` (of the prepared ones) on. `adds`: to the sums of the
+  /// columns before.
+  void emitPanels(int64_t weight, Value row, int64_t rows, bool adds);
   /// Sums of a panel: (row, weight row of the lane).
   SmallVector<Value> floatSums(const kernel::WeightLayout &layout, Value panel, Value row, int64_t rows);
   SmallVector<Value> blockSums(const kernel::WeightLayout &layout, Value panel, Value row, int64_t rows);
@@ -81,30 +82,45 @@ LogicalResult StreamedMatmul::run() {
 LogicalResult StreamedMatmul::emitRows(Value begin, Value end, Value first, Value count) {
   LogicalResult result = success();
   left->setFirst(first);
-  auto prepare = [&] { result = left->prepare(first, count); };
-  if (m.op.getExperts() || m.op.getGrid().rowsPerTile) {
-    prepare();
-  } else {
-    // Where all rows fit, the block's first tile makes them ready for all its tiles.
-    Value isLong = e.less(e.constant(left->rows()), m.frame.domainRows(m.op.getDomain()));
-    e.ifThen(arith::OrIOp::create(e.b, e.loc, isLong, m.isFirstChunk), prepare);
-  }
-  if (failed(result))
-    return failure();
   panelBegin = m.firstPanel(begin);
   panelEnd = m.panelEnd(end);
-  for (int64_t weight = 0; weight < static_cast<int64_t>(m.weights.size()); ++weight) {
-    Value isFull = e.equal(count, e.constant(left->rows()));
-    if (left->rows() > 1)
-      e.ifThen(isFull, [&] { emitPanels(weight, e.constant(0), left->rows()); });
-    Value single = left->rows() > 1 ? e.select(isFull, e.constant(0), count) : count;
-    e.loop(e.constant(0), single, 1, [&](Value row) { emitPanels(weight, row, 1); });
+  // All blocks make the prologue's rows; what it stores, others read: once.
+  Value stores = e.equal(begin, e.constant(0)), never = e.less(e.constant(0), e.constant(0));
+  for (int64_t piece = 0; piece < left->pieces(); ++piece) {
+    auto prepare = [&] { result = left->prepare(first, count, piece, piece ? never : stores); };
+    if (piece > 0)
+      e.barrier(); // the one before is read
+    if (m.op.getExperts() || m.op.getGrid().rowsPerTile || left->pieces() > 1) {
+      prepare();
+    } else {
+      // Where all rows fit, the block's first tile makes them ready for all its tiles.
+      Value isLong = e.less(e.constant(left->rows()), m.frame.domainRows(m.op.getDomain()));
+      e.ifThen(arith::OrIOp::create(e.b, e.loc, isLong, m.isFirstChunk), prepare);
+    }
+    if (failed(result))
+      return failure();
+    bool isLast = piece + 1 == left->pieces();
+    for (int64_t weight = 0; weight < static_cast<int64_t>(m.weights.size()); ++weight) {
+      if (!m.layouts[weight].isFloat() && !isLast) // integers are complete then
+        continue;
+      bool adds = m.layouts[weight].isFloat() && piece > 0;
+      Value isFull = e.equal(count, e.constant(left->rows()));
+      if (left->rows() > 1)
+        e.ifThen(isFull, [&] { emitPanels(weight, e.constant(0), left->rows(), adds); });
+      Value single = left->rows() > 1 ? e.select(isFull, e.constant(0), count) : count;
+      e.loop(e.constant(0), single, 1, [&](Value row) { emitPanels(weight, row, 1, adds); });
+    }
   }
   e.barrier();
   if (slices > 1) {
+    // Of the panels that there are: the last tile may have fewer.
+    bool isOne = m.panelsPerChunk() == 1;
+    Value width = isOne ? e.constant(accumulators.rowStride)
+                        : e.mul(e.sub(panelEnd, panelBegin), e.constant(kernel::panelRows));
     for (size_t weight = 0; weight < m.weights.size(); ++weight)
-      frame.share(e.mul(count, accumulators.rowStride), [&](Value i) {
-        Value place = accumulators.at(e, weight, e.constant(0), i), sum = e.load(e.f32(), place);
+      frame.share(e.mul(count, width), [&](Value i) {
+        Value row = isOne ? e.constant(0) : e.div(i, width), column = isOne ? i : e.rem(i, width);
+        Value place = accumulators.at(e, weight, row, column), sum = e.load(e.f32(), place);
         for (int64_t s = 1; s < slices; ++s)
           sum = e.addF(sum, e.load(e.f32(), e.at(place, s * sliceStride, e.f32())));
         e.store(sum, place);
@@ -116,7 +132,7 @@ LogicalResult StreamedMatmul::emitRows(Value begin, Value end, Value first, Valu
   return result;
 }
 
-void StreamedMatmul::emitPanels(int64_t weight, Value row, int64_t rows) {
+void StreamedMatmul::emitPanels(int64_t weight, Value row, int64_t rows, bool adds) {
   const kernel::WeightLayout &layout = m.layouts[weight];
   int64_t n = laneRows(layout), lanes = kernel::panelRows / n;
   e.loop(e.add(panelBegin, e.div(frame.warp(), slices)), panelEnd, frame.warps() / slices, [&](Value index) {
@@ -131,9 +147,13 @@ void StreamedMatmul::emitPanels(int64_t weight, Value row, int64_t rows) {
       Value address = accumulators.at(e, weight, row, column);
       address = e.at(address, e.mul(slice, sliceStride), e.f32());
       for (int64_t r = 0; r < rows; ++r)
-        for (int64_t i = 0; i < n; i += 4)
-          e.storeAligned(e.pack(ArrayRef(sums).slice(r * n + i, 4)),
-                         e.at(address, r * accumulators.rowStride + i, e.f32()));
+        for (int64_t i = 0; i < n; i += 4) {
+          Value place = e.at(address, r * accumulators.rowStride + i, e.f32());
+          Value four = e.pack(ArrayRef(sums).slice(r * n + i, 4));
+          if (adds) // this lane has stored them
+            four = e.addF(four, e.loadWide(e.f32(), 4, place));
+          e.storeAligned(four, place);
+        }
     });
   });
 }
@@ -143,10 +163,12 @@ SmallVector<Value> StreamedMatmul::floatSums(const kernel::WeightLayout &layout,
                                              int64_t rows) {
   bool pairs = layout.format == kernel::WeightFormat::BF16;
   int64_t n = laneRows(layout), lanes = kernel::panelRows / n, units = warpSize / lanes;
-  int64_t depth = pairs ? 2 : 1, lines = layout.paddedColumns() / depth;
+  // Of the piece of the left side that is there.
+  int64_t depth = pairs ? 2 : 1, firstLine = left->piece().first / depth;
+  int64_t lines = std::min(left->piece().second, layout.paddedColumns()) / depth - firstLine;
   Type element = layout.format == kernel::WeightFormat::F32 ? e.f32() : pairs ? e.bf16() : e.f16();
   int64_t lineBytes = kernel::panelRows * depth * layout.elementBytes;
-  Value mine = e.atByte(panel, e.mul(e.rem(frame.lane(), lanes), 16));
+  Value mine = e.atByte(panel, e.add(e.mul(e.rem(frame.lane(), lanes), 16), firstLine * lineBytes));
   Value begin = e.add(e.mul(slice, units), e.div(frame.lane(), lanes));
   int64_t step = units * slices;
   auto turn = [&](int64_t unroll) {
@@ -157,7 +179,8 @@ SmallVector<Value> StreamedMatmul::floatSums(const kernel::WeightLayout &layout,
             e.loadWide(element, n * depth, e.atByte(mine, e.mul(e.add(line, u * step), lineBytes))));
       for (int64_t u = 0; u < unroll; ++u)
         for (int64_t r = 0; r < rows; ++r) {
-          Value values = left->numbers(e.add(row, r), e.mul(e.add(line, u * step), depth), depth);
+          Value column = e.add(e.mul(e.add(line, u * step), depth), firstLine * depth);
+          Value values = left->numbers(e.add(row, r), column, depth);
           for (int64_t i = 0; i < n; ++i)
             for (int64_t d = 0; d < depth; ++d)
               sums[r * n + i] =

@@ -43,6 +43,8 @@ public:
 
 private:
   LogicalResult check();
+  /// Bytes of shared memory for what is kept.
+  int64_t keptBytes() const;
   void emitPhase(int64_t phase);
   void emitLoop(int64_t phase, ArrayRef<Operation *> sinks);
   SmallVector<Value> emitTurns(int64_t phase, ArrayRef<Operation *> sinks, SmallVector<Value> accumulators);
@@ -54,6 +56,10 @@ private:
   Value shuffled(vector::ShuffleOp op, const Place &place);
   Value constantAt(arith::ConstantOp op, const Place &place);
   Value index(const Place &place) { return e.add(place.base, place.shift); }
+  /// Whether elements low to high - 1 of a sink are asked for.
+  bool wants(Operation *sink, int64_t low, int64_t high) const {
+    return !isa<kernel::YieldOp>(sink) || (low < yielded->end && high > yielded->begin);
+  }
   Value number(Value index) { return index ? e.fromIndex(scalars.lookup(index)) : e.constant(0); }
   Value addressOf(Value buffer, Value row, Value column);
 
@@ -95,9 +101,19 @@ LogicalResult RegionEmitter::check() {
   return success();
 }
 
+int64_t RegionEmitter::keptBytes() const {
+  int64_t bytes = 0;
+  for (Value value : plan.kept)
+    bytes += llvm::alignTo(lengthOf(value) * 4 * team.count, 128);
+  return bytes;
+}
+
 LogicalResult RegionEmitter::run() {
   if (failed(check()))
     return failure();
+  // What does not fit is made again in each phase, but for loads of what is overwritten.
+  if (frame.sharedBytes + keptBytes() > maxSharedBytes(frame.e.architecture))
+    plan.kept.remove_if([](Value value) { return !isa<kernel::LoadOp>(value.getDefiningOp()); });
   for (Value value : plan.kept) {
     Value all = frame.allocate(lengthOf(value) * 4 * team.count);
     vectors[value] = e.at(all, e.mul(team.index, lengthOf(value)), e.f32());
@@ -152,6 +168,10 @@ void RegionEmitter::emitLoop(int64_t now, ArrayRef<Operation *> sinks) {
       reductions.push_back(reduction);
     for (int64_t border : plan.rangesOf(isSink(op) ? op->getOperand(0) : op->getResult(0)))
       borders.insert(border);
+    if (isa<kernel::YieldOp>(op))
+      for (int64_t border : {yielded->begin, yielded->end})
+        if (border > 0 && border < lengthOf(op->getOperand(0)))
+          borders.insert(border);
   }
   SmallVector<Value> accumulators;
   for (vector::ReductionOp reduction : reductions)
@@ -163,6 +183,8 @@ void RegionEmitter::emitLoop(int64_t now, ArrayRef<Operation *> sinks) {
       accumulators = emitTurns(now, sinks, accumulators);
       break; // the only range
     }
+    if (llvm::none_of(sinks, [&](Operation *op) { return wants(op, *low, *high); }))
+      continue;
     Value first = e.add(e.mul(team.lane, n), *low);
     auto body = [&](Value turn, ValueRange carried) {
       chunk.clear();
@@ -214,7 +236,9 @@ SmallVector<Value> RegionEmitter::emitChunk(int64_t now, ArrayRef<Operation *> s
   // All that is stored is made before the first store: a program may write where it reads.
   SmallVector<Value> made;
   for (Operation *op : sinks)
-    made.push_back(get(isSink(op) ? op->getOperand(0) : op->getResult(0), place));
+    made.push_back(wants(op, place.low, place.high)
+                       ? get(isSink(op) ? op->getOperand(0) : op->getResult(0), place)
+                       : Value());
   // Threads beyond the end have read what others are about to overwrite.
   if (holds && inside && plan.overwrites && llvm::any_of(sinks, llvm::IsaPred<kernel::StoreOp>))
     team.wait(frame);
@@ -231,7 +255,9 @@ SmallVector<Value> RegionEmitter::emitChunk(int64_t now, ArrayRef<Operation *> s
       emitAppend(frame, append, value, number(append.getRow()), number(append.getHead()), index(place),
                  store);
     } else if (isa<kernel::YieldOp>(op)) {
-      storeColumns(frame, value, yielded->type, yielded->pointer, index(place), store);
+      if (value)
+        storeColumns(frame, value, yielded->type, yielded->pointer, e.sub(index(place), yielded->begin),
+                     inside);
     } else if (!early.contains(op->getResult(0))) { // kept, of teams without anything to do, too
       auto keep = [&] { e.storeAligned(value, e.at(vectors[op->getResult(0)], index(place), e.f32())); };
       inside ? e.ifThen(inside, keep) : keep();

@@ -16,6 +16,8 @@ namespace sinter::gpu {
 struct RowDestination {
   mlir::Value pointer;
   kernel::RowsType type;
+  /// Columns that are wanted; column `begin` goes to `pointer`.
+  int64_t begin = 0, end = INT64_MAX;
 };
 
 /// What every argument of a region is a multiple of (1: nothing is known): numbers, and offsets of addresses
@@ -26,7 +28,8 @@ using Multiples = llvm::ArrayRef<int64_t>;
 int64_t teamSizeOf(mlir::Region &region, Multiples multiples);
 
 /// Emits a region. `arguments`: i32 for rows and columns, the address of f32 elements in shared memory for
-/// vectors. Where `active` (i1, may be null) is false, nothing is stored; indices must be valid all the same.
+/// vectors. Where `active` (i1, may be null) is false, nothing is stored but what is yielded; indices must be
+/// valid all the same.
 /// All threads of the team's warps (of the block, if the team is one) must come here together.
 mlir::LogicalResult emitRegion(Frame &frame, mlir::Region &region, mlir::ValueRange arguments,
                                Multiples multiples, const Team &team, mlir::Value active,

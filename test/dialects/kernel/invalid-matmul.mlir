@@ -58,11 +58,29 @@ kernel.func @f(%x: !kernel.rows<32xf32>, %w: !kernel.weight<8x32, f32>) {
   kernel.matmul weights(%w : !kernel.weight<8x32, f32>) over(rows) lhs {
   ^bb0(%row: index):
     %a = kernel.load %x[%row] : !kernel.rows<32xf32>, vector<32xf32>
-    // expected-error @below {{expected the region lhs to store to another buffer than it loads: several threads compute the same row}}
+    // expected-error @below {{expected the region lhs to store to another buffer than the matmul loads: several threads compute the same row}}
     kernel.store %a, %x[%row] : vector<32xf32>, !kernel.rows<32xf32>
     kernel.yield %a : vector<32xf32>
   } ranges {
     %zero = arith.constant 0 : index
+  }
+}
+
+// -----
+kernel.func @f(%x: !kernel.rows<32xf32>, %s: !kernel.rows<32xf32>, %w: !kernel.weight<32x32, f32>) {
+  kernel.matmul weights(%w : !kernel.weight<32x32, f32>) over(rows) lhs {
+  ^bb0(%row: index):
+    %a = kernel.load %x[%row] : !kernel.rows<32xf32>, vector<32xf32>
+    // expected-error @below {{expected the region lhs to store to another buffer than the matmul loads: several threads compute the same row}}
+    kernel.store %a, %s[%row] : vector<32xf32>, !kernel.rows<32xf32>
+    kernel.yield %a : vector<32xf32>
+  } ranges {
+    kernel.range 0 to 32 group 32 {
+    ^bb0(%acc: vector<32xf32>, %row: index, %column: index):
+      %b = kernel.load %s[%row, %column] : !kernel.rows<32xf32>, vector<32xf32>
+      %y = arith.addf %acc, %b : vector<32xf32>
+      kernel.store %y, %x[%row, %column] : vector<32xf32>, !kernel.rows<32xf32>
+    }
   }
 }
 
