@@ -12,6 +12,7 @@
 #include "runtime/device/emulator/Races.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <mutex>
 #include <sys/mman.h>
@@ -24,6 +25,7 @@ namespace {
 constexpr uint32_t sliceInstructions = 1 << 14; // of a group, before another may run
 constexpr uint64_t turnInstructions = 1 << 17;  // of a cluster, before another may run
 constexpr size_t residentClusters = 1024;       // that a CPU thread keeps going at once, when they spin
+constexpr std::chrono::microseconds pause(50);  // of a CPU thread whose clusters wait for those of others
 
 bool compatible(const Group &a, const Group &b) {
   const auto movable = [](const Group &g) {
@@ -149,6 +151,15 @@ bool canRun(const Warp &warp) {
     if (group.wait.kind == Wait::nothing)
       return true;
   return false;
+}
+
+/// Whether nobody but spinning warps can go on.
+bool onlySpins(const Cluster &cluster) {
+  for (const Block &block : cluster.blocks)
+    for (const Warp &warp : block.warps)
+      if (warp.live && !warp.yields && canRun(warp))
+        return false;
+  return true;
 }
 
 std::string dims(const std::array<uint32_t, 3> &values) {
@@ -454,6 +465,7 @@ Result<KernelCounters> execute(Launch &launch) {
     std::vector<std::unique_ptr<Cluster>> running, spare; // a finished one's memory serves the next
     std::string mine;
     while (mine.empty() && !launch.stopped.load(std::memory_order_relaxed)) {
+      bool allSpin = true;
       if (running.size() < residentClusters)
         if (const uint64_t index = next.fetch_add(1); index < clusters) {
           if (spare.empty()) {
@@ -463,11 +475,13 @@ Result<KernelCounters> execute(Launch &launch) {
           running.push_back(std::move(spare.back()));
           spare.pop_back();
           running.back()->start(static_cast<uint32_t>(index));
+          allSpin = false;
         }
       if (running.empty())
         break;
       for (size_t i = 0; i < running.size() && mine.empty();) {
         if (running[i]->run() == Cluster::State::running) {
+          allSpin = allSpin && onlySpins(*running[i]);
           ++i;
           continue;
         }
@@ -476,7 +490,10 @@ Result<KernelCounters> execute(Launch &launch) {
         spare.push_back(std::move(running[i]));
         running[i] = std::move(running.back());
         running.pop_back();
+        allSpin = false;
       }
+      if (allSpin && threads > 1) // leave the processor to the threads that they wait for
+        std::this_thread::sleep_for(pause);
     }
     const std::lock_guard guard(lock);
     total.add(counters);
