@@ -205,6 +205,18 @@ class GpuTest(ProductTest):
                 kernel, _ = run(one, *flags, env=self.environment(**few, SINTER_EMULATOR_RACES="1"))
                 self.assertEqual(self.withoutTimes(kernel), self.withoutTimes(graph), (sm, flags))
 
+    def testBlocksOfALayerOfExpertsDoNotRaceWithEachOther(self):
+        # The product behind experts adds up the residual in its prologue, which every block makes and one stores.
+        model = self.tinyModel("mixtral")
+        texts = []
+        for target, flags in ("cuda:sm_80", []), ("cuda:sm_90a", ["--persistent"]):
+            path = self.folder / f"experts{len(texts)}"
+            self.compile(model, "--weights", "f32", f"--target={target}", *flags, "-o", path)
+            sm = re.search(r"\d+", target)[0]
+            texts += run(path, "--prompt-tokens", "1,5,9,12", "-n", 4, "--temp", 0, "--special", "--device", "emulator",
+                         env=self.environment(SINTER_EMULATOR_SM=sm, SINTER_EMULATOR_SMS="6", SINTER_EMULATOR_RACES="1"))[:1]
+        self.assertEqual(*texts)
+
     @staticmethod
     def withoutTimes(text):
         return re.sub(r'"[a-z_]*(seconds|per_second|time)[a-z_]*": *[\d.e+-]+', "", text)
