@@ -12,6 +12,9 @@ enum class Arithmetic : uint8_t { add, sub, mul, mad, div, neg, abs, min, max, f
 /// Translates the statement for a floating-point type (Floating.cpp).
 void floatArithmetic(Translator &translator, Arithmetic operation, Type type);
 
+/// What executes fma.rn.f32 for all lanes (Floating.cpp).
+Handler multiplyAddHandler();
+
 /// Puts slots of the operands 1, 2, ... into a, b, c and the target into d. All sources have type `type`.
 Instruction &emitElementwise(Translator &translator, Handlers handlers, InstructionClass kind, Type type,
                              int sources, Type targetType = Type::none);

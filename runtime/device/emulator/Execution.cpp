@@ -9,6 +9,7 @@
 #include "runtime/device/emulator/HostMemory.h"
 #include "runtime/device/emulator/InFlight.h"
 #include "runtime/device/emulator/Memory.h"
+#include "runtime/device/emulator/MultiplyAdds.h"
 #include "runtime/device/emulator/Races.h"
 
 #include <algorithm>
@@ -256,8 +257,7 @@ void startWarp(const Launch &launch, const Block &block, Warp &warp) {
   const uint32_t lanes = std::min<uint32_t>(lanesOfWarp, launch.threadsOfBlock() - warp.index * lanesOfWarp);
   warp.live = lanes == lanesOfWarp ? allLanes : (1u << lanes) - 1;
   warp.mask = warp.active = 0;
-  warp.globalLow = 1;
-  warp.globalHigh = 0;
+  warp.ranges = {};
   warp.groups.assign(1, {0, warp.live, {}, 0});
   warp.spins = 0;
   warp.yields = warp.rotate = false;
@@ -455,13 +455,12 @@ Result<KernelCounters> execute(Launch &launch) {
   if (launch.options.races)
     launch.globalRaces = std::make_unique<GlobalRaceChecker>(launch);
   KernelCounters total;
-  total.executed.resize(launch.program->code.size());
   std::string fault;
   std::mutex lock;
   std::atomic<uint64_t> next{0};
   const auto work = [&] {
     KernelCounters counters;
-    counters.executed.resize(launch.program->code.size());
+    counters.executed.resize(launch.program->code.size() + launch.program->multiplyAddRuns.size());
     std::vector<std::unique_ptr<Cluster>> running, spare; // a finished one's memory serves the next
     std::string mine;
     while (mine.empty() && !launch.stopped.load(std::memory_order_relaxed)) {
@@ -513,6 +512,9 @@ Result<KernelCounters> execute(Launch &launch) {
   launch.globalRaces.reset();
   if (!fault.empty())
     return tl::unexpected<Error>(Error{fault});
+  for (size_t run = 0; run < launch.program->multiplyAddRuns.size(); ++run) // all of it, each time
+    countRun(*launch.program, run, total.executed);
+  total.executed.resize(launch.program->code.size());
   total.blocks = static_cast<uint64_t>(launch.grid[0]) * launch.grid[1] * launch.grid[2];
   total.warps = total.blocks * launch.warpsOfBlock();
   return total;

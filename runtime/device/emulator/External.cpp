@@ -127,6 +127,7 @@ void freeLanes(Warp &warp, const Instruction &in) {
   const std::vector<uint64_t> &arguments = argumentsOf(in);
   if (arguments.size() != 1)
     return warp.fault(in, "free: expected an argument");
+  warp.ranges = {};
   eachActive(warp, [&](int lane) {
     const auto address = localValue<uint64_t>(warp, lane, arguments[0]);
     if (address && !warp.block->cluster->launch->memory->free(address))

@@ -379,6 +379,8 @@ void floatArithmetic(Translator &t, Arithmetic operation, Type type) {
   emitElementwise(t, handlers, classOf(type), type, sources);
 }
 
+Handler multiplyAddHandler() { return single<Fma, 3>(false, false).full; }
+
 std::span<const Opcode> floatingOpcodes() {
   static constexpr Opcode table[] = {{"fma", fma}, {"copysign", copysignOp}, {"testp", testp}};
   return table;

@@ -2,6 +2,7 @@
 // ld, ldu, st (PTX ISA 9.7.9.8 to 9.7.9.12) with vectors and every cache and eviction hint, which have no
 // meaning here.
 #include "runtime/device/emulator/LoadStore.h"
+#include "runtime/device/emulator/Eights.h"
 #include "runtime/device/emulator/GlobalRaces.h"
 #include "runtime/device/emulator/Lanes.h"
 #include "runtime/device/emulator/Opcodes.h"
@@ -101,20 +102,24 @@ bool inShared(Warp &warp, const Instruction &in, const Access &access, uint32_t 
 bool inAllocation(Warp &warp, const Instruction &in, const Access &access, uint64_t (&addresses)[32]) {
   if (warp.active != allLanes || warp.block->cluster->races || warp.block->cluster->launch->options.counters)
     return false;
-  const int64_t *base = warp.reg<int64_t>(in.a);
-  int64_t lowest = INT64_MAX, highest = INT64_MIN, bits = 0; // global addresses are positive
+  const uint64_t *base = warp.reg<uint64_t>(in.a), add = static_cast<uint64_t>(in.offset);
+  auto &ranges = warp.ranges;
+  for (size_t i = 1; i < ranges.size() && !ranges[0].holds(base[0] + add, access.bytes); ++i)
+    std::swap(ranges[0], ranges[i]);
+  const uint64_t low = ranges[0].low, last = ranges[0].high - access.bytes - low;
+  if (ranges[0].high < low + access.bytes)
+    return false;
+  uint64_t outside = 0, bits = 0; // the sign of what is negative
   SINTER_EACH_LANE {
-    const int64_t address = base[lane] + in.offset;
-    addresses[lane] = static_cast<uint64_t>(address);
-    lowest = address < lowest ? address : lowest;
-    highest = address > highest ? address : highest;
+    const uint64_t address = base[lane] + add, from = address - low;
+    addresses[lane] = address;
+    outside |= from | (last - from);
     bits |= address;
   }
-  return lowest >= static_cast<int64_t>(warp.globalLow) &&
-         highest + access.bytes <= static_cast<int64_t>(warp.globalHigh) && !(bits & (access.bytes - 1));
+  return !(outside >> 63) && !(bits & (access.bytes - 1));
 }
 
-/// Calls copy(place of a lane, lane) for all lanes, if they are in the frequent case.
+/// Calls copy(place of a lane, addresses) for all lanes, if they are in the frequent case.
 template <typename F> bool quickly(Warp &warp, const Instruction &in, const Access &access, F copy) {
   if (access.space == Space::shared) {
     uint32_t offsets[32];
@@ -122,57 +127,53 @@ template <typename F> bool quickly(Warp &warp, const Instruction &in, const Acce
                                  : !inShared<uint64_t>(warp, in, access, offsets))
       return false;
     uint8_t *shared = warp.block->shared.data();
-    copy([&](int lane) { return shared + offsets[lane]; });
+    copy([&](int lane) { return shared + offsets[lane]; }, offsets);
     return true;
   }
   if (access.space == Space::global && access.addressBytes == 8) {
     uint64_t addresses[32];
     if (!inAllocation(warp, in, access, addresses))
       return false;
-    copy([&](int lane) { return reinterpret_cast<uint8_t *>(addresses[lane]); });
+    copy([&](int lane) { return reinterpret_cast<uint8_t *>(addresses[lane]); }, addresses);
     return true;
   }
   return false;
 }
 
-/// Vectors of 4 words, the most frequent ones: 4 lanes at a time are turned in registers.
+/// Vectors of 4 words, the most frequent ones: 8 lanes at a time are turned in registers.
 template <typename Place> void loadQuads(Warp &warp, const uint32_t *slots, Place place) {
-  float *d[4];
-  for (int part = 0; part < 4; ++part)
-    d[part] = warp.reg<float>(slots[part]);
-  for (int lane = 0; lane < lanesOfWarp; lane += 4) {
-#ifdef __AVX2__
-    __m128 quads[4];
-    for (int i = 0; i < 4; ++i)
-      quads[i] = _mm_load_ps(reinterpret_cast<const float *>(place(lane + i)));
-    _MM_TRANSPOSE4_PS(quads[0], quads[1], quads[2], quads[3]);
+  for (int eight = 0; eight < eights; ++eight) {
+    const std::array<Eight, 4> parts = loadTurned([&](int i) { return place(eight * 8 + i); });
     for (int part = 0; part < 4; ++part)
-      _mm_storeu_ps(d[part] + lane, quads[part]);
-#else
-    for (int i = 0; i < 4; ++i)
-      for (int part = 0; part < 4; ++part)
-        d[part][lane + i] = reinterpret_cast<const float *>(place(lane + i))[part];
-#endif
+      store(warp.frame + slots[part] + eight * eightBytes, parts[part]);
   }
 }
 template <typename Place> void storeQuads(Warp &warp, const uint32_t *slots, Place place) {
-  const float *s[4];
-  for (int part = 0; part < 4; ++part)
-    s[part] = warp.reg<float>(slots[part]);
-  for (int lane = 0; lane < lanesOfWarp; lane += 4) {
-#ifdef __AVX2__
-    __m128 quads[4];
+  for (int eight = 0; eight < eights; ++eight) {
+    std::array<Eight, 4> parts;
     for (int part = 0; part < 4; ++part)
-      quads[part] = _mm_loadu_ps(s[part] + lane);
-    _MM_TRANSPOSE4_PS(quads[0], quads[1], quads[2], quads[3]);
-    for (int i = 0; i < 4; ++i)
-      _mm_store_ps(reinterpret_cast<float *>(place(lane + i)), quads[i]);
-#else
-    for (int i = 0; i < 4; ++i)
-      for (int part = 0; part < 4; ++part)
-        reinterpret_cast<float *>(place(lane + i))[part] = s[part][lane + i];
-#endif
+      parts[part] = load(warp.frame + slots[part] + eight * eightBytes);
+    storeTurned(parts, [&](int i) { return place(eight * 8 + i); });
   }
+}
+
+/// Words that are neighbours, 8 at a time, or the same in all lanes. False if they are neither.
+template <typename Place, typename A>
+bool loadAlike(Warp &warp, uint32_t slot, Place place, const A (&addresses)[32]) {
+  const bool equal = areEqual(addresses);
+  if (!equal && !areNeighbours(addresses))
+    return false;
+  for (int eight = 0; eight < eights; ++eight)
+    store(warp.frame + slot + eight * eightBytes, equal ? broadcast(place(0)) : load(place(eight * 8)));
+  return true;
+}
+template <typename Place, typename A>
+bool storeNeighbours(Warp &warp, uint32_t slot, Place place, const A (&addresses)[32]) {
+  if (!areNeighbours(addresses))
+    return false;
+  for (int eight = 0; eight < eights; ++eight)
+    store(place(eight * 8), load(warp.frame + slot + eight * eightBytes));
+  return true;
 }
 
 /// A volatile, relaxed or acquiring load may be part of a loop that waits: after some of them, others run.
@@ -190,9 +191,11 @@ template <typename T> void loadLanes(Warp &warp, const Instruction &in) {
   const uint32_t *slots = warp.program->lists.data() + in.list;
   if (access.synchronizes)
     mayWait(warp);
-  const bool done = quickly(warp, in, access, [&](auto place) {
+  const bool done = quickly(warp, in, access, [&](auto place, const auto &addresses) {
     if (sizeof(T) == 4 && in.count == 4)
       return loadQuads(warp, slots, place);
+    if (sizeof(T) == 4 && in.count == 1 && loadAlike(warp, slots[0], place, addresses))
+      return;
     for (uint32_t part = 0; part < in.count; ++part) {
       T *d = warp.reg<T>(slots[part]);
       for (int lane = 0; lane < lanesOfWarp; ++lane)
@@ -224,9 +227,11 @@ template <typename T> void loadLanes(Warp &warp, const Instruction &in) {
 template <typename T> void storeLanes(Warp &warp, const Instruction &in) {
   const auto &access = *static_cast<const Access *>(in.detail);
   const uint32_t *slots = warp.program->lists.data() + in.list;
-  const bool done = quickly(warp, in, access, [&](auto place) {
+  const bool done = quickly(warp, in, access, [&](auto place, const auto &addresses) {
     if (sizeof(T) == 4 && in.count == 4)
       return storeQuads(warp, slots, place);
+    if (sizeof(T) == 4 && in.count == 1 && storeNeighbours(warp, slots[0], place, addresses))
+      return;
     for (uint32_t part = 0; part < in.count; ++part) {
       const T *s = warp.reg<T>(slots[part]);
       for (int lane = 0; lane < lanesOfWarp; ++lane)
@@ -339,6 +344,8 @@ void createpolicy(Translator &t) {
 }
 
 } // namespace
+
+Handler loadOfWords() { return &loadLanes<uint32_t>; }
 
 std::span<const Opcode> loadStoreOpcodes() {
   static constexpr Opcode table[] = {{"ld", loadOrStore<true>},

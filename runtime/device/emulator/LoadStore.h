@@ -12,6 +12,9 @@ Space takeSpace(Translator &translator, Space otherwise);
 void takeOrder(Translator &translator, Access &access);
 void takeCacheHints(Translator &translator);
 
+/// What executes loads of 32 bits, or vectors of them, from addresses in registers.
+Handler loadOfWords();
+
 /// st.async (MBarriers.cpp).
 void storeAsync(Translator &translator);
 /// red.async, whose modifiers are all there but the last (MBarriers.cpp).

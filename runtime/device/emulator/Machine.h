@@ -76,6 +76,12 @@ struct Group {
   uint32_t age = 0; // when it ran last, for fairness between groups that spin
 };
 
+/// [low, high); empty at first.
+struct GlobalRange {
+  uint64_t low = 1, high = 0;
+  bool holds(uint64_t address, uint64_t bytes) const { return address >= low && address + bytes <= high; }
+};
+
 struct Warp {
   uint8_t *frame = nullptr;
   uint32_t pc = 0, stop = 0; // runs while pc < stop
@@ -86,7 +92,8 @@ struct Warp {
   const Program *program = nullptr;
   uint32_t index = 0;                     // in the block
   uint32_t entity = 0;                    // in the cluster: what the race checker calls it
-  uint64_t globalLow = 1, globalHigh = 0; // the allocation of the last global access
+  /// The allocations of the last global accesses, the very last first.
+  std::array<GlobalRange, 4> ranges;
   std::vector<Group> groups;              // all but the running one
   uint32_t spins = 0;        // loads that may wait for another thread, since this warp last let others run
   bool yields = false;       // spins: let others run first

@@ -155,13 +155,13 @@ bool misaligned(Warp &warp, const Instruction &in, const Access &access, const u
 
 bool locateGlobalLanes(Warp &warp, const Instruction &in, const Access &access,
                        const uint64_t (&addresses)[32], uint8_t *(&host)[32]) {
-  const uint64_t low = warp.globalLow, high = warp.globalHigh;
+  const uint64_t low = warp.ranges[0].low, high = warp.ranges[0].high;
   const Mask outside = warp.active & maskOf([&](int lane) {
                          return addresses[lane] < low || addresses[lane] + access.bytes > high;
                        });
   for (Mask rest = outside; rest; rest &= rest - 1) {
     const int lane = __builtin_ctz(rest);
-    if (addresses[lane] >= warp.globalLow && addresses[lane] + access.bytes <= warp.globalHigh)
+    if (warp.ranges[0].holds(addresses[lane], access.bytes))
       continue;
     GlobalMemory::Allocation found;
     if (!warp.block->cluster->launch->memory->find(addresses[lane], access.bytes, found)) {
@@ -170,8 +170,8 @@ bool locateGlobalLanes(Warp &warp, const Instruction &in, const Access &access,
                  warp.block->cluster->launch->memory->describe(addresses[lane]));
       return false;
     }
-    warp.globalLow = found.begin;
-    warp.globalHigh = found.end;
+    std::move_backward(warp.ranges.begin(), warp.ranges.end() - 1, warp.ranges.end());
+    warp.ranges[0] = {found.begin, found.end};
   }
   uint8_t *scratch = warp.scratch.data();
   const Mask active = warp.active;

@@ -54,11 +54,15 @@ enum class Special : uint8_t {
   dynamicSmemSize,
 };
 
+struct MultiplyAddRun; // MultiplyAdds.cpp
+
 struct Program {
   std::string name;
   std::vector<Instruction> code;
   std::vector<uint32_t> lists;
   std::vector<std::shared_ptr<void>> details;
+  /// Instructions that may be executed as one. How often they are is counted behind the instructions.
+  std::vector<std::shared_ptr<MultiplyAddRun>> multiplyAddRuns;
 
   uint32_t frameBytes = 0;    // of a warp, a multiple of 64
   std::vector<uint8_t> image; // the start of every frame: constants

@@ -100,7 +100,31 @@ Result<std::unique_ptr<Program>> Translator::run() {
   program->image.assign(program->frameBytes, 0);
   for (const auto &[slot, bytes] : images)
     std::memcpy(program->image.data() + slot, bytes.data(), bytes.size());
+  joinMultiplyAdds(*program, mentionsOfSlots());
   return std::move(program);
+}
+
+Mentions Translator::mentionsOfSlots() const {
+  Mentions result;
+  for (const std::unique_ptr<Instance> &each : instances) {
+    const auto mention = [&](int32_t id) {
+      if (id >= 0 && each->slots[static_cast<size_t>(id)])
+        ++result[each->slots[static_cast<size_t>(id)]];
+    };
+    const auto visit = [&](const auto &self, const Operand &operand) -> void {
+      if (operand.kind == Operand::reg)
+        mention(operand.id);
+      mention(operand.pair);
+      for (const Operand &part : operand.parts)
+        self(self, part);
+    };
+    for (const Statement &statement : each->function->statements) {
+      mention(statement.guard);
+      for (const Operand &operand : statement.operands)
+        visit(visit, operand);
+    }
+  }
+  return result;
 }
 
 void Translator::layoutParameters(Instance &root) {

@@ -5,7 +5,7 @@
 #define SINTER_RUNTIME_DEVICE_EMULATOR_TRANSLATOR_H
 
 #include "runtime/device/emulator/Floats.h"
-#include "runtime/device/emulator/Program.h"
+#include "runtime/device/emulator/MultiplyAdds.h"
 #include <initializer_list>
 #include <span>
 #include <unordered_map>
@@ -129,6 +129,7 @@ private:
   uint32_t placeSlot(const Instance::Place &place, int64_t offset, unsigned bytes);
   void failWith(std::string text);
   void finishStatement();
+  Mentions mentionsOfSlots() const;
 
   const Module &module;
   const Function &entry;
