@@ -90,6 +90,10 @@ bool Compilation::printModule() {
 }
 
 Result<std::vector<ObjectFile>> Compilation::makeObjects() {
+  announce("reading the tokenizer"); // before what takes long, as it may be refused
+  Result<ModelTokenizer> tokenizer = readModelTokenizer(*model, options.threads);
+  if (!tokenizer)
+    return tl::unexpected(tokenizer.error());
   announce("compiling kernels");
   llvm::FailureOr<CpuKernels> kernels = compileKernels(*module, {options.isas, options.threads});
   if (failed(kernels))
@@ -121,9 +125,6 @@ Result<std::vector<ObjectFile>> Compilation::makeObjects() {
   for (const Rope &rope : model->config.ropes)
     if (rope.dynamic) // made to go beyond: as far as the factor says
       table.context = std::max<int64_t>(table.context, rope.dynamic->length * rope.dynamic->factor);
-  Result<ModelTokenizer> tokenizer = readModelTokenizer(*model, options.threads);
-  if (!tokenizer)
-    return tl::unexpected(tokenizer.error());
   table.tokenizer = std::move(tokenizer->tables);
   table.metadata =
       makeMetadata(*model, tokenizer->spec, tokenizer->chatTemplate, weightsPath, emulatorFolder);
@@ -200,11 +201,13 @@ bool Compilation::finish(Result<> written) {
   return true;
 }
 
-/// Puts the model's name in front of those of kernels, so that those of two models can be in one program.
+/// Puts the output's name in front of those of kernels, so that those of two models can be in one program.
 bool Compilation::renameKernels() {
   std::string prefix = OutputFolder::nameOf(options.output) + "_";
   for (char &c : prefix)
     c = llvm::isAlnum(c) ? c : '_';
+  if (!llvm::isAlpha(prefix.front())) // C takes no name that begins with a digit, and keeps `__` for itself
+    prefix = "kernels_" + prefix;
   SymbolTable symbols(*module);
   for (auto function : llvm::to_vector(module->getOps<kernel::FuncOp>()))
     if (failed(symbols.rename(function, (prefix + function.getName()).str())))

@@ -19,10 +19,6 @@ void packPanel(const kernel::WeightLayout &layout, std::span<const std::byte *co
 void packPanels(const kernel::WeightLayout &layout, std::span<const std::byte *const> rows, int64_t first,
                 int64_t count, std::byte *out);
 
-/// All panels, with up to `threads` threads. `out`: layout.bytes() bytes.
-void packWeight(const kernel::WeightLayout &layout, std::span<const std::byte *const> rows,
-                std::span<std::byte> out, unsigned threads);
-
 } // namespace sinter
 
 #endif // SINTER_COMPILER_PACKWEIGHTS_H

@@ -3,8 +3,8 @@
 #include "compiler/Compilation.h"
 #include "compiler/Pipeline.h"
 #include "compiler/commands/Commands.h"
+#include "compiler/commands/TargetFlag.h"
 #include "frontend/WantedFormat.h"
-#include "runtime/device/CpuFeatures.h"
 #include "runtime/training/TrainingOptions.h"
 
 #include "mlir/IR/AsmState.h"
@@ -95,9 +95,130 @@ struct CompileFlags {
                         cl::cat(category)};
 };
 
-int report(int code, const llvm::Twine &message) {
+/// Says what is wrong; gives the exit code: 2, wrong usage.
+int wrong(const llvm::Twine &message, int code = 2) {
   llvm::errs() << "error: " << message << "\n";
   return code;
+}
+
+/// Whether the flag was given.
+template <typename Flag> bool given(const Flag &flag) { return flag.getNumOccurrences() > 0; }
+
+bool isPtxOrCubin(Stage stage) { return stage == Stage::Ptx || stage == Stage::Cubin; }
+
+/// What belongs to --train alone: looks at it, and fills it in. 0, or the exit code.
+int readTraining(const CompileFlags &flags, CompileOptions &options) {
+  if ((given(flags.batch) || given(flags.sequence)) && !flags.train)
+    return wrong("expected --batch and --seq together with --train, found them alone");
+  if (given(flags.routerLoss) && (!flags.train || !(flags.routerLoss >= 0)))
+    return wrong("--router-aux-loss: expected a number of at least 0, together with --train");
+  if (given(flags.dtype) && !flags.train)
+    return wrong("--dtype: expected it together with --train, found it alone");
+  if (flags.dtype != "auto" && flags.dtype != "bf16" && flags.dtype != "f32")
+    return wrong("--dtype: expected auto, bf16 or f32, found '" + flags.dtype + "'");
+  if (given(flags.adapterRank) && (!flags.train || flags.adapterRank < 1))
+    return wrong("--lora: expected a rank of at least 1, together with --train");
+  if ((given(flags.adapterAlpha) || given(flags.adapterTargets)) && !given(flags.adapterRank))
+    return wrong("--lora-alpha, --lora-targets: expected --lora with them, found them alone");
+  if (given(flags.adapterAlpha) && !(flags.adapterAlpha > 0))
+    return wrong("--lora-alpha: expected a number above 0");
+  Result<std::vector<std::string>> targets = training::parseAdapterTargets(flags.adapterTargets);
+  if (!targets)
+    return wrong("--lora-targets: " + targets.error().message);
+  Result<std::string> dropout = training::parseDropout(flags.dropout);
+  if (!dropout)
+    return wrong("--dropout: " + dropout.error().message);
+  if ((given(flags.dropout) || flags.recompute) && !flags.train)
+    return wrong("expected --dropout and --recompute together with --train, found them alone");
+  if (options.stage == Stage::Train && !flags.train)
+    return wrong("--emit=train: expected --train, found a compilation for inference");
+  bool isKernels = options.stage == Stage::Objects || isPtxOrCubin(options.stage);
+  if (flags.train && (flags.library || isKernels || !flags.weightsFile.empty() || given(flags.weights)))
+    return wrong("--train: expected neither --lib, --weights, --weights-file nor --emit=objects, ptx, cubin, "
+                 "found one of them");
+  constexpr int64_t mostRows = int64_t(1) << 20;
+  if (flags.batch < 1 || flags.sequence < 1 || flags.batch > mostRows / flags.sequence)
+    return wrong("--batch, --seq: expected numbers from 1 on whose product is at most " +
+                 llvm::Twine(mostRows) + ", found " + llvm::Twine(flags.batch) + " and " +
+                 llvm::Twine(flags.sequence));
+  options.pipeline.train = flags.train;
+  options.pipeline.batch = flags.batch;
+  options.pipeline.sequence = flags.sequence;
+  options.pipeline.routerCoefficient = flags.routerLoss;
+  options.pipeline.dropout = *dropout;
+  options.pipeline.recompute = flags.recompute;
+  options.pipeline.adapterRank = flags.adapterRank;
+  options.pipeline.adapterAlpha =
+      flags.adapterAlpha > 0 ? double(flags.adapterAlpha) : training::usualAdapterAlpha(flags.adapterRank);
+  options.pipeline.adapterTargets = *targets;
+  return 0;
+}
+
+/// --target, and what asks for one. 0, or the exit code.
+int readTargets(const CompileFlags &flags, CompileOptions &options) {
+  constexpr const char *gpuTargets = "--target=cuda, cuda:sm_80 or cuda:sm_90a";
+  Result<Targets> targets = readTarget(flags.target.getValue());
+  if (!targets)
+    return wrong(targets.error().message);
+  options.isas = targets->isas;
+  options.gpus = targets->gpus;
+  options.pipeline.gpu = !options.gpus.empty();
+  options.persistent = flags.persistent;
+  if (flags.persistent && options.gpus.empty())
+    return wrong(llvm::Twine("--persistent: expected ") + gpuTargets + ", found '" + flags.target + "'");
+  if (flags.persistent && (flags.train || isPtxOrCubin(options.stage)))
+    return wrong("--persistent: expected an executable or a library that writes text, found --" +
+                 (flags.train ? std::string("train") : "emit=" + flags.emit.getValue()));
+  if (isPtxOrCubin(options.stage) && options.gpus.empty())
+    return wrong("--emit=" + flags.emit + ": expected " + gpuTargets + ", found '" + flags.target + "'");
+  if (options.stage == Stage::Objects && !options.gpus.empty())
+    return wrong(
+        "--emit=objects: expected a processor as --target (GPUs have --emit=ptx and --emit=cubin), found '" +
+        flags.target + "'");
+  options.pipeline.roundProducts = flags.train && multipliesAsBf16(flags.dtype, options.isas);
+  return 0;
+}
+
+/// 0, or the exit code.
+int readOptions(const CompileFlags &flags, CompileOptions &options) {
+  options.model = flags.model;
+  options.output = flags.output;
+  std::optional<Stage> stage = stageByName(flags.emit);
+  if (!stage)
+    return wrong("--emit: expected import, fuse, kernels, memory, target, llvm, objects, ptx, cubin or exe, "
+                 "found '" +
+                 flags.emit + "'");
+  if (flags.library && given(flags.emit))
+    return wrong("expected --lib or --emit, found both");
+  options.stage = flags.library ? Stage::Library : *stage;
+  if (int code = readTraining(flags, options))
+    return code;
+  if (options.stage >= Stage::Objects && options.output == "-")
+    return wrong("-o -: expected the path of a file or folder for what programs are made of, found standard "
+                 "output",
+                 1);
+  if (options.stage < Stage::Objects && !flags.weightsFile.empty())
+    return wrong("--weights-file: expected a result that needs weights, found --emit=" + flags.emit);
+  options.weights = flags.weights;
+  options.weightsFile = flags.weightsFile;
+  if (int code = readTargets(flags, options))
+    return code;
+  if (Result<const BlockFormat *> wanted = wantedWeights(options.weights); !wanted)
+    return wrong(wanted.error().message);
+  for (const std::string &flag : flags.skip)
+    if (!isPipelinePass(flag))
+      return wrong("--skip-pass: expected the flag of a pass of the pipeline, found '" + flag + "'");
+  constexpr unsigned mostThreads = 1024;
+  if (flags.threads > mostThreads)
+    return wrong("-t: expected a number of threads from 0 to " + llvm::Twine(mostThreads) + ", found " +
+                 llvm::Twine(flags.threads));
+  options.pipeline.skip.assign(flags.skip.begin(), flags.skip.end());
+  if (flags.weights == "f32")
+    options.pipeline.cacheTypes = {"f32"};
+  options.threads =
+      flags.threads ? unsigned(flags.threads) : std::max(1u, std::thread::hardware_concurrency());
+  options.verbose = flags.verbose;
+  return 0;
 }
 
 } // namespace
@@ -113,123 +234,10 @@ int compileCommand(const Invocation &invocation) {
           "Compiles a model into an executable. --help-hidden shows the flags of MLIR too: --mlir-timing,\n"
           "--mlir-print-ir-after-all, ...\n"))
     return 2;
-
   CompileOptions options;
   options.program = invocation.program;
-  options.model = flags.model;
-  options.output = flags.output;
-  std::optional<Stage> stage = stageByName(flags.emit);
-  if (!stage)
-    return report(
-        2,
-        "--emit: expected import, fuse, kernels, memory, target, llvm, objects, ptx, cubin or exe, found '" +
-            flags.emit + "'");
-  if (flags.library && flags.emit.getNumOccurrences())
-    return report(2, "expected --lib or --emit, found both");
-  if ((flags.batch.getNumOccurrences() || flags.sequence.getNumOccurrences()) && !flags.train)
-    return report(2, "expected --batch and --seq together with --train, found them alone");
-  if (flags.routerLoss.getNumOccurrences() && (!flags.train || !(flags.routerLoss >= 0)))
-    return report(2, "--router-aux-loss: expected a number of at least 0, together with --train");
-  if (flags.dtype.getNumOccurrences() && !flags.train)
-    return report(2, "--dtype: expected it together with --train, found it alone");
-  if (flags.dtype != "auto" && flags.dtype != "bf16" && flags.dtype != "f32")
-    return report(2, "--dtype: expected auto, bf16 or f32, found '" + flags.dtype + "'");
-  if (flags.adapterRank.getNumOccurrences() && (!flags.train || flags.adapterRank < 1))
-    return report(2, "--lora: expected a rank of at least 1, together with --train");
-  if ((flags.adapterAlpha.getNumOccurrences() || flags.adapterTargets.getNumOccurrences()) &&
-      !flags.adapterRank.getNumOccurrences())
-    return report(2, "--lora-alpha, --lora-targets: expected --lora with them, found them alone");
-  if (flags.adapterAlpha.getNumOccurrences() && !(flags.adapterAlpha > 0))
-    return report(2, "--lora-alpha: expected a number above 0");
-  Result<std::vector<std::string>> targets = training::parseAdapterTargets(flags.adapterTargets);
-  if (!targets)
-    return report(2, "--lora-targets: " + targets.error().message);
-  Result<std::string> dropout = training::parseDropout(flags.dropout);
-  if (!dropout)
-    return report(2, "--dropout: " + dropout.error().message);
-  if ((flags.dropout.getNumOccurrences() || flags.recompute) && !flags.train)
-    return report(2, "expected --dropout and --recompute together with --train, found them alone");
-  if (*stage == Stage::Train && !flags.train)
-    return report(2, "--emit=train: expected --train, found a compilation for inference");
-  bool isKernels = *stage == Stage::Objects || *stage == Stage::Ptx || *stage == Stage::Cubin;
-  if (flags.train &&
-      (flags.library || isKernels || !flags.weightsFile.empty() || flags.weights.getNumOccurrences()))
-    return report(
-        2, "--train: expected neither --lib, --weights, --weights-file nor --emit=objects, ptx, cubin, found "
-           "one of them");
-  constexpr int64_t mostRows = int64_t(1) << 20;
-  if (flags.batch < 1 || flags.sequence < 1 || flags.batch > mostRows / flags.sequence)
-    return report(2, "--batch, --seq: expected numbers from 1 on whose product is at most " +
-                         llvm::Twine(mostRows) + ", found " + llvm::Twine(flags.batch) + " and " +
-                         llvm::Twine(flags.sequence));
-  options.pipeline.train = flags.train;
-  options.pipeline.batch = flags.batch;
-  options.pipeline.routerCoefficient = flags.routerLoss;
-  options.pipeline.dropout = *dropout;
-  options.pipeline.recompute = flags.recompute;
-  options.pipeline.sequence = flags.sequence;
-  options.pipeline.adapterRank = flags.adapterRank;
-  options.pipeline.adapterAlpha =
-      flags.adapterAlpha > 0 ? double(flags.adapterAlpha) : training::usualAdapterAlpha(flags.adapterRank);
-  options.pipeline.adapterTargets = *targets;
-  options.stage = flags.library ? Stage::Library : *stage;
-  if (options.stage >= Stage::Objects && options.output == "-")
-    return report(
-        1,
-        "-o -: expected the path of a file or folder for what programs are made of, found standard output");
-  options.weights = flags.weights;
-  options.weightsFile = flags.weightsFile;
-  if (flags.target == "cpu:native") {
-    int best = device::detectIsa();
-    if (best < 0)
-      return report(
-          1, "--target=cpu:native: expected a processor with AVX2, FMA, F16C and BMI, found one without");
-    options.isas = {static_cast<cpu::Isa>(best)};
-  } else if (llvm::StringRef name = flags.target; name.consume_front("cpu:") && cpu::isaNamed(name)) {
-    options.isas = {*cpu::isaNamed(name)};
-  } else if (flags.target == "cuda") {
-    options.gpus = {gpu::Architecture::Sm90, gpu::Architecture::Sm80};
-  } else if (llvm::StringRef name = flags.target;
-             name.consume_front("cuda:") && gpu::architectureNamed(name)) {
-    options.gpus = {*gpu::architectureNamed(name)};
-  } else if (flags.target != "cpu") {
-    return report(2, "--target: expected cpu, cpu:native, cpu:avx2, cpu:avx512, cpu:amx, cuda, cuda:sm_80 or "
-                     "cuda:sm_90a, found '" +
-                         flags.target + "'");
-  }
-  options.pipeline.gpu = !options.gpus.empty();
-  options.persistent = flags.persistent;
-  if (flags.persistent && options.gpus.empty())
-    return report(2, "--persistent: expected --target=cuda, cuda:sm_80 or cuda:sm_90a, found '" +
-                         flags.target + "'");
-  if (flags.persistent && (flags.train || options.stage == Stage::Ptx || options.stage == Stage::Cubin))
-    return report(2, "--persistent: expected an executable or a library that writes text, found --" +
-                         (flags.train ? std::string("train") : "emit=" + flags.emit.getValue()));
-  options.pipeline.roundProducts = flags.train && multipliesAsBf16(flags.dtype, options.isas);
-  bool isGpuStage = options.stage == Stage::Ptx || options.stage == Stage::Cubin;
-  if (isGpuStage && options.gpus.empty())
-    return report(2, "--emit=" + flags.emit + ": expected --target=cuda, cuda:sm_80 or cuda:sm_90a, found '" +
-                         flags.target + "'");
-  if (options.stage == Stage::Objects && !options.gpus.empty())
-    return report(
-        2,
-        "--emit=objects: expected a processor as --target (GPUs have --emit=ptx and --emit=cubin), found '" +
-            flags.target + "'");
-  if (Result<const BlockFormat *> wanted = wantedWeights(options.weights); !wanted)
-    return report(2, wanted.error().message);
-  for (const std::string &flag : flags.skip)
-    if (!isPipelinePass(flag))
-      return report(2, "--skip-pass: expected the flag of a pass of the pipeline, found '" + flag + "'");
-  constexpr unsigned mostThreads = 1024;
-  if (flags.threads > mostThreads)
-    return report(2, "-t: expected a number of threads from 0 to " + llvm::Twine(mostThreads) + ", found " +
-                         llvm::Twine(flags.threads));
-  options.pipeline.skip.assign(flags.skip.begin(), flags.skip.end());
-  if (flags.weights == "f32")
-    options.pipeline.cacheTypes = {"f32"};
-  options.threads =
-      flags.threads ? unsigned(flags.threads) : std::max(1u, std::thread::hardware_concurrency());
-  options.verbose = flags.verbose;
+  if (int code = readOptions(flags, options))
+    return code;
   return Compilation(std::move(options)).run() ? 0 : 1;
 }
 

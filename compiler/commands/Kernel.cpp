@@ -4,6 +4,7 @@
 #include "compiler/KernelFile.h"
 #include "compiler/KernelProduct.h"
 #include "compiler/commands/Commands.h"
+#include "compiler/commands/TargetFlag.h"
 
 #include "mlir/IR/AsmState.h"
 #include "mlir/Pass/PassManager.h"
@@ -15,33 +16,27 @@ using namespace mlir;
 
 namespace sinter {
 
-/// What is compiled for: the processor, or one architecture of GPUs.
-struct KernelTarget {
-  std::optional<gpu::Architecture> gpu;
-  unsigned threads;
-};
-
-static FailureOr<Result<>> writeForGpu(const LinkTree &tree, KernelFile &file, const KernelTarget &target,
-                                       const std::string &folder) {
-  FailureOr<CudaKernels> kernels = compileCudaKernels(*file.kernels, {*target.gpu});
-  if (failed(kernels))
-    return failure();
+static FailureOr<Result<>> writeForGpus(const LinkTree &tree, KernelFile &file,
+                                        llvm::ArrayRef<gpu::Architecture> gpus, const std::string &folder) {
   GpuProduct product;
+  for (gpu::Architecture architecture : gpus) {
+    FailureOr<CudaKernels> kernels = compileCudaKernels(*file.kernels, {architecture});
+    if (failed(kernels))
+      return failure();
+    product.code.push_back({architecture, std::move(*kernels), std::nullopt});
+  }
   product.functions = std::move(file.functions);
-  product.code.push_back({*target.gpu, std::move(*kernels), std::nullopt});
   return writeGpuKernels(tree, product, GpuForm::Ptx, folder);
 }
 
 static LogicalResult compileFile(const std::string &program, const std::string &path,
-                                 const std::string &folder, const KernelTarget &target) {
-  CpuOptions options;
-  options.threads = target.threads;
+                                 const std::string &folder, const Targets &targets, unsigned threads) {
   DialectRegistry registry;
   registerKernelFileDialects(registry);
   MLIRContext context(registry);
   context.loadAllAvailableDialects();
   context.printOpOnDiagnostic(false); // the place in the file says it
-  FailureOr<KernelFile> file = readKernelFile(context, path, target.gpu.has_value());
+  FailureOr<KernelFile> file = readKernelFile(context, path, !targets.gpus.empty());
   if (failed(file))
     return failure();
   Result<LinkTree> tree = LinkTree::find(program);
@@ -49,13 +44,13 @@ static LogicalResult compileFile(const std::string &program, const std::string &
     llvm::errs() << "error: " << tree.error().message << "\n";
     return failure();
   }
-  if (target.gpu) {
-    FailureOr<Result<>> written = writeForGpu(*tree, *file, target, folder);
+  if (!targets.gpus.empty()) {
+    FailureOr<Result<>> written = writeForGpus(*tree, *file, targets.gpus, folder);
     if (succeeded(written) && !*written)
       llvm::errs() << "error: " << written->error().message << "\n";
     return success(succeeded(written) && written->has_value());
   }
-  FailureOr<CpuKernels> kernels = compileKernels(*file->kernels, options);
+  FailureOr<CpuKernels> kernels = compileKernels(*file->kernels, {targets.isas, threads});
   if (failed(kernels))
     return failure();
   KernelProduct product;
@@ -67,7 +62,7 @@ static LogicalResult compileFile(const std::string &program, const std::string &
           std::max(function.scratchBytes, kernels->scratchBytes.at(kernel.getName().str()));
     }
   product.kernels = std::move(kernels->objects);
-  product.isas = options.isas;
+  product.isas = targets.isas;
   product.oneObject = true;
   Result<> written = writeKernels(*tree, product, folder);
   if (!written)
@@ -83,19 +78,19 @@ int kernelCommand(const Invocation &invocation) {
   cl::opt<std::string> folder("o",
                               cl::desc("Folder for the object, the header and the manifest, named after it"),
                               cl::value_desc("folder"), cl::Required, cl::cat(category));
-  cl::opt<std::string> target("target", cl::desc("cpu; cuda:sm_80, cuda:sm_90a: PTX for GPUs"),
-                              cl::init("cpu"), cl::cat(category));
+  cl::opt<std::string> target(
+      "target",
+      cl::desc("cpu, cpu:native, cpu:avx2, cpu:avx512, cpu:amx; cuda, cuda:sm_80, cuda:sm_90a: PTX for GPUs"),
+      cl::init("cpu"), cl::cat(category));
   cl::opt<unsigned> threads("t", cl::desc("Threads (0: all cores)"), cl::init(0), cl::cat(category));
   registerAsmPrinterCLOptions();
   registerPassManagerCLOptions();
   if (!parseFlags(invocation,
                   "Compiles functions of the dialects kernel and lm into an object for C and C++.\n"))
     return 2;
-  KernelTarget wanted = {std::nullopt, threads};
-  if (llvm::StringRef name = target; name.consume_front("cuda:"))
-    wanted.gpu = gpu::architectureNamed(name);
-  if (!wanted.gpu && target != "cpu") {
-    llvm::errs() << "error: --target: expected cpu, cuda:sm_80 or cuda:sm_90a, found '" << target << "'\n";
+  Result<Targets> targets = readTarget(target.getValue());
+  if (!targets) {
+    llvm::errs() << "error: " << targets.error().message << "\n";
     return 2;
   }
   std::string path = file, output = folder;
@@ -103,7 +98,7 @@ int kernelCommand(const Invocation &invocation) {
     llvm::errs() << "error: -o -: expected a folder, found standard output\n";
     return 1;
   }
-  return succeeded(compileFile(invocation.program, path, output, wanted)) ? 0 : 1;
+  return succeeded(compileFile(invocation.program, path, output, *targets, threads)) ? 0 : 1;
 }
 
 } // namespace sinter

@@ -3,6 +3,7 @@
 #include "compiler/Compilation.h"
 #include "compiler/KernelTable.h"
 #include "compiler/commands/Commands.h"
+#include "compiler/commands/TargetFlag.h"
 #include "frontend/WantedFormat.h"
 
 #include "mlir/Pass/PassManager.h"
@@ -52,16 +53,13 @@ int kernelsCommand(const Invocation &invocation) {
     llvm::errs() << "error: " << wanted.error().message << "\n";
     return 2;
   }
-  llvm::StringRef name = flags.target;
-  if (name == "cuda") {
-    options.gpus = {gpu::Architecture::Sm90, gpu::Architecture::Sm80};
-  } else if (name.consume_front("cuda:") && gpu::architectureNamed(name)) {
-    options.gpus = {*gpu::architectureNamed(name)};
-  } else {
+  Result<Targets> targets = readTarget(flags.target.getValue());
+  if (!targets || targets->gpus.empty()) {
     llvm::errs() << "error: --target: expected cuda, cuda:sm_80 or cuda:sm_90a, found '" << flags.target
                  << "'\n";
     return 2;
   }
+  options.gpus = targets->gpus;
   return Compilation(std::move(options)).run() ? 0 : 1;
 }
 

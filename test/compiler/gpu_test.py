@@ -366,8 +366,15 @@ class GpuTest(ProductTest):
             self.assertIn(message, self.compile(model, *flags, "-o", out, code=2)[1])
         source = self.folder / "any.mlir"
         source.write_text(SCALE)
-        self.assertIn("--target: expected cpu, cuda:sm_80 or cuda:sm_90a, found 'cuda'",
-                      run(SINTER, "kernel", source, "--target=cuda", "-o", out, code=2)[1])
+        self.assertIn("cuda, cuda:sm_80 or cuda:sm_90a, found 'cuda:sm_70'",
+                      run(SINTER, "kernel", source, "--target=cuda:sm_70", "-o", out, code=2)[1])
+
+    def testFunctionsInMlirBecomePtxOfEachArchitecture(self):
+        source, out = self.folder / "both.mlir", self.folder / "both"
+        source.write_text(SCALE)
+        run(SINTER, "kernel", source, "--target=cuda", "-o", out)
+        self.assertEqual(sorted(p.name for p in out.iterdir()),
+                         ["both.h", "both.json", "scale.sm_80.ptx", "scale.sm_90a.ptx", "sinter_kernels.h"])
 
 
 if __name__ == "__main__":

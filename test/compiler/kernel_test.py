@@ -190,7 +190,8 @@ class KernelTest(ProductTest):
         manifest = json.loads((folder / "tiny.json").read_text())
         functions = {f["name"]: f for f in manifest["functions"]}
         model = manifest["model"]
-        self.assertEqual((self.folder / "tiny.weights").stat().st_size, 4096 + model["weight_bytes"])
+        self.assertEqual((self.folder / "tiny.weights").stat().st_size,   # with a hash for each 256 KiB
+                         4096 + model["weight_bytes"] + 8 * -(-model["weight_bytes"] // (256 << 10)))
         names = {e["name"] for e in model["entries"]}
         self.assertLessEqual({"prefill_f16", "decode_f16"}, names)
         for entry in model["entries"]:
@@ -206,6 +207,20 @@ class KernelTest(ProductTest):
         (self.folder / "all.c").write_text(f'#include "tiny.h"\nint main(void) {{\n  void (*volatile p)(void);\n{calls}  return 0;\n}}\n')
         run("gcc", self.folder / "all.c", "-I", folder, *folder.glob("*.o"), "-o", self.folder / "all")
         run(self.folder / "all")
+
+    def testOneVersionOfAFunction(self):
+        source, folder = self.folder / "one.mlir", self.folder / "one"
+        source.write_text(SCALE)
+        for target, isas in ("cpu:avx2", ["avx2"]), ("cpu", ["amx", "avx2", "avx512"]):
+            run(SINTER, "kernel", source, f"--target={target}", "-o", folder)
+            manifest = json.loads((folder / "one.json").read_text())
+            self.assertEqual(sorted(manifest["functions"][0]["launches"][0]["symbols"]), isas)
+
+    def testNamesOfFoldersThatAreNoNamesInC(self):
+        for name in ("2nd try", "模型"):
+            folder = self.folder / name
+            self.compile(self.tinyModel(), "--emit=objects", "--target=cpu:avx2", "-o", folder)
+            run("gcc", "-std=c99", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", "-x", "c", folder / f"{name}.h")
 
     def testKernelsOfExpertsAreObjectsAndPtx(self):
         model, folder, ptx = self.tinyModel("mixtral"), self.folder / "experts", self.folder / "ptx"

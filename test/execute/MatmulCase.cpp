@@ -175,7 +175,7 @@ MatmulData::MatmulData(const MatmulCase &c, unsigned seed)
     for (const auto &row : rows)
       addresses.push_back(row.data());
     packed.emplace_back(layout.bytes(), 0xcd);
-    packWeight(layout, addresses, {packed.back().as<std::byte>(), packed.back().size()}, 2);
+    packPanels(layout, addresses, 0, layout.panels(), packed.back().as<std::byte>());
     EXPECT_TRUE(packed.back().isIntact());
   }
   std::normal_distribution<float> normal;
