@@ -26,10 +26,10 @@ Result<LinkTree> LinkTree::find(const std::string &argv0) {
 }
 
 Result<ObjectFiles> ObjectFiles::write(llvm::ArrayRef<ObjectFile> objects) {
-  ObjectFiles result;
-  if (std::error_code code = llvm::sys::fs::createUniqueDirectory("sinter", result.folder))
-    return fail("cannot make a temporary folder {} (TMPDIR says where): {}", result.folder.str().str(),
-                code.message());
+  Result<ScratchFolder> folder = ScratchFolder::create();
+  if (!folder)
+    return tl::unexpected(folder.error());
+  ObjectFiles result(std::move(*folder));
   for (const ObjectFile &object : objects) {
     std::string path = result.scratch(object.name + ".o");
     std::error_code code;
@@ -46,11 +46,6 @@ Result<ObjectFiles> ObjectFiles::write(llvm::ArrayRef<ObjectFile> objects) {
     result.files.push_back(path);
   }
   return result;
-}
-
-ObjectFiles::~ObjectFiles() {
-  if (!folder.empty())
-    llvm::sys::fs::remove_directories(folder);
 }
 
 Result<> runLinker(llvm::ArrayRef<std::string> arguments, const std::string &output) {

@@ -5,9 +5,9 @@
 
 #include "compiler/CpuTarget.h"
 #include "runtime/Result.h"
+#include "runtime/files/ScratchFolder.h"
 
 #include "llvm/ADT/ArrayRef.h"
-#include "llvm/ADT/SmallString.h"
 
 #include <filesystem>
 #include <string>
@@ -33,19 +33,15 @@ struct LinkTree {
 class ObjectFiles {
 public:
   static Result<ObjectFiles> write(llvm::ArrayRef<ObjectFile> objects);
-  ObjectFiles(ObjectFiles &&other) : folder(std::move(other.folder)), files(std::move(other.files)) {
-    other.folder.clear();
-  }
-  ~ObjectFiles();
 
   llvm::ArrayRef<std::string> paths() const { return files; }
   /// A path for another file, which goes with them.
-  std::string scratch(llvm::StringRef name) const { return (folder + "/" + name).str(); }
+  std::string scratch(llvm::StringRef name) const { return folder.path(name); }
 
 private:
-  ObjectFiles() = default;
+  explicit ObjectFiles(ScratchFolder folder) : folder(std::move(folder)) {}
 
-  llvm::SmallString<128> folder;
+  ScratchFolder folder;
   std::vector<std::string> files;
 };
 

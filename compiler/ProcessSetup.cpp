@@ -3,8 +3,8 @@
 // was.
 #include "compiler/ProcessSetup.h"
 
-#include "runtime/files/AtomicFile.h"
 #include "runtime/files/StandardStreams.h"
+#include "runtime/files/Temporaries.h"
 
 #include "llvm/Support/ErrorHandling.h"
 
@@ -28,7 +28,7 @@ constexpr std::array ends = {SIGHUP,  SIGINT, SIGTERM, SIGPIPE, SIGQUIT,
 std::array<struct sigaction, ends.size()> before;
 
 [[noreturn]] void stop(std::string_view message) {
-  removeTemporaryFiles();
+  removeTemporaries();
   for (std::string_view part : {std::string_view("error: "), message, std::string_view("\n")})
     if (write(STDERR_FILENO, part.data(), part.size()) < 0)
       break;
@@ -61,7 +61,7 @@ bool isOutOfMemory() {
 }
 
 void onSignal(int number) {
-  removeTemporaryFiles();
+  removeTemporaries();
   if ((number == SIGSEGV || number == SIGABRT) && isOutOfMemory())
     stop("expected more memory, the system gave none");
   if (number == SIGBUS) // pages of a mapped file that are not there

@@ -2,8 +2,8 @@
 // Finds ptxas, runs it on a temporary file and reads its report.
 #include "compiler/Ptxas.h"
 
-#include "llvm/ADT/ScopeExit.h"
-#include "llvm/ADT/SmallString.h"
+#include "runtime/files/ScratchFolder.h"
+
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/MemoryBuffer.h"
@@ -62,13 +62,11 @@ Result<Ptxas> Ptxas::find() {
 }
 
 Result<Cubin> Ptxas::assemble(const std::string &ptx, const std::string &architecture) const {
-  llvm::SmallString<128> folder;
-  if (std::error_code code = llvm::sys::fs::createUniqueDirectory("sinter-ptx", folder))
-    return fail("cannot make a temporary folder {} (TMPDIR says where): {}", folder.str().str(),
-                code.message());
-  auto remove = llvm::make_scope_exit([&] { llvm::sys::fs::remove_directories(folder); });
-  std::string input = (folder + "/kernels.ptx").str(), output = (folder + "/kernels.cubin").str(),
-              messages = (folder + "/messages").str();
+  Result<ScratchFolder> folder = ScratchFolder::create();
+  if (!folder)
+    return tl::unexpected(folder.error());
+  std::string input = folder->path("kernels.ptx"), output = folder->path("kernels.cubin"),
+              messages = folder->path("messages");
   std::error_code code;
   {
     llvm::raw_fd_ostream stream(input, code);

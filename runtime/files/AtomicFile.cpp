@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Temporary file beside the target, rename at the end, and a small table of temporaries for signal handlers.
+// Temporary file beside the target, rename at the end.
 #include "runtime/files/AtomicFile.h"
 
-#include <array>
-#include <atomic>
+#include "runtime/files/Temporaries.h"
+
 #include <cassert>
 #include <cerrno>
 #include <climits>
@@ -15,34 +15,6 @@
 
 namespace sinter {
 namespace {
-
-/// Paths of living temporaries, as a signal handler may read them: each slot is null or a C string that is
-/// freed only by whoever took it out. More files than slots at once: the rest is not removed on a signal.
-std::array<std::atomic<char *>, 1024> temporaries;
-
-void remember(const std::string &path) {
-  char *copy = ::strdup(path.c_str());
-  if (!copy)
-    return;
-  for (std::atomic<char *> &slot : temporaries) {
-    char *empty = nullptr;
-    if (slot.compare_exchange_strong(empty, copy))
-      return;
-  }
-  ::free(copy);
-}
-
-void forget(const std::string &path) {
-  for (std::atomic<char *> &slot : temporaries) {
-    char *known = slot.exchange(nullptr);
-    if (known && path == known) {
-      ::free(known);
-      return;
-    }
-    if (known)
-      slot.store(known);
-  }
-}
 
 /// What a symbolic link finally points to; the path itself when it is no link or its target does not exist.
 std::string followLinks(const std::string &path) {
@@ -60,12 +32,6 @@ unsigned currentUmask() {
 }
 
 } // namespace
-
-void removeTemporaryFiles() noexcept {
-  for (std::atomic<char *> &slot : temporaries)
-    if (const char *path = slot.load())
-      ::unlink(path);
-}
 
 Result<AtomicFile> AtomicFile::create(std::string target, unsigned mode) {
   AtomicFile file;
@@ -85,6 +51,8 @@ Result<AtomicFile> AtomicFile::create(std::string target, unsigned mode) {
   if (exists && ::faccessat(AT_FDCWD, file.targetPath.c_str(), W_OK, AT_EACCESS) != 0)
     return fail("{}: cannot replace the file: {}", target, std::strerror(errno));
 
+  if (target.empty())
+    return fail("expected the path of a file to write, found an empty one");
   size_t slash = file.targetPath.rfind('/');
   std::string folder = slash == std::string::npos ? "" : file.targetPath.substr(0, slash + 1);
   std::string name = file.targetPath.substr(folder.size());
@@ -97,7 +65,7 @@ Result<AtomicFile> AtomicFile::create(std::string target, unsigned mode) {
     return fail("{}: expected a folder that can be written to, '{}': {}", target,
                 folder.empty() ? "." : folder, std::strerror(errno));
   file.temporary = std::move(pattern);
-  remember(file.temporary);
+  rememberTemporary(file.temporary);
   if (::fchmod(file.descriptor, mode & ~currentUmask()) != 0)
     return fail("{}: cannot set the permissions of '{}': {}", target, file.temporary, std::strerror(errno));
   return file;
@@ -120,7 +88,7 @@ AtomicFile::~AtomicFile() {
     ::close(descriptor);
   if (!temporary.empty() && temporary != targetPath) {
     ::unlink(temporary.c_str());
-    forget(temporary);
+    forgetTemporary(temporary);
   }
 }
 
@@ -159,7 +127,7 @@ Result<> AtomicFile::commit(bool sync) {
   }
   if (::rename(temporary.c_str(), targetPath.c_str()) != 0)
     return fail("{}: cannot rename '{}' to it: {}", targetPath, temporary, std::strerror(errno));
-  forget(temporary);
+  forgetTemporary(temporary);
   temporary.clear();
   return {};
 }

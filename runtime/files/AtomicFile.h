@@ -15,8 +15,9 @@
 namespace sinter {
 
 /// Every output goes through this class. Until commit() the target is untouched; an object that dies without
-/// commit() removes what it wrote. A target that is a device or a pipe (/dev/null) is written straight
-/// through, since renaming would replace the device; a symbolic link is followed, so that the link stays.
+/// commit(), and a signal that ends the process (Temporaries.h), removes what it wrote. A target that is a
+/// device or a pipe (/dev/null) is written straight through, since renaming would replace the device; a
+/// symbolic link is followed, so that the link stays.
 class AtomicFile {
 public:
   /// Creates the temporary file in the target's folder. `mode` as for open(2), reduced by the umask (0777 for
@@ -50,10 +51,6 @@ private:
   int descriptor = -1;
   uint64_t written = 0;
 };
-
-/// Removes the temporary files of all AtomicFiles that live now. Async-signal-safe: for the handler of SIGINT
-/// and SIGTERM, so that an interrupted run leaves nothing half-written behind.
-void removeTemporaryFiles() noexcept;
 
 } // namespace sinter
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What main calls: nothing in this header is compiled into main itself, see TrainMain.cpp.
+// What main calls: nothing in this header is compiled into main itself, see TrainerMain.cpp.
 #ifndef SINTER_RUNTIME_TRAINING_COMPILEDPROGRAM_H
 #define SINTER_RUNTIME_TRAINING_COMPILEDPROGRAM_H
 

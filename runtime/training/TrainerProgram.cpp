@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Parses, opens, trains; and what a process is to do about signals.
 #include "runtime/training/TrainerProgram.h"
-#include "runtime/files/AtomicFile.h"
 #include "runtime/files/MappedFile.h"
 #include "runtime/files/StandardStreams.h"
+#include "runtime/files/Temporaries.h"
 #include "runtime/training/RunFolder.h"
 #include "runtime/training/RunOptions.h"
 #include "runtime/training/TrainingLoop.h"
@@ -26,7 +26,7 @@ void watchSignals() {
   struct sigaction action = {};
   action.sa_handler = [](int) {
     if (interrupted.exchange(true)) {
-      removeTemporaryFiles();
+      removeTemporaries();
       _exit(130);
     }
   };

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/files/AtomicFile.h"
+#include "runtime/files/ScratchFolder.h"
+#include "runtime/files/Temporaries.h"
 #include "test/TemporaryFolder.h"
 #include "test/WithoutPrivileges.h"
 
+#include <cstdlib>
+#include <fstream>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -113,8 +117,37 @@ TEST(AtomicFile, RemovesTemporariesWhenASignalAsksForIt) {
   Result<AtomicFile> file = AtomicFile::create(folder.path("out"));
   ASSERT_TRUE(file);
   EXPECT_EQ(folder.entries(), 1u);
-  removeTemporaryFiles();
+  removeTemporaries();
   EXPECT_EQ(folder.entries(), 0u);
+}
+
+TEST(AtomicFile, HasAPathThatIsNotEmpty) {
+  EXPECT_EQ(AtomicFile::create("").error().message,
+            "expected the path of a file to write, found an empty one");
+}
+
+TEST(ScratchFolder, GoesWithItsFilesAtItsEndAndWhenASignalAsksForIt) {
+  TemporaryFolder folder;
+  setenv("TMPDIR", folder.path("").c_str(), 1);
+  const auto fill = [](const ScratchFolder &scratch) {
+    for (int i = 0; i < 300; ++i) // more names than one read of the folder gives
+      std::ofstream(scratch.path("a file of the linker " + std::to_string(i))) << "bytes";
+  };
+  {
+    Result<ScratchFolder> scratch = ScratchFolder::create();
+    ASSERT_TRUE(scratch) << scratch.error().message;
+    fill(*scratch);
+    EXPECT_EQ(folder.entries(), 1u);
+  }
+  EXPECT_EQ(folder.entries(), 0u);
+  Result<ScratchFolder> scratch = ScratchFolder::create();
+  fill(*scratch);
+  removeTemporaries();
+  EXPECT_EQ(folder.entries(), 0u);
+  setenv("TMPDIR", folder.path("none").c_str(), 1);
+  EXPECT_TRUE(ScratchFolder::create().error().message.starts_with("cannot make a temporary folder " +
+                                                                  folder.path("none/sinter-")));
+  unsetenv("TMPDIR");
 }
 
 } // namespace
