@@ -3,11 +3,11 @@
 #include "compiler/WeightSegment.h"
 
 #include "runtime/abi.h"
+#include "runtime/device/WeightHashes.h"
 #include "runtime/files/MappedFile.h"
 #include "runtime/files/SparseFile.h"
 
 #include "llvm/BinaryFormat/ELF.h"
-#include "llvm/Support/xxhash.h"
 
 #include <cstring>
 
@@ -95,12 +95,23 @@ Result<WeightsFile> writeWeightsFile(const std::string &path, const WeightImage 
   if (Result<> written = writeImage(*file, SINTER_WEIGHTS_OFFSET, weights); !written)
     return tl::unexpected(written.error());
   // The image comes in pieces and in any order; read as a whole it is in the page cache still.
-  Result<MappedFile> whole = MappedFile::open(file->temporaryPath());
-  if (!whole)
-    return tl::unexpected(whole.error());
-  std::span<const std::byte> image = whole->bytes().subspan(SINTER_WEIGHTS_OFFSET);
-  uint64_t hash =
-      llvm::xxh3_64bits(llvm::ArrayRef(reinterpret_cast<const uint8_t *>(image.data()), image.size()));
+  std::vector<uint64_t> table;
+  {
+    Result<MappedFile> whole = MappedFile::open(file->temporaryPath());
+    if (!whole)
+      return tl::unexpected(whole.error());
+    table = device::hashTable(whole->bytes().subspan(SINTER_WEIGHTS_OFFSET));
+  }
+  std::span<const std::byte> tableBytes = std::as_bytes(std::span(table));
+  Result<SparseFile> sparse = SparseFile::open(file->temporaryPath(), path);
+  if (!sparse)
+    return tl::unexpected(sparse.error());
+  uint64_t tableOffset = SINTER_WEIGHTS_OFFSET + device::hashTableOffset(weights.size);
+  if (Result<> resized = sparse->resize(tableOffset + tableBytes.size()); !resized)
+    return tl::unexpected(resized.error());
+  if (Result<> written = sparse->writeAt(tableOffset, tableBytes); !written)
+    return tl::unexpected(written.error());
+  uint64_t hash = device::hashOf(tableBytes);
   sinter_weights_header header = {{}, weights.size, hash};
   std::memcpy(header.magic, SINTER_WEIGHTS_MAGIC, sizeof header.magic);
   if (Result<> written = file->write(std::as_bytes(std::span(&header, 1))); !written)

@@ -30,6 +30,7 @@ Result<void> runDetokenize(const Setting &setting);
 Result<void> runPerplexity(const Setting &setting);
 Result<void> runBench(const Setting &setting);
 Result<void> runInfo(const Setting &setting);
+Result<void> runCheckWeights(const Setting &setting);
 
 /// -p's text, or that of the file of -f, or standard input.
 Result<std::string> inputText(const Options &options);

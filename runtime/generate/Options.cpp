@@ -181,18 +181,22 @@ std::vector<FlagGroup> flagsOf(Options &o, Raw &raw) {
          numberBetween(1, 1000, o.benchRepetitions)},
         {"--launches", "", "with --bench: the time of each kernel too", switchOn(o.benchLaunches)},
         {"--info", "", "what this program contains and what it runs on", command(Command::Info)},
+        {"--check-weights", "", "compare every byte of the file of weights with what was compiled",
+         command(Command::CheckWeights)},
         {"--version", "", "versions", command(Command::Version)},
         {"-h,--help", "", "this text", switchOn(raw.help)}}}};
 }
 
-constexpr std::string_view otherCommands = "--tokenize, --detokenize, --perplexity, --bench and --info";
+constexpr std::string_view otherCommands =
+    "--tokenize, --detokenize, --perplexity, --bench, --info and --check-weights";
 
 /// What is left to look at once all flags are there.
 Result<void> finish(Options &o, const Raw &raw) {
   if (raw.commands.size() > 1)
-    return fail(
-        "expected one of --tokenize, --detokenize, --perplexity, --bench, --info and --version, found {}",
-        raw.commands.size());
+    return fail("expected one of --tokenize, --detokenize, --perplexity, --bench, --info, --check-weights "
+                "and --version, "
+                "found {}",
+                raw.commands.size());
   if (!raw.commands.empty())
     o.command = raw.commands[0];
   const bool bench = o.command == Command::Bench;
@@ -220,8 +224,8 @@ Result<void> finish(Options &o, const Raw &raw) {
     return fail("--samples: expected without {}", otherCommands);
   if (o.command == Command::Detokenize && (o.prompt || o.file || o.promptTokens))
     return fail("--detokenize: expected ids on standard input, found -p, -f or --prompt-tokens");
-  if (o.command == Command::Info && o.json)
-    return fail("--json: expected without --info, which is text");
+  if ((o.command == Command::Info || o.command == Command::CheckWeights) && o.json)
+    return fail("--json: expected without --info and --check-weights, which are text");
   if (o.echo && (!generates || o.chat || o.json))
     return fail("--echo: expected without --chat, --json and the commands that generate nothing");
   if (o.chat && !generates)

@@ -14,7 +14,7 @@
 
 namespace sinter {
 
-enum class Command { Generate, Tokenize, Detokenize, Perplexity, Bench, Info, Version, Help };
+enum class Command { Generate, Tokenize, Detokenize, Perplexity, Bench, Info, CheckWeights, Version, Help };
 
 struct Options {
   Command command = Command::Generate;

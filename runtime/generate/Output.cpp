@@ -50,6 +50,8 @@ Result<std::string> readUntilEnd(int descriptor, const char *shown) {
 Result<std::string> readWhole(const std::string &path) {
   if (path == "-")
     return readUntilEnd(STDIN_FILENO, "standard input");
+  if (path.empty())
+    return fail("expected the path of a file, found an empty one");
   const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (descriptor < 0)
     return fail("{}: cannot open: {}", path, std::strerror(errno));

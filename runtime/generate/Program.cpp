@@ -47,6 +47,9 @@ Result<void> checkOptions(const Setting &setting) {
     return fail("--weights-file: expected a model whose weights lie outside, found one that contains them; "
                 "{} is not read",
                 options.weightsFile);
+  if (options.command == Command::CheckWeights && model.weights.data)
+    return fail("--check-weights: expected a model whose weights lie in a file of their own, found one that "
+                "contains them");
   if (options.promptTokens)
     for (size_t i = 0; i < options.promptTokens->size(); ++i)
       if ((*options.promptTokens)[i] >= model.vocabulary)
@@ -83,6 +86,8 @@ Result<void> dispatch(const Setting &setting) {
     return runBench(setting);
   case Command::Info:
     return runInfo(setting);
+  case Command::CheckWeights:
+    return runCheckWeights(setting);
   default:
     break;
   }

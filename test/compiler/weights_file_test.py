@@ -65,6 +65,26 @@ class WeightsFileTest(ProductTest):
             _, err = self.text(self.outside, "--weights-file", damaged, code=1)
             self.assertIn(message, err)
 
+    def testDamageIsFoundByALookAtEveryByteAndAtTheEndsByAnyStart(self):
+        whole = self.weights.read_bytes()
+        out, _ = run(self.outside, "--check-weights")
+        self.assertRegex(out, rf"^{self.weights}: \d+ bytes of weights, as they were compiled\n$")
+        out, _ = run(self.outside, "--check-weights", "--weights-file", self.weights)
+        self.assertIn("as they were compiled", out)
+        damaged = self.folder / "damaged"
+        for place in (4096, 4096 + 300000, len(whole) - 100, len(whole) - 1):
+            data = bytearray(whole)
+            data[place] ^= 4
+            damaged.write_bytes(data)
+            _, err = run(self.outside, "--check-weights", "--weights-file", damaged, code=1)
+            self.assertRegex(err, r"expected bytes of hash [0-9a-f]{16} \(byte offset \d+\), found [0-9a-f]{16}: damaged since")
+        # What a copy that broke off leaves where the file had got its length before.
+        damaged.write_bytes(whole[:-200000] + bytes(200000))
+        _, err = self.text(self.outside, "--weights-file", damaged, code=1)
+        self.assertIn("damaged since it was compiled", err)
+        _, err = run(self.inside, "--check-weights", code=2)
+        self.assertIn("--check-weights: expected a model whose weights lie in a file of their own", err)
+
     def testAFileThatShrinksWhileItIsReadIsAnError(self):
         shrinking = self.folder / "shrinking"
         shutil.copy(self.weights, shrinking)

@@ -2,6 +2,8 @@
 // Which tiles are run by whom, and what a model must have to be opened.
 #include "runtime/device/CpuFeatures.h"
 #include "runtime/device/Device.h"
+#include "runtime/device/WeightHashes.h"
+#include "runtime/device/WeightsMapping.h"
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
@@ -90,26 +92,74 @@ TEST(CpuTest, WeightsInAFileOfTheirOwnAreChecked) {
   m.model.weights.data = nullptr;
   EXPECT_NE(openCpu(m.model, {1, ""}).error().message.find("--weights-file"), std::string::npos);
   const std::string path = testing::TempDir() + "/image.bin";
-  sinter_weights_header header = {{}, sizeof weights, 77};
+  const std::vector<uint64_t> table = hashTable(std::as_bytes(std::span(weights)));
+  m.model.weights_hash = hashOf(std::as_bytes(std::span(table)));
+  sinter_weights_header header = {{}, sizeof weights, m.model.weights_hash};
   std::memcpy(header.magic, SINTER_WEIGHTS_MAGIC, 8);
   const auto write = [&](size_t bytes) {
-    std::string content(SINTER_WEIGHTS_OFFSET + sizeof weights, '\0');
+    std::string content(SINTER_WEIGHTS_OFFSET + sizeof weights + sizeof(uint64_t), '\0');
     std::memcpy(content.data(), &header, sizeof header);
     std::memcpy(content.data() + SINTER_WEIGHTS_OFFSET, weights, sizeof weights);
+    std::memcpy(content.data() + SINTER_WEIGHTS_OFFSET + sizeof weights, table.data(), sizeof(uint64_t));
     std::ofstream(path, std::ios::binary | std::ios::trunc) << content.substr(0, bytes);
     const Result<std::unique_ptr<Device>> device = openCpu(m.model, {1, path});
     return device ? std::string("opened") : device.error().message;
   };
   EXPECT_EQ(write(5000), "opened");
-  EXPECT_EQ(write(4100), path + ": expected at least 4104 bytes, found 4100");
+  EXPECT_EQ(write(4100), path + ": expected at least 4112 bytes, found 4100");
   EXPECT_EQ(write(10), path + ": expected at least 24 bytes, found 10");
   header.hash = 78;
-  EXPECT_EQ(write(5000), path + ": expected the weights of hash 000000000000004d (byte offset 16), found "
-                                "000000000000004e: another model's");
+  EXPECT_EQ(write(5000), fmt::format("{}: expected the weights of hash {:016x} (byte offset 16), found "
+                                     "000000000000004e: another model's",
+                                     path, m.model.weights_hash));
   header.image_bytes = 9;
   EXPECT_EQ(write(5000), path + ": expected 8 bytes of weights (byte offset 8), found 9");
   header.magic[0] = 'X';
   EXPECT_EQ(write(5000), path + ": expected a file of weights ('SINTERWT' at byte 0), found other bytes");
+}
+
+TEST(CpuTest, DamagedWeightsAreFoundInPiecesAtTheStartAndEverywhereByALookAtAll) {
+  constexpr uint64_t pieces = 20, size = (pieces - 1) * hashedPieceBytes + 12; // the last piece is short
+  std::string image(size, '\0');
+  for (uint64_t i = 0; i < size; ++i)
+    image[i] = char(i * 31 + i / 4096);
+  const std::vector<uint64_t> table = hashTable(std::as_bytes(std::span(image)));
+  ASSERT_EQ(table.size(), pieces);
+  sinter_model model = {};
+  model.weights.size = size;
+  model.weights_hash = hashOf(std::as_bytes(std::span(table)));
+  sinter_weights_header header = {{}, size, model.weights_hash};
+  std::memcpy(header.magic, SINTER_WEIGHTS_MAGIC, 8);
+  std::string whole(SINTER_WEIGHTS_OFFSET + hashTableOffset(size), '\0');
+  std::memcpy(whole.data(), &header, sizeof header);
+  whole.replace(SINTER_WEIGHTS_OFFSET, size, image);
+  whole.append(reinterpret_cast<const char *>(table.data()), pieces * sizeof(uint64_t));
+  const std::string path = testing::TempDir() + "/pieces.bin";
+  const auto openWith = [&](uint64_t flipped, WeightsCheck check) {
+    std::string content = whole;
+    content[flipped] ^= 1;
+    std::ofstream(path, std::ios::binary | std::ios::trunc) << content;
+    const Result<WeightsMapping> opened = WeightsMapping::open(model, path, check);
+    return opened ? std::string("opened") : opened.error().message;
+  };
+  std::ofstream(path, std::ios::binary | std::ios::trunc) << whole;
+  EXPECT_TRUE(WeightsMapping::open(model, path, WeightsCheck::All));
+  int found = 0;
+  for (uint64_t piece = 0; piece < pieces; ++piece) {
+    const uint64_t begin = SINTER_WEIGHTS_OFFSET + piece * hashedPieceBytes;
+    const std::string message =
+        fmt::format("{}: expected bytes of hash {:016x} (byte offset {}), found ", path, table[piece], begin);
+    EXPECT_TRUE(openWith(begin + 11, WeightsCheck::All).starts_with(message));
+    const std::string atStart = openWith(begin + 11, WeightsCheck::Samples);
+    EXPECT_TRUE(atStart == "opened" || atStart.starts_with(message)) << atStart;
+    found += atStart != "opened";
+    if (piece == 0 || piece == pieces - 1) {
+      EXPECT_NE(atStart, "opened") << "the ends are always looked at";
+    }
+  }
+  EXPECT_EQ(found, 8);
+  // The table itself, at the start.
+  EXPECT_TRUE(openWith(whole.size() - 1, WeightsCheck::Samples).ends_with("damaged since it was compiled"));
 }
 
 TEST(CpuTest, TheMachinesLimitsAreMeasured) {
