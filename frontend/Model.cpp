@@ -120,6 +120,8 @@ Result<Model> openModel(const std::string &path, std::string_view weights) {
     return tl::unexpected(wanted.error());
   model.wanted = *wanted;
   std::error_code code;
+  if (path.empty())
+    return fail("expected a Hugging Face folder, a GGUF file or a config.json, found an empty path");
   if (!fs::exists(path, code))
     return fail("{}: expected a Hugging Face folder, a GGUF file or a config.json, found nothing there",
                 path);
@@ -146,6 +148,10 @@ Result<Model> openModel(const std::string &path, std::string_view weights) {
   }
   if (!opened)
     return tl::unexpected(opened.error());
+  // The name is shown on terminals, which take orders from control characters.
+  for (char &c : model.config.name)
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
+      c = ' ';
   return model;
 }
 

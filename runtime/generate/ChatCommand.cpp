@@ -7,15 +7,29 @@
 #include "runtime/generate/Loop.h"
 #include "runtime/generate/Output.h"
 #include "runtime/generate/Transcript.h"
+#include <cerrno>
 #include <optional>
+#include <poll.h>
 #include <unistd.h>
 
 namespace sinter {
 
 namespace {
 
+/// Waits for standard input; false after an interrupt. The wait is cut into short ones, because an interrupt
+/// that comes just before one does not end it.
+bool awaitInput(const std::atomic<bool> &interrupt) {
+  pollfd input = {STDIN_FILENO, POLLIN, 0};
+  while (!interrupt) {
+    const int ready = poll(&input, 1, 100);
+    if (ready > 0 || (ready < 0 && errno != EINTR))
+      return true;
+  }
+  return false;
+}
+
 /// The next line of standard input, without its end; nothing at the input's end and after an interrupt.
-std::optional<std::string> readLine(std::string &buffer) {
+std::optional<std::string> readLine(std::string &buffer, const std::atomic<bool> &interrupt) {
   while (true) {
     if (const size_t end = buffer.find('\n'); end != std::string::npos) {
       std::string line = buffer.substr(0, end);
@@ -24,6 +38,8 @@ std::optional<std::string> readLine(std::string &buffer) {
         line.pop_back();
       return line;
     }
+    if (!awaitInput(interrupt))
+      return {};
     char bytes[4096];
     const ssize_t got = read(STDIN_FILENO, bytes, sizeof bytes);
     if (got > 0) {
@@ -153,7 +169,7 @@ Result<void> runChat(const Setting &setting) {
     if (!text) {
       if (terminal)
         remark("> ");
-      text = readLine(buffer);
+      text = readLine(buffer, interrupt);
       if (!text)
         break;
       if (text->empty()) {

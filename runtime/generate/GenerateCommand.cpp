@@ -73,7 +73,7 @@ Result<void> runGenerate(const Setting &setting) {
   transcript.finish();
   if (!ending)
     return tl::unexpected(ending.error());
-  if (isatty(STDOUT_FILENO))
+  if (isatty(STDOUT_FILENO) && !options.json) // lines have their ends
     remark("\n");
   remarkEnding(*ending, engine.capacity());
   remarkTimes(loop.times());

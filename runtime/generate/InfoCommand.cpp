@@ -55,7 +55,8 @@ Result<void> runInfo(const Setting &setting) {
     const EntrySum decode = sumOf(program.decode), prefill = sumOf(program.prefill);
     const std::string type = device::dtypeName(program.cache_dtype);
     line(("cache " + type).c_str(),
-         fmt::format("{} bytes a token", device::cacheTokenBytes(model, program.cache_dtype)));
+         fmt::format("{} bytes a token{}", device::cacheTokenBytes(model, program.cache_dtype),
+                     i == 0 && model.program_count > 1 ? " (default; --kv-type chooses)" : ""));
     line("  a decode step",
          fmt::format("{} launches, {:.1f} MB of weights, {:.1f} MFLOP a token", decode.launches,
                      double(decode.weightBytes) / 1e6, double(decode.rowFlops) / 1e6));

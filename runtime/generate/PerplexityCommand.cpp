@@ -88,8 +88,12 @@ Result<void> runPerplexity(const Setting &setting) {
     return fail("{} logits are not a number (NaN)", nans);
   Output out(STDOUT_FILENO);
   const double perplexity = std::exp(sum / double(scored));
+  const auto number = [](double value) { // JSON has no infinity
+    return std::isfinite(value) ? fmt::format("{}", value) : std::string("null");
+  };
   out.write(setting.options.json
-                ? fmt::format("{{\"tokens\":{},\"nll\":{},\"perplexity\":{}}}\n", scored, sum, perplexity)
+                ? fmt::format("{{\"tokens\":{},\"nll\":{},\"perplexity\":{}}}\n", scored, number(sum),
+                              number(perplexity))
                 : fmt::format("tokens {}, negative log-likelihood {:.6f} nats, perplexity {:.6f}\n", scored,
                               sum, perplexity));
   return out.status();

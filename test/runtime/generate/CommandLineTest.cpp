@@ -235,6 +235,13 @@ TEST(CommandLineTest, PerplexityIsThatOfTheModel) {
   EXPECT_NEAR(*all[0].root().get<double>("perplexity"), std::exp(nll / double(text.size())), 1e-3);
 }
 
+TEST(CommandLineTest, APerplexityBeyondAllNumbersIsNullInJson) {
+  const std::vector<Json> all = lines(run({"--perplexity", "--json"}, "\x03z").out);
+  ASSERT_EQ(all.size(), 1u);
+  EXPECT_GT(*all[0].root().get<double>("nll"), 9e3);
+  EXPECT_TRUE(all[0].root()["perplexity"].isNull());
+}
+
 TEST(CommandLineTest, OneTokenBehindTheBeginIsScored) {
   const Outcome outcome = run({"--perplexity", "--json", "-p", "a"});
   EXPECT_EQ(outcome.code, 0) << outcome.err;

@@ -30,6 +30,8 @@ uint64_t tokenHash(int64_t position, int32_t token) {
 float logitOfState(uint64_t state, int32_t last, int32_t next) {
   if (last == 1)
     return std::numeric_limits<float>::quiet_NaN();
+  if (last == 3 && next == 'a')
+    return 1e4f;
   const char *const forced = "#\xE4\xB8\xAD";
   for (int i = 0; i < 3; ++i)
     if (last == uint8_t(forced[i]) && next == uint8_t(forced[i + 1]))

@@ -16,7 +16,8 @@ inline constexpr int64_t vocabulary = 300; // 256 bytes, begin, end, padding
 inline constexpr int32_t beginToken = 256, endToken = 257;
 inline constexpr int64_t context = 512;
 
-/// '#' is followed by the three bytes of U+4E2D, '.' by the end, byte 1 by NaN.
+/// '#' is followed by the three bytes of U+4E2D, '.' by the end, byte 1 by NaN, byte 3 by
+/// 'a', than which all else is e^-10000 times as probable.
 float logitOf(std::span<const int32_t> tokens, int32_t next);
 
 extern const char metadata[];
