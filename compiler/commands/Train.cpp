@@ -9,6 +9,7 @@
 #include "runtime/data/Hash.h"
 #include "runtime/data/TokenizeChats.h"
 #include "runtime/device/CpuFeatures.h"
+#include "runtime/device/CudaDriver.h"
 #include "runtime/files/AtomicFile.h"
 #include "runtime/files/Json.h"
 #include "runtime/files/JsonWriter.h"
@@ -249,6 +250,12 @@ int trainCommand(const Invocation &invocation) {
     return report(good.error(), 2);
   if (options.output.empty())
     return report({"-o: expected the folder of the run, found none"}, 2);
+
+  // Known before a minute is spent on kernels.
+  if (options.device == "cuda")
+    if (Result<std::shared_ptr<device::cuda::Driver>> driver = device::cuda::Driver::open("libcuda.so.1");
+        !driver)
+      return report({"--device cuda: " + driver.error().message}, 1);
 
   CompileOptions compile;
   compile.program = invocation.program;

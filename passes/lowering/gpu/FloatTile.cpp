@@ -62,12 +62,14 @@ void FloatTile::storeTurned(ValueRange sums, Value shared) {
 }
 
 SmallVector<FloatTile::Piece> FloatTile::piecesOf(const TileSide &operand) {
-  int64_t w = operand.width, across = (operand.alongK ? depth : side) / w;
+  int64_t w = operand.width, across = (operand.alongK ? depth : side) / w, turns = depth / w;
   SmallVector<Piece> pieces;
-  for (int64_t turn = 0; turn < depth / w; ++turn) {
+  for (int64_t turn = 0; turn < turns; ++turn) {
     Value inner = e.mul(e.rem(frame.thread, across), w);
     Value outer = e.add(e.div(frame.thread, across), turn * (threads / across));
-    if (rounds && !operand.alongK) // by twos: neighbours along K share a word
+    if (operand.alongK) // lines that are neighbours: stored by fours
+      outer = e.add(e.mul(e.div(frame.thread, across), turns), turn);
+    else if (rounds) // by twos: neighbours along K share a word
       outer = e.add(e.mul(e.div(frame.thread, across), 2), turn / 2 * 2 * (threads / across) + turn % 2);
     pieces.push_back(operand.alongK ? Piece{outer, inner} : Piece{inner, outer});
   }
@@ -103,15 +105,20 @@ void FloatTile::put(const TileSide &operand, ValueRange values, Value to) {
     return;
   if (rounds)
     return putHalves(operand, values, to);
-  int64_t w = operand.width;
-  for (auto [piece, value] : llvm::zip(piecesOf(operand), values)) {
-    Value at = place(to, piece.k, piece.line);
-    if (!operand.alongK) {
-      e.storeAligned(value, at);
-      continue;
+  SmallVector<Piece> pieces = piecesOf(operand);
+  if (!operand.alongK) {
+    for (auto [piece, value] : llvm::zip(pieces, values))
+      e.storeAligned(value, place(to, piece.k, piece.line));
+    return;
+  }
+  for (size_t first = 0; first < pieces.size(); first += 4) {
+    Value at = place(to, pieces[first].k, pieces[first].line);
+    for (int64_t i = 0; i < operand.width; ++i) { // of one quad along K: turned alike
+      SmallVector<Value> lines;
+      for (Value value : values.slice(first, 4))
+        lines.push_back(e.extract(value, i));
+      e.storeAligned(e.pack(lines), e.at(at, i * side, e.f32()));
     }
-    for (int64_t i = 0; i < w; ++i) // of one quad: turned alike
-      e.store(e.extract(value, i), e.at(at, i * side, e.f32()));
   }
 }
 

@@ -30,17 +30,25 @@ void FloatTile::putHalves(const TileSide &operand, ValueRange values, Value to) 
   int64_t w = operand.width;
   SmallVector<Piece> pieces = piecesOf(operand);
   auto narrow = [&](Value value) { return e.narrow(value, e.bf16()); };
-  if (operand.alongK) {
+  if (operand.alongK && w == 1) {
     for (auto [piece, value] : llvm::zip(pieces, values)) {
-      Value pair = e.div(piece.k, 2);
-      if (w == 1) {
-        Value half = e.at(wordAt(e, to, pair, piece.line), e.rem(piece.k, 2), e.bf16());
-        e.store(e.extract(narrow(value), 0), half);
-        continue;
+      Value half = e.at(wordAt(e, to, e.div(piece.k, 2), piece.line), e.rem(piece.k, 2), e.bf16());
+      e.store(e.extract(narrow(value), 0), half);
+    }
+    return;
+  }
+  if (operand.alongK) {
+    for (size_t first = 0; first < pieces.size(); first += 4) {
+      SmallVector<Value, 4> words;
+      for (Value value : values.slice(first, 4))
+        words.push_back(e.bitcast(e.vec(w / 2, e.i32()), narrow(value)));
+      for (int64_t i = 0; i < w / 2; ++i) {
+        SmallVector<Value> lines;
+        for (Value word : words)
+          lines.push_back(e.extract(word, i));
+        Value pair = e.add(e.div(pieces[first].k, 2), i);
+        e.storeAligned(e.pack(lines), wordAt(e, to, pair, pieces[first].line));
       }
-      Value words = e.bitcast(e.vec(w / 2, e.i32()), narrow(value));
-      for (int64_t i = 0; i < w / 2; ++i)
-        e.store(e.extract(words, i), wordAt(e, to, e.add(pair, i), piece.line));
     }
     return;
   }

@@ -45,6 +45,27 @@ inline Eight broadcast(const uint8_t *from) {
 }
 #endif
 
+/// Two quads as one, and apart again.
+inline Eight loadHalves(const float *low, const float *high) {
+#ifdef SINTER_EIGHTS_ARE_REGISTERS
+  return _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(low)), _mm_loadu_ps(high), 1);
+#else
+  Eight result;
+  std::copy_n(low, 4, result.lanes);
+  std::copy_n(high, 4, result.lanes + 4);
+  return result;
+#endif
+}
+inline void storeHalves(Eight value, float *low, float *high) {
+#ifdef SINTER_EIGHTS_ARE_REGISTERS
+  _mm_storeu_ps(low, _mm256_castps256_ps128(value));
+  _mm_storeu_ps(high, _mm256_extractf128_ps(value, 1));
+#else
+  std::copy_n(value.lanes, 4, low);
+  std::copy_n(value.lanes + 4, 4, high);
+#endif
+}
+
 /// The quads at 8 places, turned: number `part` of each. `place(i)` is aligned to 16 bytes.
 template <typename Place> inline std::array<Eight, 4> loadTurned(Place place) {
   std::array<Eight, 4> result;

@@ -2,6 +2,7 @@
 // mma.sync (PTX ISA 9.7.14.5): m16n8k... and m8n8k... of f16, bf16, tf32, e4m3, e5m2, 8- and 4-bit integers,
 // and f64. Products are exact; sums are in f32 (or int32, f64), in the order of k, which is one of the orders
 // hardware may use.
+#include "runtime/device/emulator/Eights.h"
 #include "runtime/device/emulator/Fragments.h"
 #include "runtime/device/emulator/Lanes.h"
 #include "runtime/device/emulator/Opcodes.h"
@@ -104,8 +105,7 @@ template <typename T> void loadSums(const Warp &warp, const uint32_t *slots, T (
 template <typename T> void storeSums(Warp &warp, const uint32_t *slots, T (&sums)[16][8]) {
   eachSum(sums, [&](int r, int lane, T &sum) { warp.reg<T>(slots[r])[lane] = sum; });
   if (KernelCounters *counters = warp.block->cluster->counters)
-    std::is_same_v<T, float> ? counters->addTensor(2ull * 16 * 8 * 16, Type::f16)
-                             : counters->addTensor(2ull * 16 * 8 * 32, Type::s8);
+    counters->addTensor(2ull * 16 * 8 * 32, Type::s8);
 }
 
 /// The two numbers of each lane's register.
@@ -121,32 +121,48 @@ template <Type type> void widen(const uint32_t *reg, float (&low)[32], float (&h
   }
 }
 
+/// A row of sums is 8 lanes of the processor, columns in the order in which registers hold them: 0, 2, 4, 6
+/// are four lanes of one register, 1, 3, 5, 7 of the next.
 template <Type type> void multiplyHalves(Warp &warp, const Instruction &in) {
   if (!converged(warp, in, allLanes))
     return;
   const uint32_t *slots = warp.program->lists.data() + in.list;
-  alignas(32) float a[16][16], b[16][8], c[16][8];
-  alignas(32) float low[32], high[32];
-  for (int r = 0; r < 4; ++r) {
-    widen<type>(warp.reg<uint32_t>(slots[r]), low, high);
-    for (int lane = 0; lane < lanesOfWarp; ++lane) {
-      float *const pair = &a[lane / 4 + 8 * (r % 2)][lane % 4 * 2 + 8 * (r / 2)];
-      pair[0] = low[lane], pair[1] = high[lane];
-    }
-  }
+  // Of A, the even and odd columns of each register: row lane / 4, column 2 (lane % 4) (+ 1).
+  alignas(32) float a[4][2][32], low[32], high[32];
+  for (int r = 0; r < 4; ++r)
+    widen<type>(warp.reg<uint32_t>(slots[r]), a[r][0], a[r][1]);
+  Eight b[16]; // rows
   for (int r = 0; r < 2; ++r) {
     widen<type>(warp.reg<uint32_t>(slots[4 + r]), low, high);
-    for (int lane = 0; lane < lanesOfWarp; ++lane) {
-      b[lane % 4 * 2 + 8 * r][lane / 4] = low[lane];
-      b[lane % 4 * 2 + 8 * r + 1][lane / 4] = high[lane];
+    for (int odd = 0; odd < 2; ++odd) {
+      const float *const from = odd ? high : low;
+      const std::array<Eight, 4> rows = loadTurned(
+          [&](int i) { return reinterpret_cast<const uint8_t *>(from + 4 * (i % 4 * 2 + i / 4)); });
+      for (int t = 0; t < 4; ++t)
+        b[8 * r + 2 * t + odd] = rows[t];
     }
   }
-  loadSums(warp, slots + 6, c);
-  for (int row = 0; row < 16; ++row)
-    for (int k = 0; k < 16; ++k)
-      for (int column = 0; column < 8; ++column)
-        c[row][column] = __builtin_fmaf(a[row][k], b[k][column], c[row][column]);
-  storeSums(warp, slots + 10, c);
+  const float *const before[4] = {warp.reg<float>(slots[6]), warp.reg<float>(slots[7]),
+                                  warp.reg<float>(slots[8]), warp.reg<float>(slots[9])};
+  float *const after[4] = {warp.reg<float>(slots[10]), warp.reg<float>(slots[11]), warp.reg<float>(slots[12]),
+                           warp.reg<float>(slots[13])};
+  Eight results[16];
+  for (int half = 0; half < 2; ++half) { // rows 0 to 7, then 8 to 15
+    Eight sums[8];
+    for (int row = 0; row < 8; ++row)
+      sums[row] = loadHalves(before[2 * half] + 4 * row, before[2 * half + 1] + 4 * row);
+    for (int k = 0; k < 16; ++k) {
+      const float *const factors = a[half + 2 * (k / 8)][k % 2] + k % 8 / 2;
+      for (int row = 0; row < 8; ++row)
+        sums[row] =
+            multiplyAdd(broadcast(reinterpret_cast<const uint8_t *>(factors + 4 * row)), b[k], sums[row]);
+    }
+    std::copy_n(sums, 8, results + 8 * half);
+  }
+  for (int row = 0; row < 16; ++row) // all are read before one is written
+    storeHalves(results[row], after[row / 8 * 2] + row % 8 * 4, after[row / 8 * 2 + 1] + row % 8 * 4);
+  if (KernelCounters *counters = warp.block->cluster->counters)
+    counters->addTensor(2ull * 16 * 8 * 16, type);
 }
 
 /// Bytes 0 and 1 of a word as two 16-bit integers in a word, and bytes 2 and 3.
