@@ -9,8 +9,8 @@
 
 namespace sinter::test {
 
-/// Half: of the type of the weights, f16 or bf16. Region: a prologue that doubles a row of f32. Scaled: which then
-/// divides it by its largest number.
+/// Half: of the type of the weights, f16 or bf16. Region: a prologue that doubles a row of f32. Scaled: which
+/// then divides it by its largest number.
 enum class LeftKind { F32, Half, Q8, Region, Scaled };
 
 struct MatmulCase {

@@ -73,8 +73,7 @@ LogicalResult LeftSide::prepare(Value first, Value count, int64_t number, Value 
   return result;
 }
 
-void LeftSide::forColumns(int64_t low, int64_t high, int64_t n,
-                          llvm::function_ref<void(Value, Value)> body) {
+void LeftSide::forColumns(int64_t low, int64_t high, int64_t n, llvm::function_ref<void(Value, Value)> body) {
   e.loop(e.constant(low), e.constant(high), m.frame.threads * n, [&](Value first) {
     Value column = e.add(first, e.mul(m.frame.thread, n));
     body(e.min(column, e.constant(high - n)), e.less(column, e.constant(high)));

@@ -27,8 +27,8 @@ public:
     return {begin, std::min(begin + pieceColumns, paddedInputs())};
   }
   /// Makes rows first to first + count - 1 of the left side ready: of floats the piece `number`; integers are
-  /// complete with the last one. What the prologue stores is stored where `stores` (i1). The whole block comes
-  /// here, and has waited after.
+  /// complete with the last one. What the prologue stores is stored where `stores` (i1). The whole block
+  /// comes here, and has waited after.
   mlir::LogicalResult prepare(mlir::Value first, mlir::Value count, int64_t number, mlir::Value stores);
 
   /// f32 of a row (i32), from the first column of the piece on, with zeros up to paddedInputs.
