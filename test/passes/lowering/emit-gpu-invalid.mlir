@@ -10,7 +10,7 @@
 // ARCHITECTURE: error: expected sm_80 or sm_90a as architecture, found sm_75
 // REDUCTION: error: 'vector.reduction' op expected a sum, product, maximum or minimum of f32
 // INPUTS: error: 'kernel.matmul' op expected the inputs of a weight of format q4_0 to be a multiple of 32, found 40
-// LONG: error: 'kernel.matmul' op expected a left side that fits 101376 bytes of shared memory, found 40000 inputs
+// LONG: error: 'kernel.matmul' op expected a left side that fits 101376 bytes of shared memory, found 96000 inputs
 // LOOKUP: error: 'kernel.lookup' op expected the columns of a weight of format q8_0 to be a multiple of 32, found 40
 // HEADS: error: 'kernel.attention' op expected heads that fit 101376 bytes of shared memory and 512 columns, found a group of 1 heads of 1024
 // KEPT: error: 'kernel.rows' op expected a program that keeps at most 101376 bytes of shared memory, found
@@ -34,11 +34,11 @@ kernel.func @f(%x: !kernel.rows<40xf32>, %w: !kernel.weight<16x40, q4_0>, %y: !k
   }
 }
 //--- long.mlir
-kernel.func @f(%x: !kernel.rows<40000xf32>, %w: !kernel.weight<16x40000, f32>, %y: !kernel.rows<16xf32>) {
-  kernel.matmul weights(%w : !kernel.weight<16x40000, f32>) over(rows) lhs {
+kernel.func @f(%x: !kernel.rows<96000xf32>, %w: !kernel.weight<16x96000, q4_0>, %y: !kernel.rows<16xf32>) {
+  kernel.matmul weights(%w : !kernel.weight<16x96000, q4_0>) over(rows) lhs {
   ^bb0(%row: index):
-    %a = kernel.load %x[%row] : !kernel.rows<40000xf32>, vector<40000xf32>
-    kernel.yield %a : vector<40000xf32>
+    %a = kernel.load %x[%row] : !kernel.rows<96000xf32>, vector<96000xf32>
+    kernel.yield %a : vector<96000xf32>
   } ranges {
     kernel.range 0 to 16 group 16 {
     ^bb0(%sum: vector<16xf32>, %row: index, %column: index):
@@ -61,7 +61,8 @@ kernel.func @f(%q: !kernel.rows<1024xf32>, %k: !kernel.cache_k<1x1024xf16>, %v: 
     values(%v : !kernel.cache_v<1x1024xf16>) output(%o : !kernel.rows<1024xf32>)
 }
 //--- kept.mlir
-kernel.func @f(%x: !kernel.rows<40000xf32>, %y: !kernel.rows<40000xf32>) {
+// What is overwritten cannot be loaded again.
+kernel.func @f(%x: !kernel.rows<40000xf32>) {
   kernel.rows over(rows) {
   ^bb0(%row: index):
     %a = kernel.load %x[%row] : !kernel.rows<40000xf32>, vector<40000xf32>
@@ -69,6 +70,6 @@ kernel.func @f(%x: !kernel.rows<40000xf32>, %y: !kernel.rows<40000xf32>) {
     %s = vector.reduction <add>, %e : vector<40000xf32> into f32
     %v = vector.broadcast %s : f32 to vector<40000xf32>
     %o = arith.divf %e, %v : vector<40000xf32>
-    kernel.store %o, %y[%row] : vector<40000xf32>, !kernel.rows<40000xf32>
+    kernel.store %o, %x[%row] : vector<40000xf32>, !kernel.rows<40000xf32>
   }
 }
