@@ -6,6 +6,7 @@
 #include "compiler/Optimise.h"
 
 #include "dialects/kernel/Kernel.h"
+#include "passes/lowering/AdjustmentLayout.h"
 #include "passes/lowering/CpuPipeline.h"
 #include "passes/lowering/cpu/Frame.h"
 #include "runtime/abi.h"
@@ -51,12 +52,19 @@ static_assert(offsetof(sinter_step, seed) == abi::stepSeed);
 static_assert(offsetof(sinter_step, update) == abi::stepUpdate);
 static_assert(offsetof(sinter_step, draws) == abi::stepDraws);
 static_assert(offsetof(sinter_step, sampling) == abi::stepSampling);
+static_assert(offsetof(sinter_step, adjustments) == abi::stepAdjustments);
 static_assert(offsetof(sinter_sampling, seed) == abi::samplingSeed);
 static_assert(offsetof(sinter_sampling, stream) == abi::samplingStream);
 static_assert(offsetof(sinter_sampling, index) == abi::samplingIndex);
 static_assert(offsetof(sinter_sampling, row) == abi::samplingRow);
 static_assert(offsetof(sinter_sampling, filter_count) == abi::samplingFilterCount);
 static_assert(offsetof(sinter_sampling, scale) == abi::samplingScale);
+static_assert(offsetof(sinter_sampling, adjustment_count) == abi::samplingAdjustmentCount);
+static_assert(offsetof(sinter_adjustment, id) == abi::adjustmentId);
+static_assert(offsetof(sinter_adjustment, bias) == abi::adjustmentBias);
+static_assert(offsetof(sinter_adjustment, repeat) == abi::adjustmentRepeat);
+static_assert(offsetof(sinter_adjustment, subtract) == abi::adjustmentSubtract);
+static_assert(sizeof(sinter_adjustment) == abi::adjustmentBytes);
 static_assert(offsetof(sinter_sampling, filters) == abi::samplingFilters);
 static_assert(sizeof(sinter_sampling) == abi::samplingBytes);
 static_assert(offsetof(sinter_filter, kind) == abi::filterKind);
@@ -185,8 +193,8 @@ DialectRegistry makeRegistry() {
   return registry;
 }
 
-/// The kernels of a module, each in text. Tokens are drawn by kernels on GPUs alone: where the processor makes
-/// the logits, the sampler has them.
+/// The kernels of a module, each in text. Tokens are drawn by kernels on GPUs alone: where the processor
+/// makes the logits, the sampler has them.
 std::vector<std::string> textsOf(ModuleOp module) {
   std::vector<std::string> texts;
   for (auto kernel : module.getOps<kernel::FuncOp>()) {

@@ -168,7 +168,7 @@ Result<uint64_t> KernelLaunchOnce::makeStep() {
     return sampling;
   step.draws = 1;
   step.sampling = reinterpret_cast<const sinter_sampling *>(*sampling);
-  *reinterpret_cast<sinter_sampling *>(*sampling) = *Sampler(SamplerOptions(), 1 << 16).forDevice(0, 0);
+  *reinterpret_cast<sinter_sampling *>(*sampling) = Sampler(SamplerOptions(), 1 << 16).forDevice(0, 0);
   Result<uint64_t> address = allocate(sizeof step, "the step");
   if (address)
     std::memcpy(reinterpret_cast<void *>(*address), &step, sizeof step);

@@ -45,8 +45,17 @@ struct sinter_step {
   uint64_t seed;          /* of dropout, another one each micro-step */
   const struct sinter_update *update;
   /* Drawing on the device. */
-  int64_t draws;                          /* tokens to draw from the logits of the selected rows */
-  const struct sinter_sampling *sampling; /* (draws) */
+  int64_t draws;                               /* tokens to draw from the logits of the selected rows */
+  const struct sinter_sampling *sampling;      /* (draws) */
+  const struct sinter_adjustment *adjustments; /* of all draws, one draw's after another's */
+};
+
+/* Bias and penalties of one logit, made where it lies before anything is drawn: x += bias; then x *= repeat
+ * where x <= 0, else x /= repeat; then x -= subtract. A draw names a token once, and draws from one row do
+ * not name the same tokens. */
+struct sinter_adjustment {
+  int32_t id;
+  float bias, repeat, subtract;
 };
 
 /* Candidates are in order: larger logits first, of equals the smaller id. A filter keeps the first ones. The
@@ -75,8 +84,8 @@ struct sinter_sampling {
   uint64_t seed, stream, index;
   int32_t row; /* of the selected ones, whose logits these are */
   uint32_t filter_count;
-  float scale; /* of the weights of the draw */
-  uint32_t reserved;
+  float scale;               /* of the weights of the draw */
+  uint32_t adjustment_count; /* of its row */
   struct sinter_filter filters[SINTER_MAX_FILTERS];
 };
 

@@ -7,12 +7,13 @@
 include "dialects/kernel/KernelTypes.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
 
+// Bias and penalties of step.adjustments change the logits before.
 def Kernel_PeaksOp : Kernel_Anchor<"peaks"> {
   let summary = "peaks[row, c] = the greatest of logits c * chunk to (c + 1) * chunk - 1; not a number if one of them is not";
   let description = [{
     Chunks have samplingChunk() logits. What looks for large logits passes over chunks whose peak is too small.
   }];
-  let arguments = (ins Kernel_RowsType:$logits, Arg<Kernel_RowsType, "", [MemWrite]>:$peaks);
+  let arguments = (ins Arg<Kernel_RowsType, "", [MemRead, MemWrite]>:$logits, Arg<Kernel_RowsType, "", [MemWrite]>:$peaks);
   let assemblyFormat = "`logits` `(` $logits `:` type($logits) `)` `peaks` `(` $peaks `:` type($peaks) `)` attr-dict";
   let hasVerifier = 1;
 }

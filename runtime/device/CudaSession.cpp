@@ -86,7 +86,9 @@ void CudaSession::layOutStep() {
   slotsAt = positionsAt + roundUp(rows * sizeof(int32_t), 64);
   selectAt = slotsAt + roundUp(rows * sizeof(int32_t), 64);
   samplingAt = selectAt + roundUp(wanted * sizeof(int32_t), 64);
-  countersAt = roundUp(samplingAt + uint64_t(drawCount) * sizeof(sinter_sampling), SINTER_GPU_COUNTER_BYTES);
+  adjustmentsAt = roundUp(samplingAt + uint64_t(drawCount) * sizeof(sinter_sampling), 64);
+  countersAt = roundUp(adjustmentsAt + uint64_t(maxAdjustments()) * sizeof(sinter_adjustment),
+                       SINTER_GPU_COUNTER_BYTES);
   stepBytes = countersAt + (program.persistent ? PersistentStep::counterBytes(*program.persistent) : 0);
 }
 
@@ -171,6 +173,7 @@ Result<void> CudaSession::allocate() {
   fixed.select = onDevice(selectAt);
   fixed.logits = reinterpret_cast<float *>(deviceLogits.address());
   fixed.sampling = reinterpret_cast<const sinter_sampling *>(deviceStep.address() + samplingAt);
+  fixed.adjustments = reinterpret_cast<const sinter_adjustment *>(deviceStep.address() + adjustmentsAt);
   fixed.cache_tokens = layout.tokens;
   fixed.cache_slot_bytes = int64_t(layout.slotBytes);
   return {};
@@ -332,11 +335,15 @@ Result<void> CudaSession::run(const Rows &rows, std::span<const int32_t> select)
 }
 
 Result<std::span<const int32_t>> CudaSession::runAndDraw(const Rows &rows, std::span<const int32_t> select,
-                                                         std::span<const sinter_sampling> draws) {
+                                                         std::span<const sinter_sampling> draws,
+                                                         std::span<const sinter_adjustment> adjustments) {
   if (failure)
     return tl::unexpected(*failure);
   assert(!draws.empty() && int64_t(draws.size()) <= drawCount && "more draws than there is room for");
+  assert(int64_t(adjustments.size()) <= maxAdjustments() && "more adjustments than there is room for");
   std::memcpy(hostStep.data() + samplingAt, draws.data(), draws.size_bytes());
+  if (!adjustments.empty())
+    std::memcpy(hostStep.data() + adjustmentsAt, adjustments.data(), adjustments.size_bytes());
   reinterpret_cast<sinter_step *>(hostStep.data())->draws = int64_t(draws.size());
   Result<void> result = start(rows, select, true);
   if (result)

@@ -28,8 +28,10 @@ public:
   Result<void> run(const Rows &rows, std::span<const int32_t> select) override;
   Result<void> runHead(std::span<const int32_t> select) override;
   int64_t maxDraws() const override { return drawCount; }
+  int64_t maxAdjustments() const override { return drawCount ? adjustmentCount : 0; }
   Result<std::span<const int32_t>> runAndDraw(const Rows &rows, std::span<const int32_t> select,
-                                              std::span<const sinter_sampling> draws) override;
+                                              std::span<const sinter_sampling> draws,
+                                              std::span<const sinter_adjustment> adjustments) override;
   Result<void> fetchLogits() override;
   const float *logits() const override { return reinterpret_cast<const float *>(hostLogits.data()); }
   Result<void> copyPrefix(int32_t from, int32_t to, int64_t tokens) override;
@@ -41,6 +43,8 @@ public:
   sinter_dtype cacheDtype() const override { return sinter_dtype(program.cache_dtype); }
 
 private:
+  /// 16 KiB of each step's copy: the 64 tokens that penalties look back on, of 16 sequences.
+  static constexpr int64_t adjustmentCount = 1024;
   struct BoundEntry {
     const sinter_gpu_entry *entry = nullptr;
     CudaLaunches launches;
@@ -80,8 +84,8 @@ private:
   DeviceBuffer cache, arena, partial, deviceLogits, deviceStep, sampleArena, deviceDrawn;
   PinnedBuffer hostLogits, hostStep, hostDrawn;
   // struct sinter_step and the arrays that it points to, in one block that is copied whole: places in it.
-  uint64_t tokensAt = 0, positionsAt = 0, slotsAt = 0, selectAt = 0, samplingAt = 0, countersAt = 0,
-           stepBytes = 0;
+  uint64_t tokensAt = 0, positionsAt = 0, slotsAt = 0, selectAt = 0, samplingAt = 0, adjustmentsAt = 0,
+           countersAt = 0, stepBytes = 0;
   BoundEntry prefill, decode, sample;
   PersistentStep persistent; // decode and sample in one launch, where the program has that
   BoundEntry *current = nullptr;

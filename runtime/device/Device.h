@@ -54,10 +54,15 @@ public:
   /// Tokens that the device can draw after a run; 0: the host draws.
   virtual int64_t maxDraws() const { return 0; }
 
-  /// As run, but logits stay on the device: it draws a token by each of `draws` (at least one, at most
-  /// maxDraws). Returns the tokens, valid until the next call; -1 where none can be drawn.
+  /// Logits that the device can adjust before it draws.
+  virtual int64_t maxAdjustments() const { return 0; }
+
+  /// As run, but logits stay on the device: it adjusts those that `adjustments` (at most maxAdjustments, of
+  /// one draw after another) name and draws a token by each of `draws` (at least one, at most maxDraws).
+  /// Returns the tokens, valid until the next call; -1 where none can be drawn.
   [[nodiscard]] virtual Result<std::span<const int32_t>>
-  runAndDraw(const Rows &, std::span<const int32_t> /*select*/, std::span<const sinter_sampling> /*draws*/) {
+  runAndDraw(const Rows &, std::span<const int32_t> /*select*/, std::span<const sinter_sampling> /*draws*/,
+             std::span<const sinter_adjustment> /*adjustments*/ = {}) {
     return fail("this device draws no tokens");
   }
 

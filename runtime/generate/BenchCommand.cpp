@@ -63,7 +63,7 @@ Result<void> runPrefill(Engine &engine, const std::vector<int32_t> &tokens) {
 sinter_sampling bestToken() {
   SamplerOptions options;
   options.temperature = 0;
-  return *Sampler(options, 1).forDevice(0, 0);
+  return Sampler(options, 1).forDevice(0, 0);
 }
 
 /// Each step ends where its token can be chosen: drawn on the device, or with the logits on the host.
@@ -74,7 +74,7 @@ Result<void> runDecode(Engine &engine, const std::vector<int32_t> &tokens) {
     const int32_t position = int32_t(i);
     const std::span token(&tokens[i], 1), where(&position, 1), which(&slot, 1);
     const Result<void> done = engine.draws()
-                                  ? engine.decodeAndDraw(token, where, which, {&greedy, 1},
+                                  ? engine.decodeAndDraw(token, where, which, {&greedy, 1}, {},
                                                          [](size_t, int32_t, std::span<const float>) {})
                                   : engine.decode(token, where, which, [](size_t, std::span<const float>) {});
     if (!done)

@@ -67,6 +67,7 @@ Result<std::span<const float>> Engine::prefill(int32_t slot, std::span<const int
 
 Result<Engine::Drawn> Engine::prefillAndDraw(int32_t slot, std::span<const int32_t> tokens, int64_t at,
                                              std::span<const sinter_sampling> plans,
+                                             std::span<const sinter_adjustment> adjustments,
                                              const std::atomic<bool> *interrupt, int64_t *evaluated) {
   const Result<std::optional<Rows>> last = runToLastChunk(slot, tokens, at, interrupt, evaluated);
   if (!last)
@@ -74,7 +75,8 @@ Result<Engine::Drawn> Engine::prefillAndDraw(int32_t slot, std::span<const int32
   if (!*last)
     return Drawn{};
   const int32_t select = int32_t((*last)->tokens.size()) - 1;
-  const Result<std::span<const int32_t>> drawn = session->runAndDraw(**last, {&select, 1}, plans);
+  const Result<std::span<const int32_t>> drawn =
+      session->runAndDraw(**last, {&select, 1}, plans, adjustments);
   if (!drawn)
     return tl::unexpected(drawn.error());
   if (evaluated)
@@ -88,17 +90,21 @@ Result<Engine::Drawn> Engine::prefillAndDraw(int32_t slot, std::span<const int32
 
 Result<void> Engine::decodeAndDraw(std::span<const int32_t> tokens, std::span<const int32_t> where,
                                    std::span<const int32_t> which, std::span<sinter_sampling> plans,
-                                   const VisitToken &visit) {
+                                   std::span<const sinter_adjustment> adjustments, const VisitToken &visit) {
   const EntryKind entry = EntryKind::Decode;
   const size_t most =
       size_t(std::min({session->maxRows(entry), session->maxSelected(entry), session->maxDraws()}));
   for (size_t first = 0; first < tokens.size(); first += most) {
     const size_t count = std::min(most, tokens.size() - first);
-    for (size_t i = 0; i < count; ++i)
+    size_t adjusted = 0;
+    for (size_t i = 0; i < count; ++i) {
       plans[first + i].row = int32_t(i);
+      adjusted += plans[first + i].adjustment_count;
+    }
     const Result<std::span<const int32_t>> drawn = session->runAndDraw(
         {entry, tokens.subspan(first, count), where.subspan(first, count), which.subspan(first, count)},
-        {ascending.data(), count}, plans.subspan(first, count));
+        {ascending.data(), count}, plans.subspan(first, count), adjustments.first(adjusted));
+    adjustments = adjustments.subspan(adjusted);
     if (!drawn)
       return tl::unexpected(drawn.error());
     for (size_t i = 0; i < count; ++i) {

@@ -34,6 +34,8 @@ public:
 
   /// Whether the device draws tokens: prefillAndDraw and decodeAndDraw may be called.
   bool draws() const { return session->maxDraws() > 0; }
+  /// Logits that it can adjust before that, of all draws together.
+  int64_t maxAdjustments() const { return session->maxAdjustments(); }
 
   /// Evaluates `tokens` (at least one) at positions `at`, at + 1, ... of `slot`. Returns the logits of the
   /// last; they are valid until the next call. Once `interrupt` is set it stops after the chunk at work, and
@@ -52,15 +54,16 @@ public:
                       std::span<const int32_t> slots, const Visit &visit);
 
   /// As prefill, with tokens drawn from the logits of the last token by each of `plans`, in place of the
-  /// logits. Once `interrupt` is set it returns none.
+  /// logits. Once `interrupt` is set it returns none. `adjustments`: of all plans.
   Result<Drawn> prefillAndDraw(int32_t slot, std::span<const int32_t> tokens, int64_t at,
                                std::span<const sinter_sampling> plans,
+                               std::span<const sinter_adjustment> adjustments,
                                const std::atomic<bool> *interrupt = nullptr, int64_t *evaluated = nullptr);
 
   /// As decode, with a token drawn after each by its own of `plans`, in which it sets the row of logits.
   Result<void> decodeAndDraw(std::span<const int32_t> tokens, std::span<const int32_t> positions,
                              std::span<const int32_t> slots, std::span<sinter_sampling> plans,
-                             const VisitToken &visit);
+                             std::span<const sinter_adjustment> adjustments, const VisitToken &visit);
 
   Result<void> copyPrefix(int32_t from, int32_t to, int64_t tokens) {
     return session->copyPrefix(from, to, tokens);

@@ -27,7 +27,11 @@ Loop::Loop(Engine &engine, const Codec &codec, Sampler &sampler, LoopOptions giv
   positions.reserve(sequences.size());
   slots.reserve(sequences.size());
   plans.reserve(sequences.size());
-  onDevice = engine.draws() && !options.logits && sampler.forDevice(0, 0);
+  const std::optional<int64_t> adjusted = sampler.mostAdjustments();
+  onDevice = engine.draws() && !options.logits && adjusted &&
+             *adjusted * int64_t(sequences.size()) <= engine.maxAdjustments();
+  if (onDevice)
+    adjustments.reserve(size_t(*adjusted) * sequences.size());
   piece.reserve(4096);
   shown.reserve(4096);
 }
@@ -112,9 +116,12 @@ Result<Loop::Next> Loop::prefill(std::span<Sequence> who, std::span<const int32_
     return engine.prefill(who.front().index, given, at, interrupt, evaluated)
         .map([](std::span<const float> logits) { return Next{{}, logits}; });
   plans.clear();
+  adjustments.clear();
   for (const Sequence &each : who)
-    plans.push_back(*sampler.forDevice(uint64_t(each.index), each.draws));
-  return engine.prefillAndDraw(who.front().index, given, at, plans, interrupt, evaluated);
+    plans.push_back(sampler.forDevice(uint64_t(each.index), each.draws));
+  // They share the row of logits, and their history so far.
+  plans.front().adjustment_count = sampler.adjustmentsForDevice(who.front().history, adjustments);
+  return engine.prefillAndDraw(who.front().index, given, at, plans, adjustments, interrupt, evaluated);
 }
 
 /// Evaluates the newest token of every sequence that goes on, and chooses the next.
@@ -141,17 +148,21 @@ Result<void> Loop::decodeStep(LoopObserver &observer) {
   Result<void> result, evaluated;
   if (onDevice) {
     plans.clear();
-    for (const Sequence *each : active)
-      plans.push_back(*sampler.forDevice(uint64_t(each->index), each->draws));
-    evaluated = engine.decodeAndDraw(
-        tokens, positions, slots, plans, [&](size_t row, int32_t token, std::span<const float> logits) {
-          Sequence &sequence = *active[row];
-          ++sequence.evaluated;
-          if (!logits.empty() && result) // the sampler says what is wrong with them
-            result = choose(sequence, logits, observer);
-          else if (result)
-            take(sequence, token, {}, observer);
-        });
+    adjustments.clear();
+    for (const Sequence *each : active) {
+      plans.push_back(sampler.forDevice(uint64_t(each->index), each->draws));
+      plans.back().adjustment_count = sampler.adjustmentsForDevice(each->history, adjustments);
+    }
+    evaluated =
+        engine.decodeAndDraw(tokens, positions, slots, plans, adjustments,
+                             [&](size_t row, int32_t token, std::span<const float> logits) {
+                               Sequence &sequence = *active[row];
+                               ++sequence.evaluated;
+                               if (!logits.empty() && result) // the sampler says what is wrong with them
+                                 result = choose(sequence, logits, observer);
+                               else if (result)
+                                 take(sequence, token, {}, observer);
+                             });
   } else {
     evaluated = engine.decode(tokens, positions, slots, [&](size_t row, std::span<const float> logits) {
       Sequence &sequence = *active[row];

@@ -103,6 +103,7 @@ private:
   std::vector<Sequence *> active;
   std::vector<int32_t> tokens, positions, slots; // of a decode step
   std::vector<sinter_sampling> plans;            // of draws on the device
+  std::vector<sinter_adjustment> adjustments;    // of logits before these
   bool onDevice = false;                         // it draws the tokens
   std::string piece, shown;
   LoopTimes timing;

@@ -7,6 +7,7 @@
 #include <cassert>
 #include <cmath>
 #include <limits>
+#include <set>
 
 namespace sinter {
 
@@ -133,9 +134,47 @@ bool Sampler::penalises() const {
          (settings.repeatPenalty != 1 || settings.presencePenalty != 0 || settings.frequencyPenalty != 0);
 }
 
-std::optional<sinter_sampling> Sampler::forDevice(uint64_t stream, uint64_t index) const {
-  if (penalises() || !settings.logitBias.empty())
+std::span<const int32_t> Sampler::window(std::span<const int32_t> history) const {
+  const bool isCut = settings.repeatLastN > 0 && history.size() > size_t(settings.repeatLastN);
+  return isCut ? history.last(size_t(settings.repeatLastN)) : history;
+}
+
+std::optional<int64_t> Sampler::mostAdjustments() const {
+  std::set<int32_t> biased;
+  for (const auto &[id, bias] : settings.logitBias)
+    if (!biased.insert(id).second)
+      return std::nullopt;
+  if (!penalises())
+    return int64_t(biased.size());
+  if (settings.repeatLastN < 0)
     return std::nullopt;
+  return int64_t(biased.size()) + settings.repeatLastN;
+}
+
+uint32_t Sampler::adjustmentsForDevice(std::span<const int32_t> history, std::vector<sinter_adjustment> &to) {
+  const size_t begin = to.size();
+  for (const auto &[id, bias] : settings.logitBias)
+    to.push_back({id, bias, 1, 0});
+  if (!penalises())
+    return uint32_t(to.size() - begin);
+  history = window(history);
+  for (int32_t id : history)
+    ++counts[size_t(id)];
+  const auto penalise = [&](sinter_adjustment &each) {
+    if (const int32_t count = std::exchange(counts[size_t(each.id)], 0)) {
+      each.repeat = settings.repeatPenalty;
+      each.subtract = float(count) * settings.frequencyPenalty + settings.presencePenalty;
+    }
+  };
+  for (size_t i = begin; i < to.size(); ++i)
+    penalise(to[i]);
+  for (int32_t id : history)
+    if (counts[size_t(id)]) // not seen already
+      penalise(to.emplace_back(sinter_adjustment{id, 0, 1, 0}));
+  return uint32_t(to.size() - begin);
+}
+
+sinter_sampling Sampler::forDevice(uint64_t stream, uint64_t index) const {
   sinter_sampling plan = {};
   plan.seed = settings.seed;
   plan.stream = stream;
@@ -180,8 +219,7 @@ void Sampler::applyFilter(Filter filter) {
 /// As llama.cpp: the repeat penalty divides positive logits and multiplies the others (Keskar et al., 2019);
 /// frequency counts each occurrence, presence the first.
 void Sampler::applyPenalties(std::span<const int32_t> history) {
-  if (settings.repeatLastN > 0 && history.size() > size_t(settings.repeatLastN))
-    history = history.last(size_t(settings.repeatLastN));
+  history = window(history);
   if (current.data() != changed.data()) {
     std::copy(current.begin(), current.end(), changed.begin());
     current = changed;

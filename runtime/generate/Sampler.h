@@ -54,8 +54,13 @@ public:
                          uint64_t index);
 
   /// What a device needs to draw the very token that sample() draws from the same logits (from row 0 of
-  /// them). Nothing where bias or penalties change the logits: then the host draws.
-  std::optional<sinter_sampling> forDevice(uint64_t stream, uint64_t index) const;
+  /// them) once these are adjusted.
+  sinter_sampling forDevice(uint64_t stream, uint64_t index) const;
+  /// Adds what bias and penalties change after `history`, each token once, to `to`; returns how many.
+  uint32_t adjustmentsForDevice(std::span<const int32_t> history, std::vector<sinter_adjustment> &to);
+  /// The most that these are. Nothing where that depends on the history's length, or bias names a token
+  /// twice.
+  std::optional<int64_t> mostAdjustments() const;
 
   /// What the latest sample() did to token `id`: null when it could be drawn, else the filter that dropped
   /// it.
@@ -73,6 +78,8 @@ private:
 
   bool uses(Filter filter) const;
   bool penalises() const;
+  /// The end of `history` that penalties look back on.
+  std::span<const int32_t> window(std::span<const int32_t> history) const;
   void applyPenalties(std::span<const int32_t> history);
   void applyFilter(Filter filter);
   void keepTopK(int64_t k);

@@ -178,7 +178,8 @@ class GpuTest(ProductTest):
     def testTheDeviceDrawsTheTextThatTheProcessorDraws(self):
         for flags in (["--temp", "0.8"], ["--temp", "1.5", "--top-k", "0", "--top-p", "1", "--min-p", "0"],
                       ["--temp", "0.9", "--top-k", "0", "--min-p", "0.1", "--samplers", "temperature;min_p;top_p"],
-                      ["--temp", "0"], ["--temp", "0.8", "--repeat-penalty", "1.3"]):   # the last one: on the host
+                      ["--temp", "0"], ["--temp", "0.8", "--repeat-penalty", "1.3", "--presence-penalty", "0.2", "--logit-bias", "7-1.5"],
+                      ["--temp", "0.8", "--repeat-penalty", "1.3", "--repeat-last-n", "-1"]):   # the last one: on the host
             flags = ["--seed", "11", "-n", "24", *flags]
             text, _ = self.generate(*flags, "--device", "cpu")
             for sm in ("80", "90"):

@@ -52,6 +52,9 @@ public:
       map(step.update, sizeof *step.update, "update of the step");
     if (step.sampling)
       map(step.sampling, step.draws * sizeof *step.sampling, "sampling of the step");
+    if (step.adjustments)
+      map(step.adjustments, malloc_usable_size(const_cast<sinter_adjustment *>(step.adjustments)),
+          "adjustments of the step");
     std::vector<uint64_t> arguments = {reinterpret_cast<uint64_t>(&step)};
     for (void *buffer : buffers) {
       auto range = hostRanges().find(buffer);

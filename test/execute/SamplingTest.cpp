@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <limits>
+#include <map>
 #include <random>
 
 namespace sinter::test {
@@ -33,7 +34,8 @@ public:
                architecture) {}
 
   /// Draws from rows of logits. The tokens, one a plan.
-  std::vector<int32_t> draw(const std::vector<std::vector<float>> &rows, std::vector<sinter_sampling> plans) {
+  std::vector<int32_t> draw(const std::vector<std::vector<float>> &rows, std::vector<sinter_sampling> plans,
+                            std::vector<sinter_adjustment> adjustments = {}) {
     AlignedBytes logits(rows.size() * size_t(vocabulary) * 4), peaks(rows.size() * size_t(chunks) * 4, 0xff),
         drawn(plans.size() * 4, 0xfe);
     for (size_t i = 0; i < rows.size(); ++i)
@@ -42,6 +44,7 @@ public:
     step.rows = step.selected = int64_t(rows.size());
     step.draws = int64_t(plans.size());
     step.sampling = plans.data();
+    step.adjustments = adjustments.empty() ? nullptr : adjustments.data();
     runner.run("peaks", {logits.data(), peaks.data()}, step, 0, 1);
     runner.run("sample", {logits.data(), peaks.data(), drawn.data()}, step, 0, 1);
     EXPECT_TRUE(peaks.isIntact() && drawn.isIntact());
@@ -102,7 +105,7 @@ TEST_P(Sampling, DrawsTheTokenThatTheHostDraws) {
     for (int i = 0; i < draws; ++i) {
       Sampler host(someOptions(random, vocabulary), vocabulary);
       const uint64_t stream = random() % 3, index = uint64_t(random()) << (i % 33);
-      plans.push_back(*host.forDevice(stream, index));
+      plans.push_back(host.forDevice(stream, index));
       plans.back().row = i % int(rows.size());
       const Result<int32_t> token = host.sample(rows[size_t(plans.back().row)], {}, stream, index);
       ASSERT_TRUE(token.has_value()) << token.error().message;
@@ -119,6 +122,65 @@ TEST_P(Sampling, DrawsTheTokenThatTheHostDraws) {
           << vocabulary << " logits of kind " << plan.row << ", " << text;
     }
   }
+}
+
+TEST_P(Sampling, AdjustsLogitsAsTheHostDoesBeforeItDraws) {
+  std::mt19937 random(13);
+  const auto one = [&](auto... values) {
+    const std::common_type_t<decltype(values)...> all[] = {values...};
+    return all[random() % sizeof...(values)];
+  };
+  for (int64_t vocabulary : {1, 257, 1000, 50257}) {
+    DeviceSampler device(vocabulary, GetParam());
+    std::vector<std::vector<float>> rows;
+    std::vector<sinter_sampling> plans;
+    std::vector<sinter_adjustment> adjustments;
+    std::vector<int32_t> expected;
+    for (int32_t row = 0; row < 40; ++row) {
+      rows.push_back(someLogits(random, vocabulary, one(0, 1, 2, 3)));
+      SamplerOptions o = someOptions(random, vocabulary);
+      if (std::find(o.order.begin(), o.order.end(), Filter::Penalties) == o.order.end())
+        o.order.push_back(Filter::Penalties);
+      o.repeatPenalty = one(1.0f, 1.3f, 0.7f, 5.0f);
+      o.presencePenalty = one(0.0f, 0.37f, -2.0f);
+      o.frequencyPenalty = one(0.0f, 0.13f);
+      o.repeatLastN = one(0, 3, 64, 64);
+      const auto token = [&] { return int32_t(random() % uint64_t(vocabulary)); };
+      std::vector<int32_t> history(random() % 100);
+      for (int32_t &each : history) // some of them often, and the likeliest one
+        each = random() % 2
+                   ? int32_t(std::max_element(rows.back().begin(), rows.back().end()) - rows.back().begin())
+                   : token();
+      std::map<int32_t, float> bias;
+      for (int i = one(0, 0, 1, 9); i > 0; --i)
+        bias[random() % 3 || history.empty() ? token() : history[0]] =
+            vocabulary > 1 ? one(-infinity, 2.5f, -0.3f) : 1;
+      o.logitBias.assign(bias.begin(), bias.end());
+      Sampler host(o, vocabulary);
+      const std::optional<int64_t> most = host.mostAdjustments();
+      ASSERT_TRUE(most);
+      plans.push_back(host.forDevice(1, uint64_t(row)));
+      plans.back().row = row;
+      plans.back().adjustment_count = host.adjustmentsForDevice(history, adjustments);
+      EXPECT_LE(plans.back().adjustment_count, *most);
+      const Result<int32_t> drawn = host.sample(rows.back(), history, 1, uint64_t(row));
+      expected.push_back(drawn.value_or(-1));
+    }
+    EXPECT_EQ(device.draw(rows, plans, adjustments), expected) << vocabulary << " logits";
+  }
+}
+
+TEST(Adjustments, HaveNoBoundWhereAllTokensArePenalisedOrBiasNamesATokenTwice) {
+  SamplerOptions o;
+  o.repeatPenalty = 1.1f;
+  o.logitBias = {{3, 1.0f}, {4, 1.0f}};
+  EXPECT_EQ(Sampler(o, 10).mostAdjustments(), 66);
+  o.repeatLastN = -1;
+  EXPECT_EQ(Sampler(o, 10).mostAdjustments(), std::nullopt);
+  o.repeatPenalty = 1;
+  EXPECT_EQ(Sampler(o, 10).mostAdjustments(), 2);
+  o.logitBias.push_back({3, 2.0f});
+  EXPECT_EQ(Sampler(o, 10).mostAdjustments(), std::nullopt);
 }
 
 // 4 standard deviations would come by chance once in 30,000; the seed is fixed.
@@ -144,7 +206,7 @@ TEST_P(Sampling, DrawsFromTheSoftmax) {
   Sampler host(o, vocabulary);
   std::vector<sinter_sampling> plans;
   for (int i = 0; i < draws; ++i)
-    plans.push_back(*host.forDevice(2, uint64_t(i)));
+    plans.push_back(host.forDevice(2, uint64_t(i)));
   std::vector<int> counts(vocabulary);
   for (int32_t token : DeviceSampler(vocabulary, GetParam()).draw({logits}, plans))
     ++counts.at(size_t(token));
@@ -174,7 +236,7 @@ TEST_P(Sampling, LogitsFromWhichNoneCanBeDrawnGiveNoToken) {
   SamplerOptions o;
   o.temperature = 0;
   Sampler host(o, vocabulary);
-  std::vector<sinter_sampling> plans(4, *host.forDevice(0, 0));
+  std::vector<sinter_sampling> plans(4, host.forDevice(0, 0));
   for (int32_t row = 0; row < 4; ++row)
     plans[size_t(row)].row = row;
   const int32_t best = *host.sample(rows[3], {}, 0, 0);

@@ -16,6 +16,7 @@
 // Weights are integers (struct sinter_sampling), so that atomic additions give one sum in any order; in
 // shared memory they are two words, the lower one's carry added to the upper, as there is no atomic addition
 // of 64 bits. The token is found by two prefix sums, over chunks and over the logits of one.
+#include "passes/lowering/AdjustmentLayout.h"
 #include "passes/lowering/gpu/Emitters.h"
 #include "passes/lowering/gpu/Team.h"
 
@@ -487,6 +488,36 @@ void TokenDraw::run(Value draw) {
 
 } // namespace
 
+/// Bias and penalties of logits `begin` to begin + chunk - 1 of a row, by the warp that looks at them next.
+/// The same operations as Sampler::applyPenalties, in their order.
+static void adjustLogits(Frame &frame, Value row, Value logits, Value begin, int64_t chunk) {
+  Emitter &e = frame.e;
+  Value plans = frame.stepPointer(abi::stepSampling), list = frame.stepPointer(abi::stepAdjustments);
+  e.loop(e.constant(0), frame.domainRows(kernel::Domain::Draws), 1, {e.constant(0)},
+         [&](Value draw, ValueRange carried) {
+           Value plan = frame.farAt(plans, draw, abi::samplingBytes);
+           Value count = e.load(e.i32(), e.atByte(plan, abi::samplingAdjustmentCount));
+           Value isHere = e.equal(e.load(e.i32(), e.atByte(plan, abi::samplingRow)), row);
+           Value mine = e.select(isHere, count, e.constant(0));
+           e.loop(frame.lane(), mine, warpSize, [&](Value number) {
+             Value each = frame.farAt(list, e.add(carried[0], number), abi::adjustmentBytes);
+             Value id = e.load(e.i32(), e.atByte(each, abi::adjustmentId));
+             Value isInside = e.both(e.less(e.sub(begin, 1), id), e.less(id, e.add(begin, chunk)));
+             e.ifThen(isInside, [&] {
+               auto field = [&](int64_t offset) { return e.load(e.f32(), e.atByte(each, offset)); };
+               Value place = e.at(logits, id, e.f32()), repeat = field(abi::adjustmentRepeat);
+               Value x = e.addF(e.load(e.f32(), place), field(abi::adjustmentBias));
+               Value isNegative =
+                   arith::CmpFOp::create(e.b, e.loc, arith::CmpFPredicate::OLE, x, e.constantF(e.f32(), 0));
+               Value scaled = e.select(isNegative, e.mulF(x, repeat), e.divF(x, repeat));
+               e.store(e.subF(scaled, field(abi::adjustmentSubtract)), place);
+             });
+           });
+           return SmallVector<Value>{e.add(carried[0], count)};
+         });
+  e.warpBarrier();
+}
+
 /// A warp a chunk.
 LogicalResult emitPeaks(Frame &frame, kernel::PeaksOp op) {
   Emitter &e = frame.e;
@@ -499,20 +530,22 @@ LogicalResult emitPeaks(Frame &frame, kernel::PeaksOp op) {
   forEachTile(frame, op.getGrid(), [&](Value column, Value row, Value, Value) {
     Value number = e.add(e.mul(column, kernel::peaksPerTile), frame.warp());
     Value logits = frame.rowOf(op.getLogits(), row), peaks = frame.rowOf(op.getPeaks(), row);
-    Value first = e.add(e.mul(number, chunk), frame.lane());
-    SmallVector<Value> all;
-    for (int64_t i = 0; i < chunk / warpSize; ++i) { // what is behind the last logit is the last one again
-      Value id = e.min(e.add(first, i * warpSize), e.constant(vocabulary - 1));
-      all.push_back(e.load(e.f32(), e.at(logits, id, e.f32())));
-    }
-    Value peak = all.front();
-    for (Value each : llvm::drop_begin(all))
-      peak = greater(peak, each);
-    for (int64_t mask = warpSize / 2; mask >= 1; mask /= 2)
-      peak = greater(peak, e.shuffleXor(peak, mask));
-    Value writes = e.both(e.equal(frame.lane(), e.constant(0)),
-                          e.less(number, e.constant(kernel::samplingChunks(vocabulary))));
-    e.ifThen(writes, [&] { e.store(peak, e.at(peaks, number, e.f32())); });
+    // Warps without a chunk would look at logits that others adjust.
+    e.ifThen(e.less(number, e.constant(kernel::samplingChunks(vocabulary))), [&] {
+      adjustLogits(frame, row, logits, e.mul(number, chunk), chunk);
+      Value first = e.add(e.mul(number, chunk), frame.lane());
+      SmallVector<Value> all;
+      for (int64_t i = 0; i < chunk / warpSize; ++i) { // what is behind the last logit is the last one again
+        Value id = e.min(e.add(first, i * warpSize), e.constant(vocabulary - 1));
+        all.push_back(e.load(e.f32(), e.at(logits, id, e.f32())));
+      }
+      Value peak = all.front();
+      for (Value each : llvm::drop_begin(all))
+        peak = greater(peak, each);
+      for (int64_t mask = warpSize / 2; mask >= 1; mask /= 2)
+        peak = greater(peak, e.shuffleXor(peak, mask));
+      e.ifThen(e.equal(frame.lane(), e.constant(0)), [&] { e.store(peak, e.at(peaks, number, e.f32())); });
+    });
   });
   return success();
 }
