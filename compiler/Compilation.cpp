@@ -2,8 +2,6 @@
 // The stages in order, then the product.
 #include "compiler/Compilation.h"
 
-#include "compiler/AdapterConfig.h"
-#include "compiler/ConfigOfTraining.h"
 #include "compiler/Executable.h"
 #include "compiler/FusionReport.h"
 #include "compiler/GpuProduct.h"
@@ -365,35 +363,11 @@ bool Compilation::run() {
   if (!opened)
     return report(opened.error());
   model = std::move(*opened);
-  const int64_t positions = model->config.learnedPositions - model->config.positionOffset;
-  if (train && model->config.learnedPositions > 0 && options.pipeline.sequence > positions)
-    return report({model->path + ": expected sequences of at most " + std::to_string(positions) +
-                   " tokens, the model's positions, found --seq " +
-                   std::to_string(options.pipeline.sequence)});
   if (Result<> checked = checkOutputs(); !checked)
     return report(checked.error());
-  if (train && options.pipeline.routerCoefficient < 0) {
-    Result<double> coefficient = routerCoefficientOf(*model);
-    if (!coefficient)
-      return report(coefficient.error());
-    options.pipeline.routerCoefficient = *coefficient;
-  }
-  if (train && options.pipeline.routerCoefficient > 0 && model->config.experts == 0)
-    return report(
-        {model->path + ": expected a mixture of experts for --router-aux-loss, found a model without"});
-  if (train && options.pipeline.adapterRank > 0) {
-    if (!model->weights)
-      return report(
-          {model->path + ": expected a model with weights for --lora, found a configuration alone"});
-    options.pipeline.adapterPrefix = adapterPrefix(*model);
-  }
-  if (train) {
-    Result<TrainingDropout> dropout = dropoutOf(*model, options.pipeline.dropout);
-    if (!dropout)
-      return report(dropout.error());
-    model->config.dropout = dropout->rates;
-    dropoutKeys = std::move(dropout->keys);
-  }
+  if (train)
+    if (Result<> completed = completeTraining(); !completed)
+      return report(completed.error());
   module = importModel(context, *model);
   if (!module)
     return false;

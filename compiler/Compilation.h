@@ -40,7 +40,8 @@ private:
   Result<> writeWeightsOutside();
   bool finish(Result<> written);
   bool writeProduct();
-  /// The training step (TrainerProduct.cpp).
+  /// The training step (TrainerProduct.cpp): what the model says about it, its objects, the trainer.
+  Result<> completeTraining();
   Result<std::vector<ObjectFile>> makeTrainerObjects();
   bool writeTrainer();
   bool renameKernels();

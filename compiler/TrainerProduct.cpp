@@ -47,6 +47,34 @@ Result<data::NamedTexts> readFiles(const std::string &model) {
 
 } // namespace
 
+Result<> Compilation::completeTraining() {
+  PipelineOptions &pipeline = options.pipeline;
+  const int64_t positions = model->config.learnedPositions - model->config.positionOffset;
+  if (model->config.learnedPositions > 0 && pipeline.sequence > positions)
+    return fail("{}: expected sequences of at most {} tokens, the model's positions, found --seq {}",
+                model->path, positions, pipeline.sequence);
+  if (pipeline.routerCoefficient < 0) {
+    Result<double> coefficient = routerCoefficientOf(*model);
+    if (!coefficient)
+      return tl::unexpected(coefficient.error());
+    pipeline.routerCoefficient = *coefficient;
+  }
+  if (pipeline.routerCoefficient > 0 && model->config.experts == 0)
+    return fail("{}: expected a mixture of experts for --router-aux-loss, found a model without",
+                model->path);
+  if (pipeline.adapterRank > 0) {
+    if (!model->weights)
+      return fail("{}: expected a model with weights for --lora, found a configuration alone", model->path);
+    pipeline.adapterPrefix = adapterPrefix(*model);
+  }
+  Result<TrainingDropout> dropout = dropoutOf(*model, pipeline.dropout);
+  if (!dropout)
+    return tl::unexpected(dropout.error());
+  model->config.dropout = dropout->rates;
+  dropoutKeys = std::move(dropout->keys);
+  return {};
+}
+
 Result<std::vector<ObjectFile>> Compilation::makeTrainerObjects() {
   if (model->gguf)
     return fail("{}: expected a folder or a config.json to train, found a GGUF file; make a folder of it by "

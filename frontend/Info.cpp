@@ -148,9 +148,9 @@ Result<std::string> describeModel(const std::string &path) {
   line("parameters",
        fmt::format("{} ({})", sums.parameters, scaled(static_cast<double>(sums.parameters), "")));
   for (auto &[type, count] : sums.types)
-    line(
-        &type == &sums.types.begin()->first ? "weights" : "",
-        fmt::format("{}: {} tensors, {}", type, count.first, scaled(static_cast<double>(count.second), "B")));
+    line(&type == &sums.types.begin()->first ? "weights" : "",
+         fmt::format("{}: {} tensor{}, {}", type, count.first, count.first == 1 ? "" : "s",
+                     scaled(static_cast<double>(count.second), "B")));
   line("vocabulary", std::to_string(config.vocabulary));
   line("context", config.contextLength ? std::to_string(config.contextLength) : "unlimited");
   line("width", fmt::format("{}, feed-forward {}", config.hidden,

@@ -68,6 +68,8 @@ Result<void> parseFlags(std::span<const FlagGroup> groups, int argc, const char 
         return fail("{}: {}", words->value, set.error().message);
       continue;
     }
+    if (argument.empty())
+      return fail("expected a flag, found an empty argument");
     if (!found.flag)
       return fail("{}: expected {}", argument,
                   argument.starts_with('-') ? "a known flag" : "a flag, found a word");

@@ -159,6 +159,7 @@ TEST(Import, WhatIsNoModelIsRefused) {
     return model ? "no error" : model.error().message;
   };
   EXPECT_NE(errorOf(folder.path("none")).find("found nothing there"), std::string::npos);
+  EXPECT_NE(errorOf("").find("found an empty path"), std::string::npos);
   EXPECT_NE(errorOf(folder.write("text", "hello")).find("found a file that begins otherwise"),
             std::string::npos);
   folder.write("config.json", R"({"model_type": "llama"})");
@@ -172,7 +173,7 @@ TEST(Info, TheReportOfATinyLlamaSaysWhatItIs) {
   Result<std::string> report = describeModel(tiny.folder.path("model"));
   ASSERT_TRUE(report) << report.error().message;
   for (const char *part :
-       {"architecture    llama", "layers          3", "6 of 12 columns, 2 of keys and values",
-        "positions       rotary", "tokenizer.json", "chat template"})
+       {"architecture    llama", "F32: 30 tensors, ", "layers          3",
+        "6 of 12 columns, 2 of keys and values", "positions       rotary", "tokenizer.json", "chat template"})
     EXPECT_NE(report->find(part), std::string::npos) << part << " in\n" << *report;
 }

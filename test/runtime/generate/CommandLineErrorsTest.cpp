@@ -18,6 +18,7 @@ struct Case {
 const Case cases[] = {
     {{"--nonsense"}, 2, "--nonsense"},
     {{"word"}, 2, "word"},
+    {{""}, 2, "error: expected a flag, found an empty argument"},
     {{"-p"}, 2, "-p"},
     {{"-p", "x", "--top-p", "1.5"}, 2, "--top-p"},
     {{"-p", "x", "--top-k", "-3"}, 2, "--top-k"},
