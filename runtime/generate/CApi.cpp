@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The C interface over the same parts as the program: a device, an engine, a sampler.
 #include "runtime/generate/CApi.h"
+#include "runtime/device/WeightsMapping.h"
 #include "runtime/generate/ContextSize.h"
 #include "runtime/generate/DeviceOpening.h"
 #include "runtime/generate/Engine.h"
@@ -71,6 +72,11 @@ Result<std::unique_ptr<sinter_session>> openModel(const sinter_open_options &opt
   wanted.weightsPath =
       findWeightsFile(options.weights_file ? options.weights_file : "", metadata->weightsFile);
   wanted.emulatorFolder = metadata->emulatorFolder;
+  if (options.check_weights)
+    if (Result<device::WeightsMapping> whole =
+            device::WeightsMapping::open(model, wanted.weightsPath, device::WeightsCheck::All);
+        !whole)
+      return tl::unexpected(whole.error());
   std::string said; // sinter_device tells
   Result<std::unique_ptr<device::Device>> device = openDevice(model, choice, wanted, said);
   if (!device && options.device)

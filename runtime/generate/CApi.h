@@ -40,6 +40,8 @@ struct sinter_open_options {
                                beside the program or library, else the recorded path */
   const char *device;       /* "cpu"; of a model compiled with --target=cuda also "cuda" and "emulator";
                                NULL: a GPU where there are one and its driver, else the processor */
+  int32_t check_weights;    /* 1: compare every byte of the file of weights with what was compiled, not eight
+                               places alone */
 };
 
 /* Negative temperature, top_k, top_p, min_p, repeat_last_n (below -1), and a repeat_penalty of 0 stand for

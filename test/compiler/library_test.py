@@ -35,7 +35,7 @@ int main(int argc, char **argv) {
 
 class OpenOptions(ctypes.Structure):
     _fields_ = [("threads", ctypes.c_int32), ("context", ctypes.c_int64), ("kv_type", ctypes.c_char_p),
-                ("weights_file", ctypes.c_char_p), ("device", ctypes.c_char_p)]
+                ("weights_file", ctypes.c_char_p), ("device", ctypes.c_char_p), ("check_weights", ctypes.c_int32)]
 
 
 class Model:

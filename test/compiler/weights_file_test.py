@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """sinter compile --weights-file: weights outside of the executable and of the library."""
+import ctypes
 import os
 import shutil
 import subprocess
 import unittest
 
+from library_test import OpenOptions
 from products import ProductTest, run
 
 
@@ -84,6 +86,24 @@ class WeightsFileTest(ProductTest):
         self.assertIn("damaged since it was compiled", err)
         _, err = run(self.inside, "--check-weights", code=2)
         self.assertIn("--check-weights: expected a model whose weights lie in a file of their own", err)
+
+    def testALibraryFindsItsWeightsAndChecksThem(self):
+        library, weights = self.folder / "lib", self.folder / "lib.weights"
+        self.compile(self.tinyModel(), "--lib", "--target=cpu:avx2", "--weights-file", weights, "-o", library)
+        c = ctypes.CDLL(str(library / "liblib.so"))
+        c.sinter_open.restype = ctypes.c_void_p
+
+        def open(check):
+            error = ctypes.c_char_p()
+            session = c.sinter_open(ctypes.byref(OpenOptions(threads=1, check_weights=check)), ctypes.byref(error))
+            if session:
+                c.sinter_close(ctypes.c_void_p(session))
+            return error.value
+        self.assertEqual((open(0), open(1)), (None, None))
+        data = bytearray(weights.read_bytes())
+        data[4096 + 300000] ^= 4
+        weights.write_bytes(data)
+        self.assertIn(b"damaged since it was compiled", open(1))
 
     def testAFileThatShrinksWhileItIsReadIsAnError(self):
         shrinking = self.folder / "shrinking"
