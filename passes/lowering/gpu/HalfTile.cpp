@@ -2,8 +2,9 @@
 // Tiles whose numbers are rounded to bf16, on tensor cores (mma.sync m16n8k16): a warp has 32 lines of the
 // left side and all 64 of the right one.
 //
-// Two neighbours along K are a word of an operand: line l of pair p lies at word p * 64 + (l ^ 8 * (p % 4)).
-// The columns of two products side by side are dealt out so that a lane has 4 neighbouring sums of a row.
+// Two neighbours along K are a word of an operand: line l of pair p lies at word p * 64 + (l ^ 4 * (p % 4)).
+// Rows and columns of the products side by side are dealt out so that a lane reads its words by fours, and
+// has 4 neighbouring sums of a row.
 #include "passes/lowering/gpu/FloatTile.h"
 #include "passes/lowering/gpu/Mma.h"
 
@@ -17,12 +18,18 @@ constexpr int64_t halfRows = 4, halfQuads = 4; // of a thread
 
 /// In 32-bit words.
 static Value wordAt(Emitter &e, Value chunk, Value pair, Value line) {
-  Value turned = e.bitXor(line, e.mul(e.bitAnd(pair, 3), 8));
+  Value turned = e.bitXor(line, e.mul(e.bitAnd(pair, 3), 4));
   return e.at(chunk, e.add(e.mul(pair, FloatTile::side), turned), e.i32());
 }
 
+/// The first of the 4 lines that are row or column `group` (0 to 7) of 4 products.
+static Value linesOf(Emitter &e, Value group) {
+  return e.add(e.mul(e.rem(group, 2), 16), e.mul(e.div(group, 2), 4));
+}
+
+/// Rows 2 i and 2 i + 1 are rows g and g + 8 of product i.
 Value FloatTile::halfM(int64_t row) {
-  return e.add(e.add(e.mul(frame.warp(), 32), e.div(frame.lane(), 4)), row / 2 * 16 + row % 2 * 8);
+  return e.add(e.add(e.mul(frame.warp(), 32), linesOf(e, e.div(frame.lane(), 4))), row);
 }
 Value FloatTile::halfN(int64_t quad) { return e.add(e.mul(e.rem(frame.lane(), 4), 4), quad * 16); }
 
@@ -64,34 +71,36 @@ void FloatTile::putHalves(const TileSide &operand, ValueRange values, Value to) 
 
 SmallVector<Value> FloatTile::multiplyHalves(Value left, Value right, ValueRange sums) {
   Value group = e.div(frame.lane(), 4), t = e.rem(frame.lane(), 4);
+  /// Of 4 lines, the words of pairs t and t + 4, which are turned alike.
   auto words = [&](Value chunk, Value line) {
-    Value first = wordAt(e, chunk, t, line); // pairs t and t + 4 are turned alike
-    return Two{e.load(e.i32(), first), e.load(e.i32(), e.at(first, 4 * side, e.i32()))};
+    Value first = wordAt(e, chunk, t, line);
+    Type four = e.vec(4, e.i32());
+    return Two{e.loadAligned(four, first), e.loadAligned(four, e.at(first, 4 * side, e.i32()))};
   };
-  std::array<Four, 2> a;
-  for (int64_t tile = 0; tile < 2; ++tile) {
-    Two upper = words(left, halfM(2 * tile)), lower = words(left, halfM(2 * tile + 1));
-    a[tile] = {upper[0], lower[0], upper[1], lower[1]};
-  }
+  Two rows = words(left, halfM(0));
   SmallVector<Value> next(sums);
-  for (int64_t quad = 0; quad < halfQuads; ++quad) {
-    std::array<Two, 2> b;
-    for (int64_t part = 0; part < 2; ++part) {
-      Value line = e.add(e.mul(e.div(group, 2), 4), e.rem(group, 2));
-      b[part] = words(right, e.add(line, quad * 16 + 2 * part));
-    }
+  for (int64_t half = 0; half < 2; ++half) { // columns
+    Two columns = words(right, e.add(linesOf(e, group), half * 32));
     for (int64_t tile = 0; tile < 2; ++tile) {
-      Value &upper = next[2 * tile * halfQuads + quad], &lower = next[(2 * tile + 1) * halfQuads + quad];
-      SmallVector<Value> ofUpper, ofLower;
-      for (int64_t part = 0; part < 2; ++part) {
-        Four before = {e.extract(upper, 2 * part), e.extract(upper, 2 * part + 1), e.extract(lower, 2 * part),
-                       e.extract(lower, 2 * part + 1)};
-        Four after = mmaHalf(e, e.bf16(), a[tile], b[part], before);
-        ofUpper.append({after[0], after[1]});
-        ofLower.append({after[2], after[3]});
+      Four a;
+      for (int64_t i = 0; i < 4; ++i)
+        a[i] = e.extract(rows[i / 2], 2 * tile + i % 2);
+      // Columns 2 t and 2 t + 1 of 4 products are two quads, of two rows each.
+      std::array<SmallVector<Value>, 4> quads;
+      auto quadAt = [&](int64_t i) -> Value & {
+        return next[(2 * tile + i / 2) * halfQuads + 2 * half + i % 2];
+      };
+      for (int64_t product = 0; product < 4; ++product) {
+        Two b = {e.extract(columns[0], product), e.extract(columns[1], product)};
+        Four before;
+        for (int64_t i = 0; i < 4; ++i)
+          before[i] = e.extract(quadAt(i), product);
+        Four after = mmaHalf(e, e.bf16(), a, b, before);
+        for (int64_t i = 0; i < 4; ++i)
+          quads[i].push_back(after[i]);
       }
-      upper = e.pack(ofUpper);
-      lower = e.pack(ofLower);
+      for (int64_t i = 0; i < 4; ++i)
+        quadAt(i) = e.pack(quads[i]);
     }
   }
   return next;

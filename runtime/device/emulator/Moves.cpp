@@ -69,6 +69,22 @@ template <bool masked> void joinHalves(Warp &warp, const Instruction &in) {
                                [=](int lane) { return low[lane] | static_cast<uint32_t>(high[lane]) << 16; });
 }
 
+/// And apart again; a part that nobody wants goes to the sink.
+template <bool masked> void splitPair(Warp &warp, const Instruction &in) {
+  alignas(64) uint64_t whole[lanesOfWarp];
+  std::memcpy(whole, warp.reg<uint64_t>(in.a), sizeof whole);
+  writeLanes<masked, uint32_t>(warp, in.d, [&](int lane) { return static_cast<uint32_t>(whole[lane]); });
+  writeLanes<masked, uint32_t>(warp, in.b,
+                               [&](int lane) { return static_cast<uint32_t>(whole[lane] >> 32); });
+}
+template <bool masked> void splitHalves(Warp &warp, const Instruction &in) {
+  alignas(64) uint32_t whole[lanesOfWarp];
+  std::memcpy(whole, warp.reg<uint32_t>(in.a), sizeof whole);
+  writeLanes<masked, uint16_t>(warp, in.d, [&](int lane) { return static_cast<uint16_t>(whole[lane]); });
+  writeLanes<masked, uint16_t>(warp, in.b,
+                               [&](int lane) { return static_cast<uint16_t>(whole[lane] >> 16); });
+}
+
 void mov(Translator &t) {
   const Type type = t.needType();
   const Operand &to = t.operand(0), &from = t.operand(1);
@@ -98,6 +114,14 @@ void mov(Translator &t) {
                                          : Handlers{joinHalves<false>, joinHalves<true>},
                                InstructionClass::move);
       in.d = d, in.a = slots[0], in.b = slots[1];
+      return;
+    }
+    if (&vector == &to && count == 2 && (part == 2 || part == 4)) {
+      const uint32_t a = t.source(from, type);
+      Instruction &in = t.emit(part == 4 ? Handlers{splitPair<false>, splitPair<true>}
+                                         : Handlers{splitHalves<false>, splitHalves<true>},
+                               InstructionClass::move);
+      in.a = a, in.d = slots[0], in.b = slots[1];
       return;
     }
     const bool joins = &vector == &from;
