@@ -3,7 +3,6 @@
 #include "runtime/device/CacheLayout.h"
 #include "runtime/generate/Commands.h"
 #include "runtime/generate/Output.h"
-#include <iterator>
 #include <unistd.h>
 
 namespace sinter {
@@ -24,6 +23,21 @@ EntrySum sumOf(const sinter_entry &entry) {
   return sum;
 }
 
+/// "NAME       VALUE", a line.
+std::string lineOf(std::string_view name, std::string_view value) {
+  return fmt::format("{:<22}{}\n", name, value);
+}
+
+/// What a step of either kind takes, two lines.
+std::string stepsOf(const sinter_program &program) {
+  const EntrySum decode = sumOf(program.decode), prefill = sumOf(program.prefill);
+  return lineOf("  a decode step",
+                fmt::format("{} launches, {:.1f} MB of weights, {:.1f} MFLOP a token", decode.launches,
+                            double(decode.weightBytes) / 1e6, double(decode.rowFlops) / 1e6)) +
+         lineOf("  a prefill step",
+                fmt::format("{} launches, up to {} tokens", prefill.launches, program.prefill.max_rows));
+}
+
 } // namespace
 
 Result<void> runInfo(const Setting &setting) {
@@ -35,7 +49,7 @@ Result<void> runInfo(const Setting &setting) {
   std::string text;
   const auto line = [&](const char *name, const std::string &value) {
     if (!value.empty())
-      fmt::format_to(std::back_inserter(text), "{:<22}{}\n", name, value);
+      text += lineOf(name, value);
   };
   line("model", model.name ? model.name : metadata.name);
   line("architecture", metadata.architecture);
@@ -52,16 +66,13 @@ Result<void> runInfo(const Setting &setting) {
   line("context", model.context ? fmt::format("{} tokens", model.context) : "no limit");
   for (uint64_t i = 0; i < model.program_count; ++i) {
     const sinter_program &program = model.programs[i];
-    const EntrySum decode = sumOf(program.decode), prefill = sumOf(program.prefill);
     const std::string type = device::dtypeName(program.cache_dtype);
     line(("cache " + type).c_str(),
          fmt::format("{} bytes a token{}", device::cacheTokenBytes(model, program.cache_dtype),
                      i == 0 && model.program_count > 1 ? " (default; --kv-type chooses)" : ""));
-    line("  a decode step",
-         fmt::format("{} launches, {:.1f} MB of weights, {:.1f} MFLOP a token", decode.launches,
-                     double(decode.weightBytes) / 1e6, double(decode.rowFlops) / 1e6));
-    line("  a prefill step",
-         fmt::format("{} launches, up to {} tokens", prefill.launches, program.prefill.max_rows));
+    if (i + 1 < model.program_count && stepsOf(program) == stepsOf(model.programs[i + 1]))
+      continue; // said once for all types of cache
+    text += stepsOf(program);
   }
   line("chat template",
        metadata.chatTemplate.empty() ? "none" : fmt::format("{} bytes", metadata.chatTemplate.size()));
