@@ -7,18 +7,20 @@ include(TableGen)
 include(AddLLVM)
 include(AddMLIR)
 
-# The headers that most files need, compiled once: MLIR's, our dialects', and what compilers are written with.
-# (passes/Passes.h names the same of MLIR.)
+# The headers that most files need, compiled once: MLIR's, our dialects', our passes', and what compilers are written with.
 file(CONFIGURE OUTPUT headers/mlir-headers.cpp CONTENT "")
 sinter_plain_library(sinter_mlir_headers ${CMAKE_CURRENT_BINARY_DIR}/headers/mlir-headers.cpp LINK sinter_fmt)
 target_precompile_headers(sinter_mlir_headers PRIVATE
   <mlir/Dialect/AMX/AMXDialect.h> <mlir/Dialect/Arith/IR/Arith.h> <mlir/Dialect/Func/IR/FuncOps.h>
   <mlir/Dialect/LLVMIR/LLVMDialect.h> <mlir/Dialect/LLVMIR/NVVMDialect.h>
   <mlir/Dialect/Math/IR/Math.h> <mlir/Dialect/SCF/IR/SCF.h> <mlir/Dialect/Vector/IR/VectorOps.h>
-  <mlir/IR/PatternMatch.h> <mlir/Pass/Pass.h> <mlir/Pass/PassManager.h> <mlir/Transforms/WalkPatternRewriteDriver.h>
-  <fmt/format.h> <llvm/ADT/StringExtras.h> <llvm/ADT/TypeSwitch.h>
-  ${CMAKE_SOURCE_DIR}/dialects/kernel/Kernel.h ${CMAKE_SOURCE_DIR}/dialects/lm/LmDialect.h)
-add_dependencies(sinter_mlir_headers SinterLmInterfacesTablegen SinterLmTablegen SinterKernelIncGen)
+  <mlir/IR/AsmState.h> <mlir/IR/PatternMatch.h> <mlir/Pass/Pass.h> <mlir/Pass/PassManager.h>
+  <mlir/Transforms/WalkPatternRewriteDriver.h>
+  <fmt/format.h> <llvm/ADT/StringExtras.h> <llvm/ADT/TypeSwitch.h> <llvm/IR/Constants.h> <llvm/IR/InstrTypes.h>
+  <llvm/Support/FileSystem.h> <chrono> <filesystem> <span> <variant>
+  ${CMAKE_SOURCE_DIR}/dialects/kernel/Kernel.h ${CMAKE_SOURCE_DIR}/dialects/lm/LmDialect.h
+  ${CMAKE_SOURCE_DIR}/passes/Passes.h)
+add_dependencies(sinter_mlir_headers SinterLmInterfacesTablegen SinterLmTablegen SinterKernelIncGen SinterPassesIncGen)
 
 # What every target that includes MLIR is compiled with.
 function(sinter_mlir_flags name)
