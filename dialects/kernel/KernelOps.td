@@ -72,8 +72,9 @@ def Kernel_MatmulOp : Kernel_Anchor<"matmul", [AttrSizedOperandSegments, NoTermi
   let description = [{
     acc[row, column] = sum over k of left[row, k] * weight[column, k]. The left side is a buffer (`left`), or
     what the region `lhs` yields for a row (vector of the weights' inputs, f32), made once a thread and row.
-    `lhs` may store (a new residual): such a store is made by every thread that computes the row, with the
-    same value, and must not go to a buffer that the region loads.
+    `lhs` may store (a new residual): on the processor every thread that computes the row makes such a store,
+    with the same value, on GPUs the blocks of the first columns. It must not go to a buffer that the matmul
+    loads.
     Several weights of one shape give several accumulators (gate and up).
     With `transposed` the product is with the transposed weight, acc[row, column] = sum over k of left[row, k] *
     weight[k, column]: the gradient of a linear layer by its input (f32 only).

@@ -109,10 +109,6 @@ Value Emitter::shuffleXor(Value value, int64_t mask) {
   return NVVM::ShflOp::create(b, loc, value.getType(), constant(allLanes), value, constant(mask),
                               constant(31), NVVM::ShflKind::bfly, UnitAttr());
 }
-Value Emitter::shuffleFrom(Value value, Value lane) {
-  return NVVM::ShflOp::create(b, loc, value.getType(), constant(allLanes), value, lane, constant(31),
-                              NVVM::ShflKind::idx, UnitAttr());
-}
 Value Emitter::dot4(Value a, bool isSigned, Value bytes, Value d) {
   return intrinsic(isSigned ? "llvm.nvvm.idp4a.s.s" : "llvm.nvvm.idp4a.u.s", i32(), {a, bytes, d});
 }

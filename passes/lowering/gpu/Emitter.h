@@ -75,8 +75,6 @@ public:
   void warpBarrier();
   /// The value (i32 or f32) of the lane whose number differs by `mask`.
   mlir::Value shuffleXor(mlir::Value value, int64_t mask);
-  /// The value of a lane (i32) of the warp.
-  mlir::Value shuffleFrom(mlir::Value value, mlir::Value lane);
   /// d + the sum of 4 products of bytes; the first operand signed if said, the second always.
   mlir::Value dot4(mlir::Value a, bool isSigned, mlir::Value b, mlir::Value d);
 

@@ -90,11 +90,11 @@ struct Warp {
   uint64_t *executed = nullptr;
   Block *block = nullptr;
   const Program *program = nullptr;
-  uint32_t index = 0;                     // in the block
-  uint32_t entity = 0;                    // in the cluster: what the race checker calls it
+  uint32_t index = 0;  // in the block
+  uint32_t entity = 0; // in the cluster: what the race checker calls it
   /// The allocations of the last global accesses, the very last first.
   std::array<GlobalRange, 4> ranges;
-  std::vector<Group> groups;              // all but the running one
+  std::vector<Group> groups; // all but the running one
   uint32_t spins = 0;        // loads that may wait for another thread, since this warp last let others run
   bool yields = false;       // spins: let others run first
   bool rotate = false;       // the last group ran long; another of this warp goes first
