@@ -288,8 +288,8 @@ struct sinter_cache_layer {
   int32_t window;    /* 0: all earlier tokens; else this many, itself included */
 };
 
-/* The weight image as a file of its own: this header, zeros up to SINTER_WEIGHTS_OFFSET, the image, the hashes of its
- * pieces (runtime/device/WeightHashes.h). */
+/* The weight image as a file of its own: this header, zeros up to SINTER_WEIGHTS_OFFSET, the image, the
+ * hashes of its pieces (runtime/device/WeightHashes.h). */
 #define SINTER_WEIGHTS_MAGIC "SINTERWT"
 #define SINTER_WEIGHTS_OFFSET 4096
 struct sinter_weights_header {
@@ -311,7 +311,7 @@ struct sinter_model {
   uint64_t partial_bytes;       /* see SINTER_SPACE_PARTIAL */
   int64_t partial_keys;         /* keys_per_tile of the attention launches that use it */
   struct sinter_blob weights;   /* data is null when the image is a file of its own (--weights-file) */
-  uint64_t weights_hash;        /* of the image's index, or of the hashes behind it when it is a file of its own */
+  uint64_t weights_hash;        /* of the image's index; of the hashes when it is a file */
   struct sinter_blob tokenizer; /* runtime/tokenizer reads it */
   struct sinter_blob metadata; /* JSON, docs/metadata.md: end tokens, sampling defaults, chat template, ... */
 
