@@ -21,8 +21,10 @@ namespace {
 static_assert(SINTER_SPACE_GRADIENT == static_cast<int>(kernel::Space::Gradient) &&
               SINTER_SPACE_STATE1 == static_cast<int>(kernel::Space::State1) &&
               SINTER_SPACE_LOSSES == static_cast<int>(kernel::Space::Losses) &&
-              SINTER_SPACE_VOTES == static_cast<int>(kernel::Space::Votes));
-static_assert(offsetof(sinter_update, dropout) == 4 * static_cast<size_t>(kernel::Hyperparameter::Dropout));
+              SINTER_SPACE_VOTES == static_cast<int>(kernel::Space::Votes) &&
+              SINTER_SPACE_AVERAGE == static_cast<int>(kernel::Space::Average));
+static_assert(offsetof(sinter_update, average_share) ==
+              4 * static_cast<size_t>(kernel::Hyperparameter::AverageShare));
 
 /// The optimizers, each an entry, and how many images each has besides the parameters.
 constexpr std::pair<const char *, int> optimizerImages[] = {{"adamw", 2}, {"sgd", 1}, {"muon", 2}};
@@ -182,7 +184,7 @@ llvm::Constant *TrainerBuilder::gpuProgram(const GpuCode &code) {
   for (auto [name, images] : optimizerImages)
     optimizers.push_back(list(name));
   return structure({i32(static_cast<uint32_t>(code.architecture)), i32(0), list("train"), list("norm"),
-                    array(optimizers)});
+                    array(optimizers), list("average"), list("exchange")});
 }
 
 /// How many rows the tensors have that several parameters are parts of (gate and up in one).
@@ -304,7 +306,7 @@ void TrainerBuilder::build() {
     numbers += op.getTrainable() ? cast<RankedTensorType>(op.getType()).getNumElements() : 0;
   }
   auto train = symbols.lookup<kernel::EntryOp>("train"), norm = symbols.lookup<kernel::EntryOp>("norm");
-  uint64_t launchCount = 0, normCount = 0, normBlocks = 0;
+  uint64_t launchCount = 0, normCount = 0, normBlocks = 0, averageCount = 0, exchangeCount = 0;
   llvm::Constant *micro = launches(train, launchCount);
   llvm::Constant *norms = launches(norm, normCount);
   for (auto buffer : norm.getOps<kernel::BufferOp>())
@@ -316,6 +318,8 @@ void TrainerBuilder::build() {
     llvm::Constant *list = launches(symbols.lookup<kernel::EntryOp>(name), count);
     optimizers.push_back(structure({text(name), i64(images), list, i64(count)}));
   }
+  llvm::Constant *average = launches(symbols.lookup<kernel::EntryOp>("average"), averageCount);
+  llvm::Constant *exchange = launches(symbols.lookup<kernel::EntryOp>("exchange"), exchangeCount);
   llvm::SmallVector<llvm::Constant *> images = gpuImages(input.gpus), programs;
   for (const GpuCode &code : input.gpus)
     programs.push_back(gpuProgram(code));
@@ -355,6 +359,10 @@ void TrainerBuilder::build() {
                  i64(normBlocks),
                  array(optimizers),
                  i64(optimizers.size()),
+                 average,
+                 i64(averageCount),
+                 exchange,
+                 i64(exchangeCount),
                  i64(flops),
                  array(files),
                  i64(files.size()),

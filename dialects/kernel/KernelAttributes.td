@@ -43,7 +43,8 @@ def Kernel_Space : Kernel_Enum<"Space", "where a buffer lives", [
   I32EnumAttrCase<"Norms", 9, "norms">,
   I32EnumAttrCase<"Losses", 10, "losses">,
   I32EnumAttrCase<"Votes", 12, "votes">,
-  I32EnumAttrCase<"Drawn", 13, "drawn">
+  I32EnumAttrCase<"Drawn", 13, "drawn">,
+  I32EnumAttrCase<"Average", 14, "average">
 ]>;
 def Kernel_SpaceAttr : Kernel_EnumAttr<Kernel_Space, "space">;
 

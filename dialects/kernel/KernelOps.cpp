@@ -352,6 +352,7 @@ LogicalResult BufferOp::verify() {
   case Space::State0:
   case Space::State1:
   case Space::Norms:
+  case Space::Average:
     if (!isImage)
       expected = "!kernel.rows of f32 at an offset";
     break;

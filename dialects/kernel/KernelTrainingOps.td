@@ -181,7 +181,8 @@ def Kernel_Hyperparameter : Kernel_Enum<"Hyperparameter", "a number that an upda
   I32EnumAttrCase<"LabelSmoothing", 9, "label_smoothing">,
   I32EnumAttrCase<"ZLoss", 10, "z_loss">,
   I32EnumAttrCase<"RouterWeight", 11, "router_weight">,
-  I32EnumAttrCase<"Dropout", 12, "dropout">
+  I32EnumAttrCase<"Dropout", 12, "dropout">,
+  I32EnumAttrCase<"AverageShare", 13, "average_share">
 ]>;
 def Kernel_HyperparameterAttr : Kernel_EnumAttr<Kernel_Hyperparameter, "hyperparameter">;
 

@@ -12,6 +12,9 @@
 //           m = beta1 m + (1 - beta1) g,  u = beta1 m + (1 - beta1) g,
 //           p = p (1 - rate decay) - rate * orthogonal(u) (Jordan 2024, as its repository computes it;
 //           MuonUpdate.cpp); of all others adamw
+// Behind an update, where an average of the parameters is kept:
+//   average a = a + share (p - a)
+// and to measure it, p and a change places (exchange).
 #include "dialects/kernel/WeightLayout.h"
 #include "passes/Passes.h"
 #include "passes/training/MuonUpdate.h"
@@ -118,6 +121,17 @@ void muonMove(Update &u, ValueRange buffers, bool) {
   u.store(u.sub(p, u.mul(u.splat(rate), u.load(buffers[1]))), buffers[0]);
 }
 
+void average(Update &u, ValueRange buffers) {
+  Value p = u.load(buffers[0]), a = u.load(buffers[1]);
+  u.store(u.lerp(a, p, u.hyper(kernel::Hyperparameter::AverageShare)), buffers[1]);
+}
+
+void exchange(Update &u, ValueRange buffers) {
+  Value p = u.load(buffers[0]), a = u.load(buffers[1]);
+  u.store(a, buffers[0]);
+  u.store(p, buffers[1]);
+}
+
 struct AddUpdatesPass : impl::AddUpdatesPassBase<AddUpdatesPass> {
   void runOnOperation() override {
     OpBuilder builder(&getContext());
@@ -159,10 +173,14 @@ struct AddUpdatesPass : impl::AddUpdatesPassBase<AddUpdatesPass> {
         int64_t begin = decays ? 0 : decayed, end = decays ? decayed : total;
         if (begin < end)
           addUpdate(builder, entry, (kind.name + (decays ? "_decay" : "_plain")).str(), begin, end - begin,
-                    kind.states, [&](Update &u, ValueRange buffers) { kind.body(u, buffers, decays); });
+                    imagesOf(kind.states),
+                    [&](Update &u, ValueRange buffers) { kind.body(u, buffers, decays); });
       }
     }
     addMuon(builder, muons, ends[Hidden], decayed, total);
+    SmallVector<kernel::Space> both = {kernel::Space::Weight, kernel::Space::Average};
+    addUpdate(builder, addEntry(builder, "average"), "average_parameters", 0, total, both, average);
+    addUpdate(builder, addEntry(builder, "exchange"), "exchange_parameters", 0, total, both, exchange);
   }
 
   void addMuon(OpBuilder &builder, ArrayRef<lm::ParameterOp> muons, int64_t hidden, int64_t decayed,
@@ -171,7 +189,7 @@ struct AddUpdatesPass : impl::AddUpdatesPassBase<AddUpdatesPass> {
     auto add = [&](const char *name, int64_t begin, int64_t end, int64_t states, bool decays,
                    void (*body)(Update &, ValueRange, bool)) {
       if (begin < end)
-        addUpdate(builder, entry, name, begin, end - begin, states,
+        addUpdate(builder, entry, name, begin, end - begin, imagesOf(states),
                   [&](Update &u, ValueRange buffers) { body(u, buffers, decays); });
     };
     add("muon_momentum", 0, hidden, 1, true, muonMomentum);
@@ -224,11 +242,16 @@ struct AddUpdatesPass : impl::AddUpdatesPassBase<AddUpdatesPass> {
                                 block);
   }
 
-  void addUpdate(OpBuilder &builder, kernel::EntryOp entry, const std::string &name, int64_t begin,
-                 int64_t width, int64_t states, Body body) {
+  /// What an optimizer with that many images of its own reads and writes.
+  static SmallVector<kernel::Space> imagesOf(int64_t states) {
     SmallVector<kernel::Space> spaces = {kernel::Space::Weight, kernel::Space::Gradient,
                                          kernel::Space::State0, kernel::Space::State1};
     spaces.truncate(2 + states);
+    return spaces;
+  }
+
+  void addUpdate(OpBuilder &builder, kernel::EntryOp entry, const std::string &name, int64_t begin,
+                 int64_t width, ArrayRef<kernel::Space> spaces, Body body) {
     kernel::FuncOp function =
         addKernel(builder, entry, name, spaces, SmallVector<int64_t>(spaces.size(), begin),
                   SmallVector<int64_t>(spaces.size(), width));

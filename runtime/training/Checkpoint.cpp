@@ -73,6 +73,8 @@ std::vector<NamedImage> imagesOf(TrainingStep &step) {
                       : step.adapterConfig().empty() ? "model.safetensors"
                                                      : "adapter_model.safetensors",
                       step.image(i)});
+  if (step.averages())
+    images.back().file = "average.safetensors";
   return images;
 }
 

@@ -36,7 +36,7 @@ struct NamedImage {
   std::span<float> image;
 };
 
-/// The images of a step: the weights and what the optimizer remembers.
+/// The images of a step: the weights, what the optimizer remembers, and the average.
 std::vector<NamedImage> imagesOf(TrainingStep &step);
 
 /// Writes an image's tensors to a safetensors file; `type`: f32, bf16, f16. Gives the checksum of the

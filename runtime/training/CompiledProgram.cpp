@@ -20,6 +20,7 @@ int runCompiledTrainer(const ::sinter_trainer &trainer, int argc, const char *co
   program.open = [&](const TrainingOptions &options,
                      const std::function<void(std::string)> &note) -> Result<std::unique_ptr<TrainingStep>> {
     TrainerOptions wanted{options.threads, options.optimizer, options.labelSmoothing, options.zLoss};
+    wanted.averages = options.average > 0;
     readDeviceChoice(options.device, wanted.device);
     if (Result<size_t> known = findOptimizer(trainer, options.optimizer); !known)
       return fail("--optimizer: {}", known.error().message);
@@ -37,7 +38,7 @@ int runCompiledTrainer(const ::sinter_trainer &trainer, int argc, const char *co
     note(describe((*opened)->memory()));
     if (*trainer.dropout_keys)
       note(fmt::format("dropout: {}", trainer.dropout_keys));
-    return makeCompiledStep(trainer, std::move(*opened));
+    return makeCompiledStep(trainer, std::move(*opened), wanted.averages);
   };
   return runTrainingProgram(program, argc, argv);
 }

@@ -14,14 +14,15 @@ namespace {
 
 class CompiledStep final : public TrainingStep {
 public:
-  CompiledStep(const sinter_trainer &trainer, std::unique_ptr<Trainer> opened)
-      : trainer(trainer), opened(std::move(opened)), model(trainer, ParameterTensors::Which::Model),
-        adapters(trainer, ParameterTensors::Which::Adapters), parameters(hasAdapters() ? adapters : model),
-        stepShape(shapeOf(trainer)) {}
+  CompiledStep(const sinter_trainer &trainer, std::unique_ptr<Trainer> opened, bool hasAverage)
+      : trainer(trainer), opened(std::move(opened)), hasAverage(hasAverage),
+        model(trainer, ParameterTensors::Which::Model), adapters(trainer, ParameterTensors::Which::Adapters),
+        parameters(hasAdapters() ? adapters : model), stepShape(shapeOf(trainer)) {}
 
   const StepShape &shape() const override { return stepShape; }
   size_t images() const override { return opened->images(); }
   std::span<float> image(size_t index) override { return opened->image(index); }
+  bool averages() const override { return hasAverage; }
   Result<> fetch(size_t index) override { return opened->fetch(index); }
   Result<> store(size_t index) override { return opened->store(index); }
   std::span<const TensorShape> tensors() const override { return parameters.tensors(); }
@@ -89,9 +90,11 @@ public:
     h.weightDecay = s.weightDecay;
     h.clip = s.clip;
     h.muonRate = s.muonRate;
+    h.averageShare = s.averageShare;
     h.t = s.number;
     return opened->update(h, gradientNorm);
   }
+  Result<> exchangeAverage() override { return hasAverage ? opened->exchangeAverage() : Result<>(); }
   double measurePeak() override { return opened->measureFlopsPerSecond(); }
 
 private:
@@ -99,6 +102,7 @@ private:
 
   const sinter_trainer &trainer;
   std::unique_ptr<Trainer> opened;
+  const bool hasAverage;
   const ParameterTensors model, adapters;
   const ParameterTensors &parameters; // those that are trained
   StepShape stepShape;
@@ -120,9 +124,9 @@ StepShape shapeOf(const sinter_trainer &trainer) {
           .recomputes = trainer.recomputes != 0};
 }
 
-std::unique_ptr<TrainingStep> makeCompiledStep(const sinter_trainer &trainer,
-                                               std::unique_ptr<Trainer> opened) {
-  return std::make_unique<CompiledStep>(trainer, std::move(opened));
+std::unique_ptr<TrainingStep> makeCompiledStep(const sinter_trainer &trainer, std::unique_ptr<Trainer> opened,
+                                               bool averages) {
+  return std::make_unique<CompiledStep>(trainer, std::move(opened), averages);
 }
 
 } // namespace sinter::training

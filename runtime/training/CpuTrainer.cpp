@@ -53,7 +53,7 @@ class CpuTrainer final : public Trainer {
 public:
   CpuTrainer(const sinter_trainer &trainer, const sinter_optimizer &optimizer, int isa,
              std::unique_ptr<ThreadTeam> team, const TrainerOptions &options)
-      : trainer(trainer), optimizer(optimizer), isa(isa), team(std::move(team)),
+      : trainer(trainer), optimizer(optimizer), isa(isa), team(std::move(team)), averages(options.averages),
         hyper(lossSettings(options)) {}
 
   Result<void> prepare(const MemoryUse &use);
@@ -62,14 +62,17 @@ public:
   double routerLoss() override { return balanceLoss(trainer, votes); }
   Result<double> gradientNorm() override;
   Result<> update(const Hyperparameters &hyperparameters, double gradientNorm) override;
+  Result<> exchangeAverage() override;
   Result<double> evaluate(const Batch &batch) override;
   Result<const float *> logits(const Batch &batch, int64_t row) override;
 
   std::span<float> image(uint64_t number) override {
     assert(number < images() && "the optimizer has fewer images");
-    return image(number == 0 ? parameterImage : states[number - 1]);
+    return image(number == 0                        ? parameterImage
+                 : number <= optimizer.state_images ? states[number - 1]
+                                                    : averageImage);
   }
-  uint64_t images() const override { return 1 + optimizer.state_images; }
+  uint64_t images() const override { return 1 + optimizer.state_images + averages; }
   const float *initial() const override { return static_cast<const float *>(trainer.initial.data); }
   Result<std::span<const float>> gradients() override { return image(gradientImage); }
   std::string runsOn() const override {
@@ -85,7 +88,9 @@ private:
   }
   int64_t rows() const { return trainer.batch * trainer.sequence; }
   void *resolve(const sinter_buffer &buffer);
-  void bind(BoundList &list, const sinter_train_launch *launches, uint64_t count);
+  using Launches = std::span<const sinter_train_launch>;
+  void bind(BoundList &list, std::initializer_list<Launches> parts);
+  void walkImages(const BoundList &list);
   void setBatch(const Batch &batch, int64_t counted, bool adds, uint64_t seed, const sinter_update &numbers);
   void walkAll(const BoundList &list, bool onlyLoss, int64_t untilRow);
   static void walk(void *self, int thread);
@@ -94,11 +99,12 @@ private:
   const sinter_optimizer &optimizer;
   const int isa;
   std::unique_ptr<ThreadTeam> team;
+  const bool averages;
   MemoryUse use{};
-  Mapping parameterImage, gradientImage, states[2], arena, scratch;
+  Mapping parameterImage, gradientImage, states[2], averageImage, arena, scratch;
   std::vector<float> losses, norms, votes;
   std::map<StepKind, sinter_step> steps; // nodes stay where they are
-  BoundList micro, norm, moves;
+  BoundList micro, norm, moves, exchange;
   sinter_update hyper;
   const sinter_update plain{}; // of evaluations
   double *times = nullptr;
@@ -125,6 +131,8 @@ Result<void> CpuTrainer::prepare(const MemoryUse &needed) {
                              {&scratch, use.scratch, "scratch of the threads"}};
   for (uint64_t i = 0; i < optimizer.state_images; ++i)
     needs.push_back({&states[i], imageBytes, "the optimizer's state"});
+  if (averages)
+    needs.push_back({&averageImage, imageBytes, "the average of the parameters"});
   for (const Need &need : needs) {
     Result<Mapping> memory = Mapping::anonymous(std::max<uint64_t>(need.bytes, 64), true, need.purpose);
     if (!memory)
@@ -136,9 +144,14 @@ Result<void> CpuTrainer::prepare(const MemoryUse &needed) {
   losses.resize(size_t(rows()));
   norms.resize(size_t(trainer.norm_blocks));
   votes.resize(size_t(2 * trainer.experts));
-  bind(micro, trainer.launches, trainer.launch_count);
-  bind(norm, trainer.norm, trainer.norm_count);
-  bind(moves, optimizer.launches, optimizer.launch_count);
+  const auto ifAveraged = [&](const sinter_train_launch *launches, uint64_t count) {
+    return Launches(launches, averages ? count : 0);
+  };
+  bind(micro, {Launches(trainer.launches, trainer.launch_count)});
+  bind(norm, {Launches(trainer.norm, trainer.norm_count)});
+  bind(moves, {Launches(optimizer.launches, optimizer.launch_count),
+               ifAveraged(trainer.average, trainer.average_count)});
+  bind(exchange, {ifAveraged(trainer.exchange, trainer.exchange_count)});
   return {};
 }
 
@@ -156,6 +169,8 @@ void *CpuTrainer::resolve(const sinter_buffer &buffer) {
     return states[0].data() + buffer.offset;
   case SINTER_SPACE_STATE1:
     return states[1].data() + buffer.offset;
+  case SINTER_SPACE_AVERAGE:
+    return averageImage.data() + buffer.offset;
   case SINTER_SPACE_NORMS:
     return reinterpret_cast<std::byte *>(norms.data()) + buffer.offset;
   case SINTER_SPACE_LOSSES:
@@ -169,20 +184,21 @@ void *CpuTrainer::resolve(const sinter_buffer &buffer) {
   return nullptr;
 }
 
-void CpuTrainer::bind(BoundList &list, const sinter_train_launch *launches, uint64_t count) {
+void CpuTrainer::bind(BoundList &list, std::initializer_list<Launches> parts) {
   size_t buffers = 0;
-  for (uint64_t i = 0; i < count; ++i)
-    buffers += launches[i].launch.buffer_count;
+  for (const Launches part : parts)
+    for (const sinter_train_launch &from : part)
+      buffers += from.launch.buffer_count;
   list.buffers.reserve(buffers); // addresses into it must stay
-  for (uint64_t i = 0; i < count; ++i) {
-    const sinter_train_launch &from = launches[i];
-    void *const *first = list.buffers.data() + list.buffers.size();
-    for (uint64_t j = 0; j < from.launch.buffer_count; ++j)
-      list.buffers.push_back(resolve(from.launch.buffers[j]));
-    const StepKind kind{from.first_row, from.rows, from.adds != 0};
-    list.launches.push_back({from.launch.kernels[isa], &from.launch.grid, first, &steps[kind],
-                             from.in_loss != 0, from.fills_logits != 0, from.first_row});
-  }
+  for (const Launches part : parts)
+    for (const sinter_train_launch &from : part) {
+      void *const *first = list.buffers.data() + list.buffers.size();
+      for (uint64_t j = 0; j < from.launch.buffer_count; ++j)
+        list.buffers.push_back(resolve(from.launch.buffers[j]));
+      const StepKind kind{from.first_row, from.rows, from.adds != 0};
+      list.launches.push_back({from.launch.kernels[isa], &from.launch.grid, first, &steps[kind],
+                               from.in_loss != 0, from.fills_logits != 0, from.first_row});
+    }
 }
 
 void CpuTrainer::setBatch(const Batch &batch, int64_t counted, bool adds, uint64_t seed,
@@ -232,13 +248,24 @@ Result<double> CpuTrainer::gradientNorm() {
 
 Result<> CpuTrainer::update(const Hyperparameters &h, double gradientNorm) {
   setUpdate(hyper, h, gradientNorm);
+  walkImages(moves);
+  return {};
+}
+
+Result<> CpuTrainer::exchangeAverage() {
+  assert(averages && "no average is kept");
+  walkImages(exchange);
+  return {};
+}
+
+/// All of a list, by the numbers of an update.
+void CpuTrainer::walkImages(const BoundList &list) {
   for (auto &[kind, step] : steps) {
     step.rows = kind.rows;
     step.adds = kind.adds;
     step.update = &hyper;
   }
-  walkAll(moves, false, -1);
-  return {};
+  walkAll(list, false, -1);
 }
 
 void CpuTrainer::walkAll(const BoundList &list, bool lossOnly, int64_t row) {
@@ -296,7 +323,8 @@ Result<std::unique_ptr<Trainer>> openCpuTrainer(const sinter_trainer &trainer,
                      image * optimizer.state_images,
                      trainer.arena_bytes,
                      scratchStride(trainer) * uint64_t(threads),
-                     (trainer.image_floats - trainer.trained_floats) * sizeof(float)};
+                     (trainer.image_floats - trainer.trained_floats) * sizeof(float),
+                     options.averages ? image : 0};
   };
   const int threads = options.threads > 0 ? options.threads : device::usableCores();
   if (Result<> fits = checkFits(trainer, use(threads), device::availableMemory(), "the free memory"); !fits)

@@ -22,18 +22,12 @@ using device::Mapping;
 
 uint64_t lineUp(uint64_t bytes) { return (bytes + 63) / 64 * 64; }
 
-/// The launches of a micro-step, of the norm or of an update.
-struct BoundList {
-  const sinter_gpu_train_list *from = nullptr;
-  CudaLaunches launches;
-};
-
 class CudaTrainer final : public Trainer {
 public:
   CudaTrainer(const sinter_trainer &trainer, size_t optimizer, std::shared_ptr<Gpu> gpu,
               const TrainerOptions &options)
       : trainer(trainer), optimizer(optimizer), gpu(std::move(gpu)), driver(*this->gpu->driver()),
-        hyper(lossSettings(options)) {}
+        averages(options.averages), hyper(lossSettings(options)) {}
   ~CudaTrainer() override;
 
   Result<> prepare(const sinter_gpu_train_program &program);
@@ -42,11 +36,12 @@ public:
   double routerLoss() override { return balanceLoss(trainer, {hostVotes(), size_t(2 * trainer.experts)}); }
   Result<double> gradientNorm() override;
   Result<> update(const Hyperparameters &hyperparameters, double gradientNorm) override;
+  Result<> exchangeAverage() override;
   Result<double> evaluate(const Batch &batch) override;
   Result<const float *> logits(const Batch &batch, int64_t row) override;
 
   std::span<float> image(uint64_t number) override { return mirror(mirrors[number]); }
-  uint64_t images() const override { return 1 + trainer.optimizers[optimizer].state_images; }
+  uint64_t images() const override { return 1 + stateImages() + averages; }
   Result<> fetch(uint64_t number) override { return copyBack(mirror(mirrors[number]), imageOf(number)); }
   Result<> store(uint64_t number) override;
   Result<std::span<const float>> gradients() override;
@@ -60,12 +55,15 @@ public:
   void setLaunchTimes(double *seconds) override;
 
 private:
-  enum class Work { MicroStep, Evaluation, Norm, Update };
-  static constexpr size_t works = 4;
+  enum class Work { MicroStep, Evaluation, Norm, Update, Exchange };
+  static constexpr size_t works = 5;
 
   int64_t rows() const { return trainer.batch * trainer.sequence; }
   uint64_t imageBytes() const { return trainer.trained_floats * sizeof(float); }
-  const DeviceBuffer &imageOf(uint64_t number) const { return number == 0 ? parameters : states[number - 1]; }
+  uint64_t stateImages() const { return trainer.optimizers[optimizer].state_images; }
+  const DeviceBuffer &imageOf(uint64_t number) const {
+    return number == 0 ? parameters : number <= stateImages() ? states[number - 1] : average;
+  }
   std::span<float> mirror(const Mapping &mapping) const {
     return {reinterpret_cast<float *>(mapping.data()), size_t(trainer.trained_floats)};
   }
@@ -75,7 +73,9 @@ private:
 
   Result<> allocate();
   void layOutSteps(const sinter_gpu_train_program &program);
-  Result<> bind(BoundList &list, const sinter_gpu_train_list &from);
+  Result<> bind(CudaLaunches &launches, const sinter_gpu_train_list &from);
+  const CudaLaunches &launchesOf(Work work) const;
+  void describeImages();
   Address resolve(const sinter_buffer &buffer) const;
   void setBatch(const Batch &batch, int64_t counted, bool adds, uint64_t seed, const sinter_update &numbers);
   sinter_step &stepAt(uint64_t place) { return *reinterpret_cast<sinter_step *>(hostStep.data() + place); }
@@ -91,18 +91,21 @@ private:
   const size_t optimizer;
   const std::shared_ptr<Gpu> gpu;
   Driver &driver;
+  const bool averages;
   MemoryUse use{};
   Stream stream = nullptr;
   GraphExec graphs[works] = {};
   std::vector<Event> events; // of the launches whose times are taken
   double *times = nullptr;
-  DeviceBuffer parameters, gradientImage, states[2], arena, constants, losses, norms, votes, deviceStep;
-  Mapping mirrors[3], gradientMirror; // in the host's memory, which takes what is touched of them
+  DeviceBuffer parameters, gradientImage, states[2], average, arena, constants, losses, norms, votes,
+      deviceStep;
+  Mapping mirrors[4], gradientMirror; // in the host's memory, which takes what is touched of them
   PinnedBuffer hostStep, hostResults, hostLogits;
   // The steps of all kinds of launches, the update and the batch, in one block that is copied whole.
   std::map<StepKind, uint64_t> places;
   uint64_t updateAt = 0, tokensAt = 0, positionsAt = 0, targetsAt = 0, stepBytes = 0;
-  BoundList micro, norm, moves;
+  const sinter_gpu_train_launch *microLaunches = nullptr; // those of `micro`
+  CudaLaunches micro, norm, moves, exchange;
   sinter_update hyper;
   std::optional<Error> failure; // what the device said first; it takes no more work then
 };
@@ -126,15 +129,20 @@ Result<> CudaTrainer::prepare(const sinter_gpu_train_program &program) {
   layOutSteps(program);
   if (Result<> allocated = allocate(); !allocated)
     return allocated;
-  for (auto [list, from] : {std::pair(&micro, &program.micro), std::pair(&norm, &program.norm),
-                            std::pair(&moves, &program.optimizers[optimizer])})
-    if (Result<> bound = bind(*list, *from); !bound)
+  microLaunches = program.micro.launches;
+  std::vector<std::pair<CudaLaunches *, const sinter_gpu_train_list *>> lists = {
+      {&micro, &program.micro}, {&norm, &program.norm}, {&moves, &program.optimizers[optimizer]}};
+  if (averages)
+    lists.insert(lists.end(), {{&moves, &program.average}, {&exchange, &program.exchange}});
+  for (auto [launches, from] : lists)
+    if (Result<> bound = bind(*launches, *from); !bound)
       return bound;
   return {};
 }
 
 void CudaTrainer::layOutSteps(const sinter_gpu_train_program &program) {
-  for (const sinter_gpu_train_list *list : {&program.micro, &program.norm, &program.optimizers[optimizer]})
+  for (const sinter_gpu_train_list *list :
+       {&program.micro, &program.norm, &program.optimizers[optimizer], &program.average, &program.exchange})
     for (uint64_t i = 0; i < list->count; ++i) {
       const sinter_gpu_train_launch &launch = list->launches[i];
       const bool isNew =
@@ -150,13 +158,13 @@ void CudaTrainer::layOutSteps(const sinter_gpu_train_program &program) {
 }
 
 Result<> CudaTrainer::allocate() {
-  const sinter_optimizer &chosen = trainer.optimizers[optimizer];
   use = {imageBytes(),
          imageBytes(),
-         imageBytes() * chosen.state_images,
+         imageBytes() * stateImages(),
          trainer.arena_bytes,
          0,
-         (trainer.image_floats - trainer.trained_floats) * sizeof(float)};
+         (trainer.image_floats - trainer.trained_floats) * sizeof(float),
+         averages ? imageBytes() : 0};
   if (Result<> fits = checkFits(trainer, use, gpu->memory().available, "the free memory of the GPU"); !fits)
     return fits;
   struct Need {
@@ -175,8 +183,10 @@ Result<> CudaTrainer::allocate() {
                              {&votes, voteBytes, "votes of routers"}};
   if (!trainer.initial.data)
     needs.push_back({&parameters, trainer.image_floats * sizeof(float), "parameters"});
-  for (uint64_t i = 0; i < chosen.state_images; ++i)
+  for (uint64_t i = 0; i < stateImages(); ++i)
     needs.push_back({&states[i], imageBytes(), "the optimizer's state"});
+  if (averages)
+    needs.push_back({&average, imageBytes(), "the average of the parameters"});
   for (const Need &need : needs) {
     Result<DeviceBuffer> buffer = DeviceBuffer::allocate(gpu->driver(), need.bytes, need.purpose);
     if (!buffer)
@@ -197,7 +207,7 @@ Result<> CudaTrainer::allocate() {
   constants = std::move(*uploaded);
   // Padding is zero in every image, and stays so.
   for (const DeviceBuffer *each :
-       {trainer.initial.data ? nullptr : &parameters, &gradientImage, &states[0], &states[1]})
+       {trainer.initial.data ? nullptr : &parameters, &gradientImage, &states[0], &states[1], &average})
     if (each && each->address())
       if (Result<> cleared =
               driver.check(driver.fillBytes(each->address(), 0, each->bytes(), stream), "clearing an image");
@@ -219,7 +229,7 @@ Result<> CudaTrainer::allocate() {
     return pinned;
   std::memset(hostStep.data(), 0, stepBytes);
   std::memset(hostResults.data(), 0, lossBytes + normBytes + voteBytes);
-  for (Mapping *each : {&mirrors[0], &mirrors[1], &mirrors[2], &gradientMirror}) {
+  for (Mapping *each : {&mirrors[0], &mirrors[1], &mirrors[2], &mirrors[3], &gradientMirror}) {
     Result<Mapping> memory =
         Mapping::anonymous(std::max<uint64_t>(imageBytes(), 64), false, "a copy of an image");
     if (!memory)
@@ -241,6 +251,8 @@ Address CudaTrainer::resolve(const sinter_buffer &buffer) const {
     return states[0].address() + buffer.offset;
   case SINTER_SPACE_STATE1:
     return states[1].address() + buffer.offset;
+  case SINTER_SPACE_AVERAGE:
+    return average.address() + buffer.offset;
   case SINTER_SPACE_NORMS:
     return norms.address() + buffer.offset;
   case SINTER_SPACE_LOSSES:
@@ -254,8 +266,7 @@ Address CudaTrainer::resolve(const sinter_buffer &buffer) const {
   return 0;
 }
 
-Result<> CudaTrainer::bind(BoundList &list, const sinter_gpu_train_list &from) {
-  list.from = &from;
+Result<> CudaTrainer::bind(CudaLaunches &launches, const sinter_gpu_train_list &from) {
   const std::function<Address(const sinter_buffer &)> resolver = [this](const sinter_buffer &buffer) {
     return resolve(buffer);
   };
@@ -265,7 +276,7 @@ Result<> CudaTrainer::bind(BoundList &list, const sinter_gpu_train_list &from) {
     sinter_step largest = {};
     largest.rows = largest.selected = launch.rows;
     largest.keys = trainer.sequence;
-    if (Result<> added = list.launches.add(*gpu, stream, launch.launch, {step, largest, resolver}); !added)
+    if (Result<> added = launches.add(*gpu, stream, launch.launch, {step, largest, resolver}); !added)
       return added;
   }
   return {};
@@ -297,9 +308,24 @@ Result<> CudaTrainer::copySteps() {
                       "describing a training step");
 }
 
+const CudaLaunches &CudaTrainer::launchesOf(Work work) const {
+  switch (work) {
+  case Work::MicroStep:
+  case Work::Evaluation:
+    return micro;
+  case Work::Norm:
+    return norm;
+  case Work::Update:
+    return moves;
+  case Work::Exchange:
+    break;
+  }
+  return exchange;
+}
+
 /// What a graph is made of; with `timed` also an event before and behind each launch.
 Result<> CudaTrainer::record(Work work, bool timed) {
-  const BoundList &list = work == Work::Norm ? norm : work == Work::Update ? moves : micro;
+  const CudaLaunches &launches = launchesOf(work);
   Result<> result = copySteps();
   if (result && work == Work::MicroStep && trainer.experts > 0)
     result = driver.check(driver.fillBytes(votes.address(), 0, votes.bytes(), stream), "clearing votes");
@@ -308,9 +334,9 @@ Result<> CudaTrainer::record(Work work, bool timed) {
       result = driver.check(driver.eventRecord(events[event], stream), "taking the time");
   };
   mark(0);
-  for (size_t i = 0; i < list.launches.size() && result; ++i) {
-    if (work != Work::Evaluation || list.from->launches[i].in_loss)
-      result = list.launches.start(driver, i);
+  for (size_t i = 0; i < launches.size() && result; ++i) {
+    if (work != Work::Evaluation || microLaunches[i].in_loss)
+      result = launches.start(driver, i);
     mark(i + 1);
   }
   const auto bring = [&](const float *to, const DeviceBuffer &from, uint64_t count) {
@@ -349,7 +375,7 @@ Result<> CudaTrainer::runTimed() {
   Result<> result = record(Work::MicroStep, /*timed=*/true);
   if (result)
     result = synchronize();
-  for (size_t i = 0; i < micro.launches.size() && result; ++i) {
+  for (size_t i = 0; i < micro.size() && result; ++i) {
     float milliseconds = 0;
     result =
         driver.check(driver.eventElapsedTime(&milliseconds, events[i], events[i + 1]), "taking the time");
@@ -390,11 +416,11 @@ Result<const float *> CudaTrainer::logits(const Batch &batch, int64_t row) {
     step.rows = step.selected = std::clamp<int64_t>(end - kind.firstRow, 0, kind.rows);
   }
   Result<> result = copySteps();
-  for (size_t i = 0; i < micro.launches.size() && result; ++i) {
-    const sinter_gpu_train_launch &launch = micro.from->launches[i];
+  for (size_t i = 0; i < micro.size() && result; ++i) {
+    const sinter_gpu_train_launch &launch = microLaunches[i];
     if (!launch.in_loss)
       continue;
-    result = micro.launches.start(driver, i);
+    result = micro.start(driver, i);
     if (launch.fills_logits && row >= launch.first_row && row < launch.first_row + launch.rows)
       break;
   }
@@ -407,9 +433,16 @@ Result<const float *> CudaTrainer::logits(const Batch &batch, int64_t row) {
   return reinterpret_cast<const float *>(hostLogits.data());
 }
 
-Result<double> CudaTrainer::gradientNorm() {
-  for (const auto &[kind, place] : places)
+/// Steps of launches on images.
+void CudaTrainer::describeImages() {
+  for (const auto &[kind, place] : places) {
     stepAt(place).rows = kind.rows;
+    stepAt(place).adds = kind.adds;
+  }
+}
+
+Result<double> CudaTrainer::gradientNorm() {
+  describeImages();
   if (Result<> done = run(Work::Norm); !done)
     return tl::unexpected(done.error());
   return std::sqrt(sumOf({hostNorms(), size_t(trainer.norm_blocks)}));
@@ -417,12 +450,15 @@ Result<double> CudaTrainer::gradientNorm() {
 
 Result<> CudaTrainer::update(const Hyperparameters &h, double gradientNorm) {
   setUpdate(hyper, h, gradientNorm);
-  for (const auto &[kind, place] : places) {
-    stepAt(place).rows = kind.rows;
-    stepAt(place).adds = kind.adds;
-  }
+  describeImages();
   std::memcpy(hostStep.data() + updateAt, &hyper, sizeof hyper);
   return run(Work::Update);
+}
+
+Result<> CudaTrainer::exchangeAverage() {
+  assert(averages && "no average is kept");
+  describeImages();
+  return run(Work::Exchange);
 }
 
 Result<> CudaTrainer::copyBack(std::span<float> to, const DeviceBuffer &from) {
@@ -451,7 +487,7 @@ Result<std::span<const float>> CudaTrainer::gradients() {
 
 void CudaTrainer::setLaunchTimes(double *seconds) {
   times = nullptr;
-  while (seconds && events.size() <= micro.launches.size()) {
+  while (seconds && events.size() <= micro.size()) {
     Event event = nullptr;
     if (driver.eventCreate(&event, 0) != Code::Success)
       return; // no times then

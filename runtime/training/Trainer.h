@@ -22,6 +22,7 @@ struct TrainerOptions {
   double labelSmoothing = 0;            ///< share of a target that all tokens have
   double zLoss = 0;                     ///< weight of log(sum(exp(logits)))^2
   DeviceChoice device = DeviceChoice::Auto;
+  bool averages = false; ///< keeps an average of the parameters, which updates move
 };
 
 /// batch * sequence rows, see TrainingAbi.h. Spans must live during the call only.
@@ -38,14 +39,16 @@ struct Hyperparameters {
   double weightDecay = 0.1;
   double clip = 1.0; ///< largest norm of all gradients; 0: none
   double muonRate = 0.02;
+  double averageShare = 0; ///< of the moved parameters in their average, where one is kept
   int64_t t = 1;
 };
 
 /// Bytes of memory by what they are for, all of them known before the first step.
 struct MemoryUse {
   uint64_t parameters, gradients, state, activations, scratch;
-  uint64_t frozen; ///< parameters that are not trained, in the program's file
-  uint64_t total() const { return parameters + gradients + state + activations + scratch + frozen; }
+  uint64_t frozen;  ///< parameters that are not trained, in the program's file
+  uint64_t average; ///< of the parameters; 0: none is kept
+  uint64_t total() const { return parameters + gradients + state + activations + scratch + frozen + average; }
 };
 
 /// Numbers are 0 or null after a failure, which only devices have that are not the processor, and have from
@@ -68,8 +71,11 @@ public:
   /// The global L2 norm of the gradients (what an update clips). Not finite: some gradient is not.
   [[nodiscard]] virtual Result<double> gradientNorm() = 0;
 
-  /// Clips by the norm given and moves the parameters.
+  /// Clips by the norm given and moves the parameters, then their average.
   [[nodiscard]] virtual Result<> update(const Hyperparameters &hyperparameters, double gradientNorm) = 0;
+
+  /// Parameters and their average change places; only with options.averages.
+  [[nodiscard]] virtual Result<> exchangeAverage() = 0;
 
   /// The sum of the cross-entropies alone.
   [[nodiscard]] virtual Result<double> evaluate(const Batch &batch) = 0;
@@ -81,8 +87,8 @@ public:
   /// trainer.initial: image_floats numbers, or null.
   virtual const float *initial() const = 0;
   /// Images of trainer.trained_floats numbers: 0 is the parameters, those behind it are the optimizer's
-  /// state. On the processor they are what the step reads and writes. Other devices have theirs, which
-  /// `fetch` copies here and `store` takes from here.
+  /// state, the last one is the average where one is kept. On the processor they are what the step reads and
+  /// writes. Other devices have theirs, which `fetch` copies here and `store` takes from here.
   virtual std::span<float> image(uint64_t number) = 0;
   virtual uint64_t images() const = 0;
   [[nodiscard]] virtual Result<> fetch(uint64_t) { return {}; }

@@ -32,9 +32,10 @@ std::string whatFits(const sinter_trainer &trainer, const MemoryUse &use, uint64
 std::string describe(const MemoryUse &use) {
   const std::string frozen =
       use.frozen > 0 ? fmt::format("weights that stay {}, adapters", bytesText(use.frozen)) : "weights";
-  return fmt::format("memory: {} ({} {}, gradients {}, optimizer {}, activations {}, scratch {})",
+  const std::string average = use.average > 0 ? fmt::format(", average {}", bytesText(use.average)) : "";
+  return fmt::format("memory: {} ({} {}, gradients {}, optimizer {}{}, activations {}, scratch {})",
                      bytesText(use.total()), frozen, bytesText(use.parameters), bytesText(use.gradients),
-                     bytesText(use.state), bytesText(use.activations), bytesText(use.scratch));
+                     bytesText(use.state), average, bytesText(use.activations), bytesText(use.scratch));
 }
 
 Result<> checkFits(const sinter_trainer &trainer, const MemoryUse &use, uint64_t available,

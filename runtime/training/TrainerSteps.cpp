@@ -48,6 +48,7 @@ void setUpdate(sinter_update &update, const Hyperparameters &h, double gradientN
   // As torch.nn.utils.clip_grad_norm_.
   update.gradient_scale = h.clip > 0 ? float(std::min(1.0, h.clip / (gradientNorm + 1e-6))) : 1.0f;
   update.muon_rate = float(h.muonRate);
+  update.average_share = float(h.averageShare);
 }
 
 double sumOf(std::span<const float> numbers) {

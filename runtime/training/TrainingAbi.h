@@ -21,7 +21,7 @@
 extern "C" {
 #endif
 
-#define SINTER_TRAINING_ABI_VERSION 6
+#define SINTER_TRAINING_ABI_VERSION 7
 
 /* More places where a buffer lives; the numbers go on from enum sinter_space. SINTER_SPACE_WEIGHT is the
  * image of parameters, SINTER_SPACE_ARENA the activations and their gradients. Offsets are bytes. */
@@ -32,8 +32,9 @@ enum sinter_training_space {
   SINTER_SPACE_NORMS = 9,     /* (norm_blocks) f32: partial sums of squares of gradients */
   SINTER_SPACE_LOSSES = 10,   /* (rows) f32: cross-entropy of each row in nats, 0 where it does not count */
   SINTER_SPACE_CONSTANT = 11, /* trainer.constants */
-  SINTER_SPACE_VOTES = 12     /* (2 * experts) f32: of all routers, how often each expert was chosen, then the
+  SINTER_SPACE_VOTES = 12,    /* (2 * experts) f32: of all routers, how often each expert was chosen, then the
                                  sums of     probabilities; zeros before a micro-step */
+  SINTER_SPACE_AVERAGE = 14   /* image of the average of the parameters, where one is kept */
 };
 
 /* What an update is given (sinter_step.update). */
@@ -52,6 +53,7 @@ struct sinter_update {
   float z_loss;          /* weight of log(sum(exp(logits)))^2 */
   float router_weight;   /* share of the micro-step in the update's balance loss */
   float dropout;         /* 1: activations are dropped, by step.seed; 0: none is (evaluations) */
+  float average_share;   /* of the moved parameters in their average: 1 - its decay */
 };
 
 /* One tensor of model.safetensors, or the part of one, that holds rows of a parameter. Element (row + i,
@@ -144,6 +146,8 @@ struct sinter_gpu_train_program {
   struct sinter_gpu_train_list micro;
   struct sinter_gpu_train_list norm;
   const struct sinter_gpu_train_list *optimizers; /* in the order of sinter_trainer.optimizers */
+  struct sinter_gpu_train_list average;
+  struct sinter_gpu_train_list exchange;
 };
 
 /* A text that goes into every folder the trainer writes: config.json, tokenizer.json, ... */
@@ -179,6 +183,11 @@ struct sinter_trainer {
   uint64_t norm_blocks;
   const struct sinter_optimizer *optimizers;
   uint64_t optimizer_count;
+  const struct sinter_train_launch *average; /* behind those of an optimizer, where an average is kept: moves
+                                                it by average_share towards the parameters */
+  uint64_t average_count;
+  const struct sinter_train_launch *exchange; /* parameters and their average change places */
+  uint64_t exchange_count;
   uint64_t flops; /* floating-point operations of a micro-step: products of matrices and attention */
   const struct sinter_file *files;
   uint64_t file_count;

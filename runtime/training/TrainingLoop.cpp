@@ -49,9 +49,9 @@ private:
   Result<> writeReport();
   bool hasAdapters() const { return !step.adapterConfig().empty(); }
   Result<> writeAdapters();
-  Result<> updateAverage();
-  Result<> swapAverage();
-  std::span<float> saved() { return average.empty() ? step.image(0) : std::span<float>(average); }
+  double averageShare() const;
+  /// What is offered as the model: the average, where one is kept.
+  std::span<float> saved() { return step.image(step.averages() ? step.images() - 1 : 0); }
   std::string lastCheckpoint() const;
   /// What a device said when it failed, with what is left of the run.
   tl::unexpected<Error> failed(const Error &error) const {
@@ -68,7 +68,6 @@ private:
   std::vector<NamedImage> images;
   Schedule schedule;
   std::optional<Batches> tokens, heldOut;
-  std::vector<float> average;
   data::NamedTexts contents; // of the model's files
   RunState state;
   std::optional<AppendFile> metrics;
@@ -233,10 +232,6 @@ Result<bool> Run::resume() {
 }
 
 Result<> Run::begin() {
-  if (options.average > 0) {
-    average.resize(step.image(0).size());
-    images.push_back({"average.safetensors", average});
-  }
   bool resumed = false;
   if (options.resume) {
     Result<bool> found = resume();
@@ -247,9 +242,11 @@ Result<> Run::begin() {
   if (!resumed) {
     if (Result<> drawn = step.initialise(options.seed); !drawn)
       return drawn;
-    std::ranges::copy(step.image(0).first(average.size()), average.begin());
     for (size_t i = 1; i < step.images(); ++i) {
-      std::ranges::fill(step.image(i), 0.0f);
+      if (step.averages() && i + 1 == step.images())
+        std::ranges::copy(step.image(0), step.image(i).begin());
+      else
+        std::ranges::fill(step.image(i), 0.0f);
       if (Result<> stored = step.store(i); !stored)
         return stored;
     }
@@ -301,28 +298,11 @@ std::string Run::lastCheckpoint() const {
   return found.empty() ? "there is no checkpoint" : "the last good checkpoint is " + found[0].folder;
 }
 
-Result<> Run::updateAverage() {
-  if (average.empty())
-    return {};
-  if (Result<> fetched = step.fetch(0); !fetched)
-    return fetched;
-  // Early weights are soon forgotten: the decay grows to what was asked for.
+/// Of the weights behind update `state.updates` in their average. Early weights are soon forgotten: the decay
+/// grows to what was asked for.
+double Run::averageShare() const {
   const double count = double(state.updates);
-  const float keep = float(std::min(options.average, (1 + count) / (10 + count)));
-  std::span<const float> weights = step.image(0);
-  for (size_t i = 0; i < average.size(); ++i)
-    average[i] = keep * average[i] + (1 - keep) * weights[i];
-  return {};
-}
-
-/// What is saved is what is measured: puts the average into the place of the weights, and back.
-Result<> Run::swapAverage() {
-  if (average.empty())
-    return {};
-  if (Result<> fetched = step.fetch(0); !fetched)
-    return fetched;
-  std::ranges::swap_ranges(average, step.image(0));
-  return step.store(0);
+  return 1 - std::min(options.average, (1 + count) / (10 + count));
 }
 
 /// What is wrong with a step, if anything is.
@@ -388,13 +368,17 @@ Result<> Run::doStep() {
   Result<std::optional<std::string>> bad = badStep(done);
   if (bad && !*bad) {
     const double share = options.rate > 0 ? done.rate / options.rate : 0;
-    Result<> moved =
-        step.update({done.rate, options.beta1, options.beta2, options.epsilon, options.weightDecay,
-                     options.clip, options.muonRate * share, ++state.updates},
-                    done.norm);
-    if (moved)
-      moved = updateAverage();
-    if (!moved)
+    ++state.updates;
+    const UpdateSettings settings = {.rate = done.rate,
+                                     .beta1 = options.beta1,
+                                     .beta2 = options.beta2,
+                                     .epsilon = options.epsilon,
+                                     .weightDecay = options.weightDecay,
+                                     .clip = options.clip,
+                                     .muonRate = options.muonRate * share,
+                                     .number = state.updates,
+                                     .averageShare = averageShare()};
+    if (Result<> moved = step.update(settings, done.norm); !moved)
       return failed(moved.error());
     state.recentLoss =
         state.recentSteps == 0 ? done.loss : state.recentLoss + recentShare * (done.loss - state.recentLoss);
@@ -427,7 +411,8 @@ Result<> Run::evaluate() {
   int64_t count = heldOut->batches();
   if (options.evaluationBatches > 0)
     count = std::min(count, options.evaluationBatches);
-  if (Result<> swapped = swapAverage(); !swapped)
+  // What is saved is what is measured.
+  if (Result<> swapped = step.exchangeAverage(); !swapped)
     return failed(swapped.error());
   double sum = 0;
   int64_t counted = 0;
@@ -440,7 +425,7 @@ Result<> Run::evaluate() {
     sum += *own;
     counted += batch.counted;
   }
-  if (Result<> swapped = swapAverage(); !swapped)
+  if (Result<> swapped = step.exchangeAverage(); !swapped)
     return failed(swapped.error());
   Evaluation evaluation{state.step, sum / double(counted), std::nullopt};
   if (heldOut->tokens().bytes() > 0)
@@ -457,11 +442,11 @@ Result<> Run::evaluate() {
 
 /// A text is for the eye: one that cannot be made does not stop a run.
 Result<> Run::sample() {
-  if (Result<> swapped = swapAverage(); !swapped)
+  if (Result<> swapped = step.exchangeAverage(); !swapped)
     return failed(swapped.error());
   const Result<std::string> text = sampleText(step, *tokenizer, options.samplePrompt, options.sampleTokens,
                                               options.seed + uint64_t(state.step));
-  if (Result<> swapped = swapAverage(); !swapped)
+  if (Result<> swapped = step.exchangeAverage(); !swapped)
     return failed(swapped.error());
   text ? view.sampled(state.step, *text) : view.note(text.error().message);
   return {};
@@ -500,7 +485,7 @@ Result<> Run::save() {
     return wrap(written.error());
   savedStep = state.step;
   if (options.saveType == "f32" && !hasAdapters()) {
-    const char *file = average.empty() ? "/model.safetensors" : "/average.safetensors";
+    const char *file = step.averages() ? "/average.safetensors" : "/model.safetensors";
     if (Result<> published = folder.publish(*written + file, "model.safetensors"); !published)
       return wrap(published.error());
   } else if (Result<> done = writeModel(step, saved(), folder.path("model.safetensors"), options.saveType);

@@ -56,10 +56,11 @@ struct UpdateSettings {
   double rate;         ///< learning rate of this step
   double beta1, beta2; ///< AdamW's; beta1 is the momentum of SGD and Muon
   double epsilon;
-  double weightDecay; ///< of matrices and embeddings
-  double clip;        ///< largest global norm; 0: any
-  double muonRate;    ///< learning rate of the matrices that Muon moves
-  int64_t number;     ///< of this update, from 1: AdamW's bias correction
+  double weightDecay;      ///< of matrices and embeddings
+  double clip;             ///< largest global norm; 0: any
+  double muonRate;         ///< learning rate of the matrices that Muon moves
+  int64_t number;          ///< of this update, from 1: AdamW's bias correction
+  double averageShare = 0; ///< of the moved weights in their average, where one is kept
 };
 
 class TrainingStep {
@@ -69,10 +70,12 @@ public:
   virtual const StepShape &shape() const = 0;
 
   /// What must be kept to go on: image 0 is the weights, others are what the optimizer remembers, with a
-  /// number for each weight. An image is the step's own memory, in the step's own order; of a step on another
-  /// device it is the host's copy, into which `fetch` brings the numbers, and `store` takes them from there.
+  /// number for each weight; the last one is the average of the weights where one is kept. An image is the
+  /// step's own memory, in the step's own order; of a step on another device it is the host's copy, into
+  /// which `fetch` brings the numbers, and `store` takes them from there.
   virtual size_t images() const = 0;
   virtual std::span<float> image(size_t index) = 0;
+  virtual bool averages() const { return false; }
   [[nodiscard]] virtual Result<> fetch(size_t) { return {}; }
   [[nodiscard]] virtual Result<> store(size_t) { return {}; }
 
@@ -114,7 +117,10 @@ public:
   [[nodiscard]] virtual Result<double> gradientNorm() = 0;
   /// A tensor whose gradient is not finite.
   virtual std::optional<size_t> findBadGradient() = 0;
+  /// Moves the weights, then their average.
   [[nodiscard]] virtual Result<> update(const UpdateSettings &settings, double gradientNorm) = 0;
+  /// Weights and their average, where one is kept, change places.
+  [[nodiscard]] virtual Result<> exchangeAverage() { return {}; }
 
   /// Floating-point operations a second that the step's device reaches at best (a processor: its threads).
   virtual double measurePeak() = 0;

@@ -13,5 +13,14 @@
 // CHECK: kernel.entry @adamw rows 1
 // CHECK: kernel.buffer state1 offset 1024 : !kernel.rows<64xf32>
 // CHECK: kernel.entry @sgd
+// CHECK: kernel.func @average_parameters(%[[P:.*]]: !kernel.rows<320xf32>, %[[A:.*]]: !kernel.rows<320xf32>)
+// CHECK: %[[SHARE:.*]] = kernel.hyper average_share
+// CHECK: kernel.store {{.*}}, %[[A]]
+// CHECK-NOT: kernel.store
+// CHECK: kernel.entry @average rows 1
+// CHECK: kernel.buffer weight offset 0 : !kernel.rows<320xf32>
+// CHECK: kernel.buffer average offset 0 : !kernel.rows<320xf32>
+// CHECK: kernel.func @exchange_parameters
+// CHECK: kernel.entry @exchange rows 1
 lm.parameter @final_norm : tensor<8xf32>
 lm.parameter @w : tensor<20x8xf32>

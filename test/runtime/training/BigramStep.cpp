@@ -31,12 +31,13 @@ public:
     const size_t total = size_t(s.vocabulary * (2 * s.width + 1));
     weights.resize(total);
     gradients.resize(total);
-    states.assign(s.optimizer == "adamw" ? 2 : 1, std::vector<float>(total));
+    states.assign((s.optimizer == "adamw" ? 2 : 1) + s.averages, std::vector<float>(total));
   }
 
   const StepShape &shape() const override { return stepShape; }
   size_t images() const override { return 1 + states.size(); }
   std::span<float> image(size_t index) override { return index == 0 ? weights : states[index - 1]; }
+  bool averages() const override { return bigram.averages; }
   std::span<const TensorShape> tensors() const override { return shapes; }
 
   // The image has each column behind the other, the bias first: an order of its own.
@@ -95,13 +96,23 @@ public:
       if (bigram.optimizer == "sgd") {
         m = float(s.beta1 * m + g);
         weights[i] = float(w - s.rate * m);
-        continue;
+      } else {
+        float &v = states[1][i];
+        m = float(s.beta1 * m + (1 - s.beta1) * g);
+        v = float(s.beta2 * v + (1 - s.beta2) * g * g);
+        weights[i] = float(w - s.rate * (m / c1) / (std::sqrt(v / c2) + s.epsilon));
       }
-      float &v = states[1][i];
-      m = float(s.beta1 * m + (1 - s.beta1) * g);
-      v = float(s.beta2 * v + (1 - s.beta2) * g * g);
-      weights[i] = float(w - s.rate * (m / c1) / (std::sqrt(v / c2) + s.epsilon));
+      if (bigram.averages) {
+        float &average = states.back()[i];
+        average += float(s.averageShare) * (weights[i] - average);
+      }
     }
+    return {};
+  }
+
+  Result<> exchangeAverage() override {
+    if (bigram.averages)
+      std::ranges::swap_ranges(weights, states.back());
     return {};
   }
 
@@ -166,6 +177,7 @@ StepProgram bigramProgram(const BigramShape &shape) {
   program.open = [shape](const TrainingOptions &options, const std::function<void(std::string)> &) {
     BigramShape chosen = shape;
     chosen.optimizer = options.optimizer;
+    chosen.averages = options.average > 0;
     return Result<std::unique_ptr<TrainingStep>>(makeBigramStep(chosen));
   };
   return program;

@@ -13,6 +13,7 @@ namespace sinter::training {
 struct BigramShape {
   int64_t batch = 4, length = 8, vocabulary = 32, width = 6;
   std::string optimizer = "adamw";
+  bool averages = false;
 };
 
 std::unique_ptr<TrainingStep> makeBigramStep(const BigramShape &shape);

@@ -14,7 +14,7 @@ namespace {
 // A model of four weights. forward: the loss of a row is the weight of its token plus its target (0 where
 // that does not count), its logits are all weights times the token. backward: the gradient of a weight is
 // target_weight for each row that counts with its token; votes get 3 and the router's weight. norms: the sum
-// of squares. move: SGD with momentum.
+// of squares. move: SGD with momentum. average: moves by average_share. exchange: weights and their average.
 const char ptx[] = R"(.version 7.0
 .target sm_80
 .address_size 64
@@ -229,17 +229,71 @@ $L__BB3_2:
 $L__BB3_3:
   ret;
 }
+.visible .entry average(.param .u64 p0, .param .u64 p1, .param .u64 p2)
+{
+  .reg .pred %p<2>;
+  .reg .b32 %r<10>;
+  .reg .b64 %rd<12>;
+  mov.u32 %r1, %tid.x;
+  mov.u32 %r2, %ctaid.x;
+  or.b32 %r3, %r1, %r2;
+  setp.gt.u32 %p1, %r3, 3;
+  @%p1 bra $L__BB4_1;
+  ld.param.b64 %rd1, [p0];
+  cvta.to.global.u64 %rd2, %rd1;
+  ld.global.b64 %rd3, [%rd2+104];
+  ld.b32 %r4, [%rd3+52];
+  ld.param.b64 %rd4, [p1];
+  cvta.to.global.u64 %rd5, %rd4;
+  ld.param.b64 %rd6, [p2];
+  cvta.to.global.u64 %rd7, %rd6;
+  mul.wide.u32 %rd8, %r1, 4;
+  add.s64 %rd9, %rd5, %rd8;
+  add.s64 %rd10, %rd7, %rd8;
+  ld.global.b32 %r5, [%rd9];
+  ld.global.b32 %r6, [%rd10];
+  sub.rn.f32 %r7, %r5, %r6;
+  fma.rn.f32 %r8, %r4, %r7, %r6;
+  st.global.b32 [%rd10], %r8;
+$L__BB4_1:
+  ret;
+}
+.visible .entry exchange(.param .u64 p0, .param .u64 p1, .param .u64 p2)
+{
+  .reg .pred %p<2>;
+  .reg .b32 %r<6>;
+  .reg .b64 %rd<8>;
+  mov.u32 %r1, %tid.x;
+  mov.u32 %r2, %ctaid.x;
+  or.b32 %r3, %r1, %r2;
+  setp.gt.u32 %p1, %r3, 3;
+  @%p1 bra $L__BB5_1;
+  ld.param.b64 %rd1, [p1];
+  cvta.to.global.u64 %rd2, %rd1;
+  ld.param.b64 %rd3, [p2];
+  cvta.to.global.u64 %rd4, %rd3;
+  mul.wide.u32 %rd5, %r1, 4;
+  add.s64 %rd6, %rd2, %rd5;
+  add.s64 %rd7, %rd4, %rd5;
+  ld.global.b32 %r4, [%rd6];
+  ld.global.b32 %r5, [%rd7];
+  st.global.b32 [%rd6], %r5;
+  st.global.b32 [%rd7], %r4;
+$L__BB5_1:
+  ret;
+}
 )";
 
 struct Step {
   std::string text = ptx;
-  sinter_buffer forwardBuffers[2][3], backwardBuffers[2], normBuffers[2], moveBuffers[3];
-  sinter_gpu_train_launch micro[3] = {}, norm = {}, move = {};
+  sinter_buffer forwardBuffers[2][3], backwardBuffers[2], normBuffers[2], moveBuffers[3], averageBuffers[2];
+  sinter_gpu_train_launch micro[3] = {}, norm = {}, move = {}, average = {}, exchange = {};
   sinter_gpu_train_list optimizers[1] = {};
   sinter_gpu_image image = {80, SINTER_GPU_PTX, {text.c_str(), text.size()}};
   sinter_gpu_train_program program = {};
   sinter_optimizer optimizer = {"sgd", 1, nullptr, 0};
   float initial[16] = {1, 2, 3, 4};
+  bool averages = false;
   sinter_trainer trainer = {};
 
   Step() {
@@ -261,7 +315,11 @@ struct Step {
     moveBuffers[2] = {SINTER_SPACE_STATE0, 0, 0};
     move = launchOf("move", moveBuffers, 3, 1);
     optimizers[0] = {&move, 1};
-    program = {80, 0, {micro, 3}, {&norm, 1}, optimizers};
+    averageBuffers[0] = {SINTER_SPACE_WEIGHT, 0, 0};
+    averageBuffers[1] = {SINTER_SPACE_AVERAGE, 0, 0};
+    average = launchOf("average", averageBuffers, 2, 1);
+    exchange = launchOf("exchange", averageBuffers, 2, 1);
+    program = {80, 0, {micro, 3}, {&norm, 1}, optimizers, {&average, 1}, {&exchange, 1}};
     trainer.abi_version = SINTER_TRAINING_ABI_VERSION;
     trainer.isa_mask = 7;
     trainer.batch = 2;
@@ -300,6 +358,7 @@ struct Step {
     options.device = device;
     options.optimizer = name;
     options.threads = 1;
+    options.averages = averages;
     return openTrainer(trainer, options, said);
   }
   std::string whyNot(DeviceChoice device = DeviceChoice::Emulator) const {
@@ -398,6 +457,53 @@ TEST_F(CudaTrainerTest, WhatIsStoredIsWhatIsComputedWith) {
   const Result<double> sum = trainer->evaluate(batch);
   ASSERT_TRUE(sum);
   EXPECT_EQ(*sum, 6 + 8 + 8 + 6 + 9);
+}
+
+TEST_F(CudaTrainerTest, UpdatesMoveTheAverageAndItTakesThePlaceOfTheWeights) {
+  step.averages = true;
+  ASSERT_NO_FATAL_FAILURE(openStep());
+  EXPECT_EQ(trainer->memory().average, 64);
+  ASSERT_EQ(trainer->images(), 3);
+  EXPECT_EQ(numbers(2), (Numbers{0, 0, 0, 0}));
+  std::ranges::copy(Numbers{1, 2, 3, 4}, trainer->image(2).begin());
+  ASSERT_TRUE(trainer->store(2));
+  Hyperparameters h;
+  h.learningRate = 0.5;
+  h.beta1 = 0;
+  h.clip = 0;
+  h.averageShare = 0.25;
+  Numbers average = {1, 2, 3, 4}, weights;
+  for (int round = 0; round < 2; ++round) { // the first is captured, the second replays it
+    ASSERT_TRUE(trainer->microStep(batch, 5, false, 0));
+    ASSERT_TRUE(trainer->update(h, 1));
+    weights = numbers(0);
+    for (size_t i = 0; i < average.size(); ++i)
+      average[i] = std::fma(0.25f, weights[i] - average[i], average[i]);
+    EXPECT_EQ(numbers(2), average);
+  }
+  EXPECT_NE(weights, average);
+  // 1 + 1 of token 0, 2 + 2 of token 1, 3 of token 3, ...: the sum of weights by tokens that count, and
+  // targets.
+  const auto lossOf = [](const Numbers &w) {
+    return double(w[0] + 1) + (w[1] + 2) + w[3] + (w[0] + 1) + (w[1] + 3);
+  };
+  for (int round = 0; round < 2; ++round) {
+    ASSERT_TRUE(trainer->exchangeAverage());
+    EXPECT_EQ(numbers(0), average);
+    EXPECT_EQ(numbers(2), weights);
+    const Result<double> sum = trainer->evaluate(batch);
+    ASSERT_TRUE(sum);
+    EXPECT_NEAR(*sum, lossOf(average), 1e-5);
+    ASSERT_TRUE(trainer->exchangeAverage());
+    EXPECT_EQ(numbers(0), weights);
+    EXPECT_EQ(numbers(2), average);
+  }
+}
+
+TEST_F(CudaTrainerTest, WithoutAnAverageThereIsNoMemoryForOne) {
+  ASSERT_NO_FATAL_FAILURE(openStep());
+  EXPECT_EQ(trainer->memory().average, 0);
+  EXPECT_EQ(trainer->images(), 2);
 }
 
 TEST_F(CudaTrainerTest, TakesTimesOfLaunches) {

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What tests of `sinter train` share: text of a chain of second order, tokens of it, and runs that are read. Standard library only."""
+"""What tests of `sinter train` share: text of a chain of second order, tokens of it, and runs that are read, compared and killed.
+Standard library only."""
 import array
 import json
 import pathlib
 import random
+import signal
 import subprocess
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
@@ -40,6 +42,49 @@ def tensorsOf(path):
 def metricsOf(run):
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     return [line for line in lines if "loss" in line], [line for line in lines if "val_loss" in line]
+
+
+def withoutTimes(run):
+    return [{k: v for k, v in line.items() if k not in ("ms", "tokens_per_s")} for part in metricsOf(run) for line in part]
+
+
+def near(ours, theirs, what, limit=1e-4):
+    """Numbers as those of a run that computes the same in another order."""
+    assert len(ours) == len(theirs) > 0, what
+    for a, b in zip(ours, theirs):
+        assert abs(a - b) <= limit * abs(b), f"{what}: expected {theirs}, found {ours}"
+
+
+def sameTensors(ours, theirs, what, limit):
+    """Each tensor (name -> shape and numbers) within `limit` of the other's norm."""
+    assert list(ours) == list(theirs), f"{what}: expected {list(theirs)}, found {list(ours)}"
+    for name, (_, numbers) in ours.items():
+        apart = sum((a - b) ** 2 for a, b in zip(numbers, theirs[name][1], strict=True)) ** 0.5
+        norm = sum(b * b for b in theirs[name][1]) ** 0.5
+        assert apart <= limit * norm, f"{what}, {name}: expected at most {limit}, found {apart / norm if norm else apart}"
+
+
+def compare(run, other):
+    """Losses, norms and evaluations of a run as those of another device, and how far the weights are apart."""
+    (ours, evaluated), (theirs, expected) = metricsOf(run), metricsOf(other)
+    for key in ("loss", "grad_norm", "router_loss"):
+        if key in theirs[0]:
+            near([step[key] for step in ours], [step[key] for step in theirs], key, 1e-3)
+    near([e["val_loss"] for e in evaluated], [e["val_loss"] for e in expected], "val_loss")
+    sameTensors(tensorsOf(run / "model.safetensors"), tensorsOf(other / "model.safetensors"), run.name, 1e-3)
+
+
+def killAndResume(arguments, waits):
+    """Starts a run with --resume again and again; each is killed after so many lines of steps."""
+    for wait in waits:
+        process = subprocess.Popen([str(a) for a in [*arguments, "--resume"]], stdout=subprocess.PIPE)
+        for line in process.stdout:
+            wait -= line.startswith(b"step ") and b"loss" in line
+            if wait <= 0:
+                process.send_signal(signal.SIGKILL)
+                break
+        process.stdout.close()
+        process.wait()
 
 
 class Program:
