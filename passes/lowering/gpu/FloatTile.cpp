@@ -4,12 +4,14 @@
 #include "passes/lowering/gpu/FloatTile.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
 
 using namespace mlir;
 
 namespace sinter::gpu {
 
-FloatTile::FloatTile(Frame &frame, bool rounds) : frame(frame), e(frame.e), rounds(rounds) {
+FloatTile::FloatTile(Frame &frame, bool rounds, bool isLong)
+    : frame(frame), e(frame.e), rounds(rounds), isLong(isLong) {
   assert(frame.threads == threads && "a block of 64 threads");
   stages = frame.allocate(2 * 2 * depth * side * 4);
   threadM = e.div(frame.thread, 8);
@@ -100,6 +102,39 @@ SmallVector<Value> FloatTile::fetch(const TileSide &operand, Value first) {
   return values;
 }
 
+FloatTile::Walk FloatTile::walk(const TileSide &operand, Value first) {
+  Walk result;
+  if (operand.shared)
+    return result;
+  auto placeOf = [&](const Piece &piece, Value first) {
+    Value line = operand.lines ? e.min(piece.line, e.sub(operand.lines, operand.alongK ? 1 : operand.width))
+                               : piece.line;
+    return operand.at(line, e.add(first, piece.k));
+  };
+  SmallVector<Piece> pieces = piecesOf(operand);
+  for (const Piece &piece : pieces)
+    result.places.push_back(placeOf(piece, first));
+  auto number = [&](Value pointer) {
+    return LLVM::PtrToIntOp::create(e.b, e.loc, e.i64(), pointer).getResult();
+  };
+  result.distance = e.sub(number(placeOf(pieces[0], e.add(first, depth))), number(result.places[0]));
+  return result;
+}
+
+SmallVector<Value> FloatTile::fetchWhole(const TileSide &operand, ValueRange places) {
+  SmallVector<Value> values;
+  SmallVector<Piece> pieces;
+  if (operand.zeroLines && !operand.shared)
+    pieces = piecesOf(operand);
+  for (auto [number, place] : llvm::enumerate(places)) {
+    Value value = e.loadWide(e.f32(), operand.width, place);
+    if (operand.zeroLines)
+      value = e.select(e.less(pieces[number].line, operand.lines), value, e.zeros(operand.width));
+    values.push_back(value);
+  }
+  return values;
+}
+
 void FloatTile::put(const TileSide &operand, ValueRange values, Value to) {
   if (operand.shared)
     return;
@@ -131,15 +166,19 @@ Value FloatTile::chunkAt(const TileSide &operand, int64_t number, Value chunk) {
 }
 
 SmallVector<Value> FloatTile::multiplyFloats(Value left, Value right, ValueRange sums) {
-  // A loop, and not written out: few names of registers, which the emulator does not share.
-  return e.loop(e.constant(0), e.constant(depth), 4, sums, [&](Value number, ValueRange carried) {
+  // A loop, and not all written out: what its turns cost beside products is little by then.
+  int64_t written = isLong ? 8 : 4;
+  return e.loop(e.constant(0), e.constant(depth), written, sums, [&](Value first, ValueRange carried) {
     SmallVector<Value> next(carried);
-    Value fromLeft = place(left, number, m(0)), fromRight = place(right, number, n(0));
-    for (int64_t i = 0; i < 4; ++i) {
+    for (int64_t k = 0; k < written; ++k) {
+      int64_t turned = k / 4 * 4; // quads of lines are turned alike for 4 k
+      Value number = e.add(first, turned), fromLeft = place(left, number, m(0)),
+            fromRight = place(right, number, n(0));
       std::array<Value, 2> a, b;
       for (int64_t half = 0; half < 2; ++half) {
-        a[half] = e.loadWide(e.f32(), 4, e.at(fromLeft, i * side + half * side / 2, e.f32()));
-        b[half] = e.loadWide(e.f32(), 4, e.at(fromRight, i * side + half * side / 2, e.f32()));
+        int64_t offset = (k - turned) * side + half * side / 2;
+        a[half] = e.loadWide(e.f32(), 4, e.at(fromLeft, offset, e.f32()));
+        b[half] = e.loadWide(e.f32(), 4, e.at(fromRight, offset, e.f32()));
       }
       for (int64_t row = 0; row < rows; ++row) {
         Value factor = e.splat(e.extract(a[row / 4], row % 4), 4);
@@ -157,18 +196,56 @@ SmallVector<Value> FloatTile::multiply(const TileSide &left, const TileSide &rig
     put(left, ofLeft, chunkAt(left, 0, chunk));
     put(right, ofRight, chunkAt(right, 1, chunk));
   };
-  Value zero = e.constant(0);
-  putBoth(fetch(left, zero), fetch(right, zero), zero);
-  e.barrier();
-  return e.loop(zero, e.ceilDiv(k, depth), 1, sums, [&](Value chunk, ValueRange carried) {
-    SmallVector<Value> next(carried);
-    Value following = e.mul(e.add(chunk, 1), depth); // behind the last one: what there is again
-    SmallVector<Value> ofLeft = fetch(left, following), ofRight = fetch(right, following);
+  /// The sums with a chunk added. Then the next one, which is in registers, is put beside it.
+  auto addChunk = [&](Value chunk, ValueRange ofLeft, ValueRange ofRight, ValueRange carried) {
     Value leftChunk = chunkAt(left, 0, chunk), rightChunk = chunkAt(right, 1, chunk);
-    next = rounds ? multiplyHalves(leftChunk, rightChunk, next) : multiplyFloats(leftChunk, rightChunk, next);
+    SmallVector<Value> next = rounds ? multiplyHalves(leftChunk, rightChunk, carried)
+                                     : multiplyFloats(leftChunk, rightChunk, carried);
     putBoth(ofLeft, ofRight, e.add(chunk, 1));
     e.barrier();
     return next;
+  };
+  Value zero = e.constant(0), chunks = e.ceilDiv(k, depth);
+  putBoth(fetch(left, zero), fetch(right, zero), zero);
+  e.barrier();
+
+  // Chunks that are followed by a whole one: none of its numbers needs a limit, and its pieces lie in the
+  // same way as those before, a distance further.
+  bool hasZeros = left.zeroDepth || right.zeroDepth;
+  std::optional<int64_t> fixed = getConstantIntValue(k);
+  bool isWhole = isLong && fixed && *fixed % depth == 0 && !hasZeros, isLimited = isLong && hasZeros;
+  SmallVector<Value> state(sums);
+  Value begin = zero;
+  if (isWhole || isLimited) {
+    Value end = isWhole ? chunks : e.max(e.sub(e.div(k, depth), 1), zero);
+    // Behind the last of all chunks: that one again.
+    Value second = e.constant(isWhole ? std::min(depth, *fixed - depth) : depth);
+    Walk ofLeft = walk(left, second), ofRight = walk(right, second);
+    llvm::append_range(state, ofLeft.places);
+    llvm::append_range(state, ofRight.places);
+    state = e.loop(zero, end, 1, state, [&](Value chunk, ValueRange carried) {
+      ValueRange before = carried.take_front(sums.size()), places = carried.drop_front(sums.size());
+      ValueRange inLeft = places.take_front(ofLeft.places.size()), inRight = places.drop_front(inLeft.size());
+      SmallVector<Value> leftValues = fetchWhole(left, inLeft), rightValues = fetchWhole(right, inRight);
+      SmallVector<Value> next = addChunk(chunk, leftValues, rightValues, before);
+      for (auto [walk, list] : {std::pair(&ofLeft, inLeft), std::pair(&ofRight, inRight)}) {
+        Value distance = walk->distance;
+        if (isWhole && distance)
+          distance = e.select(e.less(e.add(chunk, 2), chunks), distance, e.wide(0));
+        for (Value place : list)
+          next.push_back(e.atByte(place, distance));
+      }
+      return next;
+    });
+    state.truncate(sums.size());
+    begin = end;
+  }
+  if (isWhole)
+    return state;
+  return e.loop(begin, chunks, 1, state, [&](Value chunk, ValueRange carried) {
+    Value following = e.mul(e.add(chunk, 1), depth); // behind the last one: what there is again
+    SmallVector<Value> ofLeft = fetch(left, following), ofRight = fetch(right, following);
+    return addChunk(chunk, ofLeft, ofRight, carried);
   });
 }
 

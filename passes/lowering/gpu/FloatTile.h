@@ -18,10 +18,11 @@ struct TileSide {
   bool alongK = true;
   /// How many neighbours are read at once, from a multiple of that on: 4, 2 or 1.
   int64_t width = 1;
-  /// Address of f32 (line, k), both i32 and below `lines` and `depth`.
+  /// Address of f32 (line, k), both i32 and below `lines` and `depth`; the same way from each k to k + 16.
   llvm::function_ref<mlir::Value(mlir::Value line, mlir::Value k)> at = nullptr;
   mlir::Value lines = nullptr; // i32, 1 or more: how many there are; behind them lies the last one again
-  mlir::Value depth = nullptr; // i32, 1 or more: numbers of a line that may be read
+  mlir::Value depth =
+      nullptr; // i32, 1 or more: numbers of a line that may be read, not less than are multiplied
   /// Zeros stand for lines, or numbers of lines, that there are not.
   bool zeroLines = false, zeroDepth = false;
   /// Instead of all that: lies in shared memory as FloatTile::place says.
@@ -35,8 +36,9 @@ public:
   static constexpr int64_t rows = 8, quads = 2;
 
   /// `rounds`: numbers are rounded to bf16 first, and multiplied by tensor cores; a thread then has 4 rows of
-  /// 4 quads, and no side may be in shared memory already.
-  explicit FloatTile(Frame &frame, bool rounds = false);
+  /// 4 quads, and no side may be in shared memory already. `isLong`: lines have many numbers, so that it pays
+  /// to carry the addresses of what is fetched, in registers that attention needs.
+  explicit FloatTile(Frame &frame, bool rounds = false, bool isLong = false);
 
   llvm::SmallVector<mlir::Value> zeros() {
     return llvm::SmallVector<mlir::Value>(rows * quads, frame.e.zeros(4));
@@ -70,6 +72,14 @@ private:
   };
   llvm::SmallVector<Piece> piecesOf(const TileSide &operand);
   llvm::SmallVector<mlir::Value> fetch(const TileSide &operand, mlir::Value first);
+  /// Where the pieces of a whole chunk lie, the one that begins with number `first`, and how many bytes (i64)
+  /// behind them those of the next one. Nothing, and null, of a side in shared memory.
+  struct Walk {
+    llvm::SmallVector<mlir::Value> places;
+    mlir::Value distance;
+  };
+  Walk walk(const TileSide &operand, mlir::Value first);
+  llvm::SmallVector<mlir::Value> fetchWhole(const TileSide &operand, mlir::ValueRange places);
   void put(const TileSide &operand, mlir::ValueRange values, mlir::Value to);
   /// The sums with the products of a chunk added.
   llvm::SmallVector<mlir::Value> multiplyFloats(mlir::Value left, mlir::Value right, mlir::ValueRange sums);
@@ -83,7 +93,7 @@ private:
 
   Frame &frame;
   Emitter &e;
-  bool rounds;
+  bool rounds, isLong;
   mlir::Value stages;           // (stage, side, k, line)
   mlir::Value threadM, threadN; // 0 to 7
 };

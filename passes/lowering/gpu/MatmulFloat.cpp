@@ -41,7 +41,7 @@ private:
 
 LogicalResult FloatMatmul::run() {
   frame.blocksPerSm = 4; // two warps a quarter of a multiprocessor
-  tile.emplace(frame, cpu::roundsFactors(m.op));
+  tile.emplace(frame, cpu::roundsFactors(m.op), /*isLong=*/true);
   int64_t stride = m.accumulatorColumns(), weights = m.weights.size();
   int64_t room = maxSharedBytes(e.architecture) - reservedBytes - frame.sharedBytes;
   while (tileRows > 4 && weights * tileRows * stride * 4 > room)

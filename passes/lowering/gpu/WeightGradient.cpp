@@ -19,9 +19,10 @@ constexpr int64_t side = FloatTile::side, panelRows = kernel::panelRows;
 class WeightGradient {
 public:
   WeightGradient(Frame &frame, kernel::WeightGradientOp op)
-      : frame(frame), e(frame.e), op(op), tile(frame, cpu::roundsFactors(op)), experts(op.getExpertCount()),
-        outputs(op.getOutput().getType().getRows() / experts), inputs(op.getOutput().getType().getColumns()),
-        tileOutputs(op.getTileOutputs()), tileInputs(op.getTileInputs()) {}
+      : frame(frame), e(frame.e), op(op), tile(frame, cpu::roundsFactors(op), /*isLong=*/true),
+        experts(op.getExpertCount()), outputs(op.getOutput().getType().getRows() / experts),
+        inputs(op.getOutput().getType().getColumns()), tileOutputs(op.getTileOutputs()),
+        tileInputs(op.getTileInputs()) {}
 
   void emit() {
     adds = frame.adds();

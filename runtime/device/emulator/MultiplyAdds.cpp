@@ -9,6 +9,10 @@
 // stores), then eight chains at a time, two rows by four columns, whose sums stay in the processor's
 // registers. A sum between two steps that nobody else reads is not written at all. Each sum sees the same
 // operations in the same order.
+//
+// What is loaded is not written to the warp's registers either where the run alone reads it and lanes load as
+// those of a product do: each 8 lanes the same rows, all eights the same columns. Then rows are broadcast
+// from shared memory as they are needed, and columns, turned once, lie beside.
 #include "runtime/device/emulator/MultiplyAdds.h"
 #include "runtime/device/emulator/Arithmetic.h"
 #include "runtime/device/emulator/Calls.h"
@@ -48,6 +52,15 @@ struct Chains {
 };
 constexpr size_t tileRows = 2, tileColumns = 4, tileOperands = tileRows + tileColumns;
 
+/// Where a tile's factors of one step are, without registers: the rows in shared memory, behind where the
+/// lanes of a group begin, and the first of the columns among those that were turned.
+struct DirectStep {
+  uint32_t rows; // number of the group
+  std::array<uint32_t, tileRows> row;
+  uint32_t column;
+};
+constexpr size_t mostDirectGroups = 16, mostDirectQuads = 64;
+
 } // namespace
 
 struct MultiplyAddRun {
@@ -56,6 +69,9 @@ struct MultiplyAddRun {
   std::vector<uint32_t> otherLoads; // instructions
   std::vector<Chains> neighbourTiles, tiles, singles;
   std::vector<uint32_t> operands;
+  /// Of each step of all neighbourTiles, if factors need no registers; else empty.
+  std::vector<DirectStep> directSteps;
+  std::vector<bool> hasRows; // of each group: rows, else columns; only with directSteps
 };
 
 namespace {
@@ -129,6 +145,57 @@ void loadGroup(Warp &warp, const QuadGroup &group, const uint32_t (&offsets)[32]
   }
 }
 
+/// All tiles of a run with directSteps. False where lanes load otherwise; then nothing has been done.
+bool multiplyDirectly(Warp &warp, const MultiplyAddRun &run) {
+  if (run.directSteps.empty())
+    return false;
+  const uint8_t *const shared = warp.block->shared.data();
+  std::array<std::array<uint32_t, eights>, mostDirectGroups> rows; // where the lanes of each 8 begin
+  alignas(eightBytes) uint8_t columns[mostDirectQuads * 4 * eightBytes];
+  uint8_t *next = columns;
+  for (size_t number = 0; number < run.groups.size(); ++number) {
+    const QuadGroup &group = run.groups[number];
+    uint32_t offsets[32];
+    if (!(group.isWide ? offsetsOf<uint64_t>(warp, group, offsets)
+                       : offsetsOf<uint32_t>(warp, group, offsets)) ||
+        patternOf(offsets) != (run.hasRows[number] ? Pattern::eightAlike : Pattern::eightsAlike))
+      return false;
+    if (run.hasRows[number]) {
+      for (int eight = 0; eight < eights; ++eight)
+        rows[number][static_cast<size_t>(eight)] = offsets[eight * 8];
+      continue;
+    }
+    for (const Quad &quad : group.quads)
+      for (const Eight &part : loadTurned([&](int lane) { return shared + quad.offset + offsets[lane]; })) {
+        store(next, part);
+        next += eightBytes;
+      }
+  }
+  for (int eight = 0; eight < eights; ++eight) {
+    uint8_t *const at = warp.frame + eight * eightBytes;
+    const DirectStep *step = run.directSteps.data();
+    for (const Chains &tile : run.neighbourTiles) {
+      Eight sums[tileRows * tileColumns];
+      for (size_t i = 0; i < tileRows * tileColumns; ++i)
+        sums[i] = load(at + tile.first[i]);
+      for (const DirectStep *const end = step + tile.steps; step != end; ++step) {
+        const uint8_t *const from = shared + rows[step->rows][static_cast<size_t>(eight)];
+        Eight factors[tileColumns];
+        for (size_t i = 0; i < tileColumns; ++i)
+          factors[i] = load(columns + step->column + i * eightBytes);
+        for (size_t row = 0; row < tileRows; ++row) {
+          const Eight factor = broadcast(from + step->row[row]);
+          for (size_t i = 0; i < tileColumns; ++i)
+            sums[row * tileColumns + i] = multiplyAdd(factor, factors[i], sums[row * tileColumns + i]);
+        }
+      }
+      for (size_t i = 0; i < tileRows * tileColumns; ++i)
+        store(at + tile.last[i], sums[i]);
+    }
+  }
+  return true;
+}
+
 /// 8 sums in registers, 8 lanes at a time. `areNeighbours`: factors of a side lie one register behind the
 /// other, as quads do that were loaded together.
 template <bool areNeighbours>
@@ -183,20 +250,22 @@ void executeRun(Warp &warp, const Instruction &in) {
   };
   if (!oneByOne(run.otherLoads))
     return;
-  for (const QuadGroup &group : run.groups) {
-    uint32_t offsets[32];
-    if (!checks && (group.isWide ? offsetsOf<uint64_t>(warp, group, offsets)
-                                 : offsetsOf<uint32_t>(warp, group, offsets)))
-      loadGroup(warp, group, offsets);
-    else if (!oneByOne(group.instructions))
-      return;
+  if (checks || !multiplyDirectly(warp, run)) {
+    for (const QuadGroup &group : run.groups) {
+      uint32_t offsets[32];
+      if (!checks && (group.isWide ? offsetsOf<uint64_t>(warp, group, offsets)
+                                   : offsetsOf<uint32_t>(warp, group, offsets)))
+        loadGroup(warp, group, offsets);
+      else if (!oneByOne(group.instructions))
+        return;
+    }
+    for (const Chains &tile : run.neighbourTiles)
+      multiplyTile<true>(warp.frame, tile, run.operands.data() + tile.operands);
+    for (const Chains &tile : run.tiles)
+      multiplyTile<false>(warp.frame, tile, run.operands.data() + tile.operands);
+    for (const Chains &chain : run.singles)
+      multiplySingle(warp.frame, chain, run.operands.data() + chain.operands);
   }
-  for (const Chains &tile : run.neighbourTiles)
-    multiplyTile<true>(warp.frame, tile, run.operands.data() + tile.operands);
-  for (const Chains &tile : run.tiles)
-    multiplyTile<false>(warp.frame, tile, run.operands.data() + tile.operands);
-  for (const Chains &chain : run.singles)
-    multiplySingle(warp.frame, chain, run.operands.data() + chain.operands);
   warp.pc += run.count - 1;
   ++warp.executed[program.code.size() + in.extra];
 }
@@ -323,6 +392,7 @@ private:
     run->begin = first, run->count = end - first;
     groupLoads(*run);
     tileChains(*run);
+    findDirectSteps(*run);
     Instruction &head = program.code[first];
     head.extra = static_cast<uint32_t>(program.multiplyAddRuns.size());
     head.full = &executeRun;
@@ -434,6 +504,69 @@ private:
       run.operands.insert(run.operands.end(), slots.begin(), slots.end());
     }
     (areNeighbours ? run.neighbourTiles : run.tiles).push_back(tile);
+  }
+
+  /// Whether all loads are of quads that nobody else reads, each group's for the rows of all tiles or for
+  /// their columns; then, where each step finds its factors.
+  void findDirectSteps(MultiplyAddRun &run) {
+    if (!run.tiles.empty() || !run.singles.empty() || run.groups.size() > mostDirectGroups)
+      return;
+    std::unordered_map<uint32_t, uint32_t> reads;
+    for (const Chain &chain : chains)
+      for (const auto *side : {&chain.left, &chain.right})
+        for (const uint32_t slot : *side)
+          ++reads[slot];
+    struct Source {
+      uint32_t group, offset, part; // bytes behind where lanes begin; number in the group
+    };
+    std::unordered_map<uint32_t, Source> sources;
+    for (uint32_t group = 0; group < run.groups.size(); ++group)
+      for (uint32_t part = 0; const Quad &quad : run.groups[group].quads)
+        for (uint32_t i = 0; i < 4; ++i, ++part) {
+          const auto named = mentions.find(quad.slots[i]);
+          if (named == mentions.end() || named->second != 1 + reads[quad.slots[i]])
+            return;
+          sources[quad.slots[i]] = {group, quad.offset + 4 * i, part};
+        }
+    std::vector<bool> hasRows(run.groups.size()), hasColumns(run.groups.size());
+    for (const uint32_t *slots = run.operands.data(); slots != run.operands.data() + run.operands.size();
+         slots += tileOperands)
+      for (size_t i = 0; i < tileOperands; ++i) {
+        const auto source = sources.find(slots[i]);
+        if (source == sources.end())
+          return;
+        (i < tileRows ? hasRows : hasColumns)[source->second.group] = true;
+      }
+    // Columns lie behind each other, group by group.
+    std::vector<uint32_t> before(run.groups.size());
+    uint32_t columns = 0;
+    for (size_t group = 0; group < run.groups.size(); ++group) {
+      if (hasRows[group] && hasColumns[group])
+        return;
+      before[group] = columns;
+      columns += hasRows[group] ? 0 : static_cast<uint32_t>(run.groups[group].quads.size()) * 4;
+    }
+    if (columns > mostDirectQuads * 4)
+      return;
+    std::vector<DirectStep> steps;
+    for (const uint32_t *slots = run.operands.data(); slots != run.operands.data() + run.operands.size();
+         slots += tileOperands) {
+      DirectStep &step = steps.emplace_back();
+      const Source column = sources[slots[tileRows]];
+      step.rows = sources[slots[0]].group;
+      step.column = (before[column.group] + column.part) * eightBytes;
+      for (size_t row = 0; row < tileRows; ++row) {
+        step.row[row] = sources[slots[row]].offset;
+        if (sources[slots[row]].group != step.rows)
+          return;
+      }
+      for (uint32_t i = 0; i < tileColumns; ++i)
+        if (const Source each = sources[slots[tileRows + i]];
+            each.group != column.group || each.part != column.part + i)
+          return;
+    }
+    run.directSteps = std::move(steps);
+    run.hasRows = std::move(hasRows);
   }
 
   Program &program;

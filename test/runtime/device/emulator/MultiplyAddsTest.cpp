@@ -162,6 +162,8 @@ Case product(int rows, int columns, int depth, int rowBase = 0, int columnBase =
 
 TEST(EmulatorMultiplyAdds, AProductIsJoined) {
   product(8, 8, 4).expectTheSame(true, "8 x 8");
+  product(8, 8, 8).expectTheSame(true, "8 x 8, eight steps");
+  product(8, 4, 1).expectTheSame(true, "8 x 4, one step");
   product(4, 4, 1).expectTheSame(true, "4 x 4, one step");
   product(8, 4, 3, 2, 2).expectTheSame(true, "lanes that share nothing");
   product(4, 12, 2, 1, 0).expectTheSame(true, "rows and columns the other way round");
@@ -183,6 +185,19 @@ TEST(EmulatorMultiplyAdds, SumsThatSomebodyReadsBetweenStepsAreWritten) {
   Case product1 = product(4, 4, 3);
   product1.stored.clear(); // all are
   product1.expectTheSame(true, "all registers stored");
+}
+
+TEST(EmulatorMultiplyAdds, FactorsThatSomebodyReadsBehindThemAreWritten) {
+  for (const bool isRow : {true, false}) {
+    Case read = product(8, 8, 2);
+    // Of the loads of the second step the first, of rows, or the last, of columns.
+    std::vector<int> loaded;
+    for (const Step &step : read.steps)
+      if (step.kind == Step::load)
+        loaded.push_back(step.d);
+    read.stored.push_back(isRow ? loaded[4] + 1 : loaded.back() + 2);
+    read.expectTheSame(true, isRow ? "a row" : "a column");
+  }
 }
 
 TEST(EmulatorMultiplyAdds, FewOfThemAreLeftAlone) {
