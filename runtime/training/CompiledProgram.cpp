@@ -38,7 +38,7 @@ int runCompiledTrainer(const ::sinter_trainer &trainer, int argc, const char *co
     note(describe((*opened)->memory()));
     if (*trainer.dropout_keys)
       note(fmt::format("dropout: {}", trainer.dropout_keys));
-    return makeCompiledStep(trainer, std::move(*opened), wanted.averages);
+    return makeCompiledStep(trainer, std::move(*opened), wanted);
   };
   return runTrainingProgram(program, argc, argv);
 }

@@ -14,8 +14,8 @@ namespace {
 
 class CompiledStep final : public TrainingStep {
 public:
-  CompiledStep(const sinter_trainer &trainer, std::unique_ptr<Trainer> opened, bool hasAverage)
-      : trainer(trainer), opened(std::move(opened)), hasAverage(hasAverage),
+  CompiledStep(const sinter_trainer &trainer, std::unique_ptr<Trainer> opened, const TrainerOptions &options)
+      : trainer(trainer), opened(std::move(opened)), hasAverage(options.averages), threads(options.threads),
         model(trainer, ParameterTensors::Which::Model), adapters(trainer, ParameterTensors::Which::Adapters),
         parameters(hasAdapters() ? adapters : model), stepShape(shapeOf(trainer)) {}
 
@@ -49,11 +49,11 @@ public:
   Result<> initialise(uint64_t seed) override {
     std::span<float> image = opened->image(0);
     if (hasAdapters())
-      adapters.initialise(seed, image);
+      adapters.initialise(seed, image, threads);
     else if (const float *initial = opened->initial())
       device::copyFromFile(image.data(), initial, image.size_bytes());
     else
-      model.initialise(seed, image);
+      model.initialise(seed, image, threads);
     return opened->store(0);
   }
 
@@ -103,6 +103,7 @@ private:
   const sinter_trainer &trainer;
   std::unique_ptr<Trainer> opened;
   const bool hasAverage;
+  const int threads; // that draw weights; 0: one a core
   const ParameterTensors model, adapters;
   const ParameterTensors &parameters; // those that are trained
   StepShape stepShape;
@@ -125,8 +126,8 @@ StepShape shapeOf(const sinter_trainer &trainer) {
 }
 
 std::unique_ptr<TrainingStep> makeCompiledStep(const sinter_trainer &trainer, std::unique_ptr<Trainer> opened,
-                                               bool averages) {
-  return std::make_unique<CompiledStep>(trainer, std::move(opened), averages);
+                                               const TrainerOptions &options) {
+  return std::make_unique<CompiledStep>(trainer, std::move(opened), options);
 }
 
 } // namespace sinter::training

@@ -10,10 +10,9 @@ namespace sinter::training {
 
 StepShape shapeOf(const sinter_trainer &trainer);
 
-/// `opened` is a Trainer of `trainer`, opened with TrainerOptions::averages as `averages`; `trainer` must
-/// outlive the result.
+/// `opened` is a Trainer of `trainer`, opened with `options`; `trainer` must outlive the result.
 std::unique_ptr<TrainingStep> makeCompiledStep(const sinter_trainer &trainer, std::unique_ptr<Trainer> opened,
-                                               bool averages);
+                                               const TrainerOptions &options);
 
 } // namespace sinter::training
 

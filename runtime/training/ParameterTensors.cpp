@@ -3,8 +3,10 @@
 // splitmix64).
 #include "runtime/training/ParameterTensors.h"
 
+#include "runtime/device/ThreadTeam.h"
 #include "runtime/training/Trainer.h"
 #include <algorithm>
+#include <atomic>
 #include <cassert>
 #include <cmath>
 #include <numbers>
@@ -95,40 +97,68 @@ uint64_t hash(const char *text, uint64_t seed) {
   return state;
 }
 
+/// Rows of a parameter that one thread draws: whole panels, and an even number, so that a pair of normal
+/// numbers stays together.
+struct Share {
+  const sinter_parameter *parameter;
+  uint64_t key;
+  int64_t begin, end;
+};
+constexpr int64_t shareRows = 64;
+
+void draw(const Share &share, std::span<float> image) {
+  const sinter_parameter &parameter = *share.parameter;
+  double spare = 0;
+  for (int64_t row = share.begin; row < share.end; ++row)
+    for (int64_t column = 0; column < parameter.columns; ++column) {
+      float &number = image[placeOf(parameter, row, column)];
+      const uint64_t index = uint64_t(row * parameter.columns + column);
+      if (parameter.start == SINTER_START_UNIFORM) {
+        const double unit = double(mix(share.key + index) >> 11) * 0x1p-53;
+        number = float((2 * unit - 1) * double(parameter.start_deviation));
+        continue;
+      }
+      if (parameter.start != SINTER_START_NORMAL) {
+        number = parameter.start == SINTER_START_ONES ? 1.0f : 0.0f;
+        continue;
+      }
+      double normal = spare;
+      if (index % 2 == 0) {
+        // 53 bits each; the first in (0, 1].
+        const double a = double((mix(share.key + index) >> 11) + 1) * 0x1p-53;
+        const double b = double(mix(share.key + index + 1) >> 11) * 0x1p-53;
+        const double radius = std::sqrt(-2 * std::log(a)), angle = 2 * std::numbers::pi * b;
+        normal = radius * std::cos(angle);
+        spare = radius * std::sin(angle);
+      }
+      number = row == parameter.zero_row ? 0.0f : float(normal * double(parameter.start_deviation));
+    }
+}
+
 } // namespace
 
-void ParameterTensors::initialise(uint64_t seed, std::span<float> image) const {
+void ParameterTensors::initialise(uint64_t seed, std::span<float> image, int threads) const {
+  struct Work {
+    std::vector<Share> shares;
+    std::span<float> image;
+    std::atomic<size_t> next{0};
+  } work{{}, image};
   for (uint64_t i = 0; i < trainer.parameter_count; ++i) {
     const sinter_parameter &parameter = trainer.parameters[i];
     if (isAdapter(parameter) != (which == Which::Adapters))
       continue;
     const uint64_t key = hash(parameter.name, seed);
-    double spare = 0;
-    for (int64_t row = 0; row < parameter.rows; ++row)
-      for (int64_t column = 0; column < parameter.columns; ++column) {
-        float &number = image[placeOf(parameter, row, column)];
-        const uint64_t index = uint64_t(row * parameter.columns + column);
-        if (parameter.start == SINTER_START_UNIFORM) {
-          const double unit = double(mix(key + index) >> 11) * 0x1p-53;
-          number = float((2 * unit - 1) * double(parameter.start_deviation));
-          continue;
-        }
-        if (parameter.start != SINTER_START_NORMAL) {
-          number = parameter.start == SINTER_START_ONES ? 1.0f : 0.0f;
-          continue;
-        }
-        double normal = spare;
-        if (index % 2 == 0) {
-          // 53 bits each; the first in (0, 1].
-          const double a = double((mix(key + index) >> 11) + 1) * 0x1p-53;
-          const double b = double(mix(key + index + 1) >> 11) * 0x1p-53;
-          const double radius = std::sqrt(-2 * std::log(a)), angle = 2 * std::numbers::pi * b;
-          normal = radius * std::cos(angle);
-          spare = radius * std::sin(angle);
-        }
-        number = row == parameter.zero_row ? 0.0f : float(normal * double(parameter.start_deviation));
-      }
+    for (int64_t row = 0; row < parameter.rows; row += shareRows)
+      work.shares.push_back({&parameter, key, row, std::min(row + shareRows, parameter.rows)});
   }
+  const auto body = [](void *context, int) {
+    Work &all = *static_cast<Work *>(context);
+    for (size_t i = all.next++; i < all.shares.size(); i = all.next++)
+      draw(all.shares[i], all.image);
+  };
+  Result<std::unique_ptr<device::ThreadTeam>> team =
+      device::ThreadTeam::start(threads > 0 ? threads : device::usableCores());
+  team ? (*team)->run(body, &work) : body(&work, 0); // without more threads it takes longer
 }
 
 } // namespace sinter::training

@@ -28,8 +28,8 @@ public:
   void addAdapters(size_t tensor, std::span<const float> image, std::span<float> out) const;
 
   /// Draws the parameters as transformers does for a bare configuration, adapters as PEFT does. A number
-  /// depends on `seed`, the parameter's name and its place in it alone.
-  void initialise(uint64_t seed, std::span<float> image) const;
+  /// depends on `seed`, the parameter's name and its place in it alone, not on `threads` (0: one a core).
+  void initialise(uint64_t seed, std::span<float> image, int threads) const;
 
 private:
   struct Part {

@@ -171,7 +171,7 @@ Result<> probe(const sinter_trainer &trainer, const ProbeOptions &options) {
     if (Result<> read = readImage(start, tensors, step.image(0)); !read)
       return read;
   } else if (hasAdapters || !trainer.initial.data) {
-    tensors.initialise(1, step.image(0));
+    tensors.initialise(1, step.image(0), options.trainer.threads);
   } else if (Result<> fetched = step.fetch(0); !fetched) {
     return fetched;
   }
