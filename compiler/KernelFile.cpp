@@ -5,6 +5,7 @@
 #include "compiler/Pipeline.h"
 #include "passes/Passes.h"
 #include "passes/lowering/CpuPipeline.h"
+#include "runtime/Result.h"
 
 #include "mlir/AsmParser/AsmParser.h"
 #include "mlir/AsmParser/AsmParserState.h"
@@ -234,7 +235,7 @@ FailureOr<KernelFile> readKernelFile(MLIRContext &context, const std::string &pa
   std::string message;
   std::unique_ptr<llvm::MemoryBuffer> buffer = openInputFile(path, &message);
   if (!buffer) {
-    llvm::errs() << "error: " << message << "\n";
+    llvm::errs() << "error: " << shortened(message) << "\n";
     return failure();
   }
   sources.AddNewSourceBuffer(std::move(buffer), llvm::SMLoc());

@@ -2,6 +2,7 @@
 // The program `sinter`: picks the command.
 #include "compiler/ProcessSetup.h"
 #include "compiler/commands/Commands.h"
+#include "runtime/Result.h"
 
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/CommandLine.h"
@@ -119,7 +120,7 @@ int main(int argc, char **argv) {
   if (name.empty())
     llvm::errs() << "sinter: expected a command, found none\n";
   else
-    llvm::errs() << "sinter: expected a command, found '" << name << "'\n";
+    llvm::errs() << "sinter: expected a command, found '" << sinter::shortened(name) << "'\n";
   printUsage(llvm::errs());
   return 2;
 }
@@ -146,7 +147,7 @@ bool sinter::parseFlags(const Invocation &invocation, llvm::StringRef overview) 
   const std::string complaints = errors.release();
   if (parsed)
     return true;
-  llvm::errs() << "error: " << inOurWords(complaints) << "\n(" << invocation.arguments[0]
+  llvm::errs() << "error: " << shortened(inOurWords(complaints)) << "\n(" << invocation.arguments[0]
                << " --help lists the flags)\n";
   return false;
 }

@@ -7,8 +7,9 @@
 
 #include <fmt/format.h>
 #include <string>
+#include <string_view>
 #include <tl/expected.hpp>
-#include <utility>
+#include <type_traits>
 
 namespace sinter {
 
@@ -18,9 +19,21 @@ struct Error {
 
 template <typename T = void> using Result = tl::expected<T, Error>;
 
+/// `text` as messages show it: of more than 1 KiB, both ends and how many bytes are left out between them.
+/// Names in a model file and arguments of a command may be of any length.
+std::string shortened(std::string_view text);
+
+/// What `fail` shows of an argument: text shortened, anything else as it is.
+template <typename T> decltype(auto) inMessage(const T &value) {
+  if constexpr (std::is_convertible_v<const T &, std::string_view>)
+    return shortened(value);
+  else
+    return (value);
+}
+
 /// `return fail("{}: expected {}, found {}", path, want, got);`
 template <typename... Args> tl::unexpected<Error> fail(fmt::format_string<Args...> format, Args &&...args) {
-  return tl::unexpected<Error>(Error{fmt::format(format, std::forward<Args>(args)...)});
+  return tl::unexpected<Error>(Error{fmt::vformat(format, fmt::make_format_args(inMessage(args)...))});
 }
 
 } // namespace sinter

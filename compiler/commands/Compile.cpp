@@ -97,7 +97,7 @@ struct CompileFlags {
 
 /// Says what is wrong; gives the exit code: 2, wrong usage.
 int wrong(const llvm::Twine &message, int code = 2) {
-  llvm::errs() << "error: " << message << "\n";
+  llvm::errs() << "error: " << shortened(message.str()) << "\n";
   return code;
 }
 

@@ -119,7 +119,7 @@ int clean(const Invocation &invocation) {
                   "Cleans, filters and deduplicates text; writes .jsonl.zst shards and a report.\n"))
     return 2;
   auto usage = [](const std::string &what) {
-    llvm::errs() << "error: " << what << "\n";
+    llvm::errs() << "error: " << shortened(what) << "\n";
     return 2;
   };
   if (!(validation >= 0 && validation < 1))

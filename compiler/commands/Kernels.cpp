@@ -55,8 +55,8 @@ int kernelsCommand(const Invocation &invocation) {
   }
   Result<Targets> targets = readTarget(flags.target.getValue());
   if (!targets || targets->gpus.empty()) {
-    llvm::errs() << "error: --target: expected cuda, cuda:sm_80 or cuda:sm_90a, found '" << flags.target
-                 << "'\n";
+    llvm::errs() << "error: --target: expected cuda, cuda:sm_80 or cuda:sm_90a, found '"
+                 << shortened(flags.target.getValue()) << "'\n";
     return 2;
   }
   options.gpus = targets->gpus;

@@ -117,7 +117,7 @@ Result<bool> makeTrainer(const std::string &model, const training::RunFolder &ru
     }
     options.model = exported;
   }
-  llvm::outs() << "compiling the training step of " << model << "\n";
+  llvm::outs() << "compiling the training step of " << shortened(model) << "\n";
   llvm::outs().flush();
   const bool compiled = Compilation(std::move(options)).run();
   fs::remove_all(exported, code);

@@ -21,6 +21,8 @@ Result<std::pair<int32_t, float>> parseBias(std::string_view text) {
     return fail("expected TOKEN+BIAS or TOKEN-BIAS, as 123+1.5 or 123-inf, found '{}'", text);
   if (text[sign] == '-')
     bias.second = -bias.second;
+  if (bias.second == std::numeric_limits<float>::infinity())
+    return fail("expected a finite bias, or -inf, which excludes a token, found '{}'", text);
   return bias;
 }
 

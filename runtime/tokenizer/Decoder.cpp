@@ -2,6 +2,7 @@
 // Steps before Fuse see one token at a time; behind it only Strip from the left is supported.
 #include "runtime/tokenizer/Decoder.h"
 #include "runtime/files/Utf8.h"
+#include "runtime/tokenizer/Growth.h"
 #include "runtime/tokenizer/PreTokenizer.h"
 #include "runtime/tokenizer/Unicode.h"
 
@@ -65,7 +66,9 @@ Result<Decoder> Decoder::open(const BlobHeader *blob) {
   result.byteStrings = config.flags & ModelByteLevel;
   result.joinSpaces = config.flags & ModelJoinSpaces;
   bool fused = false;
-  for (const Step &step : result.steps) {
+  Growth growth;
+  for (size_t i = 0; i < result.steps.size(); ++i) {
+    const Step &step = result.steps[i];
     auto kind = static_cast<StepKind>(step.kind);
     std::string_view a = stepText(result.strings, step.aOffset, step.aSize);
     if (kind < StepKind::DecodeByteLevel || kind > StepKind::DecodeWordPiece)
@@ -77,6 +80,10 @@ Result<Decoder> Decoder::open(const BlobHeader *blob) {
       return fail("tokenizer tables: expected a character for the step of kind {}, found none", step.kind);
     fused |= kind == StepKind::DecodeFuse;
     result.lastMatters |= kind == StepKind::DecodeBpe;
+    if (kind == StepKind::DecodeReplace)
+      growth.replace(a, stepText(result.strings, step.bOffset, step.bSize));
+    if (Result<> checked = growth.check("decoders", i, result.steps.size()); !checked)
+      return tl::unexpected(checked.error());
   }
   return result;
 }

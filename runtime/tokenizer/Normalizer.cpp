@@ -3,6 +3,7 @@
 // that can change.
 #include "runtime/tokenizer/Normalizer.h"
 #include "runtime/files/Utf8.h"
+#include "runtime/tokenizer/Growth.h"
 #include "runtime/tokenizer/Nfc.h"
 #include "runtime/tokenizer/OlderUnicode.h"
 #include "runtime/tokenizer/PreTokenizer.h"
@@ -109,7 +110,9 @@ Result<Normalizer> Normalizer::open(const BlobHeader *blob) {
     if (size_t good = validUtf8Prefix(result.mapTargets); good != result.mapTargets.size())
       return fail("precompiled charsmap: expected UTF-8, found an invalid byte at {}", 4 + size + good);
   }
-  for (const Step &step : result.steps) {
+  Growth growth;
+  for (size_t i = 0; i < result.steps.size(); ++i) {
+    const Step &step = result.steps[i];
     auto kind = static_cast<StepKind>(step.kind);
     if (kind > StepKind::ByteLevelText)
       return fail("tokenizer tables: expected a normalizer, found a step of kind {}", step.kind);
@@ -123,8 +126,47 @@ Result<Normalizer> Normalizer::open(const BlobHeader *blob) {
       regex = *compiled;
     }
     result.regexes.push_back(regex);
+    result.addGrowth(i, growth);
+    if (Result<> checked = growth.check("normalizers", i, result.steps.size()); !checked)
+      return tl::unexpected(checked.error());
   }
   return result;
+}
+
+void Normalizer::addGrowth(size_t index, Growth &growth) const {
+  const Step &step = steps[index];
+  std::string_view a = stepText(strings, step.aOffset, step.aSize),
+                   b = stepText(strings, step.bOffset, step.bSize);
+  switch (static_cast<StepKind>(step.kind)) {
+  case StepKind::Nfc:
+  case StepKind::Nfd:
+  case StepKind::Nfkc:
+  case StepKind::Nfkd:
+  case StepKind::Lowercase:
+    return growth.changeForm();
+  case StepKind::Prepend:
+    return growth.multiply(1.0 + static_cast<double>(a.size()));
+  case StepKind::Replace:
+    return growth.replace(a, b);
+  case StepKind::ReplaceRegex: { // which may match between any two bytes
+    const double size = static_cast<double>(b.size()),
+                 least = static_cast<double>(regexes[index]->shortest());
+    return growth.multiply(least > 0 ? std::max(1.0, size / least) : 1 + size);
+  }
+  case StepKind::CharsMap: {
+    size_t longest = 1;
+    for (size_t begin = 0; begin < mapTargets.size();) {
+      size_t end = std::min(mapTargets.find('\0', begin), mapTargets.size());
+      longest = std::max(longest, end - begin);
+      begin = end + 1;
+    }
+    return growth.multiply(static_cast<double>(longest));
+  }
+  case StepKind::ByteLevelText:
+    return growth.multiply(2);
+  default: // the others take away
+    return;
+  }
 }
 
 std::string_view Normalizer::run(std::string_view text, std::string &a, std::string &b,

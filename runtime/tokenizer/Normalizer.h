@@ -11,6 +11,8 @@
 
 namespace sinter {
 
+class Growth;
+
 class Normalizer {
 public:
   Normalizer() = default;
@@ -25,6 +27,8 @@ private:
   /// Appends what step `index` makes of `text` to `out`; false if that is `text` itself and nothing was
   /// appended.
   bool apply(size_t index, std::string_view text, std::string &out, bool &frontRemoved) const;
+  /// What step `index` may do to the length of a text.
+  void addGrowth(size_t index, Growth &growth) const;
   void mapChars(std::string_view text, std::string &out) const;
   std::optional<std::string_view> lookUp(std::string_view text) const;
 

@@ -2,6 +2,7 @@
 // The steps of pre-tokenisation. Those that only cut make a new list of pieces; those that change text make a
 // new text, too.
 #include "runtime/tokenizer/PreTokenizer.h"
+#include "runtime/tokenizer/Growth.h"
 #include "runtime/tokenizer/OlderUnicode.h"
 #include <array>
 
@@ -111,7 +112,9 @@ Result<PreTokenizer> PreTokenizer::open(const BlobHeader *blob) {
   PreTokenizer result;
   result.steps = section<Step>(blob, Section::PreTokenizers);
   result.strings = section<char>(blob, Section::Text);
-  for (const Step &step : result.steps) {
+  Growth growth;
+  for (size_t i = 0; i < result.steps.size(); ++i) {
+    const Step &step = result.steps[i];
     auto kind = static_cast<StepKind>(step.kind);
     if (kind < StepKind::AddPrefixSpace || kind > StepKind::ByteLevelMap)
       return fail("tokenizer tables: expected a pre-tokenizer, found a step of kind {}", step.kind);
@@ -126,6 +129,12 @@ Result<PreTokenizer> PreTokenizer::open(const BlobHeader *blob) {
       regex = *compiled;
     }
     result.regexes.push_back(regex);
+    if (kind == StepKind::AddPrefixSpace || kind == StepKind::ByteLevelMap)
+      growth.multiply(2);
+    else if (kind == StepKind::Metaspace) // a piece gets one in front, if it does not begin with a space
+      growth.multiply(1.0 + static_cast<double>(a.size()));
+    if (Result<> checked = growth.check("pre-tokenizers", i, result.steps.size()); !checked)
+      return tl::unexpected(checked.error());
   }
   result.early = result.steps.size();
   if (!result.steps.empty() && static_cast<StepKind>(result.steps.back().kind) == StepKind::Splitter) {

@@ -40,6 +40,12 @@ Result<Regex> Regex::compile(std::string_view pattern) {
   return regex;
 }
 
+size_t Regex::shortest() const {
+  uint32_t characters = 0;
+  pcre2_pattern_info(code->code, PCRE2_INFO_MINLENGTH, &characters);
+  return characters;
+}
+
 Regex::Match Regex::find(std::string_view text, size_t from) const {
   struct Data {
     pcre2_match_data *data = pcre2_match_data_create(1, nullptr);

@@ -16,6 +16,9 @@ public:
   /// An error gives PCRE2's message and the offset in the pattern.
   static Result<Regex> compile(std::string_view pattern);
 
+  /// The least number of bytes that a match can have.
+  size_t shortest() const;
+
   struct Match {
     size_t begin, end;
     bool found;

@@ -77,6 +77,55 @@ TEST(TokenizerJsonTest, NamesAWrongRegularExpression) {
                                                     "parenthesis at byte 2");
 }
 
+/// The error of tables whose tokenizer.json has `count` of these normalizers, pre-tokenizers or decoders.
+std::string errorOfMany(std::string_view part, std::string_view members, std::string_view step, int count) {
+  std::string steps;
+  for (int i = 0; i < count; ++i)
+    steps += fmt::format("{}{}", i ? "," : "", step);
+  Result<TokenizerSpec> spec =
+      fromJson(fmt::format(R"({{"{}":{{"type":"Sequence","{}":[{}]}},{}}})", part, members, steps, model));
+  Result<std::vector<uint8_t>> tables = spec ? buildTokenizerTables(*spec) : tl::unexpected(spec.error());
+  return tables ? "no error" : tables.error().message;
+}
+
+TEST(TokenizerJsonTest, RefusesStepsThatLengthenATextWithoutBounds) {
+  constexpr std::string_view twice = R"({"type":"Replace","pattern":{"String":"a"},"content":"aa"})",
+                             regex = R"({"type":"Replace","pattern":{"Regex":"a+"},"content":"aa"})",
+                             between = R"({"type":"Replace","pattern":{"Regex":"x*"},"content":"a"})",
+                             bytes = R"({"type":"ByteLevel","add_prefix_space":false,"use_regex":false})",
+                             mark = R"({"type":"Metaspace","replacement":" a"})";
+  constexpr std::string_view said =
+      "tokenizer: expected {} that make a text at most 4096 times as long, found up to {} "
+      "times as long behind step {} of 40";
+  const auto expected = [&](auto... found) { return fmt::format(fmt::runtime(said), found...); };
+  EXPECT_EQ(errorOfMany("normalizer", "normalizers", twice, 40), expected("normalizers", 8192, 13));
+  EXPECT_EQ(errorOfMany("normalizer", "normalizers", regex, 40), expected("normalizers", 8192, 13));
+  EXPECT_EQ(errorOfMany("normalizer", "normalizers", between, 40), expected("normalizers", 8192, 13));
+  EXPECT_EQ(errorOfMany("normalizer", "normalizers", bytes, 40), expected("normalizers", 8192, 13));
+  EXPECT_EQ(errorOfMany("normalizer", "normalizers", R"({"type":"Prepend","prepend":"a"})", 40),
+            expected("normalizers", 8192, 13));
+  EXPECT_EQ(errorOfMany("pre_tokenizer", "pretokenizers", bytes, 40), expected("pre-tokenizers", 8192, 13));
+  EXPECT_EQ(errorOfMany("pre_tokenizer", "pretokenizers", mark, 40), expected("pre-tokenizers", 6561, 8));
+  EXPECT_EQ(errorOfMany("decoder", "decoders", twice, 40), expected("decoders", 8192, 13));
+}
+
+TEST(TokenizerJsonTest, AcceptsManyStepsOfWhichNoneLengthensWhatAnotherWrote) {
+  EXPECT_NE(
+      encode(fromJson(R"({"normalizer":{"type":"Sequence","normalizers":[{"type":"NFKC"},{"type":"NFD"},)"
+                      R"({"type":"Lowercase"},{"type":"NFKC"}]},)" +
+                      model + "}"),
+             "aab"),
+      (Ids{}));
+  std::string apart;
+  for (char c = 'c'; c <= 'z'; ++c)
+    apart += fmt::format(R"({}{{"type":"Replace","pattern":{{"String":"{}"}},"content":"ab"}})",
+                         c == 'c' ? "" : ",", c);
+  EXPECT_EQ(
+      encode(fromJson(R"({"normalizer":{"type":"Sequence","normalizers":[)" + apart + "]}," + model + "}"),
+             "zaq"),
+      (Ids{2, 0, 2}));
+}
+
 TEST(TokenizerJsonTest, NamesAnIdThatIsTooLarge) {
   EXPECT_EQ(errorOf(fromJson(R"({"model":{"type":"BPE","vocab":{"a":99999999},"merges":[]}})")),
             "tokenizer.json: key 'model.vocab.a' (byte 36): expected an id below 1048576, found 99999999");
