@@ -190,7 +190,7 @@ struct sinter_gpu_image {
  * interleaving, zeros outside. Dimensions are innermost first. */
 struct sinter_tensor_map {
   uint32_t buffer;        /* its number in the launch */
-  uint32_t swizzle_bytes; /* 32 or 128 */
+  uint32_t swizzle_bytes; /* 0, 32 or 128 */
   uint32_t rank;          /* 2 or 3 */
   uint32_t box[3];        /* elements */
   uint64_t sizes[3];      /* elements; 0: as many as the buffer has rows */

@@ -24,7 +24,8 @@ struct TiledMap {
 
 /// For a buffer of `rows` rows.
 inline TiledMap tiledMap(const sinter_tensor_map &map, int64_t rows) {
-  TiledMap result{map.rank, map.swizzle_bytes == 32 ? 1 : 3, {}, {}, {}, {1, 1, 1}};
+  const int swizzle = map.swizzle_bytes == 0 ? 0 : map.swizzle_bytes == 32 ? 1 : 3;
+  TiledMap result{map.rank, swizzle, {}, {}, {}, {1, 1, 1}};
   std::copy_n(map.sizes, 3, result.sizes.begin());
   std::copy_n(map.strides, 2, result.strides.begin());
   std::copy_n(map.box, 3, result.box.begin());

@@ -54,7 +54,9 @@ std::string MatmulCase::text() const {
   std::string body;
   for (auto [i, range] : llvm::enumerate(allRanges())) {
     std::string vector = fmt::format("vector<{}xf32>", range.group);
-    std::string rowsType = fmt::format("!kernel.rows<{}xf32>", range.end - range.begin);
+    std::string rowsType = fmt::format("!kernel.rows<{}x{}>", range.end - range.begin, output);
+    if (adds)
+      arguments += fmt::format(", %z{}: {}", i, rowsType);
     arguments += fmt::format(", %y{}: {}", i, rowsType);
     body += fmt::format("kernel.range {} to {} group {} {{\n^bb0(%a0: {}, ", range.begin, range.end,
                         range.group, vector);
@@ -63,10 +65,24 @@ std::string MatmulCase::text() const {
     body += "%row: index, %column: index):\n";
     body += fmt::format("%begin = arith.constant {} : index\n%local = arith.subi %column, %begin : index\n",
                         range.begin);
-    if (weights == 2)
+    std::string result = "%a0";
+    if (weights == 2) {
       body += fmt::format("%p = arith.mulf %a0, %a1 : {}\n", vector);
-    body += fmt::format("kernel.store {}, %y{}[%row, %local] : {}, {}\nkernel.yield\n}}\n",
-                        weights == 2 ? "%p" : "%a0", i, vector, rowsType);
+      result = "%p";
+    }
+    if (addsLargest) {
+      body += fmt::format("%m = vector.reduction <maxnumf>, {0} : {1} into f32\n"
+                          "%ms = vector.broadcast %m : f32 to {1}\n%l = arith.addf {0}, %ms : {1}\n",
+                          result, vector);
+      result = "%l";
+    }
+    if (adds) {
+      body += fmt::format("%old = kernel.load %z{}[%row, %local] : {}, {}\n%new = arith.addf {}, %old : {}\n",
+                          i, rowsType, vector, result, vector);
+      result = "%new";
+    }
+    body += fmt::format("kernel.store {}, %y{}[%row, %local] : {}, {}\nkernel.yield\n}}\n", result, i, vector,
+                        rowsType);
   }
   std::string leftText = fmt::format("left(%x : {}) ", leftType), region;
   if (hasRegion()) {
@@ -153,6 +169,20 @@ void quantiseRow(float *row, int64_t length, char *to) {
   }
 }
 
+/// A number as f32, f16 or bf16 in memory, and back.
+void put(char *to, const std::string &type, float number) {
+  uint16_t half = type == "f16" ? f32ToF16(number) : f32ToBf16(number);
+  type == "f32" ? std::memcpy(to, &number, 4) : std::memcpy(to, &half, 2);
+}
+float take(const char *from, const std::string &type) {
+  float number = 0;
+  uint16_t half = 0;
+  std::memcpy(&half, from, 2);
+  std::memcpy(&number, from, type == "f32" ? 4 : 2);
+  return type == "f16" ? f16ToF32(half) : type == "bf16" ? bf16ToF32(half) : number;
+}
+int64_t bytesOf(const std::string &type) { return type == "f32" ? 4 : 2; }
+
 kernel::WeightFormat formatOf(const std::string &name) { return *kernel::symbolizeWeightFormat(name); }
 
 } // namespace
@@ -211,7 +241,19 @@ MatmulData::MatmulData(const MatmulCase &c, unsigned seed)
   }
   left = seen;
   for (const MatmulCase::Range &range : c.allRanges())
-    this->outputs.emplace_back(c.rows * (range.end - range.begin) * 4, 0xff);
+    this->outputs.emplace_back(c.rows * (range.end - range.begin) * bytesOf(c.output), 0xff);
+  if (!c.adds)
+    return;
+  added.resize(c.rows * c.outputs);
+  for (const MatmulCase::Range &range : c.allRanges()) {
+    int64_t width = range.end - range.begin;
+    AlignedBytes &bytes = addedBytes.emplace_back(c.rows * width * bytesOf(c.output));
+    for (int64_t i = 0; i < c.rows * width; ++i) {
+      char *place = bytes.data() + i * bytesOf(c.output);
+      put(place, c.output, normal(random));
+      added[i / width * c.outputs + range.begin + i % width] = take(place, c.output);
+    }
+  }
 }
 
 std::vector<float> MatmulData::run(const KernelRunner &runner, int64_t pieces) {
@@ -223,8 +265,11 @@ std::vector<float> MatmulData::run(const KernelRunner &runner, int64_t pieces) {
   std::vector<int32_t> segments = c.segments;
   if (!segments.empty())
     buffers.push_back(segments.data());
-  for (AlignedBytes &output : outputs)
-    buffers.push_back(output.data());
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    if (c.adds)
+      buffers.push_back(addedBytes[i].data());
+    buffers.push_back(outputs[i].data());
+  }
   sinter_step step{};
   step.rows = c.selected ? c.rows + 3 : c.rows;
   step.selected = c.selected ? c.rows : 0;
@@ -242,9 +287,9 @@ std::vector<float> MatmulData::run(const KernelRunner &runner, int64_t pieces) {
   for (size_t i = 0; i < ranges.size(); ++i) {
     EXPECT_TRUE(outputs[i].isIntact()) << "the kernel wrote behind its output";
     int64_t width = ranges[i].end - ranges[i].begin;
-    for (int64_t row = 0; row < c.rows; ++row)
-      std::memcpy(&result[row * c.outputs + ranges[i].begin], outputs[i].as<float>() + row * width,
-                  width * 4);
+    for (int64_t at = 0; at < c.rows * width; ++at)
+      result[at / width * c.outputs + ranges[i].begin + at % width] =
+          take(outputs[i].data() + at * bytesOf(c.output), c.output);
   }
   return result;
 }
@@ -274,6 +319,21 @@ void MatmulData::expected(std::vector<double> &values, std::vector<double> &tole
       values[row * c.outputs + column] = product;
       tolerances[row * c.outputs + column] = tolerance + 1e-7;
     }
+  }
+  for (const MatmulCase::Range &range : c.allRanges())
+    for (int64_t row = 0; row < c.rows && c.addsLargest; ++row)
+      for (int64_t first = row * c.outputs + range.begin, end = first + range.end - range.begin; first < end;
+           first += range.group) {
+        double largest = *std::max_element(&values[first], &values[first + range.group]);
+        double further = *std::max_element(&tolerances[first], &tolerances[first + range.group]);
+        for (int64_t i = first; i < first + range.group; ++i)
+          values[i] += largest, tolerances[i] += further;
+      }
+  // Half of the last bit of what is stored.
+  double rounding = c.output == "f16" ? 0x1p-11 : c.output == "bf16" ? 0x1p-8 : 0;
+  for (size_t i = 0; i < values.size(); ++i) {
+    values[i] += c.adds ? added[i] : 0;
+    tolerances[i] += std::abs(values[i]) * rounding * 1.01;
   }
 }
 

@@ -26,6 +26,10 @@ struct MatmulCase {
   };
   std::vector<Range> ranges;
   int weights = 1; // 2: the epilogue stores gate * up
+  /// Of the stored rows, as the dialect spells it. adds: other rows; addsLargest: the largest number of the
+  /// group.
+  std::string output = "f32";
+  bool adds = false, addsLargest = false;
   bool selected = false;
   bool stores = false; // the prologue stores the doubled row
   /// Rows that each expert has: the first of each, and the end. Empty: no experts.
@@ -58,10 +62,11 @@ public:
   uint64_t weightBytes() const;
   const MatmulCase &c;
   std::vector<std::vector<float>> weights; // (experts, outputs, inputs), dequantised
+  std::vector<float> added;                // (rows, outputs)
   std::vector<float> left;                 // (rows, inputs), as the kernel sees it: quantised and back
   std::vector<AlignedBytes> packed;
   AlignedBytes leftBytes, storedBytes;
-  std::vector<AlignedBytes> outputs;
+  std::vector<AlignedBytes> outputs, addedBytes; // of each range
 };
 
 } // namespace sinter::test

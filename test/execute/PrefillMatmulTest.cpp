@@ -127,6 +127,32 @@ TEST_P(PrefillMatmul, ReadsRowsOfTheWeightsType) {
   }
 }
 
+/// On sm_90a tiles that have all their rows go through shared memory and by tensor maps, others do not.
+TEST_P(PrefillMatmul, StoresTilesOfEveryTypeWhateverTheEpilogue) {
+  for (const char *output : {"f32", "f16", "bf16"}) {
+    MatmulCase c{.format = "f16", .outputs = 512, .inputs = 72, .left = LeftKind::Half};
+    c.output = output;
+    check(tiled(c, 128, 128), {150, 256}, 2);
+    check(tiled(c, 64, 64), {100}, 2);
+    check(tiled(c, 128, 256), {130}, 2);
+    c.ranges = {{0, 256, 128}, {256, 512, 16}};
+    c.adds = true;
+    check(tiled(c, 128, 128), {140}, 2);
+    c.addsLargest = true;
+    check(tiled(c, 64, 128), {70}, 2);
+    c.weights = 2;
+    check(tiled(c, 128, 128), {128}, 2);
+  }
+}
+
+TEST_P(PrefillMatmul, GoesOverManyTilesOfFewColumns) {
+  for (int64_t inputs : {8, 64, 128, 192}) {
+    MatmulCase c{.format = "f16", .outputs = 1024, .inputs = inputs, .left = LeftKind::Half};
+    check(tiled(c, 128, 128), {200}, 2);
+    check(tiled(c, 64, 64), {64}, 2);
+  }
+}
+
 TEST_P(PrefillMatmul, TakesOtherRegisterTiles) {
   for (const char *format : {"f32", "q8_0", "q5_k"}) {
     MatmulCase c = tiled({.format = format, .outputs = 112, .inputs = 256}, 24, 64);

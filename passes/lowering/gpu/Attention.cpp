@@ -30,15 +30,15 @@ void AttentionShape::copyQuery(Frame &frame, Value row, Value first, int64_t cou
   });
 }
 
-Value AttentionShape::keysOf(Frame &frame, Value row, Value head) const {
+Value AttentionShape::keysOf(Frame &frame, Value slot, Value head) const {
   Emitter &e = frame.e;
   Value tokens = frame.wideStepField(abi::stepCacheTokens);
-  return e.at(frame.slotOf(op.getKeys(), row), e.mul(e.extend(head), e.mul(tokens, keySize)), element);
+  return e.at(frame.slotAt(op.getKeys(), slot), e.mul(e.extend(head), e.mul(tokens, keySize)), element);
 }
-Value AttentionShape::valuesOf(Frame &frame, Value row, Value head) const {
+Value AttentionShape::valuesOf(Frame &frame, Value slot, Value head) const {
   Emitter &e = frame.e;
   Value tokens = frame.wideStepField(abi::stepCacheTokens);
-  return e.at(frame.slotOf(op.getValues(), row), e.mul(e.extend(head), e.mul(tokens, valueSize)), element);
+  return e.at(frame.slotAt(op.getValues(), slot), e.mul(e.extend(head), e.mul(tokens, valueSize)), element);
 }
 
 Value AttentionShape::keyAt(Frame &frame, Value keys, Value token) const {

@@ -17,9 +17,9 @@ struct AttentionShape : AttentionSizes {
   /// threads of the block share the work.
   void copyQuery(Frame &frame, mlir::Value row, mlir::Value first, int64_t count,
                  mlir::Value destination) const;
-  /// Where the keys and values of a head (i32) of the slot of `row` begin.
-  mlir::Value keysOf(Frame &frame, mlir::Value row, mlir::Value head) const;
-  mlir::Value valuesOf(Frame &frame, mlir::Value row, mlir::Value head) const;
+  /// Where the keys and values of a head of a slot (numbers, i32) begin.
+  mlir::Value keysOf(Frame &frame, mlir::Value slot, mlir::Value head) const;
+  mlir::Value valuesOf(Frame &frame, mlir::Value slot, mlir::Value head) const;
   /// Element 0 of the key of a token: element d lies d * 16 further.
   mlir::Value keyAt(Frame &frame, mlir::Value keys, mlir::Value token) const;
   mlir::Value valueAt(Frame &frame, mlir::Value values, mlir::Value token, mlir::Value column) const;

@@ -85,8 +85,9 @@ private:
 void DecodeAttention::emitTile(Value keyHead, Value row, Value at, Value from, Value to, Value chunk) {
   position = at;
   head = e.mul(keyHead, shape.group);
-  keys = shape.keysOf(frame, row, keyHead);
-  values = shape.valuesOf(frame, row, keyHead);
+  Value slot = frame.stepEntry(abi::stepSlots, row);
+  keys = shape.keysOf(frame, slot, keyHead);
+  values = shape.valuesOf(frame, slot, keyHead);
   shape.copyQuery(frame, row, head, shape.group, query);
   e.barrier();
   emitBlock(from, to, /*isFirst=*/true);

@@ -26,15 +26,14 @@ void FlashAttention::allocate(int64_t queryBytes, int64_t keys, int64_t values) 
 }
 
 LogicalResult FlashAttention::emit() {
+  frame.keepStep(abi::stepCacheSlotBytes + 8);
+  turnNumbers = frame.allocate(4 * 4);
   lane = frame.lane();
   group = e.div(lane, 4);
   inGroup = e.rem(lane, 4);
   warpRow = e.mul(frame.warp(), 16);
   forEachTile(frame, shape.op.getGrid(), [&](Value tileHead, Value rowBegin, Value rowEnd, Value) {
     head = tileHead;
-    Value keyHead = e.div(head, shape.group);
-    keys = shape.keysOf(frame, rowBegin, keyHead);
-    values = shape.valuesOf(frame, rowBegin, keyHead);
     e.loop(rowBegin, rowEnd, rows, [&](Value first) {
       emitTurn(first, e.min(e.add(first, rows), rowEnd));
       e.barrier();
@@ -45,8 +44,7 @@ LogicalResult FlashAttention::emit() {
 
 void FlashAttention::emitTurn(Value first, Value end) {
   Value last = e.sub(end, 1);
-  firstPosition = frame.stepEntry(abi::stepPositions, first);
-  keyEnd = e.add(frame.stepEntry(abi::stepPositions, last), 1);
+  readTurn(first, last);
   Value begin = e.alignDown(shape.firstKey(e, firstPosition), panel);
   // At least one, said for LLVM: else it makes a second state, of no blocks.
   Value blocks = e.max(e.ceilDiv(e.sub(keyEnd, begin), blockKeys), e.constant(1));
@@ -79,6 +77,23 @@ void FlashAttention::emitTurn(Value first, Value end) {
       }
     });
   }
+}
+
+/// One thread reads what all need: each warp would touch the same sectors.
+void FlashAttention::readTurn(Value first, Value last) {
+  auto number = [&](int64_t i) { return e.at(turnNumbers, i, e.i32()); };
+  e.ifThen(e.equal(frame.thread, e.constant(0)), [&] {
+    e.store(frame.stepEntry(abi::stepPositions, first), number(0));
+    e.store(frame.stepEntry(abi::stepPositions, last), number(1));
+    e.store(frame.stepEntry(abi::stepSlots, first), number(2));
+    e.store(e.constant(0), number(3)); // LLVM reads all by one access of 16 bytes
+  });
+  e.barrier();
+  firstPosition = e.load(e.i32(), number(0));
+  keyEnd = e.add(e.load(e.i32(), number(1)), 1);
+  Value slot = e.load(e.i32(), number(2)), keyHead = e.div(head, shape.group);
+  keys = shape.keysOf(frame, slot, keyHead);
+  values = shape.valuesOf(frame, slot, keyHead);
 }
 
 Value FlashAttention::isSeen(Value block) {

@@ -56,6 +56,7 @@ protected:
 
 private:
   void emitTurn(mlir::Value first, mlir::Value end);
+  void readTurn(mlir::Value first, mlir::Value last);
   void loadQuery(mlir::Value first, mlir::Value last);
   void fetch(mlir::Value block, mlir::Value stage);
   void copyBlock(mlir::Value to, mlir::Value from, int64_t copies, int64_t pieces, mlir::Value valid,
@@ -70,7 +71,9 @@ private:
 
   int64_t keyBytes = 0, valueBytes = 0;
   mlir::Value keyStage, valueStage;
-  mlir::Value head, keys, values;    // of the tile
+  mlir::Value turnNumbers;           // shared: positions of the turn's first and last row, slot
+  mlir::Value head;                  // of the tile
+  mlir::Value keys, values;          // of the turn
   mlir::Value firstPosition, keyEnd; // of the turn: of its first row; the key after the last row's own
 };
 

@@ -22,10 +22,19 @@ Value Frame::tensorMap(Value argument, TensorMapPlan plan) {
   return entry->addArgument(e.ptr(), e.loc);
 }
 
-Value Frame::wideStepField(int64_t offset) { return e.load(e.i64(), e.atByte(step, offset)); }
-Value Frame::stepField(int64_t offset) {
-  return e.load(e.i32(), e.atByte(step, offset));
-} // little-endian, < 2^31
+void Frame::keepStep(int64_t bytes) {
+  keptStep = allocate(bytes);
+  keptStepBytes = bytes;
+  assert(bytes / 4 <= threads && "a thread a word");
+  e.ifThen(e.less(thread, e.constant(bytes / 4)),
+           [&] { e.store(e.load(e.i32(), e.at(step, thread, e.i32())), e.at(keptStep, thread, e.i32())); });
+  e.barrier();
+}
+
+Value Frame::stepAt(int64_t offset) { return e.atByte(offset < keptStepBytes ? keptStep : step, offset); }
+
+Value Frame::wideStepField(int64_t offset) { return e.load(e.i64(), stepAt(offset)); }
+Value Frame::stepField(int64_t offset) { return e.load(e.i32(), stepAt(offset)); } // little-endian, < 2^31
 
 Value Frame::adds() { return e.less(e.constant(0), stepField(abi::stepAdds)); }
 
@@ -33,7 +42,7 @@ Value Frame::hyper(kernel::Hyperparameter which) {
   return e.load(e.f32(), e.at(stepPointer(abi::stepUpdate), static_cast<int64_t>(which), e.f32()));
 }
 
-Value Frame::stepPointer(int64_t offset) { return e.load(e.globalPtr(), e.atByte(step, offset)); }
+Value Frame::stepPointer(int64_t offset) { return e.load(e.globalPtr(), stepAt(offset)); }
 
 Value Frame::stepEntry(int64_t offset, Value row) {
   Value array = stepPointer(offset);
@@ -59,9 +68,8 @@ Value Frame::rowOf(Value argument, Value row) {
   return farAt(buffer(argument), row, bytes);
 }
 
-Value Frame::slotOf(Value cacheArgument, Value row) {
-  Value slot = e.extend(stepEntry(abi::stepSlots, row));
-  return e.atByte(buffer(cacheArgument), e.mul(slot, wideStepField(abi::stepCacheSlotBytes)));
+Value Frame::slotAt(Value cacheArgument, Value slot) {
+  return e.atByte(buffer(cacheArgument), e.mul(e.extend(slot), wideStepField(abi::stepCacheSlotBytes)));
 }
 
 void Frame::share(Value count, llvm::function_ref<void(Value)> body) { e.loop(thread, count, threads, body); }

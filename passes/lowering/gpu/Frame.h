@@ -29,6 +29,14 @@ struct TensorMapPlan {
   std::array<int64_t, 2> strides;    // bytes
 };
 
+/// Rows that a program's store writes to shared memory, from where they go on: `boxColumns` columns of `rows`
+/// rows, then the next columns.
+struct StagedRows {
+  mlir::Operation *store = nullptr;
+  mlir::Value address, firstRow, firstColumn; // the row and column (of the buffer) that lie at `address`
+  int64_t rows = 0, boxColumns = 0, columns = 0;
+};
+
 struct Frame {
   Emitter &e;
   mlir::Value step;             // const sinter_step *, in global memory
@@ -42,6 +50,9 @@ struct Frame {
   int64_t cluster = 1; // blocks a cluster
   llvm::SmallVector<TensorMapPlan> maps;
   int64_t blocksPerSm = 0; // to be resident at once: ptxas keeps to the registers that allows; 0: it chooses
+  StagedRows staged;       // of the program that is being emitted
+  mlir::Value keptStep;    // the first bytes of the step, in shared memory
+  int64_t keptStepBytes = 0;
 
   int64_t warps() const { return threads / warpSize; }
   mlir::Value warp() { return e.div(thread, warpSize); }
@@ -53,6 +64,11 @@ struct Frame {
   mlir::Value tensorMap(mlir::Value argument, TensorMapPlan plan);
   /// Reserves bytes of shared memory, 128-byte aligned, for the whole function.
   mlir::Value allocate(int64_t bytes);
+  /// Copies the first `bytes` of the step to shared memory, where they are read from then on: else each warp
+  /// touches a sector of global memory for each of its numbers. By all threads; it ends with a barrier.
+  void keepStep(int64_t bytes);
+  /// Address of a field of the step.
+  mlir::Value stepAt(int64_t offset);
   /// A number of the step as i32, by its offset: stepField(abi::stepRows).
   mlir::Value stepField(int64_t offset);
   /// The same as i64.
@@ -71,8 +87,11 @@ struct Frame {
   mlir::Value farAt(mlir::Value base, mlir::Value index, int64_t bytes);
   /// Address of a row of activations or of a table.
   mlir::Value rowOf(mlir::Value argument, mlir::Value row);
-  /// Address of the step's row in a cache buffer's slot, where the heads of a layer begin.
-  mlir::Value slotOf(mlir::Value cacheArgument, mlir::Value row);
+  /// Address of a cache buffer's slot (its number, i32), where the heads of a layer begin; of a row's slot.
+  mlir::Value slotAt(mlir::Value cacheArgument, mlir::Value slot);
+  mlir::Value slotOf(mlir::Value cacheArgument, mlir::Value row) {
+    return slotAt(cacheArgument, stepEntry(abi::stepSlots, row));
+  }
 
   /// Calls `body` with a number (i32) from 0 to count - 1 for each thread's share of `count` items.
   void share(mlir::Value count, llvm::function_ref<void(mlir::Value)> body);

@@ -10,6 +10,7 @@
 #include "passes/lowering/gpu/MatmulTensor.h"
 #include "passes/lowering/gpu/MatmulWarpgroup.h"
 #include "passes/lowering/gpu/RegionPlan.h"
+#include "passes/lowering/gpu/TileStores.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -53,6 +54,13 @@ int64_t Matmul::panelsPerChunk() const {
   bool begins = columnsPerChunk % kernel::panelRows || columnsPerTile % kernel::panelRows ||
                 (op.getExperts() && outputs % kernel::panelRows);
   return llvm::divideCeil(columns, kernel::panelRows) + (begins ? 1 : 0);
+}
+
+int64_t Matmul::groupsPerChunk(kernel::RangeOp range) const {
+  auto isMultiple = [&](int64_t column) { return column % columnsPerChunk == 0; };
+  bool isWhole = isMultiple(range.getBegin()) && isMultiple(range.getEnd()) && isMultiple(columnsPerTile) &&
+                 columnsPerChunk % range.getGroup() == 0 && !straddles;
+  return isWhole ? columnsPerChunk / range.getGroup() : 0;
 }
 
 void Matmul::forEachChunk(ChunkBody body) {
@@ -121,9 +129,8 @@ public:
   LogicalResult emit(Value begin, Value end, Value firstRow, Value rows);
 
 private:
-  /// Groups in a chunk, if every chunk has that many or none; 0 if not.
-  int64_t groupsPerChunk() const;
   LogicalResult emitWhole(int64_t width, Value begin, Value firstRow, Value rows);
+  LogicalResult emitSent(int64_t step, Value mine, Value begin, Value column, Value firstRow);
   /// Of row `row` and `further` ones behind it, a constant of addresses.
   LogicalResult emitGroup(Value firstRow, Value row, Value column, Value active, int64_t further = 0);
   /// Whether the program reads rows in memory, which must be there.
@@ -139,14 +146,6 @@ private:
   SmallVector<int64_t> multiples;
   Team team;
 };
-
-int64_t RangeEpilogue::groupsPerChunk() const {
-  auto isMultiple = [&](int64_t column) { return column % m.columnsPerChunk == 0; };
-  bool isWhole = isMultiple(kernel::RangeOp(range).getBegin()) &&
-                 isMultiple(kernel::RangeOp(range).getEnd()) && isMultiple(m.columnsPerTile) &&
-                 m.columnsPerChunk % group == 0 && !m.straddles;
-  return isWhole ? m.columnsPerChunk / group : 0;
-}
 
 LogicalResult RangeEpilogue::emitGroup(Value firstRow, Value row, Value column, Value active,
                                        int64_t further) {
@@ -170,6 +169,27 @@ bool RangeEpilogue::isShort() {
          !readsRows();
 }
 
+/// A tile that has all its rows, whose stores go by tensor maps.
+LogicalResult RangeEpilogue::emitSent(int64_t step, Value mine, Value begin, Value column, Value firstRow) {
+  LogicalResult result = success();
+  auto emitTurn = [&](Value row, int64_t further) {
+    if (failed(emitGroup(firstRow, row, column, Value(), further)))
+      result = failure();
+  };
+  int64_t part = m.tileStores->partRows();
+  e.loop(e.constant(0), e.constant(accumulators.rows), part, [&](Value first) {
+    m.tileStores->open(range, first, e.add(firstRow, first), begin);
+    Value row = e.add(first, mine);
+    if (isShort())
+      for (int64_t turn = 0; turn < part; turn += step)
+        emitTurn(row, turn);
+    else
+      e.loop(e.constant(0), e.constant(part), step, [&](Value turn) { emitTurn(e.add(row, turn), 0); });
+    m.tileStores->send();
+  });
+  return result;
+}
+
 /// All teams go down the rows, each with the group of columns that it has. Short programs of a tile that has
 /// all its rows are written out: their addresses are one and constants.
 LogicalResult RangeEpilogue::emitWhole(int64_t width, Value begin, Value firstRow, Value rows) {
@@ -185,25 +205,32 @@ LogicalResult RangeEpilogue::emitWhole(int64_t width, Value begin, Value firstRo
         result = failure();
     });
   };
-  if (!isShort() || !filled || filled % step || filled / step > mostCopies) {
+  bool isSent = m.tileStores && m.tileStores->takes(range, step);
+  if (!isSent && (!isShort() || !filled || filled % step || filled / step > mostCopies)) {
     guarded();
     return result;
   }
   auto choice = scf::IfOp::create(e.b, e.loc, e.equal(rows, e.constant(filled)), /*withElseRegion=*/true);
   OpBuilder::InsertionGuard guard(e.b);
   e.b.setInsertionPointToStart(choice.thenBlock());
-  for (int64_t turn = 0; turn < filled; turn += step)
+  int64_t before = m.frame.sharedBytes;
+  if (isSent)
+    result = emitSent(step, mine, begin, column, firstRow);
+  for (int64_t turn = 0; !isSent && turn < filled; turn += step)
     if (failed(emitGroup(firstRow, mine, column, Value(), turn)))
       result = failure();
   e.b.setInsertionPointToStart(choice.elseBlock());
+  int64_t most = m.frame.sharedBytes; // both keep theirs in the same place
+  m.frame.sharedBytes = before;
   guarded();
+  m.frame.sharedBytes = std::max(most, m.frame.sharedBytes);
   return result;
 }
 
 LogicalResult RangeEpilogue::emit(Value begin, Value end, Value firstRow, Value rows) {
   Value rangeBegin = e.constant(range.getBegin()), rangeEnd = e.constant(range.getEnd());
   LogicalResult result = success();
-  if (int64_t width = groupsPerChunk(); width && team.count % width == 0 && !m.expertColumn) {
+  if (int64_t width = m.groupsPerChunk(range); width && team.count % width == 0 && !m.expertColumn) {
     if (range.getBegin() == 0 && static_cast<int64_t>(range.getEnd()) == m.outputs)
       return emitWhole(width, begin, firstRow, rows);
     Value isInside = e.both(e.less(begin, rangeEnd), e.less(e.sub(rangeBegin, 1), begin));

@@ -10,6 +10,8 @@
 
 namespace sinter::gpu {
 
+class TileStores;
+
 struct Matmul {
   Matmul(Frame &frame, kernel::MatmulOp op, int64_t widestChunk);
 
@@ -25,6 +27,8 @@ struct Matmul {
   bool straddles = false;
   /// Column of the weights that is column 0 of the expert at hand; null without experts.
   mlir::Value expertColumn;
+  /// Where epilogues store by tensor maps; null elsewhere.
+  TileStores *tileStores = nullptr;
   /// Whether this is the first chunk of the block's first tile (i1).
   mlir::Value isFirstChunk;
 
@@ -32,6 +36,9 @@ struct Matmul {
   int64_t panelsPerChunk() const;
   /// Columns of accumulators of a chunk: whole panels.
   int64_t accumulatorColumns() const { return panelsPerChunk() * kernel::panelRows; }
+
+  /// Groups of a range in a chunk, if every chunk has that many or none; 0 if not.
+  int64_t groupsPerChunk(kernel::RangeOp range) const;
 
   /// Runs `body` for each chunk of columns and the rows of its tile. Rows of experts: those of one expert.
   using ChunkBody =

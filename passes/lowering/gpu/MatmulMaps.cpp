@@ -11,10 +11,12 @@
 //
 // Rows are swizzled by 128 bytes. A panel of f16 is 64 lines of 32 bytes, 16 columns of the product each:
 // swizzled by 32 bytes it is an operand that is contiguous along N as it lies in memory. Sums go where the
-// stages are, so the last stages of a tile are given back after its epilogue.
+// stages are, and behind them what the epilogue stores by tensor maps, so the last stages of a tile are given
+// back after its epilogue.
 #include "passes/lowering/gpu/MatmulMaps.h"
 
 #include "passes/lowering/gpu/MatmulHalf.h"
+#include "passes/lowering/gpu/TileStores.h"
 #include "passes/lowering/gpu/Warpgroup.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -30,12 +32,14 @@ constexpr int64_t leftLine = 2 * chunkColumns, panelLine = 2 * kernel::panelRows
 constexpr int64_t panelChunk = chunkColumns * panelLine;
 /// Sums in registers a thread, where two blocks share a multiprocessor, and where one has it.
 constexpr int64_t fewSums = 64, mostSums = 128;
+/// Of a thread of each kind, where one block has a multiprocessor: 384 threads have 168 each to begin with.
+constexpr int64_t producerRegisters = 40, consumerRegisters = 232;
 
 class MappedMatmul {
 public:
   MappedMatmul(Frame &frame, kernel::MatmulOp op);
 
-  bool fits() const { return stages >= 2; }
+  bool fits() const { return stages > 0; }
   LogicalResult run();
 
 private:
@@ -61,6 +65,9 @@ private:
   int64_t stageBytes() const { return rows * leftLine + slots() * panelChunk; }
   int64_t consumers() const { return rows / 64; }
   int64_t sumsOfThread() const { return slots() * kernel::panelRows / 2; }
+  /// Whether the producer is a warpgroup, which gives registers to the consumers.
+  bool givesRegisters() const { return sumsOfThread() > fewSums; }
+  int64_t sumBytes() const { return rows * accumulators.rowStride * 4; }
   Value stageOf(Value number) { return e.rem(number, stages); }
   Value parityOf(Value number) { return e.bitAnd(e.div(number, stages), 1); }
   //--- addresses in shared memory (i32)
@@ -79,6 +86,7 @@ private:
   //--- of the cluster: tiles of rows, of columns; the block's place, and the blocks in its row and column
   Value rowTiles, high, wide, rowIndex, columnIndex, rowMask, columnMask;
   Accumulators accumulators;
+  std::optional<TileStores> stores;
 };
 
 MappedMatmul::MappedMatmul(Frame &frame, kernel::MatmulOp op)
@@ -96,10 +104,15 @@ MappedMatmul::MappedMatmul(Frame &frame, kernel::MatmulOp op)
   accumulators.rows = rows;
   int64_t most =
       maxSharedBytes(e.architecture) - std::max(reservedBytes, epilogueBytes(m, consumers() * warpgroupSize));
-  if (sumsOfThread() > mostSums || std::max(2 * stageBytes(), rows * accumulators.rowStride * 4) > most)
+  if (sumsOfThread() > mostSums || std::max(2 * stageBytes(), sumBytes()) > most)
     return;
   constexpr int64_t half = 112 * 1024;
-  stages = std::clamp<int64_t>((sumsOfThread() > fewSums ? most : std::min(half, most)) / stageBytes(), 2, 4);
+  if (sumsOfThread() <= fewSums)
+    most = std::min(half, most);
+  // A tile has used all of them before its sums go there: the producer is never in the next tile by then.
+  stages = std::min(std::clamp<int64_t>(most / stageBytes(), 2, 4), chunks());
+  stores.emplace(m, rows);
+  stores->fit(std::max(most, stages * stageBytes()) - sumBytes());
 }
 
 void MappedMatmul::makeMaps() {
@@ -160,24 +173,37 @@ void MappedMatmul::forEachTurn(llvm::function_ref<void(const Tile &)> body) {
 LogicalResult MappedMatmul::run() {
   assert(frame.sharedBytes == 0 && "operands of wgmma begin at a multiple of 1024");
   int64_t consuming = consumers() * warpgroupSize;
-  frame.threads = consuming + warpSize;
+  int64_t producing = givesRegisters() ? warpgroupSize : warpSize;
+  frame.threads = consuming + producing;
   frame.cluster = clusterBlocks;
   frame.blocksPerSm = sumsOfThread() > fewSums ? 1 : consumers() == 1 ? 3 : 2;
-  place = frame.allocate(std::max(stages * stageBytes(), rows * accumulators.rowStride * 4));
+  int64_t behindSums = llvm::alignTo(sumBytes(), 128);
+  place = frame.allocate(
+      std::max(stages * stageBytes(), stores->empty() ? sumBytes() : behindSums + stores->bytes()));
   accumulators.address = place;
   makeMaps();
+  stores->begin(e.atByte(place, behindSums));
+  m.tileStores = &*stores;
   initBarriers();
   placeInCluster();
   LogicalResult result = success();
   e.ifThen(e.less(frame.thread, e.constant(consuming)), [&] {
     frame.threads = consuming;
     e.barrierScope = {1, consuming};
+    if (givesRegisters())
+      setRegisters(e, consumerRegisters, true);
     forEachTurn([&](const Tile &tile) { result = consumeTile(tile); });
+    if (!stores->empty())
+      stores->finish();
     e.barrierScope = {};
   });
-  e.ifThen(e.equal(frame.thread, e.constant(consuming)),
-           [&] { forEachTurn([&](const Tile &tile) { produceTile(tile); }); });
-  frame.threads = consuming + warpSize;
+  e.ifThen(e.less(e.constant(consuming - 1), frame.thread), [&] {
+    if (givesRegisters())
+      setRegisters(e, producerRegisters, false);
+    e.ifThen(e.equal(frame.thread, e.constant(consuming)),
+             [&] { forEachTurn([&](const Tile &tile) { produceTile(tile); }); });
+  });
+  frame.threads = consuming + producing;
   waitCluster(e); // until no block sends to this one any more
   return result;
 }
@@ -246,6 +272,8 @@ LogicalResult MappedMatmul::consumeTile(const Tile &tile) {
                            e.min(left, e.constant(rows)));
   });
   fenceAsyncShared(e);
+  if (!stores->empty())
+    stores->waitUntilRead();
   e.warpBarrier();
   for (int64_t chunk = std::max<int64_t>(0, chunks() - stages); chunk < chunks(); ++chunk)
     release(empty(stageOf(e.add(tile.number, chunk))));

@@ -57,6 +57,8 @@ LogicalResult StreamedMatmul::run() {
   frame.threads = 128;
   frame.blocksPerSm =
       3; // up to 168 registers: with 4 rows and unpacked words ptxas spills before it takes as many
+  if (m.op.getDomain() != kernel::Domain::Draws)
+    frame.keepStep(abi::stepSelected + 8); // the numbers of rows: one sector
   left.emplace(m, mostRows);
   // Warps share panels first, then the blocks of a panel.
   while (slices * 2 * m.panelsPerChunk() <= frame.warps())

@@ -30,8 +30,9 @@ public:
   LogicalResult emit() {
     forEachTile(frame, shape.op.getGrid(), [&](Value head, Value rowBegin, Value rowEnd, Value) {
       Value keyHead = e.div(head, shape.group);
-      keys = shape.keysOf(frame, rowBegin, keyHead);
-      values = shape.valuesOf(frame, rowBegin, keyHead);
+      Value slot = frame.stepEntry(abi::stepSlots, rowBegin);
+      keys = shape.keysOf(frame, slot, keyHead);
+      values = shape.valuesOf(frame, slot, keyHead);
       e.loop(rowBegin, rowEnd, strip, [&](Value first) {
         emitStrip(head, first, e.min(e.add(first, strip), rowEnd));
         e.barrier();

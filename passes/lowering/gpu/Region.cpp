@@ -62,6 +62,7 @@ private:
   }
   Value number(Value index) { return index ? e.fromIndex(scalars.lookup(index)) : e.constant(0); }
   Value addressOf(Value buffer, Value row, Value column);
+  void emitStore(kernel::StoreOp op, Value vector, Value index, Value isActive);
 
   Frame &frame;
   Emitter &e;
@@ -249,8 +250,7 @@ SmallVector<Value> RegionEmitter::emitChunk(int64_t now, ArrayRef<Operation *> s
         value = e.select(inside, value, e.constantF(e.vec(n), neutralOf(reduction.getKind())));
       next.push_back(combine(e, reduction.getKind(), accumulators[next.size()], value));
     } else if (auto to = dyn_cast<kernel::StoreOp>(op)) {
-      storeColumns(frame, value, to.getBuffer().getType(), frame.rowOf(to.getBuffer(), number(to.getRow())),
-                   e.add(number(to.getColumn()), index(place)), store);
+      emitStore(to, value, index(place), store);
     } else if (auto append = dyn_cast<kernel::AppendOp>(op)) {
       emitAppend(frame, append, value, number(append.getRow()), number(append.getHead()), index(place),
                  store);
@@ -264,6 +264,23 @@ SmallVector<Value> RegionEmitter::emitChunk(int64_t now, ArrayRef<Operation *> s
     }
   }
   return next;
+}
+
+/// To rows in memory, or to those of a tile that go there by a tensor map.
+void RegionEmitter::emitStore(kernel::StoreOp op, Value vector, Value index, Value isActive) {
+  kernel::RowsType type = op.getBuffer().getType();
+  Value row = number(op.getRow()), column = e.add(number(op.getColumn()), index);
+  const StagedRows &staged = frame.staged;
+  if (staged.store != op.getOperation())
+    return storeColumns(frame, vector, type, frame.rowOf(op.getBuffer(), row), column, isActive);
+  column = e.sub(column, staged.firstColumn);
+  Value line = e.sub(row, staged.firstRow);
+  if (staged.boxColumns < staged.columns) {
+    line = e.add(line, e.mul(e.div(column, staged.boxColumns), staged.rows));
+    column = e.rem(column, staged.boxColumns);
+  }
+  Value pointer = e.at(staged.address, e.mul(line, staged.boxColumns), type.getElement());
+  storeColumns(frame, vector, type, pointer, column, isActive);
 }
 
 Value RegionEmitter::addressOf(Value buffer, Value row, Value column) {

@@ -119,6 +119,15 @@ void bulkCopy(Emitter &e, Value to, Value from, Value bytes, Value barrier) {
   assemble(e, "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [$0], [$1], $2, [$3];",
            "r,l,r,r", {sharedAddress(e, to), from, bytes, sharedAddress(e, barrier)});
 }
+void storeBox(Emitter &e, Value from, Value map, ArrayRef<Value> coordinates) {
+  assert(coordinates.size() == 2);
+  assemble(e, "cp.async.bulk.tensor.2d.global.shared::cta.tile.bulk_group [$0, {$1, $2}], [$3];", "l,r,r,r",
+           {map, coordinates[0], coordinates[1], sharedAddress(e, from)});
+}
+void commitStores(Emitter &e) { assemble(e, "cp.async.bulk.commit_group;", "", ValueRange{}); }
+void waitStores(Emitter &e, bool areRead) {
+  assemble(e, areRead ? "cp.async.bulk.wait_group.read 0;" : "cp.async.bulk.wait_group 0;", "", ValueRange{});
+}
 void fenceAsyncShared(Emitter &e) { assemble(e, "fence.proxy.async.shared::cta;", "", ValueRange{}); }
 
 Value describeRows(Emitter &e, Value address) {

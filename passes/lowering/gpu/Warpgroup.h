@@ -46,6 +46,12 @@ void copyBox(Emitter &e, mlir::Value to, mlir::Value map, llvm::ArrayRef<mlir::V
 
 /// `bytes` (i32, a multiple of 16) from global to shared memory, both 16-byte aligned; counted at `barrier`.
 void bulkCopy(Emitter &e, mlir::Value to, mlir::Value from, mlir::Value bytes, mlir::Value barrier);
+/// A box from shared memory, 128-byte aligned, to its place in the tensor; part of the thread's open group.
+void storeBox(Emitter &e, mlir::Value from, mlir::Value map, llvm::ArrayRef<mlir::Value> coordinates);
+/// Ends a group of the thread's stores.
+void commitStores(Emitter &e);
+/// Until all groups of the thread's are stored, or only their sources read.
+void waitStores(Emitter &e, bool areRead);
 /// Before asynchronous reads of shared memory that the thread wrote.
 void fenceAsyncShared(Emitter &e);
 

@@ -35,8 +35,9 @@ void widenTiles(ModuleOp module, Architecture architecture) {
       continue;
     int64_t columns = op.getScheduleAttr().getColumnsPerTile(), weights = op.getWeights().size();
     int64_t rows = isHalf ? widest : widest / weights, wide = isHalf ? widest / weights : widest;
-    // There are registers for 256 columns.
-    if (isHalf && op.getOutputs() * weights >= 2 * widest * fewest)
+    // There are registers for 256 columns. On sm_80, where blocks share nothing, that is worth half of the
+    // blocks: the rows are read half as often.
+    if (isHalf && (architecture == Architecture::Sm80 || op.getOutputs() * weights >= 2 * widest * fewest))
       wide *= 2;
     columns *= std::max<int64_t>(1, wide / columns);
     op.setScheduleAttr(kernel::ScheduleAttr::get(op.getContext(), rows, columns, /*keysPerTile=*/0,

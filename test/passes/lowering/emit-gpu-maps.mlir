@@ -1,15 +1,22 @@
 // RUN: sinter-opt %s --kernel-emit-gpu=architecture=sm_90a | FileCheck %s
 // Both sides f16, on sm_90a: tensor maps are parameters behind the buffers. A box of rows is a quarter of a tile's, a box of
-// panels half of them, since a cluster of 4 blocks shares both.
+// panels half of them, since a cluster of 4 blocks shares both. Tiles with all their rows are stored by boxes of 32 rows and
+// 128 columns, two elements of f16 each, from shared memory.
 
 // CHECK-LABEL: llvm.func @matmul(
 // CHECK-SAME: %arg3: !llvm.ptr<1> {llvm.noalias}, %arg4: !llvm.ptr {llvm.align = 64 : i64, llvm.byval = !llvm.array<16 x i64>, nvvm.grid_constant}
 // CHECK-SAME: kernel.cluster = 4
-// CHECK-SAME: kernel.tensor_maps = array<i64: 0, 128, 520, 0, 1, 64, 32, 1, 1040, 0, 1, 32, 16, 520, 128, 16, 64, 4, 32, 16640>
+// CHECK-SAME: kernel.tensor_maps = array<i64: 0, 128, 520, 0, 1, 64, 32, 1, 1040, 0, 1, 32, 16, 520, 128, 16, 64, 4, 32, 16640, 2, 0, 4096, 0, 1, 256, 32, 1, 8192, 0>
 // CHECK-SAME: nvvm.cluster_dim = array<i32: 4>
 // CHECK: mbarrier.try_wait.parity.shared::cta
 // CHECK: wgmma.mma_async
+// CHECK: fence.proxy.async.shared::cta
+// CHECK: cp.async.bulk.wait_group.read 0
+// CHECK: nvvm.barrier
+// CHECK: cp.async.bulk.tensor.2d.global.shared::cta.tile.bulk_group
+// CHECK: cp.async.bulk.commit_group
 // CHECK: mapa.shared::cluster
+// CHECK: cp.async.bulk.wait_group 0
 // CHECK: cp.async.bulk.tensor.2d{{.*}}multicast::cluster
 // CHECK: cp.async.bulk.tensor.3d{{.*}}multicast::cluster
 kernel.func @matmul(%x: !kernel.rows<520xf16>, %w: !kernel.weight<2048x520, f16>, %y: !kernel.rows<2048xf32>) {

@@ -158,6 +158,55 @@ TEST_P(EmulatorAsync, OverwritingTheSourceOfAStoreIsFound) {
     EXPECT_EQ(runner.read<uint32_t>(out, 1)[0], 9u);
 }
 
+/// 32 threads store boxes of 4 rows of 128 bytes, one after another through the same shared memory; the last
+/// one reaches 2 rows behind the tensor.
+TEST_P(EmulatorAsync, BoxesAreStoredBehindAFenceAndTheirSourceIsFreeAfterAWait) {
+  const std::string fence = "fence.proxy.async.shared::cta;", wait = "@%p1 cp.async.bulk.wait_group.read 0;";
+  struct Case {
+    std::string fence, wait, hazard;
+  };
+  for (const Case &each : {Case{fence, wait, ""}, Case{"", wait, "without fence.proxy.async"},
+                           Case{fence, "", "without synchronisation overwrites shared memory"}}) {
+    constexpr uint32_t rows = 10, words = 32;
+    PtxRunner runner;
+    prepare(runner);
+    const uint64_t data = runner.memory.allocate(12 * words * 4, "tensor");
+    std::memset(reinterpret_cast<void *>(data), 0xee, 12 * words * 4);
+    const uint64_t sizes[] = {2 * words, rows}, strides[] = {4 * words};
+    const uint32_t box[] = {2 * words, 4}, ones[] = {1, 1};
+    const auto map = encodeTiled(6, 2, data, sizes, strides, box, ones, 0, 0, false);
+    ASSERT_TRUE(map) << map.error().message;
+    runner.map(*map);
+    ASSERT_EQ(
+        runner.run(
+            ".version 8.0\n.target sm_90a\n.address_size 64\n.visible .entry k(.param .align 64 .b8 "
+            "map[128]) "
+            "{\n"
+            ".reg .pred %p<9>; .reg .b32 %r<20>; .reg .b64 %d<9>; .shared .align 128 .b8 tile[512];\n"
+            "mov.u32 %r2, tile; mov.u32 %r3, %tid.x; setp.eq.u32 %p1, %r3, 0; mov.b64 %d1, map; "
+            "cvta.param.u64 %d1, %d1;\n"
+            "shl.b32 %r4, %r3, 4; add.u32 %r4, %r2, %r4; mov.u32 %r5, 0; mov.u32 %r6, 0;\n"
+            "loop: mad.lo.u32 %r7, %r5, 1000, %r3; st.shared.v4.u32 [%r4], {%r7, %r7, %r7, %r7};\n" +
+            each.fence +
+            "bar.sync 0;\n"
+            "@%p1 cp.async.bulk.tensor.2d.global.shared::cta.tile.bulk_group [%d1, {%r6, %r5}], [%r2];\n"
+            "@%p1 cp.async.bulk.commit_group;\n" +
+            each.wait +
+            "bar.sync 0; add.u32 %r5, %r5, 4; setp.lt.u32 %p2, %r5, 12; @%p2 bra loop;\n"
+            "@%p1 cp.async.bulk.wait_group 0; ret; }"),
+        "");
+    EXPECT_EQ(each.hazard.empty(), runner.hazards.empty()) << listed(runner);
+    EXPECT_TRUE(each.hazard.empty() || reports(runner, each.hazard)) << listed(runner);
+    const auto found = runner.read<uint32_t>(data, 12 * words);
+    bool isRight = true;
+    for (uint32_t i = 0; i < found.size(); ++i) {
+      const uint32_t row = i / words, box = row / 4 * 4, thread = (i - box * words) / 4;
+      isRight &= found[i] == (row < rows ? box * 1000 + thread : 0xeeeeeeeeu);
+    }
+    EXPECT_EQ(isRight, !each.wait.empty() || GetParam() == Schedule::earliest);
+  }
+}
+
 /// A 2-d tensor of 16-bit elements, loaded as a box at (x, y), read back in the order of addresses.
 TEST_P(EmulatorAsync, TensorBoxesAreSwizzledAndClippedAtTheEdge) {
   for (const uint32_t swizzle : {0u, 1u, 2u, 3u}) {
