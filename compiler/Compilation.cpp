@@ -93,7 +93,8 @@ Result<std::vector<ObjectFile>> Compilation::makeObjects() {
   if (!tokenizer)
     return tl::unexpected(tokenizer.error());
   announce("compiling kernels");
-  llvm::FailureOr<CpuKernels> kernels = compileKernels(*module, {options.isas, options.threads});
+  llvm::FailureOr<CpuKernels> kernels =
+      compileKernels(*module, {options.isas, options.threads, /*sharesCode=*/true});
   if (failed(kernels))
     return fail("{}: expected kernels that compile", options.model);
 

@@ -8,7 +8,7 @@
 #include "dialects/kernel/Kernel.h"
 #include "passes/lowering/AdjustmentLayout.h"
 #include "passes/lowering/CpuPipeline.h"
-#include "passes/lowering/cpu/Frame.h"
+#include "passes/lowering/cpu/Emitters.h"
 #include "runtime/abi.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -18,6 +18,7 @@
 #include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Export.h"
+#include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
 #include "llvm/MC/TargetRegistry.h"
@@ -77,6 +78,7 @@ static_assert(SINTER_FILTER_FLOOR == abi::filterFloor && SINTER_FILTER_COUNT == 
 static_assert(SINTER_CACHE_PANEL == kernel::cachePanel);
 static_assert(SINTER_ISA_COUNT == cpu::isaCount && SINTER_ISA_AVX2 == static_cast<int>(cpu::Isa::Avx2) &&
               SINTER_ISA_AVX512 == static_cast<int>(cpu::Isa::Avx512) &&
+              SINTER_ISA_AVX512BF16 == static_cast<int>(cpu::Isa::Avx512Bf16) &&
               SINTER_ISA_AMX == static_cast<int>(cpu::Isa::Amx));
 static_assert(SINTER_SPACE_LOGITS == static_cast<int>(kernel::Space::Logits));
 static_assert(SINTER_SPACE_DRAWN == static_cast<int>(kernel::Space::Drawn));
@@ -89,8 +91,10 @@ std::string targetFeatures(cpu::Isa isa) {
       "+movbe,+xsave";
   if (isa != cpu::Isa::Avx2)
     features += ",+avx512f,+avx512bw,+avx512cd,+avx512dq,+avx512vl,+avx512vnni";
+  if (isa == cpu::Isa::Avx512Bf16 || isa == cpu::Isa::Amx)
+    features += ",+avx512bf16";
   if (isa == cpu::Isa::Amx)
-    features += ",+avx512bf16,+amx-tile,+amx-int8,+amx-bf16";
+    features += ",+amx-tile,+amx-int8,+amx-bf16";
   return features;
 }
 
@@ -193,24 +197,47 @@ DialectRegistry makeRegistry() {
   return registry;
 }
 
-/// The kernels of a module, each in text. Tokens are drawn by kernels on GPUs alone: where the processor
-/// makes the logits, the sampler has them.
-std::vector<std::string> textsOf(ModuleOp module) {
-  std::vector<std::string> texts;
-  for (auto kernel : module.getOps<kernel::FuncOp>()) {
-    if (isa<kernel::PeaksOp, kernel::SampleOp>(kernel.getAnchor().getOperation()))
-      continue;
-    llvm::raw_string_ostream stream(texts.emplace_back());
+/// The kernels of a module that the processor runs. Tokens are drawn by kernels on GPUs alone: where the
+/// processor makes the logits, the sampler has them.
+SmallVector<kernel::FuncOp> kernelsOf(ModuleOp module) {
+  return llvm::to_vector(llvm::make_filter_range(module.getOps<kernel::FuncOp>(), [](kernel::FuncOp kernel) {
+    return !isa<kernel::PeaksOp, kernel::SampleOp>(kernel.getAnchor().getOperation());
+  }));
+}
+
+std::string textOf(ArrayRef<kernel::FuncOp> kernels) {
+  std::string text;
+  llvm::raw_string_ostream stream(text);
+  for (kernel::FuncOp kernel : kernels) {
     kernel->print(stream, OpPrintingFlags().useLocalScope());
+    stream << "\n";
   }
-  return texts;
+  return text;
+}
+
+/// Functions that jump to others: from, to.
+ObjectFile compileJumps(ArrayRef<std::pair<std::string, std::string>> jumps) {
+  llvm::LLVMContext context;
+  llvm::Module module("jumps", context);
+  llvm::Type *word = llvm::Type::getInt64Ty(context);
+  auto *type = llvm::FunctionType::get(llvm::Type::getVoidTy(context),
+                                       {llvm::PointerType::get(context, 0), word, word}, /*isVarArg=*/false);
+  for (const auto &[from, to] : jumps) {
+    auto *function = llvm::Function::Create(type, llvm::GlobalValue::ExternalLinkage, from, module);
+    llvm::IRBuilder<> ir(llvm::BasicBlock::Create(context, "", function));
+    SmallVector<llvm::Value *> arguments(llvm::make_pointer_range(function->args()));
+    ir.CreateCall(module.getOrInsertFunction(to, type), arguments)
+        ->setTailCallKind(llvm::CallInst::TCK_MustTail);
+    ir.CreateRetVoid();
+  }
+  return compileObject(module, "kernels.jumps");
 }
 
 } // namespace
 
 FailureOr<CpuKernels> compileKernels(ModuleOp module, const CpuOptions &options) {
   DialectRegistry registry = makeRegistry();
-  std::vector<std::string> texts = textsOf(module);
+  SmallVector<kernel::FuncOp> all = kernelsOf(module);
   // A share of a few kernels pays for its context and is small enough to spread evenly.
   constexpr size_t kernelsPerShare = 4;
   struct Job {
@@ -222,12 +249,27 @@ FailureOr<CpuKernels> compileKernels(ModuleOp module, const CpuOptions &options)
     bool done = false;
   };
   std::vector<Job> jobs;
-  for (size_t first = 0; first < texts.size(); first += kernelsPerShare)
-    for (cpu::Isa isa : options.isas) {
-      Job &job = jobs.emplace_back(isa, first / kernelsPerShare);
-      for (size_t i = first; i < std::min(first + kernelsPerShare, texts.size()); ++i)
-        job.text += texts[i] + "\n";
+  std::vector<std::pair<std::string, std::string>> jumps;
+  std::map<std::string, std::string> versions; // by kernel, of the last instruction set
+  for (auto [index, isa] : llvm::enumerate(options.isas)) {
+    SmallVector<kernel::FuncOp> own;
+    for (kernel::FuncOp kernel : all) {
+      auto differs = [&](cpu::Isa each) {
+        return each > options.isas[index - 1] && each <= isa && cpu::hasOwnCode(kernel, each);
+      };
+      std::string version = (kernel.getName() + "." + cpu::nameOf(isa)).str();
+      std::string &lower = versions[kernel.getName().str()];
+      if (!options.sharesCode || index == 0 || llvm::any_of(cpu::allIsas, differs)) {
+        own.push_back(kernel);
+        lower = version;
+      } else {
+        jumps.emplace_back(version, lower);
+      }
     }
+    for (size_t first = 0; first < own.size(); first += kernelsPerShare)
+      jobs.emplace_back(isa, first / kernelsPerShare,
+                        textOf(ArrayRef(own).slice(first, std::min(kernelsPerShare, own.size() - first))));
+  }
 
   auto run = [&](Job &job) {
     Share share(registry, job.isa);
@@ -269,6 +311,8 @@ FailureOr<CpuKernels> compileKernels(ModuleOp module, const CpuOptions &options)
       kernels.scratchBytes[name] = std::max(kernels.scratchBytes[name], bytes);
     kernels.objects.push_back(std::move(job.object));
   }
+  if (!jumps.empty())
+    kernels.objects.push_back(compileJumps(jumps));
   return kernels;
 }
 
@@ -285,14 +329,12 @@ ObjectFile compileObject(llvm::Module &module, StringRef name) {
 FailureOr<std::string> printKernels(ModuleOp module, cpu::Isa isa, CpuStage stage) {
   DialectRegistry registry = makeRegistry();
   Share share(registry, isa);
-  std::string text, result;
-  for (const std::string &kernel : textsOf(module))
-    text += kernel + "\n";
+  std::string result;
   auto fail = [&] {
     return module.emitError() << "expected kernels that compile for " << cpu::nameOf(isa)
                               << ", found: " << share.message;
   };
-  if (failed(share.lower(text)))
+  if (failed(share.lower(textOf(kernelsOf(module)))))
     return fail();
   llvm::raw_string_ostream stream(result);
   if (stage == CpuStage::Target) {

@@ -17,9 +17,12 @@ class Module;
 namespace sinter {
 
 struct CpuOptions {
-  std::vector<cpu::Isa> isas = {cpu::Isa::Avx2, cpu::Isa::Avx512, cpu::Isa::Amx};
+  std::vector<cpu::Isa> isas = {cpu::allIsas.begin(), cpu::allIsas.end()};
   /// 0: as many as the machine has cores.
   unsigned threads = 0;
+  /// Where a kernel's code would be that of a lower instruction set, its function jumps to that one: for
+  /// products that are linked as a whole.
+  bool sharesCode = false;
 };
 
 struct ObjectFile {

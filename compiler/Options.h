@@ -66,7 +66,7 @@ struct CompileOptions {
   Stage stage = Stage::Executable;
   std::string weights = "keep"; // type to convert them to
   std::string weightsFile;      // where they go when not into the product
-  std::vector<cpu::Isa> isas = {cpu::Isa::Avx2, cpu::Isa::Avx512, cpu::Isa::Amx};
+  std::vector<cpu::Isa> isas = {cpu::allIsas.begin(), cpu::allIsas.end()};
   std::vector<gpu::Architecture> gpus; // to make code for as well; none: the processor alone
   bool machineCode = true;             // for them where ptxas is found; else PTX alone
   bool persistent = false;             // whether a decode step on a GPU is one kernel

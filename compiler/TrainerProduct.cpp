@@ -81,7 +81,8 @@ Result<std::vector<ObjectFile>> Compilation::makeTrainerObjects() {
                 "sinter export",
                 options.model);
   announce("compiling kernels");
-  llvm::FailureOr<CpuKernels> kernels = compileKernels(*module, {options.isas, options.threads});
+  llvm::FailureOr<CpuKernels> kernels =
+      compileKernels(*module, {options.isas, options.threads, /*sharesCode=*/true});
   if (failed(kernels))
     return fail("{}: expected kernels that compile", options.model);
   std::vector<GpuCode> gpus;

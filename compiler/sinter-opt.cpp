@@ -24,6 +24,9 @@ int main(int argc, char **argv) {
   mlir::PassPipelineRegistration<mlir::EmptyPipelineOptions> avx512(
       "cpu-avx512", "kernels to the llvm dialect, for AVX-512",
       [](mlir::OpPassManager &passes) { sinter::buildCpuLowering(passes, sinter::cpu::Isa::Avx512); });
+  mlir::PassPipelineRegistration<mlir::EmptyPipelineOptions> avx512bf16(
+      "cpu-avx512bf16", "kernels to the llvm dialect, for AVX-512 and AVX512-BF16",
+      [](mlir::OpPassManager &passes) { sinter::buildCpuLowering(passes, sinter::cpu::Isa::Avx512Bf16); });
   mlir::PassPipelineRegistration<mlir::EmptyPipelineOptions> amx(
       "cpu-amx", "kernels to the llvm dialect, for AMX",
       [](mlir::OpPassManager &passes) { sinter::buildCpuLowering(passes, sinter::cpu::Isa::Amx); });

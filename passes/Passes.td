@@ -117,7 +117,7 @@ def EmitCpuPass : Pass<"kernel-emit-cpu", "::mlir::ModuleOp"> {
   }];
   let dependentDialects = ["::mlir::LLVM::LLVMDialect", "::mlir::arith::ArithDialect", "::mlir::math::MathDialect",
                            "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect", "::mlir::amx::AMXDialect"];
-  let options = [Option<"isa", "isa", "std::string", "\"avx2\"", "avx2, avx512 or amx">];
+  let options = [Option<"isa", "isa", "std::string", "\"avx2\"", "avx2, avx512, avx512bf16 or amx">];
 }
 
 def EmitGpuPass : Pass<"kernel-emit-gpu", "::mlir::ModuleOp"> {

@@ -15,13 +15,20 @@
 extern "C" {
 #endif
 
-#define SINTER_ABI_VERSION 2
+#define SINTER_ABI_VERSION 3
 
 /* Levels of the x86-64 instruction set that kernels are compiled for; a higher one includes the lower.
- *   AVX2    x86-64-v3: AVX2, FMA, F16C, BMI
- *   AVX512  x86-64-v4 (F, BW, CD, DQ, VL) and AVX512-VNNI
- *   AMX     AVX512 and AVX512-BF16, AMX-TILE, AMX-INT8, AMX-BF16 */
-enum sinter_isa { SINTER_ISA_AVX2 = 0, SINTER_ISA_AVX512 = 1, SINTER_ISA_AMX = 2, SINTER_ISA_COUNT = 3 };
+ *   AVX2        x86-64-v3: AVX2, FMA, F16C, BMI
+ *   AVX512      x86-64-v4 (F, BW, CD, DQ, VL) and AVX512-VNNI
+ *   AVX512BF16  AVX512 and AVX512-BF16
+ *   AMX         AVX512BF16 and AMX-TILE, AMX-INT8, AMX-BF16 */
+enum sinter_isa {
+  SINTER_ISA_AVX2 = 0,
+  SINTER_ISA_AVX512 = 1,
+  SINTER_ISA_AVX512BF16 = 2,
+  SINTER_ISA_AMX = 3,
+  SINTER_ISA_COUNT = 4
+};
 
 /* What one step computes: `rows` tokens go through the layers, logits come out for `selected` of them.
  * Read-only for kernels. In the entry `prefill` all rows are consecutive tokens of one sequence; in

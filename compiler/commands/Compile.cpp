@@ -80,8 +80,8 @@ struct CompileFlags {
                                    cl::value_desc("path"), cl::cat(category)};
   cl::opt<std::string> target{
       "target",
-      cl::desc("cpu: versions for AVX2, AVX-512 and AMX; cpu:native: for this machine; cpu:avx2, cpu:avx512, "
-               "cpu:amx: one version; cuda: GPUs too; "
+      cl::desc("cpu: versions for AVX2, AVX-512, AVX512-BF16 and AMX; cpu:native: for this machine; "
+               "cpu:avx2, cpu:avx512, cpu:avx512bf16, cpu:amx: one version; cuda: GPUs too; "
                "cuda:sm_80, cuda:sm_90a: one architecture of them"),
       cl::init("cpu"), cl::cat(category)};
   cl::opt<bool> persistent{

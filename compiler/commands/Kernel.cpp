@@ -78,10 +78,10 @@ int kernelCommand(const Invocation &invocation) {
   cl::opt<std::string> folder("o",
                               cl::desc("Folder for the object, the header and the manifest, named after it"),
                               cl::value_desc("folder"), cl::Required, cl::cat(category));
-  cl::opt<std::string> target(
-      "target",
-      cl::desc("cpu, cpu:native, cpu:avx2, cpu:avx512, cpu:amx; cuda, cuda:sm_80, cuda:sm_90a: PTX for GPUs"),
-      cl::init("cpu"), cl::cat(category));
+  cl::opt<std::string> target("target",
+                              cl::desc("cpu, cpu:native, cpu:avx2, cpu:avx512, cpu:avx512bf16, cpu:amx; "
+                                       "cuda, cuda:sm_80, cuda:sm_90a: PTX for GPUs"),
+                              cl::init("cpu"), cl::cat(category));
   cl::opt<unsigned> threads("t", cl::desc("Threads (0: all cores)"), cl::init(0), cl::cat(category));
   registerAsmPrinterCLOptions();
   registerPassManagerCLOptions();

@@ -31,7 +31,8 @@ Result<Targets> readTarget(llvm::StringRef text) {
     targets.gpus = {*gpu::architectureNamed(name)};
     return targets;
   }
-  return fail("--target: expected cpu, cpu:native, cpu:avx2, cpu:avx512, cpu:amx, cuda, cuda:sm_80 or "
+  return fail("--target: expected cpu, cpu:native, cpu:avx2, cpu:avx512, cpu:avx512bf16, cpu:amx, cuda, "
+              "cuda:sm_80 or "
               "cuda:sm_90a, found '{}'",
               text.str());
 }

@@ -15,7 +15,7 @@ namespace sinter {
 
 /// Versions for processors, and architectures of GPUs to make code for as well (none: the processor alone).
 struct Targets {
-  std::vector<cpu::Isa> isas = {cpu::Isa::Avx2, cpu::Isa::Avx512, cpu::Isa::Amx};
+  std::vector<cpu::Isa> isas = {cpu::allIsas.begin(), cpu::allIsas.end()};
   std::vector<gpu::Architecture> gpus;
 };
 

@@ -28,13 +28,6 @@ using namespace sinter::cpu;
 
 namespace {
 
-std::optional<Isa> isaNamed(StringRef name) {
-  for (unsigned i = 0; i < isaCount; ++i)
-    if (nameOf(static_cast<Isa>(i)) == name)
-      return static_cast<Isa>(i);
-  return std::nullopt;
-}
-
 LogicalResult emitAnchor(Frame &frame, Operation *anchor) {
   return llvm::TypeSwitch<Operation *, LogicalResult>(anchor)
       .Case([&](sinter::kernel::RowsOp op) { return emitRows(frame, op); })
@@ -107,13 +100,35 @@ LogicalResult emitKernel(sinter::kernel::FuncOp kernel, Target target) {
   return success();
 }
 
+} // namespace
+
+bool sinter::cpu::hasOwnCode(sinter::kernel::FuncOp kernel, Isa isa) {
+  switch (isa) {
+  case Isa::Avx2:
+  case Isa::Avx512:
+    return true;
+  case Isa::Avx512Bf16: {
+    std::string text;
+    llvm::raw_string_ostream(text) << kernel;
+    return StringRef(text).contains("bf16"); // a type, or the attribute that factors are rounded
+  }
+  case Isa::Amx:
+    auto matmul = dyn_cast<sinter::kernel::MatmulOp>(kernel.getAnchor().getOperation());
+    return matmul && matmul.getSchedule() && matmul.getSchedule()->getRowsPerTile();
+  }
+  llvm_unreachable("an instruction set that is none of the four");
+}
+
+namespace {
+
 struct EmitCpuPass : sinter::impl::EmitCpuPassBase<EmitCpuPass> {
   using EmitCpuPassBase::EmitCpuPassBase;
 
   void runOnOperation() override {
     std::optional<Isa> named = isaNamed(isa);
     if (!named) {
-      getOperation().emitError() << "expected avx2, avx512 or amx as instruction set, found " << isa;
+      getOperation().emitError() << "expected avx2, avx512, avx512bf16 or amx as instruction set, found "
+                                 << isa;
       return signalPassFailure();
     }
     for (auto entry : llvm::make_early_inc_range(getOperation().getOps<sinter::kernel::EntryOp>()))

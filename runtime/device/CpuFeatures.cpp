@@ -25,7 +25,7 @@ bool permitTiles() {
   return syscall(SYS_arch_prctl, archReqXcompPerm, xfeatureTileData) == 0;
 }
 
-const char *const names[SINTER_ISA_COUNT] = {"avx2", "avx512", "amx"};
+const char *const names[SINTER_ISA_COUNT] = {"avx2", "avx512", "avx512bf16", "amx"};
 
 } // namespace
 
@@ -57,7 +57,7 @@ int detectIsa() {
   const bool bf16 = bit(a71, 5), amxBf16 = bit(d7, 22), amxTile = bit(d7, 24), amxInt8 = bit(d7, 25);
   if (bf16 && amxBf16 && amxTile && amxInt8 && (xcr0 & 0x60000) == 0x60000 && permitTiles())
     return SINTER_ISA_AMX;
-  return SINTER_ISA_AVX512;
+  return bf16 ? SINTER_ISA_AVX512BF16 : SINTER_ISA_AVX512;
 }
 
 const char *isaName(int isa) { return names[isa]; }

@@ -10,7 +10,7 @@ namespace sinter::device {
 /// permission to use AMX where the processor has it.
 int detectIsa();
 
-/// "avx2", "avx512", "amx".
+/// "avx2", "avx512", "avx512bf16", "amx".
 const char *isaName(int isa);
 
 /// The enum sinter_isa of that name, or -1.

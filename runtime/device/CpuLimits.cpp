@@ -97,6 +97,7 @@ double multiplyAdd(int isa, int64_t rounds, float *sink) {
   switch (isa) {
   case SINTER_ISA_AMX:
     return multiplyAddTiles(rounds);
+  case SINTER_ISA_AVX512BF16:
   case SINTER_ISA_AVX512:
     return multiplyAdd512(rounds, sink);
   default:
@@ -135,6 +136,7 @@ const char *multiplyAddKind(int isa) {
   switch (isa) {
   case SINTER_ISA_AMX:
     return "bf16 AMX";
+  case SINTER_ISA_AVX512BF16:
   case SINTER_ISA_AVX512:
     return "f32 FMA, 512 bits";
   default:

@@ -111,7 +111,7 @@ public:
   virtual Result<std::unique_ptr<Session>> openSession(const SessionOptions &options) = 0;
   virtual Limits measureLimits() = 0;
   virtual const char *backend() const = 0; ///< "cpu", "cuda", "emulator"
-  virtual const char *isaName() const = 0; ///< "avx2", "avx512", "amx"; "sm_90a"
+  virtual const char *isaName() const = 0; ///< "avx2", "avx512", "avx512bf16", "amx"; "sm_90a"
   virtual std::string name() const = 0;    ///< of a GPU its product name, else empty
   virtual int threads() const = 0;         ///< of a GPU its multiprocessors
   virtual MemorySize memory() const = 0;   ///< that sessions come from
@@ -126,7 +126,8 @@ private:
 
 /// Opens `model` on this machine's processor. Fails when the model is of another ABI, when the processor
 /// lacks what its kernels need, when the weights' file is missing or another model's, and when threads cannot
-/// be started. The environment variable SINTER_ISA=avx2|avx512|amx chooses the instruction set instead.
+/// be started. The environment variable SINTER_ISA=avx2|avx512|avx512bf16|amx chooses the instruction set
+/// instead.
 Result<std::unique_ptr<Device>> openCpu(const sinter_model &model, const DeviceOptions &options);
 
 /// Opens `model` on a GPU: the first that the driver gives (CUDA_VISIBLE_DEVICES chooses), or the emulated

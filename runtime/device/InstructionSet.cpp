@@ -24,7 +24,7 @@ Result<int> chooseIsa(uint32_t compiled) {
   if (const char *wanted = std::getenv("SINTER_ISA"); wanted && *wanted) {
     const int isa = isaOfName(wanted);
     if (isa < 0)
-      return fail("SINTER_ISA: expected avx2, avx512 or amx, found '{}'", wanted);
+      return fail("SINTER_ISA: expected avx2, avx512, avx512bf16 or amx, found '{}'", wanted);
     if (isa > machine)
       return fail("SINTER_ISA: '{}' is more than this machine has ({})", wanted, isaName(machine));
     if (!(compiled >> isa & 1))

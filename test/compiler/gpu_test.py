@@ -363,7 +363,7 @@ class GpuTest(ProductTest):
         model, out = self.tinyModel(), self.folder / "refused"
         for flags, message in [
                 (["--emit=ptx"], "--emit=ptx: expected --target=cuda, cuda:sm_80 or cuda:sm_90a, found 'cpu'"),
-                (["--target=cuda:sm_70"], "--target: expected cpu, cpu:native, cpu:avx2, cpu:avx512, cpu:amx, cuda, cuda:sm_80 or cuda:sm_90a, found 'cuda:sm_70'"),
+                (["--target=cuda:sm_70"], "--target: expected cpu, cpu:native, cpu:avx2, cpu:avx512, cpu:avx512bf16, cpu:amx, cuda, cuda:sm_80 or cuda:sm_90a, found 'cuda:sm_70'"),
                 (["--target=cuda", "--emit=objects"], "--emit=objects: expected a processor as --target")]:
             self.assertIn(message, self.compile(model, *flags, "-o", out, code=2)[1])
         source = self.folder / "any.mlir"

@@ -144,7 +144,7 @@ class KernelTest(ProductTest):
         libc = {"memcpy", "memset", "memmove", "abort", "free", "malloc", "__assert_fail", "syscall", "_GLOBAL_OFFSET_TABLE_"}
         self.assertLessEqual(undefined, libc)
         defined = {s[-1] for s in symbols if s[-2] in "TDBRW"}
-        versions = {f"{k}.{isa}" for k in ("scale", "norm_rows_0") for isa in ("avx2", "avx512", "amx")}
+        versions = {f"{k}.{isa}" for k in ("scale", "norm_rows_0") for isa in ("avx2", "avx512", "avx512bf16", "amx")}
         self.assertEqual(defined, {"scale", "norm"} | versions)
 
     def testBadFilesGetLocatedDiagnosticsAndLeaveNothing(self):
@@ -184,7 +184,7 @@ class KernelTest(ProductTest):
         folder = self.folder / "tiny"
         self.compile(self.tinyModel(), "--emit=objects", "--weights-file", self.folder / "tiny.weights", "-o", folder)
         self.assertEqual(sorted(p.name for p in folder.iterdir()),
-                         ["sinter_kernels.h", "tiny.amx.o", "tiny.avx2.o", "tiny.avx512.o", "tiny.h", "tiny.json", "tiny.o"])
+                         ["sinter_kernels.h", "tiny.amx.o", "tiny.avx2.o", "tiny.avx512.o", "tiny.avx512bf16.o", "tiny.h", "tiny.json", "tiny.o"])
         for language, standard in (("c", "c99"), ("c++", "c++11")):
             run("gcc", "-x", language, f"-std={standard}", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", folder / "tiny.h")
         manifest = json.loads((folder / "tiny.json").read_text())
@@ -211,7 +211,7 @@ class KernelTest(ProductTest):
     def testOneVersionOfAFunction(self):
         source, folder = self.folder / "one.mlir", self.folder / "one"
         source.write_text(SCALE)
-        for target, isas in ("cpu:avx2", ["avx2"]), ("cpu", ["amx", "avx2", "avx512"]):
+        for target, isas in ("cpu:avx2", ["avx2"]), ("cpu", ["amx", "avx2", "avx512", "avx512bf16"]):
             run(SINTER, "kernel", source, f"--target={target}", "-o", folder)
             manifest = json.loads((folder / "one.json").read_text())
             self.assertEqual(sorted(manifest["functions"][0]["launches"][0]["symbols"]), isas)

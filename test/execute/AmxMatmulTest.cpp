@@ -11,7 +11,7 @@ namespace {
 class AmxMatmul : public testing::Test {
 protected:
   void SetUp() override {
-    if (!canRun(cpu::Isa::Avx512) || !__builtin_cpu_supports("avx512bf16"))
+    if (!canRun(cpu::Isa::Avx512Bf16))
       GTEST_SKIP() << "this machine does not run the AVX-512 part of code for AMX";
   }
   static void check(MatmulCase c, std::vector<int64_t> rows, bool usesTiles = true) {

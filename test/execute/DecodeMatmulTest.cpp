@@ -16,7 +16,7 @@ protected:
   void check(const MatmulCase &c, int64_t pieces = 1) {
     KernelRunner runner(c.text(), GetParam());
     if (runner)
-      MatmulData(c, 1).check(runner, pieces);
+      MatmulData(c, 1).check(runner, pieces, GetParam().isGpu() ? 2e-6 : toleranceOnCpu(c, GetParam().isa));
   }
 };
 
@@ -141,8 +141,8 @@ TEST_P(DecodeMatmul, GivesARowTheSameBitsWhateverTheOtherRows) {
 }
 
 INSTANTIATE_TEST_SUITE_P(, DecodeMatmul,
-                         testing::Values(cpu::Isa::Avx2, cpu::Isa::Avx512, cpu::Isa::Amx,
-                                         gpu::Architecture::Sm80, gpu::Architecture::Sm90),
+                         testing::Values(cpu::Isa::Avx2, cpu::Isa::Avx512, cpu::Isa::Avx512Bf16,
+                                         cpu::Isa::Amx, gpu::Architecture::Sm80, gpu::Architecture::Sm90),
                          [](const auto &info) { return info.param.name(); });
 
 } // namespace

@@ -7,6 +7,7 @@
 #include "dialects/kernel/Kernel.h"
 #include "passes/lowering/CpuPipeline.h"
 #include "passes/lowering/GpuPipeline.h"
+#include "passes/lowering/cpu/Emitters.h"
 #include "test/execute/GpuKernels.h"
 
 #include "mlir/IR/BuiltinOps.h"
@@ -59,6 +60,8 @@ bool canRun(Machine machine) {
   if (isa == cpu::Isa::Avx512)
     return __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vnni");
+  if (isa == cpu::Isa::Avx512Bf16)
+    return canRun(cpu::Isa::Avx512) && __builtin_cpu_supports("avx512bf16");
   return false; // AMX also needs the kernel's permission: the runtime asks for it, these tests do not
 }
 
@@ -141,19 +144,41 @@ void KernelRunner::run(const std::string &kernel, const std::vector<void *> &buf
   EXPECT_TRUE(scratch.isIntact()) << kernel << " wrote behind its scratch";
 }
 
-std::string assemblyOf(const std::string &text, cpu::Isa isa) {
+static std::string printed(const std::string &text, cpu::Isa isa, CpuStage stage) {
   mlir::DialectRegistry registry;
   registerCpuLowering(registry);
   mlir::MLIRContext context(registry);
   auto module = parse(text, context);
   if (!module)
     return "";
-  auto assembly = printKernels(*module, isa, CpuStage::Assembly);
-  if (failed(assembly)) {
+  auto result = printKernels(*module, isa, stage);
+  if (failed(result)) {
     ADD_FAILURE() << "expected kernels that compile, found\n" << text;
     return "";
   }
-  return *assembly;
+  return *result;
+}
+
+std::string assemblyOf(const std::string &text, cpu::Isa isa) {
+  return printed(text, isa, CpuStage::Assembly);
+}
+
+std::string loweredOf(const std::string &text, cpu::Isa isa) {
+  std::string result, suffix = "." + cpu::nameOf(isa).str(), found = printed(text, isa, CpuStage::Target);
+  for (llvm::StringRef rest = found; !rest.empty();) {
+    auto [before, after] = rest.split(suffix);
+    result += before;
+    rest = after;
+  }
+  return result;
+}
+
+bool hasOwnCode(const std::string &text, cpu::Isa isa) {
+  mlir::DialectRegistry registry;
+  registerCpuLowering(registry);
+  mlir::MLIRContext context(registry);
+  auto module = parse(text, context);
+  return module && cpu::hasOwnCode(*module->getOps<kernel::FuncOp>().begin(), isa);
 }
 
 std::string optimisedIrOf(const std::string &text, gpu::Architecture architecture) {

@@ -87,6 +87,10 @@ private:
 
 /// Assembly of kernels in text, for tests of what the inner loops are made of.
 std::string assemblyOf(const std::string &text, cpu::Isa isa);
+/// MLIR's llvm dialect of kernels, without the suffix of the instruction set in names.
+std::string loweredOf(const std::string &text, cpu::Isa isa);
+/// cpu::hasOwnCode of the only kernel in `text`.
+bool hasOwnCode(const std::string &text, cpu::Isa isa);
 /// LLVM IR of kernels for GPUs, optimised, with schedules of the compiler's choice.
 std::string optimisedIrOf(const std::string &text, gpu::Architecture architecture);
 

@@ -90,6 +90,10 @@ TEST(MatmulAssembly, QuantisedTilesAreIntegerDotProductsInRegisters) {
     expectLoop(prefill(format), cpu::Isa::Avx512, "vpdpbusd", 6 * 2 * 2);
 }
 
+TEST(MatmulAssembly, Bf16TilesAreProductsOfPairsInRegisters) {
+  expectLoop(prefill("bf16"), cpu::Isa::Avx512Bf16, "vdpbf16ps", 12 * 2 * 2);
+}
+
 TEST(MatmulAssembly, AmxTilesAreFourProductsOfFourLoads) {
   for (const char *format : {"bf16", "q8_0", "q4_1", "q6_k"}) {
     expectLoop(prefill(format), cpu::Isa::Amx, "tdpbf16ps", 4);

@@ -204,7 +204,8 @@ int main(int argc, char **argv) {
     o.n = o.decode ? 98304 : 576;
   for (const std::string &format : o.formats)
     measure(o, format,
-            o.isa == "avx2"  ? sinter::cpu::Isa::Avx2
-            : o.isa == "amx" ? sinter::cpu::Isa::Amx
-                             : sinter::cpu::Isa::Avx512);
+            o.isa == "avx2"         ? sinter::cpu::Isa::Avx2
+            : o.isa == "avx512bf16" ? sinter::cpu::Isa::Avx512Bf16
+            : o.isa == "amx"        ? sinter::cpu::Isa::Amx
+                                    : sinter::cpu::Isa::Avx512);
 }

@@ -357,4 +357,8 @@ uint64_t MatmulData::weightBytes() const {
   return bytes;
 }
 
+double toleranceOnCpu(const MatmulCase &c, cpu::Isa isa) {
+  return isa == cpu::Isa::Avx512Bf16 && c.rowsPerTile && c.format == "bf16" ? 2.1e-3 : 2e-6;
+}
+
 } // namespace sinter::test

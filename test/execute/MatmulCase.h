@@ -47,6 +47,10 @@ struct MatmulCase {
   int64_t tiles() const;
 };
 
+/// Tolerance of a case on a CPU: AVX512-BF16 multiplies whole tiles of bf16 weights by rows rounded to bf16,
+/// by 2^-9 at most.
+double toleranceOnCpu(const MatmulCase &c, cpu::Isa isa);
+
 /// Random weights of a case, packed and in double precision, and a random left side.
 class MatmulData {
 public:

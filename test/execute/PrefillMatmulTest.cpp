@@ -39,7 +39,8 @@ protected:
       // wgmma: both sides are dequantised to f16, two or three such roundings a product; they do not add up.
       if (GetParam().name() == "sm_90a" && c.left == LeftKind::Q8 && c.format != "f16")
         rounds = true, rounding = 5e-4;
-      MatmulData(c, 1).check(runner, std::min(pieces, c.tiles()), rounds ? rounding : 2e-6);
+      double tolerance = !GetParam().isGpu() ? toleranceOnCpu(c, GetParam().isa) : rounds ? rounding : 2e-6;
+      MatmulData(c, 1).check(runner, std::min(pieces, c.tiles()), tolerance);
     }
   }
 };
@@ -166,6 +167,8 @@ TEST_P(PrefillMatmul, GivesARowTheSameBitsAsDecode) {
     GTEST_SKIP() << "on GPUs prefill adds in another order than decode";
   for (const char *format : {"f32", "f16", "bf16", "q8_0", "q4_1", "q5_1", "q6_k"}) {
     MatmulCase many = tiled({.format = format, .rows = 29, .outputs = 80, .inputs = 256}, 16, 48);
+    if (toleranceOnCpu(many, GetParam().isa) > 2e-6)
+      continue; // rounds its rows
     MatmulCase one{.format = format, .outputs = 80, .inputs = 256};
     KernelRunner prefill(many.text(), GetParam()), decode(one.text(), GetParam());
     ASSERT_TRUE(prefill && decode);
@@ -181,8 +184,8 @@ TEST_P(PrefillMatmul, GivesARowTheSameBitsAsDecode) {
 }
 
 INSTANTIATE_TEST_SUITE_P(, PrefillMatmul,
-                         testing::Values(cpu::Isa::Avx2, cpu::Isa::Avx512, cpu::Isa::Amx,
-                                         gpu::Architecture::Sm80, gpu::Architecture::Sm90),
+                         testing::Values(cpu::Isa::Avx2, cpu::Isa::Avx512, cpu::Isa::Avx512Bf16,
+                                         cpu::Isa::Amx, gpu::Architecture::Sm80, gpu::Architecture::Sm90),
                          [](const auto &info) { return info.param.name(); });
 
 } // namespace

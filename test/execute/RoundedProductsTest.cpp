@@ -22,7 +22,7 @@ protected:
   void SetUp() override {
     const Machine &machine = GetParam().machine;
     bool isAmx = !machine.isGpu() && machine.isa == cpu::Isa::Amx;
-    if (isAmx ? !canRun(cpu::Isa::Avx512) || !__builtin_cpu_supports("avx512bf16") : !canRun(machine))
+    if (!canRun(isAmx ? Machine(cpu::Isa::Avx512Bf16) : machine))
       GTEST_SKIP() << "this machine does not run " << machine.name();
   }
   AmxEmulator emulator; // where the machine has no AMX
@@ -135,6 +135,7 @@ kernel.func @wg(%g: !kernel.rows<{0}xf32>, %x: !kernel.rows<{1}xf32>, %w: !kerne
 INSTANTIATE_TEST_SUITE_P(Machines, RoundedProducts,
                          testing::Values(Case{cpu::Isa::Avx2, false}, Case{cpu::Isa::Avx2, true},
                                          Case{cpu::Isa::Avx512, false}, Case{cpu::Isa::Avx512, true},
+                                         Case{cpu::Isa::Avx512Bf16, false}, Case{cpu::Isa::Avx512Bf16, true},
                                          Case{cpu::Isa::Amx, false}, Case{cpu::Isa::Amx, true},
                                          Case{gpu::Architecture::Sm80, false},
                                          Case{gpu::Architecture::Sm80, true},

@@ -18,14 +18,16 @@ llvm::StringRef nameOf(Isa isa) {
     return "avx2";
   case Isa::Avx512:
     return "avx512";
+  case Isa::Avx512Bf16:
+    return "avx512bf16";
   case Isa::Amx:
     return "amx";
   }
-  llvm_unreachable("an instruction set that is none of the three");
+  llvm_unreachable("an instruction set that is none of the four");
 }
 
 std::optional<Isa> isaNamed(llvm::StringRef name) {
-  for (Isa isa : {Isa::Avx2, Isa::Avx512, Isa::Amx})
+  for (Isa isa : allIsas)
     if (name == nameOf(isa))
       return isa;
   return std::nullopt;
@@ -172,7 +174,7 @@ Value Emitter::narrow(Value value, Type element) {
     return value;
   auto vector = dyn_cast<VectorType>(value.getType());
   auto shaped = [&](Type type) -> Type { return vector ? vec(vector.getDimSize(0), type) : type; };
-  if (element.isF16())
+  if (element.isF16() || (target.bf16() && vector))
     return arith::TruncFOp::create(b, loc, shaped(element), value);
   // bf16 without AVX512-BF16 would be a call of the C library: round to nearest even by hand, NaN stays NaN.
   Type word = shaped(i32());

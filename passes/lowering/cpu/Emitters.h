@@ -7,6 +7,10 @@
 
 namespace sinter::cpu {
 
+/// Whether a kernel's code for an instruction set differs from that for the next lower one. AVX512-BF16
+/// changes what converts to bf16 or multiplies it, AMX the prefill form of matmuls.
+bool hasOwnCode(kernel::FuncOp kernel, Isa isa);
+
 mlir::LogicalResult emitRows(Frame &frame, kernel::RowsOp op);
 mlir::LogicalResult emitRoute(Frame &frame, kernel::RouteOp op);
 mlir::LogicalResult emitDispatch(Frame &frame, kernel::DispatchOp op);

@@ -2,6 +2,7 @@
 // LLVM's intrinsics for AMX on addresses; LLVM writes the configuration of tiles.
 #include "passes/lowering/cpu/MatmulAmx.h"
 
+#include "passes/lowering/cpu/Bf16Product.h"
 #include "passes/lowering/cpu/MatmulBlock.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -14,7 +15,6 @@ namespace sinter::cpu {
 namespace {
 
 constexpr int64_t tileRows = 16, tileBytes = 64; // of every tile here
-constexpr int64_t tileColumns = 32;              // of bf16
 
 class Tiles {
 public:
@@ -42,15 +42,11 @@ private:
 
 } // namespace
 
-int64_t amxPanelBytes(const kernel::WeightLayout &layout) {
-  return llvm::alignTo(layout.columns, tileColumns) * kernel::panelRows * 2;
-}
-
 void emitAmxPanel(Emitter &e, const kernel::WeightLayout &layout, Value panel, Value to) {
   const kernel::BlockTraits &traits = layout.block;
   int64_t perSuper = traits.superBlock / kernel::weightBlock, lanes = e.target.lanes();
   assert(lanes == kernel::panelRows && "AMX comes with registers of 16 f32");
-  Type words = e.vec(lanes, e.i32()), bytes = e.vec(4 * lanes, e.i8());
+  Type words = e.vec(lanes, e.i32());
   int64_t zero = zeroOf(traits, e.target);
   e.loop(e.constant(0), e.constant(layout.blocks() / perSuper), 1, [&](Value super) {
     Value header = e.atByte(panel, e.mul(super, layout.superBytes()));
@@ -64,7 +60,7 @@ void emitAmxPanel(Emitter &e, const kernel::WeightLayout &layout, Value panel, V
         int64_t quads = 8 / traits.subBlocks();
         for (int64_t q = sub * quads; q < (sub + 1) * quads; ++q) {
           Value quad = vector::BitCastOp::create(e.b, e.loc, words, block.quad(q, 0));
-          Value pair;
+          Value low;
           for (int64_t t = 0; t < 4; ++t) {
             Value integer = t ? arith::ShRUIOp::create(e.b, e.loc, quad, e.constantI(words, 8 * t)) : quad;
             integer = arith::AndIOp::create(e.b, e.loc, integer, e.constantI(words, 0xff));
@@ -72,43 +68,14 @@ void emitAmxPanel(Emitter &e, const kernel::WeightLayout &layout, Value panel, V
             if (zero)
               number = e.subF(number, e.constantF(e.vec(lanes), zero));
             number = minimum ? e.fma(number, scale, minimum) : e.mulF(number, scale);
-            Value half =
-                vector::BitCastOp::create(e.b, e.loc, e.vec(lanes, e.i16()), e.narrow(number, e.bf16()));
-            Value word = arith::ExtUIOp::create(e.b, e.loc, words, half);
-            if (t % 2 == 0) {
-              pair = word;
-              continue;
-            }
-            word = arith::ShLIOp::create(e.b, e.loc, word, e.constantI(words, 16));
-            pair = arith::OrIOp::create(e.b, e.loc, pair, word);
-            e.store(vector::BitCastOp::create(e.b, e.loc, bytes, pair),
-                    e.atByte(out, (2 * q + t / 2) * tileBytes));
+            if (t % 2)
+              e.store(emitPairs(e, low, number), e.atByte(out, (2 * q + t / 2) * tileBytes));
+            low = number;
           }
         }
       }
     });
   });
-}
-
-void emitAmxPanelOfFloats(Emitter &e, int64_t columns, Value panel, Value to) {
-  constexpr int64_t lanes = kernel::panelRows;
-  Type words = e.vec(lanes, e.i32());
-  auto word = [&](Value column, int64_t next) {
-    Value numbers =
-        e.load(e.vec(lanes), e.at(e.at(panel, e.mul(column, lanes), e.f32()), next * lanes, e.f32()));
-    Value half = vector::BitCastOp::create(e.b, e.loc, e.vec(lanes, e.i16()), e.narrow(numbers, e.bf16()));
-    return arith::ExtUIOp::create(e.b, e.loc, words, half).getResult();
-  };
-  auto store = [&](Value pair, Value column) { e.store(pair, e.atByte(to, e.mul(column, lanes * 2))); };
-  auto whole = columns / 2 * 2;
-  e.loop(e.constant(0), e.constant(whole), 2, [&](Value column) {
-    Value high = arith::ShLIOp::create(e.b, e.loc, word(column, 1), e.constantI(words, 16));
-    store(arith::OrIOp::create(e.b, e.loc, word(column, 0), high), column);
-  });
-  if (whole < columns)
-    store(word(e.constant(whole), 0), e.constant(whole));
-  e.loop(e.constant(llvm::alignTo(columns, 2)), e.constant(llvm::alignTo(columns, tileColumns)), 2,
-         [&](Value column) { store(e.constantI(words, 0), column); });
 }
 
 void emitAmxTile(Emitter &e, int64_t paddedColumns, const LeftPlane &left, ArrayRef<Value> panels, Value to,
@@ -121,7 +88,7 @@ void emitAmxTile(Emitter &e, int64_t paddedColumns, const LeftPlane &left, Array
     for (size_t p = 0; p < panels.size(); ++p)
       sums.push_back(adds ? tiles.load(place(i, p), rowStride) : tiles.zero());
   sums = e.loop(
-      e.constant(0), e.constant(paddedColumns / tileColumns), 1, sums, [&](Value step, ValueRange carried) {
+      e.constant(0), e.constant(paddedColumns / bf16Columns), 1, sums, [&](Value step, ValueRange carried) {
         SmallVector<Value> next = llvm::to_vector(carried), rights;
         for (Value panel : panels)
           rights.push_back(tiles.load(e.atByte(panel, e.mul(step, tileRows * tileBytes)), tileBytes));

@@ -12,11 +12,7 @@ namespace sinter::cpu {
 inline constexpr int64_t amxRows = 32;
 
 /// A panel of a quantised weight in the form of a bf16 panel (WeightLayout.h).
-int64_t amxPanelBytes(const kernel::WeightLayout &layout);
 void emitAmxPanel(Emitter &e, const kernel::WeightLayout &layout, mlir::Value panel, mlir::Value to);
-
-/// The same of a panel of f32, [columns][16].
-void emitAmxPanelOfFloats(Emitter &e, int64_t columns, mlir::Value panel, mlir::Value to);
 
 /// `amxRows` rows of `left` (bf16) times one or two bf16 panels, to `to`: f32 rows `rowStride` bytes apart,
 /// panels beside each other; with `adds` to what is there.

@@ -23,7 +23,7 @@ LeftSide::LeftSide(Matmul &m, int64_t capacity, LeftUse use) : m(m), e(m.e), use
   int64_t columns = m.inputs;
   floatType = kernel::RowsType::get(e.b.getContext(), columns, e.f32());
   for (const kernel::WeightLayout &layout : m.layouts)
-    (isAmx(layout, use) ? needsHalves : layout.isFloat() ? needsFloats : needsIntegers) = true;
+    (isBf16(layout, use) ? needsHalves : layout.isFloat() ? needsFloats : needsIntegers) = true;
   auto left = m.op.getLeft();
   Type given = left ? left.getType().getElement() : Type();
   bool givenQuantized = left && left.getType().isQuantized();
@@ -40,7 +40,7 @@ LeftSide::LeftSide(Matmul &m, int64_t capacity, LeftUse use) : m(m), e(m.e), use
   if (!givenQuantized)
     quantRows = m.frame.allocate(capacity * quantType.getRowBytes());
   for (const kernel::WeightLayout &layout : m.layouts) {
-    if (layout.isFloat() || isAmx(layout, use))
+    if (layout.isFloat() || isBf16(layout, use))
       continue;
     auto reserve = [&](int64_t zero) {
       for (const SumPlane &plane : sums)
@@ -180,7 +180,7 @@ void LeftSide::addSums(const SumPlane &plane, Value row) {
 
 Left LeftSide::of(const kernel::WeightLayout &layout) const {
   Left left;
-  if (isAmx(layout, use)) {
+  if (isBf16(layout, use)) {
     left.halves = halves;
     return left;
   }

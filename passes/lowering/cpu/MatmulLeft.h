@@ -21,18 +21,24 @@ struct LeftPlane {
 };
 
 /// Which numbers a left side is made of.
-/// Rounded: f32 that bf16 can hold. AmxRounded: whatever the weights, bf16.
-enum class LeftUse { Exact, Amx, Rounded, AmxRounded };
+enum class LeftUse {
+  Exact,        ///< f32 for floats, integers for quantised weights
+  Rounded,      ///< f32 that bf16 can hold
+  Pairs,        ///< bf16 for bf16 weights, otherwise Exact
+  Tiles,        ///< bf16 for bf16 and quantised weights, otherwise Exact
+  RoundedPairs, ///< bf16, whatever the weights
+};
 
-/// Whether a format is multiplied as bf16, on AMX.
-inline bool isAmx(const kernel::WeightLayout &layout, LeftUse use) {
-  return use == LeftUse::AmxRounded ||
-         (use == LeftUse::Amx && (!layout.isFloat() || layout.format == kernel::WeightFormat::BF16));
+/// Whether both sides of a product with a weight are bf16.
+inline bool isBf16(const kernel::WeightLayout &layout, LeftUse use) {
+  bool weightIs = layout.format == kernel::WeightFormat::BF16;
+  return use == LeftUse::RoundedPairs || (use == LeftUse::Pairs && weightIs) ||
+         (use == LeftUse::Tiles && (weightIs || !layout.isFloat()));
 }
 
 /// What the tiles of one format of weights read.
 struct Left {
-  LeftPlane halves;   // bf16, columns padded to 32; AMX
+  LeftPlane halves;   // bf16, columns padded to 32
   LeftPlane floats;   // f32
   LeftPlane integers; // i8
   LeftPlane scales;   // f32

@@ -8,6 +8,7 @@
 // register tiles go over the panels, accumulators go to scratch, and the epilogues run.
 #include "passes/lowering/cpu/MatmulTile.h"
 
+#include "passes/lowering/cpu/Bf16Product.h"
 #include "passes/lowering/cpu/MatmulAmx.h"
 #include "passes/lowering/cpu/MatmulBlock.h"
 #include "passes/lowering/cpu/Rounding.h"
@@ -40,7 +41,7 @@ public:
                              : m.frame.allocate(stride / kernel::panelRows * unpackedPanelBytes(layout)));
     if (blocked && rounds)
       leftBlock = m.frame.allocate(capacity * blockInputs * 4);
-    if (transposed && use == LeftUse::AmxRounded)
+    if (transposed && use == LeftUse::RoundedPairs)
       turned = m.frame.allocate(turnedPanelBytes());
   }
 
@@ -75,9 +76,10 @@ public:
 
 private:
   static LeftUse useOf(Matmul &m) {
+    Target target = m.e.target;
     if (roundsFactors(m.op))
-      return m.e.target.amx() ? LeftUse::AmxRounded : LeftUse::Rounded;
-    return m.e.target.amx() ? LeftUse::Amx : LeftUse::Exact;
+      return target.bf16() ? LeftUse::RoundedPairs : LeftUse::Rounded;
+    return target.amx() ? LeftUse::Tiles : target.bf16() ? LeftUse::Pairs : LeftUse::Exact;
   }
 
   /// Row tiles rowTileBegin to rowTileEnd - 1 (from rowBegin on) of a column tile.
@@ -96,7 +98,7 @@ private:
       tileRow = row;
       for (int64_t weight = 0; weight < static_cast<int64_t>(m.weights.size()); ++weight)
         blocked ? emitBlocks(weight, count)
-        : isAmx(m.layouts[weight], use)
+        : takesTiles(m.layouts[weight])
             ? emitAmxWeight(weight, count, left.of(m.layouts[weight]).halves, m.inputs)
             : emitWeight(weight, count, m.layouts[weight], e.constant(0));
       if (failed(emitEpilogues(m, accumulators, panelBegin, first, last, row, count)))
@@ -111,15 +113,17 @@ private:
   }
 
   int64_t unpackedPanelBytes(const kernel::WeightLayout &layout) const {
-    if (use == LeftUse::AmxRounded)
-      return amxPanelBytes(
-          kernel::WeightLayout(kernel::WeightFormat::F32, m.outputs, blocked ? blockInputs : layout.columns));
+    if (use == LeftUse::RoundedPairs)
+      return bf16PanelBytes(blocked ? blockInputs : layout.columns);
     if (transposed)
       return turnedPanelBytes();
     if (rounds)
       return layout.panelBytes();
-    return isAmx(layout, use) ? amxPanelBytes(layout) : layout.blocks() * unpackedBlockBytes(layout);
+    return takesTiles(layout) ? bf16PanelBytes(layout.columns) : layout.blocks() * unpackedBlockBytes(layout);
   }
+
+  /// Whether a weight is multiplied by tiles of AMX.
+  bool takesTiles(const kernel::WeightLayout &layout) const { return e.target.amx() && isBf16(layout, use); }
 
   RegisterTile registerTile(const kernel::WeightLayout &layout) const {
     RegisterTile tile;
@@ -148,14 +152,14 @@ private:
         turn(weight, e.constant(0), m.inputs);
         continue;
       }
-      bool amx = isAmx(m.layouts[weight], use);
       if (rounds) {
         e.loop(panelBegin, panelEnd, 1, [&](Value panel) {
           Value from = m.panel(weight, panel), place = unpackedPanel(weight, panel);
-          amx ? emitAmxPanelOfFloats(e, m.inputs, from, place) : roundPanel(from, place);
+          use == LeftUse::RoundedPairs ? emitBf16Panel(e, m.inputs, from, place) : roundPanel(from, place);
         });
         continue;
       }
+      bool amx = takesTiles(m.layouts[weight]);
       // Fewer rows than a register tile has read the packed weight.
       Value least = e.constant(amx ? 1 : registerTile(m.layouts[weight]).rows);
       e.loop(panelBegin, e.select(e.less(rows, least), panelBegin, panelEnd), 1, [&](Value panel) {
@@ -186,7 +190,7 @@ private:
       if (!turned)
         return emitTransposePanel(e, m.weights[weight], m.outputs, panel, first, blocks, to, rounds);
       emitTransposePanel(e, m.weights[weight], m.outputs, panel, first, blocks, turned, /*rounds=*/false);
-      emitAmxPanelOfFloats(e, count, atExpert(turned), to);
+      emitBf16Panel(e, count, atExpert(turned), to);
     });
   }
 
@@ -201,9 +205,10 @@ private:
       turn(weight, begin, depth);
       if (rounds)
         roundLeft(count, begin, depth);
-      if (turned)
+      kernel::WeightLayout layout(kernel::WeightFormat::F32, m.outputs, depth);
+      if (takesTiles(layout))
         return emitAmxWeight(weight, count, {leftBlock, blockInputs * 2}, depth);
-      emitWeight(weight, count, kernel::WeightLayout(kernel::WeightFormat::F32, m.outputs, depth), begin);
+      emitWeight(weight, count, layout, begin);
     };
     int64_t whole = m.inputs / blockInputs * blockInputs;
     e.loop(e.constant(0), e.constant(whole), blockInputs, [&](Value begin) { block(begin, blockInputs); });
@@ -314,10 +319,13 @@ private:
                                        : m.panel(weight, e.add(panel, i)));
     Left rows = left.of(layout).fromRow(e, row);
     if (leftBlock)
-      rows.floats = LeftPlane{leftBlock, blockInputs * 4}.fromRow(e, row);
+      (turned ? rows.halves : rows.floats) =
+          LeftPlane{leftBlock, blockInputs * (turned ? 2 : 4)}.fromRow(e, row);
     else if (blocked)
       rows.floats.address = e.at(rows.floats.address, firstInput, e.f32());
-    TileResult result = fromUnpacked && !transposed && !rounds
+    TileResult result = isBf16(layout, use)
+                            ? emitBf16Tile(e, layout.columns, rows.halves, tile.rows, addresses)
+                        : fromUnpacked && !transposed && !rounds
                             ? emitUnpackedTile(e, layout, rows, tile.rows, addresses)
                             : emitPackedTile(e, layout, rows, tile.rows, addresses, /*prefetch=*/0);
     Value to = accumulators.at(e, weight, row, e.mul(e.sub(panel, panelBegin), kernel::panelRows));
@@ -341,7 +349,7 @@ private:
   Accumulators accumulators;
   SmallVector<Value> unpacked; // of each quantised weight
   Value leftBlock;             // of a block of K: the tile's rows, rounded
-  Value turned;                // a turned panel on its way to AMX's form
+  Value turned;                // a turned panel on its way to pairs of bf16
   Value tileRow;               // the row tile's first row
   Value panelBegin, panelEnd;
   Value expertRow; // of a transposed weight with experts: the first row of the expert's matrix

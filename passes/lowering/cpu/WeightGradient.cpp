@@ -4,10 +4,12 @@
 // The output's panels have 16 neighbouring o as lanes; an input is broadcast. Per block of rows: a tile's
 // inputs are packed as [group of some i][row][i] (stays in the second-level cache), a panel of gradients as
 // [row][16 o] (in the first-level cache), and register tiles of 16 o x some i go over the rows; their sums
-// are added to the output.
+// are added to the output. Where the machine multiplies pairs of bf16, factors that are rounded are packed as
+// words of two rows.
 #include "passes/lowering/cpu/Emitters.h"
 
 #include "dialects/kernel/WeightLayout.h"
+#include "passes/lowering/cpu/Bf16Product.h"
 #include "passes/lowering/cpu/Rounding.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -27,7 +29,10 @@ public:
       : frame(frame), e(frame.e), op(op), experts(op.getExpertCount()),
         outputs(op.getOutput().getType().getRows() / experts), inputs(op.getOutput().getType().getColumns()),
         tileOutputs(op.getTileOutputs()), tileInputs(op.getTileInputs()), lanes(e.target.lanes()),
-        halves(panelRows / lanes), width(e.target.registers() == 16 ? 6 : 12) {
+        halves(panelRows / lanes), pairs(roundsFactors(op) && e.target.bf16()),
+        width(pairs                        ? 16
+              : e.target.registers() == 16 ? 6
+                                           : 12) {
     assert(tileInputs % width == 0 && tileOutputs % panelRows == 0 && "tiles of whole register tiles");
     packedInput = frame.allocate(tileInputs * rowBlock * 4);
     packedGradient = frame.allocate(rowBlock * panelRows * 4);
@@ -113,15 +118,18 @@ private:
   /// Lane l of the packed gradients is column first + l of the rows, or zero where there is none.
   void packLanes(Value first) {
     Value from = frame.rowOf(op.getGradient(), row);
-    e.loop(e.constant(0), rows, 1, [&](Value t) {
-      Value to = e.at(packedGradient, e.mul(t, panelRows), e.f32()),
-            here = e.at(from, e.mul(t, outputs), e.f32());
+    forEachPacked([&](Value index, Value t, Value next) {
+      Value to = e.at(packedGradient, e.mul(index, panelRows), e.f32());
       for (int64_t lane = 0; lane < panelRows; lane += lanes)
         e.store(e.zeros(lanes), e.at(to, lane, e.f32()));
       Value begin = e.max(e.sub(e.constant(0), first), e.constant(0));
       Value end = e.min(e.sub(e.constant(outputs), first), e.constant(panelRows));
       e.loop(begin, end, 1, [&](Value lane) {
-        e.store(factor(e.load(e.vec(1), e.at(here, e.add(first, lane), e.f32()))), e.at(to, lane, e.f32()));
+        auto number = [&](Value row) {
+          Value column = e.add(e.mul(row, outputs), e.add(first, lane));
+          return e.load(e.vec(1), e.at(from, column, e.f32()));
+        };
+        e.store(packed(number(t), next ? number(next) : next), e.at(to, lane, e.f32()));
       });
     });
   }
@@ -136,16 +144,28 @@ private:
 
   Value groupAt(Value group) { return e.at(packedInput, e.mul(group, rowBlock * width), e.f32()); }
 
+  /// Calls `body` with the place of each packed row of the block and with its row; of pairs also with the
+  /// next one, null behind the last.
+  void forEachPacked(llvm::function_ref<void(Value index, Value row, Value next)> body) {
+    if (!pairs)
+      return e.loop(e.constant(0), rows, 1, [&](Value t) { body(t, t, {}); });
+    Value whole = e.alignDown(rows, 2);
+    e.loop(e.constant(0), whole, 2, [&](Value t) { body(e.div(t, e.constant(2)), t, e.add(t, 1)); });
+    e.loop(whole, rows, 1, [&](Value t) { body(e.div(t, e.constant(2)), t, {}); });
+  }
+
   /// Numbers as they are multiplied.
-  Value factor(Value values) { return roundsFactors(op) ? roundToBf16(e, values) : values; }
+  Value packed(Value numbers, Value next) {
+    return pairs ? emitPairs(e, numbers, next) : roundsFactors(op) ? roundToBf16(e, numbers) : numbers;
+  }
 
   void packInput() {
     forEachGroup([&](Value group, int64_t count) {
       Value from = e.at(frame.rowOf(op.getInput(), row), e.add(inputBegin, e.mul(group, width)), e.f32());
       Value to = groupAt(group);
-      e.loop(e.constant(0), rows, 1, [&](Value t) {
-        Value values = factor(e.load(e.vec(count), e.at(from, e.mul(t, inputs), e.f32())));
-        e.store(values, e.at(to, e.mul(t, width), e.f32()));
+      auto numbers = [&](Value t) { return e.load(e.vec(count), e.at(from, e.mul(t, inputs), e.f32())); };
+      forEachPacked([&](Value index, Value t, Value next) {
+        e.store(packed(numbers(t), next ? numbers(next) : next), e.at(to, e.mul(index, width), e.f32()));
       });
     });
   }
@@ -153,12 +173,16 @@ private:
   void packGradient(Value panel) {
     auto pack = [&](int64_t count) {
       Value from = e.at(frame.rowOf(op.getGradient(), row), e.mul(panel, panelRows), e.f32());
-      e.loop(e.constant(0), rows, 1, [&](Value t) {
-        Value values = factor(e.load(e.vec(count), e.at(from, e.mul(t, outputs), e.f32())));
-        if (count < panelRows)
-          values = vector::InsertStridedSliceOp::create(e.b, e.loc, values, e.zeros(panelRows),
-                                                        ArrayRef<int64_t>{0}, ArrayRef<int64_t>{1});
-        e.store(values, e.at(packedGradient, e.mul(t, panelRows), e.f32()));
+      auto numbers = [&](Value t) -> Value {
+        Value found = e.load(e.vec(count), e.at(from, e.mul(t, outputs), e.f32()));
+        if (count == panelRows)
+          return found;
+        return vector::InsertStridedSliceOp::create(e.b, e.loc, found, e.zeros(panelRows),
+                                                    ArrayRef<int64_t>{0}, ArrayRef<int64_t>{1});
+      };
+      forEachPacked([&](Value index, Value t, Value next) {
+        Value place = e.at(packedGradient, e.mul(index, panelRows), e.f32());
+        e.store(packed(numbers(t), next ? numbers(next) : next), place);
       });
     };
     int64_t tail = outputs % panelRows;
@@ -176,6 +200,7 @@ private:
           e.at(frame.buffer(op.getOutput()), e.mul(e.add(e.mul(panel, inputs), input), panelRows), e.f32());
       Value left = groupAt(group);
       SmallVector<Value> sums(count * halves, e.zeros(lanes));
+      Type element = pairs ? Type(e.i32()) : Type(e.f32());
       auto step = [&](Value t, int64_t unroll, ValueRange carried) {
         SmallVector<Value> next(carried);
         Value gradients = e.at(packedGradient, e.mul(t, panelRows), e.f32());
@@ -183,20 +208,22 @@ private:
         for (int64_t u = 0; u < unroll; ++u) {
           SmallVector<Value> g;
           for (int64_t h = 0; h < halves; ++h)
-            g.push_back(e.load(e.vec(lanes), e.at(gradients, u * panelRows + h * lanes, e.f32())));
+            g.push_back(e.load(e.vec(lanes, element), e.at(gradients, u * panelRows + h * lanes, element)));
           for (int64_t i = 0; i < count; ++i) {
-            Value x = e.splat(e.load(e.f32(), e.at(broadcasts, u * width + i, e.f32())), lanes);
-            for (int64_t h = 0; h < halves; ++h)
-              next[i * halves + h] = e.fma(x, g[h], next[i * halves + h]);
+            Value x = e.splat(e.load(element, e.at(broadcasts, u * width + i, element)), lanes);
+            for (int64_t h = 0; h < halves; ++h) {
+              Value &sum = next[i * halves + h];
+              sum = pairs ? emitPairProduct(e, sum, x, g[h]) : e.fma(x, g[h], sum);
+            }
           }
         }
         return next;
       };
       constexpr int64_t unroll = 2;
-      Value main = e.alignDown(rows, unroll);
+      Value packedRows = pairs ? e.ceilDiv(rows, 2) : rows, main = e.alignDown(packedRows, unroll);
       sums = e.loop(e.constant(0), main, unroll, sums,
                     [&](Value t, ValueRange c) { return step(t, unroll, c); });
-      sums = e.loop(main, rows, 1, sums, [&](Value t, ValueRange c) { return step(t, 1, c); });
+      sums = e.loop(main, packedRows, 1, sums, [&](Value t, ValueRange c) { return step(t, 1, c); });
       auto store = [&](bool add) {
         for (int64_t i = 0; i < count; ++i)
           for (int64_t h = 0; h < halves; ++h) {
@@ -215,6 +242,7 @@ private:
   Emitter &e;
   kernel::WeightGradientOp op;
   int64_t experts, outputs, inputs, tileOutputs, tileInputs, lanes, halves;
+  bool pairs;                        // whether packed rows are pairs of bf16
   int64_t width;                     // inputs of a register tile
   Value packedInput, packedGradient; // scratch
   Value inputBegin, inputEnd;        // of the tile
