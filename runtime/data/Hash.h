@@ -18,6 +18,16 @@ struct Hash128 {
 inline uint64_t hash64(std::string_view bytes, uint64_t seed = 0) {
   return XXH3_64bits_withSeed(bytes.data(), bytes.size(), seed);
 }
+/// hash64 of bytes that come in pieces.
+class PiecewiseHash64 {
+public:
+  explicit PiecewiseHash64(uint64_t seed = 0) { XXH3_64bits_reset_withSeed(&state, seed); }
+  void add(std::string_view bytes) { XXH3_64bits_update(&state, bytes.data(), bytes.size()); }
+  uint64_t value() const { return XXH3_64bits_digest(&state); }
+
+private:
+  XXH3_state_t state;
+};
 inline Hash128 hash128(std::string_view bytes) {
   XXH128_hash_t hash = XXH3_128bits(bytes.data(), bytes.size());
   return {hash.low64, hash.high64};

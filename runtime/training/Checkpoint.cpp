@@ -3,6 +3,7 @@
 #include "runtime/training/Checkpoint.h"
 #include "runtime/data/Hash.h"
 #include "runtime/files/SafeTensors.h"
+#include "runtime/training/ParameterTensors.h"
 
 #include <cerrno>
 #include <cstring>
@@ -78,10 +79,10 @@ std::vector<NamedImage> imagesOf(TrainingStep &step) {
   return images;
 }
 
-/// `make(i, out)` fills tensor i.
+/// `make(i, first, out)` makes elements of tensor i, from `first` on.
 static Result<uint64_t> writeTensors(std::span<const TensorShape> tensors, const std::string &path,
                                      std::string_view type,
-                                     const std::function<void(size_t, std::span<float>)> &make) {
+                                     const std::function<void(size_t, size_t, std::span<float>)> &make) {
   const BlockFormat &format = *findBlockFormat(type);
   SafeTensorsWriter writer(path);
   writer.addMetadata("format", "pt"); // what transformers asks for
@@ -89,21 +90,25 @@ static Result<uint64_t> writeTensors(std::span<const TensorShape> tensors, const
     writer.declare(tensor.name, format, tensor.shape);
   if (Result<> begun = writer.begin(); !begun)
     return tl::unexpected(begun.error());
-  std::vector<float> tensor;
+  std::vector<float> piece;
   std::vector<std::byte> encoded;
   uint64_t checksum = 0;
   for (size_t i = 0; i < tensors.size(); ++i) {
-    tensor.resize(tensors[i].elements());
-    make(i, tensor);
-    std::span<const std::byte> bytes = std::as_bytes(std::span(tensor));
-    if (&format != &f32Format) {
-      encoded.resize(tensor.size() * format.blockBytes);
-      format.quantize(tensor, encoded.data());
-      bytes = encoded;
+    data::PiecewiseHash64 hash(checksum);
+    for (size_t first = 0, count = tensors[i].elements(); first < count; first += piece.size()) {
+      piece.resize(std::min(pieceElements, count - first));
+      make(i, first, piece);
+      std::span<const std::byte> bytes = std::as_bytes(std::span(piece));
+      if (&format != &f32Format) {
+        encoded.resize(piece.size() * format.blockBytes);
+        format.quantize(piece, encoded.data());
+        bytes = encoded;
+      }
+      hash.add({reinterpret_cast<const char *>(bytes.data()), bytes.size()});
+      if (Result<> written = writer.append(bytes); !written)
+        return tl::unexpected(written.error());
     }
-    checksum = data::hash64({reinterpret_cast<const char *>(bytes.data()), bytes.size()}, checksum);
-    if (Result<> written = writer.append(bytes); !written)
-      return tl::unexpected(written.error());
+    checksum = hash.value();
   }
   if (Result<> committed = writer.commit(true); !committed)
     return tl::unexpected(committed.error());
@@ -112,15 +117,17 @@ static Result<uint64_t> writeTensors(std::span<const TensorShape> tensors, const
 
 Result<uint64_t> writeImage(const TrainingStep &step, std::span<const float> image, const std::string &path,
                             std::string_view type) {
-  return writeTensors(step.tensors(), path, type,
-                      [&](size_t i, std::span<float> out) { step.exportTensor(i, image, out); });
+  return writeTensors(step.tensors(), path, type, [&](size_t i, size_t first, std::span<float> out) {
+    step.exportTensor(i, image, first, out);
+  });
 }
 
 Result<> writeModel(const TrainingStep &step, std::span<const float> image, const std::string &path,
                     std::string_view type) {
   Result<uint64_t> written =
-      writeTensors(step.modelTensors(), path, type,
-                   [&](size_t i, std::span<float> out) { step.exportModelTensor(i, image, out); });
+      writeTensors(step.modelTensors(), path, type, [&](size_t i, size_t first, std::span<float> out) {
+        step.exportModelTensor(i, image, first, out);
+      });
   return written ? Result<>() : tl::unexpected(written.error());
 }
 

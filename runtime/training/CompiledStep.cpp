@@ -26,17 +26,19 @@ public:
   Result<> fetch(size_t index) override { return opened->fetch(index); }
   Result<> store(size_t index) override { return opened->store(index); }
   std::span<const TensorShape> tensors() const override { return parameters.tensors(); }
-  void exportTensor(size_t index, std::span<const float> image, std::span<float> tensor) const override {
-    parameters.gather(index, image.data(), tensor);
+  void exportTensor(size_t index, std::span<const float> image, size_t first,
+                    std::span<float> out) const override {
+    parameters.gather(index, image.data(), first, out);
   }
   void importTensor(size_t index, std::span<const float> tensor, std::span<float> image) const override {
     parameters.scatter(index, tensor, image);
   }
   std::span<const TensorShape> modelTensors() const override { return model.tensors(); }
-  void exportModelTensor(size_t index, std::span<const float> image, std::span<float> tensor) const override {
-    model.gather(index, hasAdapters() ? opened->initial() : image.data(), tensor);
+  void exportModelTensor(size_t index, std::span<const float> image, size_t first,
+                         std::span<float> out) const override {
+    model.gather(index, hasAdapters() ? opened->initial() : image.data(), first, out);
     if (hasAdapters())
-      model.addAdapters(index, image, tensor);
+      model.addAdapters(index, image, first, out);
   }
   std::string_view adapterConfig() const override {
     return {static_cast<const char *>(trainer.adapter_config.data), size_t(trainer.adapter_config.size)};
@@ -75,7 +77,7 @@ public:
     std::vector<float> tensor;
     for (size_t i = 0; i < tensors().size(); ++i) {
       tensor.resize(tensors()[i].elements());
-      parameters.gather(i, gradients->data(), tensor);
+      parameters.gather(i, gradients->data(), 0, tensor);
       if (!std::ranges::all_of(tensor, [](float value) { return std::isfinite(value); }))
         return i;
     }

@@ -35,29 +35,52 @@ ParameterTensors::ParameterTensors(const sinter_trainer &trainer, Which which)
   }
 }
 
-/// Calls copy(place in the image, place in the tensor).
-template <typename Copy> void ParameterTensors::forEachElement(size_t tensor, Copy copy) const {
+namespace {
+
+/// Columns of a row of a part that lie in elements `first` to `first` + `count` - 1 of its tensor.
+struct Columns {
+  int64_t row, begin, end; ///< element of column 0, and the columns
+};
+Columns columnsIn(const sinter_parameter &parameter, const sinter_tensor_part &part, int64_t index,
+                  size_t first, size_t count) {
+  const int64_t row = part.offset + (part.order ? part.order[index] : index) * part.row_stride;
+  const int64_t stride = std::max<int64_t>(part.column_stride, 1); // one column may have none
+  // Columns before an element.
+  const auto before = [&](int64_t element) {
+    return std::clamp<int64_t>((element - row + stride - 1) / stride, 0, parameter.columns);
+  };
+  return {row, before(std::max(row, int64_t(first))), before(std::max(row, int64_t(first + count)))};
+}
+
+} // namespace
+
+/// Calls copy(place in the image, place in the tensor) for `count` elements of the tensor.
+template <typename Copy>
+void ParameterTensors::forEachElement(size_t tensor, size_t first, size_t count, Copy copy) const {
   for (const auto &[parameter, part] : parts[tensor])
     for (int64_t i = 0; i < part->rows; ++i) {
-      const int64_t row = part->offset + (part->order ? part->order[i] : i) * part->row_stride;
+      const Columns columns = columnsIn(*parameter, *part, i, first, count);
       const bool panels = parameter->layout == SINTER_LAYOUT_PANELS;
-      const uint64_t first = placeOf(*parameter, part->row + i, 0);
-      for (int64_t column = 0; column < parameter->columns; ++column)
-        copy(first + uint64_t(panels ? column * 16 : column), row + column * part->column_stride);
+      const uint64_t place = placeOf(*parameter, part->row + i, 0);
+      for (int64_t column = columns.begin; column < columns.end; ++column)
+        copy(place + uint64_t(panels ? column * 16 : column), columns.row + column * part->column_stride);
     }
 }
 
-void ParameterTensors::gather(size_t tensor, const float *image, std::span<float> out) const {
-  assert(out.size() == list[tensor].elements());
-  forEachElement(tensor, [&](uint64_t place, int64_t element) { out[size_t(element)] = image[place]; });
+void ParameterTensors::gather(size_t tensor, const float *image, size_t first, std::span<float> out) const {
+  assert(first + out.size() <= list[tensor].elements());
+  forEachElement(tensor, first, out.size(),
+                 [&](uint64_t place, int64_t element) { out[size_t(element) - first] = image[place]; });
 }
 
 void ParameterTensors::scatter(size_t tensor, std::span<const float> in, std::span<float> image) const {
   assert(in.size() == list[tensor].elements() && image.size() == trainer.trained_floats);
-  forEachElement(tensor, [&](uint64_t place, int64_t element) { image[place] = in[size_t(element)]; });
+  forEachElement(tensor, 0, in.size(),
+                 [&](uint64_t place, int64_t element) { image[place] = in[size_t(element)]; });
 }
 
-void ParameterTensors::addAdapters(size_t tensor, std::span<const float> image, std::span<float> out) const {
+void ParameterTensors::addAdapters(size_t tensor, std::span<const float> image, size_t first,
+                                   std::span<float> out) const {
   const double factor = double(trainer.adapter_alpha) / double(std::max<int64_t>(trainer.adapter_rank, 1));
   std::vector<double> sums;
   for (const auto &[parameter, part] : parts[tensor]) {
@@ -67,15 +90,17 @@ void ParameterTensors::addAdapters(size_t tensor, std::span<const float> image, 
                            &b = trainer.parameters[parameter->adapters[1]];
     sums.resize(size_t(parameter->columns));
     for (int64_t i = 0; i < part->rows; ++i) {
+      const Columns columns = columnsIn(*parameter, *part, i, first, out.size());
+      if (columns.begin == columns.end)
+        continue;
       std::ranges::fill(sums, 0.0);
       for (int64_t r = 0; r < trainer.adapter_rank; ++r) {
         const double left = image[placeOf(b, part->row + i, r)];
-        for (int64_t column = 0; column < parameter->columns; ++column)
+        for (int64_t column = columns.begin; column < columns.end; ++column)
           sums[size_t(column)] += left * double(image[placeOf(a, r, column)]);
       }
-      const int64_t row = part->offset + (part->order ? part->order[i] : i) * part->row_stride;
-      for (int64_t column = 0; column < parameter->columns; ++column) {
-        float &number = out[size_t(row + column * part->column_stride)];
+      for (int64_t column = columns.begin; column < columns.end; ++column) {
+        float &number = out[size_t(columns.row + column * part->column_stride) - first];
         number = float(double(number) + factor * sums[size_t(column)]);
       }
     }

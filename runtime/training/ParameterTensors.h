@@ -13,6 +13,9 @@
 
 namespace sinter::training {
 
+/// Elements of a tensor that are made and written at once.
+inline constexpr size_t pieceElements = size_t(1) << 20;
+
 class ParameterTensors {
 public:
   enum class Which { Model, Adapters };
@@ -21,11 +24,11 @@ public:
 
   /// In the order of the parameters; a tensor that several parameters are parts of comes once.
   std::span<const TensorShape> tensors() const { return list; }
-  /// Copies a tensor out of an image that has its parameters, and into one.
-  void gather(size_t tensor, const float *image, std::span<float> out) const;
+  /// Copies a tensor out of an image that has its parameters, from element `first` on, and one into an image.
+  void gather(size_t tensor, const float *image, size_t first, std::span<float> out) const;
   void scatter(size_t tensor, std::span<const float> in, std::span<float> image) const;
-  /// Adds the products of the adapters in `image` to a tensor of the model.
-  void addAdapters(size_t tensor, std::span<const float> image, std::span<float> out) const;
+  /// Adds the products of the adapters in `image` to a tensor of the model, from element `first` on.
+  void addAdapters(size_t tensor, std::span<const float> image, size_t first, std::span<float> out) const;
 
   /// Draws the parameters as transformers does for a bare configuration, adapters as PEFT does. A number
   /// depends on `seed`, the parameter's name and its place in it alone, not on `threads` (0: one a core).
@@ -36,7 +39,7 @@ private:
     const sinter_parameter *parameter;
     const sinter_tensor_part *part;
   };
-  template <typename Copy> void forEachElement(size_t tensor, Copy copy) const;
+  template <typename Copy> void forEachElement(size_t tensor, size_t first, size_t count, Copy copy) const;
 
   const sinter_trainer &trainer;
   const Which which;

@@ -82,14 +82,17 @@ public:
   /// The tensors that are trained, in the order in which they are to be written: those of model.safetensors,
   /// or those of adapters.
   virtual std::span<const TensorShape> tensors() const = 0;
-  /// Copies one of an image (with a number for each weight) to `tensor`, and back.
-  virtual void exportTensor(size_t index, std::span<const float> image, std::span<float> tensor) const = 0;
+  /// Copies one of an image (with a number for each weight) to `out`, from element `first` of the tensor on,
+  /// and a whole one back.
+  virtual void exportTensor(size_t index, std::span<const float> image, size_t first,
+                            std::span<float> out) const = 0;
   virtual void importTensor(size_t index, std::span<const float> tensor, std::span<float> image) const = 0;
 
   /// The tensors of model.safetensors, and one of them made of an image: of adapters the weight with them.
   virtual std::span<const TensorShape> modelTensors() const { return tensors(); }
-  virtual void exportModelTensor(size_t index, std::span<const float> image, std::span<float> tensor) const {
-    exportTensor(index, image, tensor);
+  virtual void exportModelTensor(size_t index, std::span<const float> image, size_t first,
+                                 std::span<float> out) const {
+    exportTensor(index, image, first, out);
   }
   /// adapter_config.json where adapters are trained, else empty.
   virtual std::string_view adapterConfig() const { return {}; }

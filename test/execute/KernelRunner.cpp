@@ -164,12 +164,10 @@ std::string assemblyOf(const std::string &text, cpu::Isa isa) {
 }
 
 std::string loweredOf(const std::string &text, cpu::Isa isa) {
-  std::string result, suffix = "." + cpu::nameOf(isa).str(), found = printed(text, isa, CpuStage::Target);
-  for (llvm::StringRef rest = found; !rest.empty();) {
-    auto [before, after] = rest.split(suffix);
-    result += before;
-    rest = after;
-  }
+  std::string result = printed(text, isa, CpuStage::Target), suffix = "." + cpu::nameOf(isa).str();
+  for (const char *next : {"(", ".tiles"}) // intrinsics have such parts, too
+    for (size_t at; (at = result.find(suffix + next)) != std::string::npos;)
+      result.erase(at, suffix.size());
   return result;
 }
 

@@ -41,9 +41,10 @@ public:
   std::span<const TensorShape> tensors() const override { return shapes; }
 
   // The image has each column behind the other, the bias first: an order of its own.
-  void exportTensor(size_t index, std::span<const float> image, std::span<float> tensor) const override {
-    for (size_t i = 0; i < tensor.size(); ++i)
-      tensor[i] = image[place(index, i)];
+  void exportTensor(size_t index, std::span<const float> image, size_t first,
+                    std::span<float> out) const override {
+    for (size_t i = 0; i < out.size(); ++i)
+      out[i] = image[place(index, first + i)];
   }
   void importTensor(size_t index, std::span<const float> tensor, std::span<float> image) const override {
     for (size_t i = 0; i < tensor.size(); ++i)

@@ -155,7 +155,7 @@ TEST(Checkpoint, weightsAreWrittenInTheTypeAskedFor) {
     ASSERT_TRUE(tensor);
     EXPECT_EQ(tensor->bytes.size(), 32 * 6 * bytes);
     std::vector<float> exact(32 * 6), rounded(32 * 6);
-    step->exportTensor(0, step->image(0), exact);
+    step->exportTensor(0, step->image(0), 0, exact);
     tensor->format->dequantize(tensor->bytes, rounded.data());
     for (size_t i = 0; i < exact.size(); ++i)
       EXPECT_NEAR(rounded[i], exact[i], bytes == 4 ? 0 : 0.004 * std::abs(exact[i]));
