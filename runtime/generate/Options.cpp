@@ -29,7 +29,7 @@ Result<std::pair<int32_t, float>> parseBias(std::string_view text) {
 /// What has to be looked at again when all flags are there.
 struct Raw {
   std::optional<std::string> limit;
-  bool topLogprobs = false, help = false;
+  bool help = false;
   std::vector<Command> commands;
 };
 
@@ -119,16 +119,16 @@ std::vector<FlagGroup> flagsOf(Options &o, Raw &raw) {
     o.probs = 10;
     return value.empty() ? Result<void>() : numberBetween(int64_t(1), most64, o.probs)(value);
   };
-  const auto topLogprobs = [&o, &raw](std::string_view value) -> Result<void> {
-    raw.topLogprobs = true;
-    return numberBetween(int64_t(0), most64, o.topLogprobs)(value);
+  const auto topLogprobs = [&o](std::string_view value) -> Result<void> {
+    return numberBetween(int64_t(0), most64, o.topLogprobs.emplace())(value);
   };
   return {
       {"Prompt",
        {{"-p,--prompt", "TEXT", "the text to continue, as it is (piped standard input without -p and -f)",
          text(o.prompt)},
         {"-f,--file", "PATH", "read the text from this file", text(o.file)},
-        {"--prompt-tokens", "IDS", "continue exactly these token ids: 1,2,3", promptTokens},
+        {"--prompt-tokens", "IDS", "continue (with --perplexity score) exactly these token ids: 1,2,3",
+         promptTokens},
         {"-cnv,--chat,--conversation", "", "talk, through the model's chat template", switchOn(o.chat)},
         {"--system", "TEXT", "system message of a chat", system},
         {"--echo", "", "write the prompt too", switchOn(o.echo)}}},
@@ -210,8 +210,8 @@ Result<void> finish(Options &o, const Raw &raw) {
   }
   if (bench && (o.file || o.promptTokens))
     return fail("--bench: expected without -f and --prompt-tokens: it takes a number of tokens as -p");
-  if ((o.command == Command::Perplexity || o.command == Command::Tokenize) && o.promptTokens)
-    return fail("--prompt-tokens: expected without --perplexity and --tokenize, which read text");
+  if (o.command == Command::Tokenize && o.promptTokens)
+    return fail("--prompt-tokens: expected without --tokenize, which reads text");
   if (bench && o.prompt &&
       (!parseNumber(*o.prompt, o.benchPrompt) || o.benchPrompt < 0 || o.benchPrompt > (1 << 24)))
     return fail("-p: with --bench expected a number of tokens, found '{}'", *o.prompt);
@@ -232,7 +232,7 @@ Result<void> finish(Options &o, const Raw &raw) {
     return fail("--echo: expected without --chat, --json and the commands that generate nothing");
   if (o.chat && !generates)
     return fail("--chat: expected without {}", otherCommands);
-  if (raw.topLogprobs && !o.json)
+  if (o.topLogprobs && !o.json)
     return fail("--top-logprobs: expected together with --json");
   if (o.chat && (o.samples > 1 || o.promptTokens))
     return fail("--chat: expected without --samples and --prompt-tokens");

@@ -35,7 +35,7 @@ struct Options {
   std::string weightsFile;
   std::vector<std::string> stopStrings;
   bool contextShift = false, ignoreEos = false, echo = false, special = false, json = false;
-  int64_t topLogprobs = 0;
+  std::optional<int64_t> topLogprobs; ///< candidates a line of --json
   int64_t probs = 0; ///< rows of the table of --probs; 0: no table
 
   SamplerOptions sampling; ///< the model's defaults with the flags applied

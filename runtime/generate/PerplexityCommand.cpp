@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// --perplexity: the negative log-likelihood of a text under the model.
+// --perplexity: the negative log-likelihood of a text under the model, with --top-logprobs of each token.
 #include "runtime/generate/Commands.h"
 #include "runtime/generate/Output.h"
+#include "runtime/generate/TokenJson.h"
 #include <algorithm>
 #include <cmath>
 #include <unistd.h>
@@ -27,25 +28,38 @@ struct Windows {
   }
 };
 
+/// The ids of --prompt-tokens as they are, or a text behind what the tokenizer puts in front.
+Result<Windows> windowsOf(const Setting &setting, const Codec &codec) {
+  Windows windows = {};
+  if (setting.options.promptTokens) {
+    windows.body = *setting.options.promptTokens;
+    return windows;
+  }
+  const Result<std::string> text = inputText(setting.options);
+  if (!text)
+    return tl::unexpected(text.error());
+  Result<std::vector<int32_t>> body = encodeForModel(setting, codec, *text, false);
+  Result<std::vector<int32_t>> whole = encodeForModel(setting, codec, *text, true);
+  if (!body)
+    return tl::unexpected(body.error());
+  if (!whole)
+    return tl::unexpected(whole.error());
+  windows.body = std::move(*body);
+  const auto front = std::search(whole->begin(), whole->end(), windows.body.begin(), windows.body.end());
+  windows.prefix.assign(whole->begin(), front);
+  return windows;
+}
+
 } // namespace
 
 Result<void> runPerplexity(const Setting &setting) {
   Result<std::unique_ptr<Codec>> codec = setting.openCodec(setting.model);
   if (!codec)
     return tl::unexpected(codec.error());
-  const Result<std::string> text = inputText(setting.options);
-  if (!text)
-    return tl::unexpected(text.error());
-  Result<std::vector<int32_t>> body = encodeForModel(setting, **codec, *text, false);
-  Result<std::vector<int32_t>> whole = encodeForModel(setting, **codec, *text, true);
-  if (!body)
-    return tl::unexpected(body.error());
-  if (!whole)
-    return tl::unexpected(whole.error());
-  Windows windows;
-  windows.body = std::move(*body);
-  const auto front = std::search(whole->begin(), whole->end(), windows.body.begin(), windows.body.end());
-  windows.prefix.assign(whole->begin(), front);
+  Result<Windows> given = windowsOf(setting, **codec);
+  if (!given)
+    return tl::unexpected(given.error());
+  Windows &windows = *given;
   const size_t total = windows.prefix.size() + windows.body.size();
   if (total < 2)
     return fail("expected a text of at least 2 tokens, as the first is not scored, found {}", total);
@@ -63,6 +77,9 @@ Result<void> runPerplexity(const Setting &setting) {
   if (total > windows.most)
     remark("the text has {} tokens: scored in windows of {}\n", total, windows.most);
   Engine engine(setting.model, std::move(*session));
+  Output out(STDOUT_FILENO);
+  TokenJson json(**codec, setting.options.topLogprobs.value_or(0), /*numbered=*/false);
+  std::string line;
 
   const std::atomic<bool> &interrupt = watchInterrupt();
   double sum = 0;
@@ -74,9 +91,15 @@ Result<void> runPerplexity(const Setting &setting) {
         [&](size_t row, std::span<const float> logits) {
           if (row + 1 == tokens.size() || row + 1 < windows.prefix.size())
             return; // nothing follows, or what follows is the tokenizer's
+          const int32_t next = tokens[row + 1];
           nans += uint64_t(findPeak(logits).nans);
-          sum += logSumExp(logits) - double(logits[size_t(tokens[row + 1])]);
+          sum += logSumExp(logits) - double(logits[size_t(next)]);
           ++scored;
+          if (!setting.options.topLogprobs || nans)
+            return;
+          line.clear();
+          json.append({0, next, /*isEnd=*/false, logits}, line);
+          out.write(line);
         },
         &interrupt);
     if (!done)
@@ -86,7 +109,6 @@ Result<void> runPerplexity(const Setting &setting) {
   }
   if (nans)
     return fail("{} logits are not a number (NaN)", nans);
-  Output out(STDOUT_FILENO);
   const double perplexity = std::exp(sum / double(scored));
   const auto number = [](double value) { // JSON has no infinity
     return std::isfinite(value) ? fmt::format("{}", value) : std::string("null");

@@ -5,7 +5,7 @@
 namespace sinter {
 
 Transcript::Transcript(const Setting &setting, const Codec &codec, const Sampler &sampler, Output &out)
-    : options(setting.options), out(out), json(codec, options.topLogprobs, options.samples > 1),
+    : options(setting.options), out(out), json(codec, options.topLogprobs.value_or(0), options.samples > 1),
       table(codec, sampler, options.probs, options.samples), waiting(size_t(options.samples)) {
   line.reserve(4096);
   for (size_t i = 1; i < waiting.size(); ++i)

@@ -235,6 +235,25 @@ TEST(CommandLineTest, PerplexityIsThatOfTheModel) {
   EXPECT_NEAR(*all[0].root().get<double>("perplexity"), std::exp(nll / double(text.size())), 1e-3);
 }
 
+TEST(CommandLineTest, EachTokenThatIsScoredIsALineOfItsOwn) {
+  const Outcome drawn =
+      run({"--prompt-tokens", "256,97,98", "-n", "20", "--temp", "0", "--json", "--top-logprobs", "2"});
+  std::string ids = "256,97,98";
+  for (const Json &each : lines(drawn.out))
+    ids += fmt::format(",{}", *each.root().get<int64_t>("token"));
+  const Outcome scored = run({"--perplexity", "--prompt-tokens", ids, "--json", "--top-logprobs", "2"});
+  // Two tokens of the prompt come first, the sum last; what was drawn is scored as it was drawn.
+  const std::vector<Json> all = lines(scored.out);
+  ASSERT_EQ(all.size(), 2u + 20 + 1);
+  EXPECT_NE(scored.out.find(drawn.out), std::string::npos) << scored.out;
+  double sum = 0;
+  for (size_t i = 0; i + 1 < all.size(); ++i)
+    sum -= *all[i].root().get<double>("logprob");
+  EXPECT_EQ(*all[0].root().get<int64_t>("token"), 97);
+  EXPECT_EQ(*all.back().root().get<int64_t>("tokens"), 22);
+  EXPECT_NEAR(*all.back().root().get<double>("nll"), sum, 1e-9);
+}
+
 TEST(CommandLineTest, APerplexityBeyondAllNumbersIsNullInJson) {
   const std::vector<Json> all = lines(run({"--perplexity", "--json"}, "\x03z").out);
   ASSERT_EQ(all.size(), 1u);
