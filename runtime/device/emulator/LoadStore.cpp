@@ -4,7 +4,6 @@
 #include "runtime/device/emulator/LoadStore.h"
 #include "runtime/device/emulator/Eights.h"
 #include "runtime/device/emulator/GlobalRaces.h"
-#include "runtime/device/emulator/Lanes.h"
 #include "runtime/device/emulator/Opcodes.h"
 
 #include <cstring>
@@ -78,26 +77,8 @@ namespace {
 template <typename A>
 bool inShared(Warp &warp, const Instruction &in, const Access &access, uint32_t (&offsets)[32]) {
   const Block &block = *warp.block;
-  if (warp.active != allLanes || block.cluster->races || block.cluster->launch->options.counters)
-    return false;
-  const A *base = warp.reg<A>(in.a);
-  const uint32_t add = static_cast<uint32_t>(in.offset) - sharedBase(block);
-  uint32_t lowest = ~0u, highest = 0, bits = 0;
-  A far = 0; // bits of addresses above 32
-  SINTER_EACH_LANE {
-    const uint32_t offset = static_cast<uint32_t>(base[lane]) + add;
-    offsets[lane] = offset;
-    if constexpr (sizeof(A) > 4)
-      far |= base[lane] + static_cast<A>(in.offset);
-    lowest = offset < lowest ? offset : lowest;
-    highest = offset > highest ? offset : highest;
-    bits |= offset;
-  }
-  if constexpr (sizeof(A) > 4)
-    if (far >> 32)
-      return false;
-  return lowest >= Program::sharedReserved && highest < block.shared.size() &&
-         highest + access.bytes <= block.shared.size() && !(bits & (access.bytes - 1));
+  return warp.active == allLanes && !block.cluster->races && !block.cluster->launch->options.counters &&
+         offsetsInShared(block, warp.reg<A>(in.a), in.offset, access.bytes, access.bytes, offsets);
 }
 bool inAllocation(Warp &warp, const Instruction &in, const Access &access, uint64_t (&addresses)[32]) {
   if (warp.active != allLanes || warp.block->cluster->races || warp.block->cluster->launch->options.counters)

@@ -57,32 +57,26 @@ void splitLanes(Warp &warp, const Instruction &in) {
     });
 }
 
-/// The common case, two parts of 32 bits, in loops that vectorise.
-template <bool masked> void joinPair(Warp &warp, const Instruction &in) {
-  const uint32_t *low = warp.reg<uint32_t>(in.a), *high = warp.reg<uint32_t>(in.b);
-  writeLanes<masked, uint64_t>(warp, in.d,
-                               [=](int lane) { return low[lane] | static_cast<uint64_t>(high[lane]) << 32; });
-}
-template <bool masked> void joinHalves(Warp &warp, const Instruction &in) {
-  const uint16_t *low = warp.reg<uint16_t>(in.a), *high = warp.reg<uint16_t>(in.b);
-  writeLanes<masked, uint32_t>(warp, in.d,
-                               [=](int lane) { return low[lane] | static_cast<uint32_t>(high[lane]) << 16; });
+/// The common case, two parts of 16 or 32 bits, in loops that vectorise.
+template <typename Part, typename Whole, bool masked> void joinTwo(Warp &warp, const Instruction &in) {
+  constexpr unsigned bits = 8 * sizeof(Part);
+  const Part *low = warp.reg<Part>(in.a), *high = warp.reg<Part>(in.b);
+  writeLanes<masked, Whole>(warp, in.d,
+                            [=](int lane) { return low[lane] | static_cast<Whole>(high[lane]) << bits; });
 }
 
 /// And apart again; a part that nobody wants goes to the sink.
-template <bool masked> void splitPair(Warp &warp, const Instruction &in) {
-  alignas(64) uint64_t whole[lanesOfWarp];
-  std::memcpy(whole, warp.reg<uint64_t>(in.a), sizeof whole);
-  writeLanes<masked, uint32_t>(warp, in.d, [&](int lane) { return static_cast<uint32_t>(whole[lane]); });
-  writeLanes<masked, uint32_t>(warp, in.b,
-                               [&](int lane) { return static_cast<uint32_t>(whole[lane] >> 32); });
+template <typename Part, typename Whole, bool masked> void splitTwo(Warp &warp, const Instruction &in) {
+  constexpr unsigned bits = 8 * sizeof(Part);
+  alignas(64) Whole whole[lanesOfWarp];
+  std::memcpy(whole, warp.reg<Whole>(in.a), sizeof whole);
+  writeLanes<masked, Part>(warp, in.d, [&](int lane) { return static_cast<Part>(whole[lane]); });
+  writeLanes<masked, Part>(warp, in.b, [&](int lane) { return static_cast<Part>(whole[lane] >> bits); });
 }
-template <bool masked> void splitHalves(Warp &warp, const Instruction &in) {
-  alignas(64) uint32_t whole[lanesOfWarp];
-  std::memcpy(whole, warp.reg<uint32_t>(in.a), sizeof whole);
-  writeLanes<masked, uint16_t>(warp, in.d, [&](int lane) { return static_cast<uint16_t>(whole[lane]); });
-  writeLanes<masked, uint16_t>(warp, in.b,
-                               [&](int lane) { return static_cast<uint16_t>(whole[lane] >> 16); });
+
+template <typename Part, typename Whole> Handlers twoParts(bool joins) {
+  return joins ? Handlers{joinTwo<Part, Whole, false>, joinTwo<Part, Whole, true>}
+               : Handlers{splitTwo<Part, Whole, false>, splitTwo<Part, Whole, true>};
 }
 
 void mov(Translator &t) {
@@ -108,24 +102,15 @@ void mov(Translator &t) {
     std::vector<uint32_t> slots;
     for (const Operand &each : vector.parts)
       slots.push_back(&vector == &from ? t.source(each, bitsOf(part)) : t.target(each, bitsOf(part)));
-    if (&vector == &from && count == 2 && (part == 2 || part == 4)) {
-      const uint32_t d = t.target(to, type);
-      Instruction &in = t.emit(part == 4 ? Handlers{joinPair<false>, joinPair<true>}
-                                         : Handlers{joinHalves<false>, joinHalves<true>},
-                               InstructionClass::move);
-      in.d = d, in.a = slots[0], in.b = slots[1];
-      return;
-    }
-    if (&vector == &to && count == 2 && (part == 2 || part == 4)) {
-      const uint32_t a = t.source(from, type);
-      Instruction &in = t.emit(part == 4 ? Handlers{splitPair<false>, splitPair<true>}
-                                         : Handlers{splitHalves<false>, splitHalves<true>},
-                               InstructionClass::move);
-      in.a = a, in.d = slots[0], in.b = slots[1];
-      return;
-    }
     const bool joins = &vector == &from;
     const uint32_t other = joins ? t.target(to, type) : t.source(from, type);
+    if (count == 2 && (part == 2 || part == 4)) {
+      Instruction &in =
+          t.emit(part == 4 ? twoParts<uint32_t, uint64_t>(joins) : twoParts<uint16_t, uint32_t>(joins),
+                 InstructionClass::move);
+      in.a = joins ? slots[0] : other, in.b = slots[1], in.d = joins ? other : slots[0];
+      return;
+    }
     Instruction &in = t.emit(joins ? &joinLanes : &splitLanes, InstructionClass::move);
     (joins ? in.d : in.a) = other;
     in.extra = part;

@@ -78,27 +78,9 @@ namespace {
 
 // --- executing a run ---
 
-/// Offsets of the lanes in shared memory. False where something is wrong, or the system's.
-template <typename A> bool offsetsOf(const Warp &warp, const QuadGroup &group, uint32_t (&offsets)[32]) {
-  const Block &block = *warp.block;
-  const A *base = warp.reg<A>(group.address);
-  const uint32_t add = static_cast<uint32_t>(group.lowest) - sharedBase(block);
-  uint32_t lowest = ~0u, highest = 0, bits = 0;
-  A far = 0;
-  SINTER_EACH_LANE {
-    const uint32_t offset = static_cast<uint32_t>(base[lane]) + add;
-    offsets[lane] = offset;
-    if constexpr (sizeof(A) > 4)
-      far |= base[lane] + static_cast<A>(group.lowest);
-    lowest = offset < lowest ? offset : lowest;
-    highest = offset > highest ? offset : highest;
-    bits |= offset;
-  }
-  if constexpr (sizeof(A) > 4)
-    if (far >> 32)
-      return false;
-  return lowest >= Program::sharedReserved && highest < block.shared.size() &&
-         highest + group.bytes <= block.shared.size() && !(bits & 15);
+template <typename A> bool offsetsOf(Warp &warp, const QuadGroup &group, uint32_t (&offsets)[32]) {
+  return offsetsInShared(*warp.block, warp.reg<A>(group.address), group.lowest, group.bytes,
+                         /*alignment=*/16, offsets);
 }
 
 /// Lanes of a product often read one quad, 8 of them at a time, or 8 quads again and again.
