@@ -101,17 +101,16 @@ Result<DeviceBuffer> Gpu::upload(const void *data, uint64_t bytes, const char *p
   if (!buffer)
     return fail("{}: expected {:.1f} MiB of free memory on the GPU, found {:.1f} MiB", buffer.error().message,
                 double(bytes) / 0x1p20, double(memory().available) / 0x1p20);
-  Stream stream = nullptr;
-  if (Result<void> made = opened->check(opened->streamCreate(&stream, 0), "making a stream"); !made)
-    return tl::unexpected(made.error());
+  Result<OwnedStream> stream = makeStream(opened);
+  if (!stream)
+    return tl::unexpected(stream.error());
   constexpr uint64_t chunk = 64 << 20;
   const auto *const from = static_cast<const std::byte *>(data);
   Code code = Code::Success;
   for (uint64_t at = 0; at < bytes && code == Code::Success; at += chunk)
-    code = opened->copyToDevice(buffer->address() + at, from + at, std::min(chunk, bytes - at), stream);
+    code = opened->copyToDevice(buffer->address() + at, from + at, std::min(chunk, bytes - at), *stream);
   if (code == Code::Success)
-    code = opened->streamSynchronize(stream);
-  opened->streamDestroy(stream);
+    code = opened->streamSynchronize(*stream);
   if (Result<void> done = opened->check(code, fmt::format("uploading {}", purpose)); !done)
     return tl::unexpected(done.error());
   return buffer;

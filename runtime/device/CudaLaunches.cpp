@@ -101,25 +101,24 @@ Result<void> CudaLaunches::start(const Driver &driver, size_t index) const {
   return {};
 }
 
-Result<GraphExec> captureGraph(const Driver &driver, Stream stream,
-                               const std::function<Result<void>()> &record) {
+Result<OwnedGraphExec> captureGraph(const std::shared_ptr<Driver> &driver, Stream stream,
+                                    const std::function<Result<void>()> &record) {
   constexpr int threadLocal = 1; // CU_STREAM_CAPTURE_MODE_THREAD_LOCAL
-  if (Result<void> begun = driver.check(driver.streamBeginCapture(stream, threadLocal), "capturing a step");
-      !begun)
+  const auto check = [&](Code code) { return driver->check(code, "capturing a step"); };
+  if (Result<void> begun = check(driver->streamBeginCapture(stream, threadLocal)); !begun)
     return tl::unexpected(begun.error());
   Result<void> recorded = record();
-  Graph graph = nullptr;
-  const Result<void> ended = driver.check(driver.streamEndCapture(stream, &graph), "capturing a step");
+  Graph made = nullptr;
+  const Result<void> ended = check(driver->streamEndCapture(stream, &made));
+  const OwnedGraph graph(driver, made);
   GraphExec captured = nullptr;
   if (recorded && ended)
-    recorded = driver.check(driver.graphInstantiate(&captured, graph, 0), "capturing a step");
-  if (graph)
-    driver.graphDestroy(graph);
+    recorded = check(driver->graphInstantiate(&captured, graph, 0));
   if (!recorded)
     return tl::unexpected(recorded.error());
   if (!ended)
     return tl::unexpected(ended.error());
-  return captured;
+  return OwnedGraphExec(driver, captured);
 }
 
 } // namespace sinter::device::cuda

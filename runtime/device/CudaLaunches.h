@@ -46,8 +46,8 @@ private:
 };
 
 /// Captures what `record` does on `stream` as a graph that can be launched again and again.
-Result<GraphExec> captureGraph(const Driver &driver, Stream stream,
-                               const std::function<Result<void>()> &record);
+Result<OwnedGraphExec> captureGraph(const std::shared_ptr<Driver> &driver, Stream stream,
+                                    const std::function<Result<void>()> &record);
 
 } // namespace sinter::device::cuda
 

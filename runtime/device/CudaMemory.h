@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Memory of a GPU, and of the host where the GPU reads it, given back with its owner.
+// What a driver lends, given back with its owner: memory of a GPU, and of the host where the GPU reads it;
+// streams, events, graphs.
 #ifndef SINTER_RUNTIME_DEVICE_CUDAMEMORY_H
 #define SINTER_RUNTIME_DEVICE_CUDAMEMORY_H
 
 #include "runtime/device/CudaDriver.h"
 #include <utility>
+#include <vector>
 
 namespace sinter::device::cuda {
 
@@ -77,6 +79,55 @@ private:
   std::shared_ptr<Driver> driver;
   void *start = nullptr;
 };
+
+/// A handle that `destroy`, a member of Driver, gives back. What works on a stream ends before its owner
+/// does: who owns one waits for it.
+template <typename Handle, auto destroy> class Owned {
+public:
+  Owned() = default;
+  Owned(std::shared_ptr<Driver> driver, Handle handle) : driver(std::move(driver)), handle(handle) {}
+  Owned(Owned &&other) noexcept { *this = std::move(other); }
+  Owned &operator=(Owned &&other) noexcept {
+    std::swap(driver, other.driver);
+    std::swap(handle, other.handle);
+    return *this;
+  }
+  ~Owned() {
+    if (handle)
+      (driver.get()->*destroy)(handle);
+  }
+
+  operator Handle() const { return handle; }
+
+private:
+  std::shared_ptr<Driver> driver;
+  Handle handle = nullptr;
+};
+
+using OwnedStream = Owned<Stream, &Driver::streamDestroy>;
+using OwnedEvent = Owned<Event, &Driver::eventDestroy>;
+using OwnedGraph = Owned<Graph, &Driver::graphDestroy>;
+using OwnedGraphExec = Owned<GraphExec, &Driver::graphExecDestroy>;
+
+/// A stream that does not wait for others.
+inline Result<OwnedStream> makeStream(std::shared_ptr<Driver> driver) {
+  constexpr unsigned nonBlocking = 1; // CU_STREAM_NON_BLOCKING
+  Stream stream = nullptr;
+  if (Result<void> made = driver->check(driver->streamCreate(&stream, nonBlocking), "making a stream"); !made)
+    return tl::unexpected(made.error());
+  return OwnedStream(std::move(driver), stream);
+}
+
+/// Makes `events` at least `count`; false where the driver has none.
+inline bool makeEvents(const std::shared_ptr<Driver> &driver, size_t count, std::vector<OwnedEvent> &events) {
+  while (events.size() < count) {
+    Event event = nullptr;
+    if (driver->eventCreate(&event, 0) != Code::Success)
+      return false;
+    events.emplace_back(driver, event);
+  }
+  return true;
+}
 
 } // namespace sinter::device::cuda
 

@@ -28,19 +28,13 @@ CudaSession::CudaSession(const sinter_model &model, const sinter_gpu_program &pr
 CudaSession::~CudaSession() {
   if (stream)
     driver.streamSynchronize(stream);
-  for (GraphExec graph : {prefill.whole, prefill.drawing, decode.whole, decode.drawing})
-    if (graph)
-      driver.graphExecDestroy(graph);
-  for (Event event : events)
-    driver.eventDestroy(event);
-  if (stream)
-    driver.streamDestroy(stream);
 }
 
 Result<void> CudaSession::prepare() {
-  constexpr unsigned nonBlocking = 1; // CU_STREAM_NON_BLOCKING
-  if (Result<void> made = driver.check(driver.streamCreate(&stream, nonBlocking), "making a stream"); !made)
-    return made;
+  Result<OwnedStream> made = makeStream(shared->gpu->driver());
+  if (!made)
+    return tl::unexpected(made.error());
+  stream = std::move(*made);
   layOutStep();
   if (Result<void> allocated = allocate(); !allocated)
     return allocated;
@@ -162,7 +156,7 @@ Result<void> CudaSession::allocate() {
   hostDrawn = std::move(*drawn);
   // The copy of the step resets the counters of the persistent kernel.
   std::memset(hostStep.data() + countersAt, 0, stepBytes - countersAt);
-  // The pointers of the step are the GPU's and never change.
+  // The pointers of the step are the GPU's and never change, but for that to adjustments.
   sinter_step &fixed = *new (hostStep.data()) sinter_step{};
   const auto onDevice = [&](uint64_t at) {
     return reinterpret_cast<const int32_t *>(deviceStep.address() + at);
@@ -173,7 +167,6 @@ Result<void> CudaSession::allocate() {
   fixed.select = onDevice(selectAt);
   fixed.logits = reinterpret_cast<float *>(deviceLogits.address());
   fixed.sampling = reinterpret_cast<const sinter_sampling *>(deviceStep.address() + samplingAt);
-  fixed.adjustments = reinterpret_cast<const sinter_adjustment *>(deviceStep.address() + adjustmentsAt);
   fixed.cache_tokens = layout.tokens;
   fixed.cache_slot_bytes = int64_t(layout.slotBytes);
   return {};
@@ -274,17 +267,6 @@ Result<void> CudaSession::launchStep(uint64_t end, bool draws) {
   return result;
 }
 
-/// Captures all of the current entry's step. Kernels take their number of rows, and how tokens are drawn,
-/// from the step, so one graph serves all.
-Result<void> CudaSession::capture(GraphExec &captured, bool draws) {
-  Result<GraphExec> graph =
-      captureGraph(driver, stream, [&] { return launchStep(current->entry->launch_count, draws); });
-  if (!graph)
-    return tl::unexpected(graph.error());
-  captured = *graph;
-  return {};
-}
-
 Result<void> CudaSession::copyLogits() {
   const int64_t selected = reinterpret_cast<const sinter_step *>(hostStep.data())->selected;
   if (selected) {
@@ -318,10 +300,15 @@ Result<void> CudaSession::start(const Rows &rows, std::span<const int32_t> selec
   setSelect(select);
   if (rows.entry != EntryKind::Decode || select.empty() || current->times)
     return launchStep(select.empty() ? current->entry->head_begin : current->entry->launch_count, draws);
-  GraphExec &graph = draws ? current->drawing : current->whole;
-  if (!graph)
-    if (Result<void> captured = capture(graph, draws); !captured)
-      return captured;
+  // Kernels take their number of rows, and how tokens are drawn, from the step, so one graph serves all.
+  OwnedGraphExec &graph = draws ? current->drawing : current->whole;
+  if (!graph) {
+    Result<OwnedGraphExec> captured = captureGraph(
+        shared->gpu->driver(), stream, [&] { return launchStep(current->entry->launch_count, draws); });
+    if (!captured)
+      return tl::unexpected(captured.error());
+    graph = std::move(*captured);
+  }
   return driver.check(driver.graphLaunch(graph, stream), "running a step");
 }
 
@@ -342,9 +329,13 @@ Result<std::span<const int32_t>> CudaSession::runAndDraw(const Rows &rows, std::
   assert(!draws.empty() && int64_t(draws.size()) <= drawCount && "more draws than there is room for");
   assert(int64_t(adjustments.size()) <= maxAdjustments() && "more adjustments than there is room for");
   std::memcpy(hostStep.data() + samplingAt, draws.data(), draws.size_bytes());
-  if (!adjustments.empty())
+  sinter_step &step = *reinterpret_cast<sinter_step *>(hostStep.data());
+  step.draws = int64_t(draws.size());
+  step.adjustments = nullptr;
+  if (!adjustments.empty()) {
     std::memcpy(hostStep.data() + adjustmentsAt, adjustments.data(), adjustments.size_bytes());
-  reinterpret_cast<sinter_step *>(hostStep.data())->draws = int64_t(draws.size());
+    step.adjustments = reinterpret_cast<const sinter_adjustment *>(deviceStep.address() + adjustmentsAt);
+  }
   Result<void> result = start(rows, select, true);
   if (result)
     result = driver.check(driver.streamSynchronize(stream), "running a step");
@@ -396,13 +387,8 @@ void CudaSession::setLaunchTimes(EntryKind kind, LaunchTimes *times) {
     return;
   times->work.resize(bound.launches.size());
   times->wait.resize(bound.launches.size());
-  while (events.size() <= bound.launches.size()) {
-    Event event = nullptr;
-    if (driver.eventCreate(&event, 0) != Code::Success)
-      return; // no times then
-    events.push_back(event);
-  }
-  bound.times = times;
+  if (makeEvents(shared->gpu->driver(), bound.launches.size() + 1, events)) // else no times
+    bound.times = times;
 }
 
 } // namespace sinter::device::cuda

@@ -48,8 +48,8 @@ private:
   struct BoundEntry {
     const sinter_gpu_entry *entry = nullptr;
     CudaLaunches launches;
-    GraphExec whole = nullptr;   ///< the step's copy and all launches, once captured
-    GraphExec drawing = nullptr; ///< and the launches of `sample`, and the copy of the tokens to the host
+    OwnedGraphExec whole;   ///< the step's copy and all launches, once captured
+    OwnedGraphExec drawing; ///< and the launches of `sample`, and the copy of the tokens to the host
     LaunchTimes *times = nullptr;
   };
 
@@ -67,7 +67,6 @@ private:
   Result<void> launch(BoundEntry &bound, uint64_t begin, uint64_t end);
   Result<void> launchTimed(BoundEntry &bound, uint64_t begin, uint64_t end);
   Result<void> launchStep(uint64_t end, bool draws);
-  Result<void> capture(GraphExec &graph, bool draws);
   Result<void> start(const Rows &rows, std::span<const int32_t> select, bool draws);
   Result<void> copyLogits();
   Result<void> remember(Result<void> result);
@@ -79,8 +78,8 @@ private:
   const CacheLayout layout;
   const int32_t slotCount;
   const int64_t drawCount;
-  Stream stream = nullptr;
-  std::vector<Event> events; // of the launches whose times are taken
+  OwnedStream stream;
+  std::vector<OwnedEvent> events; // of the launches whose times are taken
   DeviceBuffer cache, arena, partial, deviceLogits, deviceStep, sampleArena, deviceDrawn;
   PinnedBuffer hostLogits, hostStep, hostDrawn;
   // struct sinter_step and the arrays that it points to, in one block that is copied whole: places in it.

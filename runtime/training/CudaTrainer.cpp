@@ -93,9 +93,9 @@ private:
   Driver &driver;
   const bool averages;
   MemoryUse use{};
-  Stream stream = nullptr;
-  GraphExec graphs[works] = {};
-  std::vector<Event> events; // of the launches whose times are taken
+  OwnedStream stream;
+  OwnedGraphExec graphs[works];
+  std::vector<OwnedEvent> events; // of the launches whose times are taken
   double *times = nullptr;
   DeviceBuffer parameters, gradientImage, states[2], average, arena, constants, losses, norms, votes,
       deviceStep;
@@ -113,19 +113,13 @@ private:
 CudaTrainer::~CudaTrainer() {
   if (stream)
     driver.streamSynchronize(stream);
-  for (GraphExec graph : graphs)
-    if (graph)
-      driver.graphExecDestroy(graph);
-  for (Event event : events)
-    driver.eventDestroy(event);
-  if (stream)
-    driver.streamDestroy(stream);
 }
 
 Result<> CudaTrainer::prepare(const sinter_gpu_train_program &program) {
-  constexpr unsigned nonBlocking = 1; // CU_STREAM_NON_BLOCKING
-  if (Result<> made = driver.check(driver.streamCreate(&stream, nonBlocking), "making a stream"); !made)
-    return made;
+  Result<OwnedStream> made = makeStream(gpu->driver());
+  if (!made)
+    return tl::unexpected(made.error());
+  stream = std::move(*made);
   layOutSteps(program);
   if (Result<> allocated = allocate(); !allocated)
     return allocated;
@@ -359,12 +353,13 @@ Result<> CudaTrainer::run(Work work) {
     return tl::unexpected(*failure);
   if (times && work == Work::MicroStep)
     return remember(runTimed());
-  GraphExec &graph = graphs[size_t(work)];
+  OwnedGraphExec &graph = graphs[size_t(work)];
   if (!graph) {
-    Result<GraphExec> captured = captureGraph(driver, stream, [&] { return record(work, /*timed=*/false); });
+    Result<OwnedGraphExec> captured =
+        captureGraph(gpu->driver(), stream, [&] { return record(work, /*timed=*/false); });
     if (!captured)
       return remember(tl::unexpected(captured.error()));
-    graph = *captured;
+    graph = std::move(*captured);
   }
   Result<> result = driver.check(driver.graphLaunch(graph, stream), "running a training step");
   return remember(result ? synchronize() : result);
@@ -487,13 +482,8 @@ Result<std::span<const float>> CudaTrainer::gradients() {
 
 void CudaTrainer::setLaunchTimes(double *seconds) {
   times = nullptr;
-  while (seconds && events.size() <= micro.size()) {
-    Event event = nullptr;
-    if (driver.eventCreate(&event, 0) != Code::Success)
-      return; // no times then
-    events.push_back(event);
-  }
-  times = seconds;
+  if (seconds && makeEvents(gpu->driver(), micro.size() + 1, events)) // else no times
+    times = seconds;
 }
 
 Result<std::unique_ptr<Trainer>> openCuda(const sinter_trainer &trainer, const TrainerOptions &options) {

@@ -490,9 +490,9 @@ void TokenDraw::run(Value draw) {
 
 /// Bias and penalties of logits `begin` to begin + chunk - 1 of a row, by the warp that looks at them next.
 /// The same operations as Sampler::applyPenalties, in their order.
-static void adjustLogits(Frame &frame, Value row, Value logits, Value begin, int64_t chunk) {
+static void adjustLogits(Frame &frame, Value list, Value row, Value logits, Value begin, int64_t chunk) {
   Emitter &e = frame.e;
-  Value plans = frame.stepPointer(abi::stepSampling), list = frame.stepPointer(abi::stepAdjustments);
+  Value plans = frame.stepPointer(abi::stepSampling);
   e.loop(e.constant(0), frame.domainRows(kernel::Domain::Draws), 1, {e.constant(0)},
          [&](Value draw, ValueRange carried) {
            Value plan = frame.farAt(plans, draw, abi::samplingBytes);
@@ -518,6 +518,11 @@ static void adjustLogits(Frame &frame, Value row, Value logits, Value begin, int
   e.warpBarrier();
 }
 
+static Value isThere(Emitter &e, Value pointer) {
+  Value null = LLVM::ZeroOp::create(e.b, e.loc, pointer.getType());
+  return LLVM::ICmpOp::create(e.b, e.loc, LLVM::ICmpPredicate::ne, pointer, null);
+}
+
 /// A warp a chunk.
 LogicalResult emitPeaks(Frame &frame, kernel::PeaksOp op) {
   Emitter &e = frame.e;
@@ -532,7 +537,9 @@ LogicalResult emitPeaks(Frame &frame, kernel::PeaksOp op) {
     Value logits = frame.rowOf(op.getLogits(), row), peaks = frame.rowOf(op.getPeaks(), row);
     // Warps without a chunk would look at logits that others adjust.
     e.ifThen(e.less(number, e.constant(kernel::samplingChunks(vocabulary))), [&] {
-      adjustLogits(frame, row, logits, e.mul(number, chunk), chunk);
+      Value list = frame.stepPointer(abi::stepAdjustments);
+      e.ifThen(isThere(e, list),
+               [&] { adjustLogits(frame, list, row, logits, e.mul(number, chunk), chunk); });
       Value first = e.add(e.mul(number, chunk), frame.lane());
       SmallVector<Value> all;
       for (int64_t i = 0; i < chunk / warpSize; ++i) { // what is behind the last logit is the last one again
