@@ -57,10 +57,6 @@ std::vector<sinter_tensor_map> mapsOf(LLVM::LLVMFuncOp function) {
   return maps;
 }
 
-uint32_t numberOf(LLVM::LLVMFuncOp function, StringRef name) {
-  return static_cast<uint32_t>(function->getAttrOfType<IntegerAttr>(name).getInt());
-}
-
 std::unique_ptr<llvm::TargetMachine> createMachine(gpu::Architecture architecture) {
   static std::once_flag once;
   std::call_once(once, [] {
@@ -211,7 +207,7 @@ FailureOr<CudaKernels> compileCudaKernels(ModuleOp module, const CudaOptions &op
     return fail();
   for (auto kernel : module.getOps<kernel::FuncOp>()) {
     auto function = copy->lookupSymbol<LLVM::LLVMFuncOp>(ptxName(kernel.getName()));
-    auto number = [&](StringRef name) { return numberOf(function, name); };
+    auto number = [&](StringRef name) { return static_cast<uint32_t>(numberOf(function, name)); };
     CudaKernel &facts = result.kernels[kernel.getName().str()];
     facts.function = function.getName().str();
     facts.threads = number("kernel.threads");
@@ -222,8 +218,8 @@ FailureOr<CudaKernels> compileCudaKernels(ModuleOp module, const CudaOptions &op
   }
   for (auto &[entry, facts] : result.persistent) {
     auto function = copy->lookupSymbol<LLVM::LLVMFuncOp>(facts.function);
-    facts.threads = numberOf(function, "kernel.threads");
-    facts.sharedBytes = numberOf(function, "kernel.shared_bytes");
+    facts.threads = static_cast<uint32_t>(numberOf(function, "kernel.threads"));
+    facts.sharedBytes = static_cast<uint32_t>(numberOf(function, "kernel.shared_bytes"));
   }
   llvm::LLVMContext context;
   std::unique_ptr<llvm::TargetMachine> machine = createMachine(options.architecture);

@@ -356,6 +356,10 @@ LogicalResult BufferOp::verify() {
     if (!isImage)
       expected = "!kernel.rows of f32 at an offset";
     break;
+  case Space::Votes:
+    if (!isa<TableType>(type))
+      expected = "!kernel.table";
+    break;
   case Space::CacheK:
   case Space::CacheV:
     if (!(getSpace() == Space::CacheK ? isa<CacheKType>(type) : isa<CacheVType>(type)))

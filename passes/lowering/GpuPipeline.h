@@ -3,7 +3,9 @@
 #ifndef SINTER_PASSES_LOWERING_GPUPIPELINE_H
 #define SINTER_PASSES_LOWERING_GPUPIPELINE_H
 
+#include "mlir/IR/BuiltinAttributes.h"
 #include "mlir/IR/DialectRegistry.h"
+#include "mlir/IR/Operation.h"
 #include "mlir/Pass/PassManager.h"
 #include "passes/lowering/gpu/Target.h"
 
@@ -11,6 +13,11 @@ namespace sinter {
 
 /// kernel.func operations become llvm.func kernels with operations of llvm and nvvm.
 void buildGpuLowering(mlir::OpPassManager &passes, gpu::Architecture architecture);
+
+/// What --kernel-emit-gpu has noted on a kernel: "kernel.threads", "kernel.shared_bytes" and others.
+inline int64_t numberOf(mlir::Operation *kernel, llvm::StringRef name) {
+  return kernel->getAttrOfType<mlir::IntegerAttr>(name).getInt();
+}
 
 /// Registers the dialects and interfaces that the lowering needs.
 void registerGpuLowering(mlir::DialectRegistry &registry);

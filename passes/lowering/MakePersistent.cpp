@@ -19,6 +19,7 @@
 // Functions are called, not inlined: registers are the greatest number of any.
 #include "passes/Passes.h"
 #include "passes/lowering/AbiLayout.h"
+#include "passes/lowering/GpuPipeline.h"
 #include "passes/lowering/TaskLayout.h"
 #include "passes/lowering/gpu/Frame.h"
 
@@ -35,6 +36,7 @@ namespace sinter {
 
 using namespace mlir;
 using namespace sinter::gpu;
+using sinter::numberOf;
 namespace abi = sinter::abi;
 
 namespace {
@@ -50,8 +52,6 @@ struct Task {
   LLVM::LLVMFuncOp function;
   int64_t threads = 0, sharedBytes = 0;
 };
-
-int64_t numberOf(Operation *op, StringRef name) { return op->getAttrOfType<IntegerAttr>(name).getInt(); }
 
 /// What is for all threads of a real block, or for several blocks.
 bool isOfWholeBlocks(Operation *op) {

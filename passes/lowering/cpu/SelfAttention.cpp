@@ -14,6 +14,26 @@ using namespace mlir;
 
 namespace sinter::cpu {
 
+double selfAttentionFactor(double scale, double cap) {
+  return cap > 0 ? scale / cap : scale * std::numbers::log2e;
+}
+
+Value selfAttentionScores(Emitter &e, Value products, double cap, Value slope, Value row, Value firstKey,
+                          Value *capped) {
+  int64_t keys = cast<VectorType>(products.getType()).getNumElements();
+  Value score = products;
+  if (cap > 0) {
+    Value t = math::TanhOp::create(e.b, e.loc, score);
+    if (capped)
+      *capped = t;
+    score = e.mulF(t, e.constantF(score.getType(), cap * std::numbers::log2e));
+  }
+  if (!slope)
+    return score;
+  Value distance = e.addF(e.splat(e.toFloat(e.sub(firstKey, row)), keys), e.iota(keys, e.f32()));
+  return e.fma(e.splat(slope, keys), distance, score);
+}
+
 void SelfAttention::findFirsts(Value rowBegin, Value rows) {
   e.loop(e.constant(0), rows, 1, [&](Value row) {
     Value position = frame.stepEntry(abi::stepPositions, e.add(rowBegin, row));
@@ -56,7 +76,7 @@ void SelfAttention::transpose(Value argument, Value rowBegin, Value rows, Value 
 }
 
 void SelfAttention::copyQueries(Value rowBegin, Value rows, Value head, Value to) {
-  double factor = cap > 0 ? scale / cap : scale * std::numbers::log2e;
+  double factor = selfAttentionFactor(scale, cap);
   e.loop(e.constant(0), rows, 1, [&](Value row) {
     Value from = headOf(query, e.add(rowBegin, row), head, keySize),
           place = e.at(to, e.mul(row, keySize), e.f32());
@@ -72,20 +92,6 @@ Value SelfAttention::slopeOf(Value head) {
     return {};
   Value slope = e.load(e.f32(), e.at(frame.buffer(slopes), head, e.f32()));
   return e.mulF(slope, e.constantF(e.f32(), std::numbers::log2e));
-}
-
-Value SelfAttention::score(Value products, Value slope, Value row, Value firstKey, Value *capped) {
-  Value score = products;
-  if (cap > 0) {
-    Value t = math::TanhOp::create(e.b, e.loc, score);
-    if (capped)
-      *capped = t;
-    score = e.mulF(t, e.constantF(score.getType(), cap * std::numbers::log2e));
-  }
-  if (!slope)
-    return score;
-  Value distance = e.addF(e.splat(e.toFloat(e.sub(firstKey, row)), lanes), e.iota(lanes, e.f32()));
-  return e.fma(e.splat(slope, lanes), distance, score);
 }
 
 Value SelfAttention::sees(Value row, Value first, Value firstKey) {

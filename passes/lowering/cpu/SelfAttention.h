@@ -14,6 +14,14 @@ namespace sinter::cpu {
 /// Queries and keys of a block: scores of one are in memory at a time.
 inline constexpr int64_t attentionBlock = 64;
 
+/// What products of queries and keys are multiplied by before `selfAttentionScores`.
+double selfAttentionFactor(double scale, double cap);
+
+/// Scores (a vector) of row `row` and keys from `firstKey` on, for GPUs too; `slope`, times log2(e), may be
+/// null; `capped`, when not null, gets tanh(s / cap).
+mlir::Value selfAttentionScores(Emitter &e, mlir::Value products, double cap, mlir::Value slope,
+                                mlir::Value row, mlir::Value firstKey, mlir::Value *capped = nullptr);
+
 /// Numbers of a sequence are counted from its first row; `rows` of a tile are one sequence.
 class SelfAttention {
 public:
@@ -49,10 +57,10 @@ public:
   void copyQueries(mlir::Value rowBegin, mlir::Value rows, mlir::Value head, mlir::Value to);
   /// slope of the head, times log2(e); null without slopes.
   mlir::Value slopeOf(mlir::Value head);
-  /// Scores (a vector) from products of row `row` and keys from `firstKey` on; `capped`, when not null, gets
-  /// tanh(s/cap).
   mlir::Value score(mlir::Value products, mlir::Value slope, mlir::Value row, mlir::Value firstKey,
-                    mlir::Value *capped = nullptr);
+                    mlir::Value *capped = nullptr) {
+    return selfAttentionScores(e, products, cap, slope, row, firstKey, capped);
+  }
   /// Which of the keys from `firstKey` on the row sees (a vector of i1).
   mlir::Value sees(mlir::Value row, mlir::Value first, mlir::Value firstKey);
 

@@ -23,12 +23,10 @@ using namespace mlir;
 namespace sinter::gpu {
 namespace {
 
-constexpr int64_t widestChunk = 256, chunkColumns = 64, chunkSteps = chunkColumns / 16;
-constexpr int64_t leftLine = 2 * chunkColumns, panelChunk = chunkColumns * kernel::panelRows * 2;
+using namespace halves;
+
 /// Panels beside each other in an operand of wgmma: 64 rows, 128 bytes.
 constexpr int64_t blockPanels = 4;
-/// Sums in registers a thread, where two blocks share a multiprocessor, and where one has it.
-constexpr int64_t fewSums = 64, mostSums = 128;
 
 class HalfMatmul {
 public:
@@ -88,7 +86,7 @@ private:
 };
 
 HalfMatmul::HalfMatmul(Frame &frame, kernel::MatmulOp op)
-    : frame(frame), e(frame.e), m(frame, op, widestChunk), isGroup(e.architecture == Architecture::Sm90),
+    : frame(frame), e(frame.e), m(frame, op, widestColumns), isGroup(e.architecture == Architecture::Sm90),
       isPairs(m.layouts[0].format == kernel::WeightFormat::BF16),
       isWhole(!m.straddles && !op.getExperts() &&
               m.columnsPerChunk % (blockPanels * kernel::panelRows) == 0 &&

@@ -14,6 +14,16 @@ mlir::LogicalResult emitHalfMatmul(Frame &frame, kernel::MatmulOp op);
 
 //--- what MatmulMaps has alike
 
+namespace halves {
+/// Columns of a tile at most; K in chunks of so many columns, which are steps of 16.
+inline constexpr int64_t widestColumns = 256, chunkColumns = 64, chunkSteps = chunkColumns / 16;
+/// Bytes of a chunk: of a row of the left side, of a panel's line and of a panel.
+inline constexpr int64_t leftLine = 2 * chunkColumns, panelLine = 2 * kernel::panelRows,
+                         panelChunk = chunkColumns * panelLine;
+/// Sums in registers a thread, where two blocks share a multiprocessor, and where one has it.
+inline constexpr int64_t fewSums = 64, mostSums = 128;
+} // namespace halves
+
 /// The number of the thread, read again: LLVM would make what epilogues compute of the old one before all
 /// tiles, and keep it in registers that the products need.
 mlir::Value threadAnew(Emitter &e);

@@ -27,11 +27,9 @@ using namespace mlir;
 namespace sinter::gpu {
 namespace {
 
-constexpr int64_t clusterBlocks = 4, widestColumns = 256, chunkColumns = 64, chunkSteps = chunkColumns / 16;
-constexpr int64_t leftLine = 2 * chunkColumns, panelLine = 2 * kernel::panelRows;
-constexpr int64_t panelChunk = chunkColumns * panelLine;
-/// Sums in registers a thread, where two blocks share a multiprocessor, and where one has it.
-constexpr int64_t fewSums = 64, mostSums = 128;
+using namespace halves;
+
+constexpr int64_t clusterBlocks = 4;
 /// Of a thread of each kind, where one block has a multiprocessor: 384 threads have 168 each to begin with.
 constexpr int64_t producerRegisters = 40, consumerRegisters = 232;
 

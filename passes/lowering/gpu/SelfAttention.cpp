@@ -5,6 +5,7 @@
 #include "passes/lowering/gpu/SelfAttention.h"
 
 #include "passes/lowering/Anchors.h"
+#include "passes/lowering/cpu/SelfAttention.h"
 #include "passes/lowering/gpu/Emitters.h"
 #include "passes/lowering/gpu/Team.h"
 
@@ -91,18 +92,8 @@ SmallVector<Value> SelfAttention::weighted(Value shared, Value argument, Value f
 }
 
 Value SelfAttention::score(Value products, int64_t i, Value firstKey, Value *capped) {
-  double factor = cap > 0 ? scale / cap : scale * std::numbers::log2e;
-  Value score = e.mulF(products, e.constantF(products.getType(), factor));
-  if (cap > 0) {
-    Value t = math::TanhOp::create(e.b, e.loc, score);
-    if (capped)
-      *capped = t;
-    score = e.mulF(t, e.constantF(score.getType(), cap * std::numbers::log2e));
-  }
-  if (!slopes)
-    return score;
-  Value distance = e.addF(e.splat(e.toFloat(e.sub(firstKey, row[i])), 4), e.iota(4, e.f32()));
-  return e.fma(e.splat(slope, 4), distance, score);
+  Value factor = e.constantF(products.getType(), cpu::selfAttentionFactor(scale, cap));
+  return cpu::selfAttentionScores(e, e.mulF(products, factor), cap, slope, row[i], firstKey, capped);
 }
 
 Value SelfAttention::sees(int64_t i, Value firstKey) {

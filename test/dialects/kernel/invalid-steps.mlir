@@ -19,6 +19,12 @@ kernel.entry @step rows 1 selected 1 {
 
 // -----
 kernel.entry @step rows 1 selected 1 {
+  // expected-error @below {{expected a buffer in votes to be !kernel.table, found '!kernel.rows<8xf32>'}}
+  %x = kernel.buffer votes : !kernel.rows<8xf32>
+}
+
+// -----
+kernel.entry @step rows 1 selected 1 {
   // expected-error @below {{expected a buffer in cache_k to be !kernel.cache_k, found '!kernel.cache_v<2x16xf16>'}}
   %x = kernel.buffer cache_k layer 0 : !kernel.cache_v<2x16xf16>
 }
