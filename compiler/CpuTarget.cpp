@@ -6,7 +6,6 @@
 #include "compiler/Optimise.h"
 
 #include "dialects/kernel/Kernel.h"
-#include "passes/lowering/AdjustmentLayout.h"
 #include "passes/lowering/CpuPipeline.h"
 #include "passes/lowering/cpu/Emitters.h"
 #include "runtime/abi.h"

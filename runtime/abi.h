@@ -54,7 +54,7 @@ struct sinter_step {
   /* Drawing on the device. */
   int64_t draws;                               /* tokens to draw from the logits of the selected rows */
   const struct sinter_sampling *sampling;      /* (draws) */
-  const struct sinter_adjustment *adjustments; /* of all draws, one draw's after another's */
+  const struct sinter_adjustment *adjustments; /* of all draws, one draw's after another's; null: none */
 };
 
 /* Bias and penalties of one logit, made where it lies before anything is drawn: x += bias; then x *= repeat

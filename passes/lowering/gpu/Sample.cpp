@@ -16,7 +16,6 @@
 // Weights are integers (struct sinter_sampling), so that atomic additions give one sum in any order; in
 // shared memory they are two words, the lower one's carry added to the upper, as there is no atomic addition
 // of 64 bits. The token is found by two prefix sums, over chunks and over the logits of one.
-#include "passes/lowering/AdjustmentLayout.h"
 #include "passes/lowering/gpu/Emitters.h"
 #include "passes/lowering/gpu/Team.h"
 
