@@ -32,8 +32,7 @@ Result<Targets> readTarget(llvm::StringRef text) {
     return targets;
   }
   return fail("--target: expected cpu, cpu:native, cpu:avx2, cpu:avx512, cpu:avx512bf16, cpu:amx, cuda, "
-              "cuda:sm_80 or "
-              "cuda:sm_90a, found '{}'",
+              "cuda:sm_80 or cuda:sm_90a, found '{}'",
               text.str());
 }
 

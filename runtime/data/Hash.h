@@ -26,7 +26,7 @@ public:
   uint64_t value() const { return XXH3_64bits_digest(&state); }
 
 private:
-  XXH3_state_t state;
+  XXH3_state_t state = {}; // a reset compares with the seed that is there
 };
 inline Hash128 hash128(std::string_view bytes) {
   XXH128_hash_t hash = XXH3_128bits(bytes.data(), bytes.size());

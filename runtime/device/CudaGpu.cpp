@@ -109,8 +109,9 @@ Result<DeviceBuffer> Gpu::upload(const void *data, uint64_t bytes, const char *p
   Code code = Code::Success;
   for (uint64_t at = 0; at < bytes && code == Code::Success; at += chunk)
     code = opened->copyToDevice(buffer->address() + at, from + at, std::min(chunk, bytes - at), *stream);
+  const Code ended = opened->streamSynchronize(*stream); // whatever happened: the buffer may be given back
   if (code == Code::Success)
-    code = opened->streamSynchronize(*stream);
+    code = ended;
   if (Result<void> done = opened->check(code, fmt::format("uploading {}", purpose)); !done)
     return tl::unexpected(done.error());
   return buffer;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // All of a training step on a GPU: images, activations and what launches are given lie in its memory. A
-// micro-step, an evaluation, the norm and an update are a graph each, captured when they first run: one copy
+// micro-step, an evaluation, the norm, an update and the exchange of weights and average are a graph each,
+// captured when they first run: one copy
 // of the steps of all launches with the batch to the GPU, the launches in order, and the numbers that the
 // loop wants back to the host.
 #include "runtime/training/TrainerMemory.h"

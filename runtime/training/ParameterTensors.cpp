@@ -93,7 +93,7 @@ void ParameterTensors::addAdapters(size_t tensor, std::span<const float> image, 
       const Columns columns = columnsIn(*parameter, *part, i, first, out.size());
       if (columns.begin == columns.end)
         continue;
-      std::ranges::fill(sums, 0.0);
+      std::fill(sums.begin() + columns.begin, sums.begin() + columns.end, 0.0);
       for (int64_t r = 0; r < trainer.adapter_rank; ++r) {
         const double left = image[placeOf(b, part->row + i, r)];
         for (int64_t column = columns.begin; column < columns.end; ++column)

@@ -16,6 +16,8 @@ std::string bytesText(uint64_t bytes) {
 /// What to do about a step that does not fit: activations are what a smaller batch makes smaller.
 std::string whatFits(const sinter_trainer &trainer, const MemoryUse &use, uint64_t available) {
   const uint64_t fixed = use.total() - use.activations;
+  if (fixed >= available && fixed - use.average < available)
+    return "without the average of --ema a smaller batch would fit";
   if (fixed >= available)
     return "weights, gradients and the optimizer's state alone are more: only a smaller model fits";
   const int64_t batch = int64_t(double(trainer.batch) * double(available - fixed) / double(use.activations));

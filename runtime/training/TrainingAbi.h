@@ -21,7 +21,8 @@
 extern "C" {
 #endif
 
-#define SINTER_TRAINING_ABI_VERSION 7
+/* Rises with SINTER_ABI_VERSION where that changes launches, too. */
+#define SINTER_TRAINING_ABI_VERSION 8
 
 /* More places where a buffer lives; the numbers go on from enum sinter_space. SINTER_SPACE_WEIGHT is the
  * image of parameters, SINTER_SPACE_ARENA the activations and their gradients. Offsets are bytes. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Measures matmul kernels next to the machine's limits, interleaved in one run, on one thread:
-//   matmul_bench [decode|prefill] [FORMATS...] [isa=avx2|avx512] [schedule=...] [NAME=N...]
+//   matmul_bench [decode|prefill] [FORMATS...] [isa=avx2|avx512|avx512bf16|amx] [schedule=...] [NAME=N...]
 // NAME: rows, k, n, cols, rpt.
 #include "test/execute/MatmulCase.h"
 

@@ -15,6 +15,7 @@ inline constexpr int64_t bf16Columns = 32;
 mlir::Value emitPairs(Emitter &e, mlir::Value low, mlir::Value high);
 
 /// sum + low * low + high * high of each word; `sum` is f32, the factors are words.
+/// Subnormal numbers count as zero.
 mlir::Value emitPairProduct(Emitter &e, mlir::Value sum, mlir::Value left, mlir::Value right);
 
 /// A panel with so many columns in the form of a bf16 panel (WeightLayout.h).

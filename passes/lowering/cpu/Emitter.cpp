@@ -177,6 +177,8 @@ Value Emitter::narrow(Value value, Type element) {
   if (element.isF16() || (target.bf16() && vector))
     return arith::TruncFOp::create(b, loc, shaped(element), value);
   // bf16 without AVX512-BF16 would be a call of the C library: round to nearest even by hand, NaN stays NaN.
+  // The instruction takes subnormal numbers as zero, this keeps them. A scalar goes this way on every
+  // machine.
   Type word = shaped(i32());
   auto number = [&](int64_t bits) { return constantI(word, bits); };
   Value bits = arith::BitcastOp::create(b, loc, word, value);

@@ -7,7 +7,7 @@
 
 namespace sinter::cpu {
 
-/// Whether a kernel's code for an instruction set differs from that for the next lower one. AVX512-BF16
+/// Whether a kernel's code for an instruction set may differ from that for the next lower one. AVX512-BF16
 /// changes what converts to bf16 or multiplies it, AMX the prefill form of matmuls.
 bool hasOwnCode(kernel::FuncOp kernel, Isa isa);
 

@@ -4,8 +4,10 @@
 // A call goes column tile by column tile. The panels of a tile of quantised weights are taken apart into
 // scratch once, then serve all its row tiles; so are those of a transposed weight, turned, but where K is so
 // long that they would leave the caches: then blocks of K are turned for each row tile. Where f32 is
-// multiplied as bf16, panels are rounded on their way to scratch. A row tile: its left side is made ready,
-// register tiles go over the panels, accumulators go to scratch, and the epilogues run.
+// multiplied as bf16, panels are rounded on their way to scratch. Rows that meet bf16 weights are rounded to
+// bf16 on machines that multiply pairs of bf16 (AVX512-BF16, AMX), rows that meet quantised ones on AMX. A
+// row tile: its left side is made ready, register tiles go over the panels, accumulators go to scratch, and
+// the epilogues run.
 #include "passes/lowering/cpu/MatmulTile.h"
 
 #include "passes/lowering/cpu/Bf16Product.h"
@@ -347,7 +349,7 @@ private:
   int64_t capacity; // rows of a row tile, and those that whole AMX tiles add
   LeftSide left;
   Accumulators accumulators;
-  SmallVector<Value> unpacked; // of each quantised weight
+  SmallVector<Value> unpacked; // of each weight that is taken apart, turned or rounded; null: read as it is
   Value leftBlock;             // of a block of K: the tile's rows, rounded
   Value turned;                // a turned panel on its way to pairs of bf16
   Value tileRow;               // the row tile's first row

@@ -63,8 +63,8 @@ private:
   int64_t stageBytes() const { return rows * leftLine + slots() * panelChunk; }
   int64_t consumers() const { return rows / 64; }
   int64_t sumsOfThread() const { return slots() * kernel::panelRows / 2; }
-  /// Whether the producer is a warpgroup, which gives registers to the consumers.
-  bool givesRegisters() const { return sumsOfThread() > fewSums; }
+  /// Whether the producer is a warpgroup, which gives registers to the two of the consumers.
+  bool givesRegisters() const { return sumsOfThread() > fewSums && consumers() == 2; }
   int64_t sumBytes() const { return rows * accumulators.rowStride * 4; }
   Value stageOf(Value number) { return e.rem(number, stages); }
   Value parityOf(Value number) { return e.bitAnd(e.div(number, stages), 1); }
