@@ -187,12 +187,13 @@ std::string GpuManifest::write(const std::string &name) {
   json.endArray().key("functions").beginArray();
   for (const KernelFunction &function : product.functions) {
     json.beginObject().key("name").value(function.name).key("workspace_bytes").value(function.arenaBytes);
+    writeConstants(json.key("constants"), function);
     json.key("launches").beginArray();
     for (const KernelLaunch &launch : function.launches) {
       kernel::FuncOp callee = launch.kernel;
       json.beginObject().key("kernel").value(std::string_view(callee.getName())).key("buffers").beginArray();
       for (const KernelBuffer &buffer : launch.buffers)
-        json.beginObject().key(buffer.isArgument ? "argument" : "workspace").value(buffer.place).endObject();
+        writeBuffer(json, buffer);
       json.endArray().endObject();
     }
     json.endArray().endObject();

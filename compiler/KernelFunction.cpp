@@ -45,6 +45,10 @@ StringRef nameByKind(Type type, bool written) {
 
 } // namespace
 
+std::string constantName(const KernelFunction &function, size_t number) {
+  return function.name + "_constant" + std::to_string(number);
+}
+
 bool isCIdentifier(StringRef name) {
   static const llvm::StringSet<> reserved = {
       "auto",      "break",    "case",     "char",      "const", "continue", "default",  "do",      "double",
@@ -93,7 +97,7 @@ KernelFunction makeKernelFunction(kernel::FuncOp kernel, ArrayRef<std::string> n
     for (unsigned i = 2; !taken.insert(unique).second; ++i)
       unique = name + std::to_string(i);
     function.arguments.push_back({unique, argument.getType(), written});
-    launch.buffers.push_back({true, number});
+    launch.buffers.push_back({KernelBuffer::Place::Argument, number});
   }
   function.launches.push_back(std::move(launch));
   return function;

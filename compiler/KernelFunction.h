@@ -19,10 +19,12 @@ struct KernelArgument {
   bool written = false;
 };
 
-/// Where a launch finds a buffer: an argument by its number, or the arena by its offset in bytes.
+/// Where a launch finds a buffer: an argument or a constant by its number, or the arena by its offset in
+/// bytes.
 struct KernelBuffer {
-  bool isArgument = true;
-  uint64_t place = 0;
+  enum class Place { Argument, Constant, Arena };
+  Place place = Place::Argument;
+  uint64_t number = 0;
 };
 
 struct KernelLaunch {
@@ -32,10 +34,11 @@ struct KernelLaunch {
 
 /// `void NAME(arguments..., int64_t rows)`, or with `const struct sinter_step *step` instead of the rows
 /// where kernels need tokens, positions or the cache; and at the end `void *workspace` where launches have
-/// buffers between them.
+/// buffers between them. Constants are `NAME_constantN`.
 struct KernelFunction {
   std::string name;
   std::vector<KernelArgument> arguments;
+  std::vector<std::vector<float>> constants; // tables of the function's own: frequencies, slopes
   std::vector<KernelLaunch> launches;
   bool takesStep = false;
   int64_t maxRows = 0;        // in one step; 0: any number
@@ -46,6 +49,13 @@ struct KernelFunction {
 /// One kernel as a function of one launch. `names` may be empty or lack names: an argument then gets one by
 /// its kind.
 KernelFunction makeKernelFunction(kernel::FuncOp kernel, llvm::ArrayRef<std::string> names);
+
+/// The name in C of a constant of `function`, which its object defines: `const float NAME[]`.
+std::string constantName(const KernelFunction &function, size_t number);
+
+/// Objects of docs/kernels.md: where a launch finds a buffer; the array of a function's constants.
+void writeBuffer(JsonWriter &json, const KernelBuffer &buffer);
+void writeConstants(JsonWriter &json, const KernelFunction &function);
 
 /// Whether `name` can be a function or an argument in C and C++.
 bool isCIdentifier(llvm::StringRef name);

@@ -153,6 +153,8 @@ void HeaderWriter::declare(const KernelFunction &function) {
   std::string upper = StringRef(function.name).upper();
   if (function.arenaBytes)
     out << "#define " << upper << "_WORKSPACE_BYTES " << function.arenaBytes << "\n";
+  for (auto [number, values] : llvm::enumerate(function.constants))
+    out << "extern const float " << constantName(function, number) << "[" << values.size() << "];\n";
 }
 
 void HeaderWriter::declarePacking(const KernelFunction &function) {

@@ -60,6 +60,22 @@ void writeBufferType(JsonWriter &json, Type type) {
       });
 }
 
+void writeBuffer(JsonWriter &json, const KernelBuffer &buffer) {
+  static constexpr std::string_view names[] = {"argument", "constant", "workspace"};
+  json.beginObject().key(names[static_cast<size_t>(buffer.place)]).value(buffer.number).endObject();
+}
+
+void writeConstants(JsonWriter &json, const KernelFunction &function) {
+  json.beginArray();
+  for (auto [number, values] : llvm::enumerate(function.constants)) {
+    json.beginObject().key("name").value(constantName(function, number)).key("values").beginArray();
+    for (float value : values)
+      json.value(value);
+    json.endArray().endObject();
+  }
+  json.endArray();
+}
+
 namespace {
 
 class ManifestWriter {
@@ -105,7 +121,7 @@ void ManifestWriter::launch(const KernelLaunch &launch) {
   json.key("domain").value(std::string_view(kernel::stringifyDomain(grid.domain))).endObject();
   json.key("buffers").beginArray();
   for (const KernelBuffer &buffer : launch.buffers)
-    json.beginObject().key(buffer.isArgument ? "argument" : "workspace").value(buffer.place).endObject();
+    writeBuffer(json, buffer);
   json.endArray().endObject();
 }
 
@@ -117,7 +133,9 @@ std::string ManifestWriter::write(ArrayRef<KernelFunction> functions) {
       argument(function, each);
     json.endArray().key("last").value(function.takesStep ? "step" : "rows");
     json.key("max_rows").value(function.maxRows).key("workspace_bytes").value(function.arenaBytes);
-    json.key("scratch_bytes").value(function.scratchBytes).key("launches").beginArray();
+    json.key("scratch_bytes").value(function.scratchBytes);
+    writeConstants(json.key("constants"), function);
+    json.key("launches").beginArray();
     for (const KernelLaunch &each : function.launches)
       launch(each);
     json.endArray().endObject();

@@ -58,12 +58,17 @@ llvm::Constant *WrapperBuilder::table(const KernelFunction &function) {
   for (const KernelLaunch &each : function.launches) {
     auto kernel = each.kernel;
     SmallVector<llvm::Constant *> buffers;
-    for (const KernelBuffer &place : each.buffers)
-      buffers.push_back(buffer(place.isArgument ? SINTER_SPACE_ARGUMENT : SINTER_SPACE_ARENA, place.place));
+    for (const KernelBuffer &place : each.buffers) {
+      bool isConstant = place.place == KernelBuffer::Place::Constant; // behind the arguments, see call()
+      buffers.push_back(
+          buffer(place.place == KernelBuffer::Place::Arena ? SINTER_SPACE_ARENA : SINTER_SPACE_ARGUMENT,
+                 place.number + (isConstant ? function.arguments.size() : 0)));
+    }
     launches.push_back(launch(kernel.getName(), isas, kernel.getAnchor().getGrid(), buffers, 0, 0));
   }
   for (const KernelArgument &argument : function.arguments)
     distances.push_back(i64(rowBytes(argument)));
+  distances.append(function.constants.size(), i64(0));
   return global(structure({array(launches), i64(launches.size()), array(distances), i64(function.maxRows)}));
 }
 
@@ -81,9 +86,18 @@ void WrapperBuilder::call(const KernelFunction &function) {
   if (function.arenaBytes)
     types.push_back(pointer);
   llvm::Function *wrapper = define(function.name, ir.getVoidTy(), types);
-  llvm::Value *arguments = onStack(std::max<size_t>(function.arguments.size(), 1) * sizeof(void *));
-  for (size_t i = 0; i < function.arguments.size(); ++i)
-    ir.CreateStore(wrapper->getArg(i), ir.CreateConstGEP1_64(pointer, arguments, i));
+  SmallVector<llvm::Value *> values(llvm::make_pointer_range(
+      llvm::make_range(wrapper->arg_begin(), wrapper->arg_begin() + function.arguments.size())));
+  for (auto [number, constant] : llvm::enumerate(function.constants)) {
+    auto *variable = cast<llvm::GlobalVariable>(
+        global(llvm::ConstantDataArray::get(context, ArrayRef<float>(constant)), 64));
+    variable->setName(constantName(function, number));
+    variable->setLinkage(llvm::GlobalValue::ExternalLinkage);
+    values.push_back(variable);
+  }
+  llvm::Value *arguments = onStack(std::max<size_t>(values.size(), 1) * sizeof(void *));
+  for (auto [number, value] : llvm::enumerate(values))
+    ir.CreateStore(value, ir.CreateConstGEP1_64(pointer, arguments, number));
   llvm::Value *rows = wrapper->getArg(function.arguments.size()), *step = rows;
   if (!function.takesStep) {
     step = onStack(sizeof(sinter_step));
@@ -139,6 +153,8 @@ std::vector<std::string> definedFunctions(ArrayRef<KernelFunction> functions) {
   std::vector<std::string> names;
   for (const KernelFunction &function : functions) {
     names.push_back(function.name);
+    for (size_t number = 0; number < function.constants.size(); ++number)
+      names.push_back(constantName(function, number));
     for (const KernelArgument &argument : function.arguments)
       if (auto type = dyn_cast<kernel::WeightType>(argument.type)) {
         names.push_back(function.name + "_pack_" + argument.name);

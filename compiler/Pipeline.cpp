@@ -191,7 +191,10 @@ void addFunctionPasses(OpPassManager &passes, const PipelineOptions &options) {
   pipeline.addOn<func::FuncOp>(createCSEPass());
   // In the order of addFuse, without what stacks weights: they are the caller's, one by one.
   pipeline.addOn<func::FuncOp>(createFuseGateUpPass());
+  pipeline.addOn<func::FuncOp>(createFuseRopePass());
+  pipeline.addOn<func::FuncOp>(createFuseAppendPass());
   pipeline.addOn<func::FuncOp>(createFuseEpiloguePass());
+  pipeline.addOn<func::FuncOp>(createFuseEmbeddingPass());
   pipeline.addOn<func::FuncOp>(createFuseResidualNormPass());
   pipeline.addOn<func::FuncOp>(createGroupRestPass());
   addPasses(pipeline, Stage::Kernels, options);

@@ -14,8 +14,7 @@ namespace sinter {
 /// By the name that --emit gives: "fuse", ..., "objects", "ptx", "cubin", "exe".
 std::optional<Stage> stageByName(llvm::StringRef name);
 
-/// Adds the passes that lead from a function on activations and weights, without tokens or a cache, to an
-/// entry with planned memory.
+/// Adds the passes that lead from a function whose weights are the caller's to an entry with planned memory.
 void addFunctionPasses(mlir::OpPassManager &passes, const PipelineOptions &options);
 
 /// Adds the pass that gives kernels a schedule where they have none.

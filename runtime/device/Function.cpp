@@ -57,6 +57,9 @@ void sinter_run_function(const sinter_function *function, void *const *arguments
     part.rows = std::min(most, step->rows - first);
     if (most < step->rows)
       part.selected = part.rows;
+    for (auto ids : {&sinter_step::tokens, &sinter_step::positions, &sinter_step::slots})
+      if (step->*ids)
+        part.*ids = step->*ids + first;
     runStep(*function, arguments, first, part, static_cast<std::byte *>(arena), scratch);
   }
 }

@@ -21,8 +21,8 @@ struct sinter_function {
 };
 
 /* Runs all launches for step->rows rows on the calling thread, with the best instruction set that machine and
- * function have. `arena` and `scratch` are aligned to 64 bytes. A step of more than max_rows rows says
- * nothing but rows. */
+ * function have. `arena` and `scratch` are aligned to 64 bytes. A step of more than max_rows rows is run in
+ * parts, each with its share of tokens, positions and slots, and selects nothing. */
 void sinter_run_function(const struct sinter_function *function, void *const *arguments,
                          const struct sinter_step *step, void *arena, void *scratch);
 

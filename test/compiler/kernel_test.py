@@ -69,6 +69,102 @@ int main(void) {{
 }}
 """
 
+# A layer's attention over a cache: 4 heads of 16 over 2 of the cache, turned by rope, with ALiBi's slopes beside it (no model has
+# both; both need more than activations), after an embedding of tokens and of positions.
+ATTENTION = """
+func.func @{form}(%tokens: tensor<?xi32>, %x: tensor<?x64xf32>, %table: tensor<11x64xf32>, %learned: tensor<200x64xf32>, %qkv: tensor<128x64xf32>,
+                  %out: tensor<64x64xf32>, %positions: tensor<?xi32>, %sequences: tensor<?xi32>, %cache: !lm.cache)
+    -> (tensor<?x64xf32>, !lm.cache) attributes {{lm.form = "{form}", lm.kv_type = "{type}"}} {{
+  %e = lm.embedding %tokens, %table : (tensor<?xi32>, tensor<11x64xf32>) -> tensor<?x64xf32>
+  %p = lm.embedding %positions, %learned : (tensor<?xi32>, tensor<200x64xf32>) -> tensor<?x64xf32>
+  %ep = lm.add %e, %p : tensor<?x64xf32>
+  %in = lm.add %x, %ep : tensor<?x64xf32>
+  %cos, %sin = lm.rope_angles %positions {{frequencies = array<f32: 1.0, 0.5, 0.25, 0.125, 0.0625, 0.03125, 0.015625, 0.0078125>}}
+    : tensor<?xi32> -> tensor<?x8xf32>, tensor<?x8xf32>
+  %all = lm.linear %in, %qkv : (tensor<?x64xf32>, tensor<128x64xf32>) -> tensor<?x128xf32>
+  %q = lm.slice %all from 0 : tensor<?x128xf32> -> tensor<?x64xf32>
+  %k = lm.slice %all from 64 : tensor<?x128xf32> -> tensor<?x32xf32>
+  %v = lm.slice %all from 96 : tensor<?x128xf32> -> tensor<?x32xf32>
+  %rq = lm.rope %q, %cos, %sin {{head_dim = 16 : i64}} : tensor<?x64xf32>, tensor<?x8xf32>, tensor<?x8xf32>
+  %rk = lm.rope %k, %cos, %sin {{head_dim = 16 : i64}} : tensor<?x32xf32>, tensor<?x8xf32>, tensor<?x8xf32>
+  %c = lm.append %cache, %rk, %v, %positions, %sequences {{kv_heads = 2 : i64, layer = 0 : i64}}
+    : (!lm.cache, tensor<?x32xf32>, tensor<?x32xf32>, tensor<?xi32>, tensor<?xi32>) -> !lm.cache
+  %a = lm.cached_attention %rq, %c, %positions, %sequences {{heads = 4 : i64, kv_heads = 2 : i64, layer = 0 : i64, scale = 0.25 : f64,
+    alibi = array<f32: 0.5, 0.25, 0.125, 0.0625>}} : (tensor<?x64xf32>, !lm.cache, tensor<?xi32>, tensor<?xi32>) -> tensor<?x64xf32>
+  %o = lm.linear %a, %out : (tensor<?x64xf32>, tensor<64x64xf32>) -> tensor<?x64xf32>
+  %y = lm.add %x, %o : tensor<?x64xf32>
+  return %y, %c : tensor<?x64xf32>, !lm.cache
+}}
+"""
+
+# Sequence 0 of 150 tokens and sequence 1 of 7 by prefill, then a step of the next token of 18 sequences by decode; what no row may
+# read is NaN.
+ATTENTION_MAIN = """
+#include "attention.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+enum { SLOTS = 18, CAPACITY = 160 };
+static float x[175 * 64], table[11 * 64], learned[200 * 64], qkv[128 * 64], out[64 * 64], y[175 * 64];
+static int32_t tokens[175], positions[175], slots[175];
+static void *keys, *values, *partial, *workspace;
+static struct sinter_step stepOf(int begin, int rows) {
+  struct sinter_step step;
+  memset(&step, 0, sizeof step);
+  step.rows = rows;
+  step.tokens = tokens + begin;
+  step.positions = positions + begin;
+  step.slots = slots + begin;
+  for (int i = 0; i < rows; ++i)
+    if (positions[begin + i] >= step.keys)
+      step.keys = positions[begin + i] + 1;
+  step.cache_tokens = CAPACITY;
+  step.cache_slot_bytes = 2 * CAPACITY * 16 * sizeof(float);
+  return step;
+}
+static void many(int begin, int rows, void *const *w) {
+  const struct sinter_step step = stepOf(begin, rows);
+  prefill(x + begin * 64, w[0], w[1], w[2], w[3], y + begin * 64, keys, values, &step, workspace);
+}
+static void few(int begin, int rows, void *const *w) {
+  const struct sinter_step step = stepOf(begin, rows);
+  decode(x + begin * 64, w[0], w[1], w[2], w[3], y + begin * 64, keys, values, partial, &step, workspace);
+}
+int main(void) {
+  const size_t cache = (size_t)SLOTS * 2 * CAPACITY * 16 * sizeof(float);
+  void *a[4] = {aligned_alloc(64, PREFILL_TABLE_BYTES), aligned_alloc(64, PREFILL_LEARNED_BYTES), aligned_alloc(64, PREFILL_QKV_BYTES),
+                aligned_alloc(64, PREFILL_OUT_BYTES)};
+  void *b[4] = {aligned_alloc(64, DECODE_TABLE_BYTES), aligned_alloc(64, DECODE_LEARNED_BYTES), aligned_alloc(64, DECODE_QKV_BYTES),
+                aligned_alloc(64, DECODE_OUT_BYTES)};
+  if (fread(tokens, sizeof tokens, 1, stdin) != 1 || fread(x, sizeof x, 1, stdin) != 1 || fread(table, sizeof table, 1, stdin) != 1 ||
+      fread(learned, sizeof learned, 1, stdin) != 1 || fread(qkv, sizeof qkv, 1, stdin) != 1 || fread(out, sizeof out, 1, stdin) != 1)
+    return 1;
+  prefill_pack_table(table, a[0]);
+  prefill_pack_learned(learned, a[1]);
+  prefill_pack_qkv(qkv, a[2]);
+  prefill_pack_out(out, a[3]);
+  decode_pack_table(table, b[0]);
+  decode_pack_learned(learned, b[1]);
+  decode_pack_qkv(qkv, b[2]);
+  decode_pack_out(out, b[3]);
+  keys = aligned_alloc(64, cache);
+  values = aligned_alloc(64, cache);
+  partial = aligned_alloc(64, 16 * 320);
+  workspace = aligned_alloc(64, PREFILL_WORKSPACE_BYTES > DECODE_WORKSPACE_BYTES ? PREFILL_WORKSPACE_BYTES : DECODE_WORKSPACE_BYTES);
+  memset(keys, 255, cache);
+  memset(values, 255, cache);
+  for (int i = 0; i < 175; ++i) {
+    slots[i] = i < 150 ? 0 : i < 157 ? 1 : i - 157;
+    positions[i] = i < 150 ? i : i < 157 ? i - 150 : i == 157 ? 150 : i == 158 ? 7 : 0;
+  }
+  many(0, 150, a);
+  many(150, 7, a);
+  few(157, 18, b);
+  fwrite(y, sizeof y, 1, stdout);
+  return 0;
+}
+"""
+
 
 def floats(data):
     return list(struct.unpack(f"<{len(data) // 4}f", data))
@@ -137,6 +233,55 @@ class KernelTest(ProductTest):
             worst = max(abs(a - b) for a, b in zip(found, expected, strict=True))
             self.assertLess(worst, tolerance, element)
 
+    def testFunctionsOnTensorsTakeTokensPositionsAndACache(self):
+        generator = random.Random(3)
+        numbers = lambda count, scale: floats(packed([generator.gauss(0, scale) for _ in range(count)]))
+        x, table, learned, qkv, out = numbers(175 * 64, 1), numbers(11 * 64, 1), numbers(200 * 64, 1), numbers(128 * 64, .1), numbers(64 * 64, .1)
+        tokens = [generator.randrange(11) for _ in range(175)]
+        places = [(0, i) for i in range(150)] + [(1, i) for i in range(7)] + [(0, 150), (1, 7)] + [(i, 0) for i in range(2, 18)]
+        product = lambda w, count, v: [sum(a * b for a, b in zip(w[i * 64:i * 64 + 64], v)) for i in range(count)]
+
+        def turned(head, position):
+            result = list(head)
+            for i in range(8):
+                cos, sin = math.cos(position * 2.0 ** -i), math.sin(position * 2.0 ** -i)
+                result[i], result[i + 8] = head[i] * cos - head[i + 8] * sin, head[i + 8] * cos + head[i] * sin
+            return result
+        cache, expected = {}, []
+        for row, (sequence, position) in enumerate(places):
+            line = [a + b + c for a, b, c in zip(x[row * 64:], table[tokens[row] * 64:tokens[row] * 64 + 64], learned[position * 64:])]
+            all = product(qkv, 128, line)
+            heads = lambda begin, count: [all[begin + 16 * h:begin + 16 * h + 16] for h in range(count)]
+            seen = cache.setdefault(sequence, [])
+            seen.append(([turned(head, position) for head in heads(64, 2)], heads(96, 2)))
+            attended = []
+            for number, query in enumerate(turned(head, position) for head in heads(0, 4)):
+                weights = [math.exp(sum(a * b for a, b in zip(query, keys[number // 2])) / 4 + 2.0 ** -(number + 1) * (at - position))
+                           for at, (keys, _) in enumerate(seen)]
+                attended += [sum(w * values[number // 2][d] for w, (_, values) in zip(weights, seen)) / sum(weights) for d in range(16)]
+            expected += [a + b for a, b in zip(x[row * 64:], product(out, 64, attended))]
+        data = struct.pack("<175i", *tokens) + b"".join(map(packed, (x, table, learned, qkv, out)))
+        # Tolerances: angles and sums of f32; f16 rounds keys and values to 11 bits.
+        for type, tolerance in (("f32", 5e-5), ("f16", .01)):
+            self.kernel("".join(ATTENTION.format(form=form, type=type) for form in ("prefill", "decode")), "attention")
+            functions = json.loads((self.folder / "attention/attention.json").read_text())["functions"]
+            self.assertEqual([[a["name"] for a in f["arguments"]] for f in functions],
+                             [["x", "table", "learned", "qkv", "out", "y", "cache_k0", "cache_v0"] + more for more in ([], ["partial"])])
+            self.assertEqual([(f["last"], [c["values"] for c in f["constants"]]) for f in functions], [("step", [[.5, .25, .125, .0625]])] * 2)
+            for compiler in COMPILERS:
+                found = self.call(self.build(ATTENTION_MAIN, "attention", compiler), data)
+                worst = max(abs(a - b) for a, b in zip(found, expected, strict=True))
+                self.assertLess(worst, tolerance, type)
+                if type == "f16":
+                    self.assertGreater(worst, 5e-5, "keys and values are f16")
+        names = {line.split()[-1] for line in run("nm", self.folder / "attention/attention.o")[0].splitlines() if line.split()[-2] in "TDBRW"}
+        self.assertLessEqual({"prefill_constant0", "decode_constant0"}, names)
+        ptx = self.folder / "ptx"
+        run(SINTER, "kernel", self.folder / "attention.mlir", "--target=cuda:sm_80", "-o", ptx)
+        functions = json.loads((ptx / "ptx.json").read_text())["functions"]
+        self.assertEqual(functions[0]["constants"], [{"name": "prefill_constant0", "values": [.5, .25, .125, .0625]}])
+        self.assertIn({"constant": 0}, [b for launch in functions[0]["launches"] for b in launch["buffers"]])
+
     def testTheObjectNeedsLibcOnlyAndDefinesWhatTheHeaderDeclares(self):
         self.kernel(NORM, "norms")
         symbols = [line.split() for line in run("nm", self.folder / "norms/norms.o")[0].splitlines()]
@@ -148,13 +293,15 @@ class KernelTest(ProductTest):
         self.assertEqual(defined, {"scale", "norm"} | versions)
 
     def testBadFilesGetLocatedDiagnosticsAndLeaveNothing(self):
+        ids = lambda arguments, op, attributes="": (f"func.func @f({arguments}) -> tensor<?x8xf32>{attributes} {{\n  %0 = {op}\n"
+                                                    "  return %0 : tensor<?x8xf32>\n}")
         cases = {
             "kernel.func @f(%x: !kernel.rows<4xf32>) {": "f.mlir:1:",
             "func.func @f(%x: tensor<?x8xf32>) -> tensor<?x8xf32> {\n  %0 = lm.sillu %x : tensor<?x8xf32>\n  return %0 : tensor<?x8xf32>\n}":
                 "f.mlir:2:8: error: ",
             "func.func private @f(tensor<?x8xf32>) -> tensor<?x8xf32>": "expected a body, found a declaration",
             "func.func @f(%x: tensor<?x?xf32>) -> tensor<?x?xf32> {\n  %0 = lm.silu %x : tensor<?x?xf32>\n  return %0 : tensor<?x?xf32>\n}":
-                "f.mlir:1:14: error: expected an argument to be activations (tensor<?xNxf32>), a vector (tensor<Nxf32>) or a weight",
+                "f.mlir:1:14: error: expected an argument to be activations (tensor<?xNxf32>), a vector (tensor<Nxf32>), a weight",
             "func.func @f(%x: tensor<?x8xf32>) -> tensor<?x8xf32> {\n  return %x : tensor<?x8xf32>\n}":
                 "f.mlir:2:3: error: 'func.return' op expected each result to be computed by an operation of its own",
             "func.func @f(%x: tensor<?x8xf32>, %w: tensor<8xf32>) -> tensor<?x8xf32> {\n  %0 = lm.silu %x : tensor<?x8xf32>\n  return %0 : tensor<?x8xf32>\n}":
@@ -171,6 +318,20 @@ class KernelTest(ProductTest):
             "kernel.func @f(%l: !kernel.rows<300xf32>, %p: !kernel.rows<2xf32>) {\n"
             "  kernel.peaks logits(%l : !kernel.rows<300xf32>) peaks(%p : !kernel.rows<2xf32>)\n}":
                 "f.mlir:2:3: error: 'kernel.peaks' op expected a kernel of processors, found one of GPUs alone",
+            ids("%p: tensor<?xi32>", "lm.sinusoids %p : tensor<?xi32> -> tensor<?x8xf32>"):
+                "f.mlir:2:8: error: 'lm.sinusoids' op expected the step's positions, which is the function's argument 2 of type tensor<?xi32>",
+            ids("%t: tensor<?xi32>, %p: tensor<?xi32>, %s: tensor<?xi32>, %more: tensor<?xi32>", "lm.sinusoids %p : tensor<?xi32> -> tensor<?x8xf32>"):
+                "f.mlir:1:71: error: expected three arguments of type tensor<?xi32> at most",
+            ids("%c: !lm.cache, %d: !lm.cache, %x: tensor<?x8xf32>", "lm.silu %x : tensor<?x8xf32>"): "f.mlir:1:29: error: expected one cache at most",
+            ids("%t: tensor<?xi32>, %x: tensor<?x8xf32>", "lm.select_rows %x, %t : (tensor<?x8xf32>, tensor<?xi32>) -> tensor<?x8xf32>"):
+                "f.mlir:2:8: error: 'lm.select_rows' op expected all rows of a step",
+            ids("%t: tensor<?xi32>, %p: tensor<?xi32>, %s: tensor<?xi32>, %x: tensor<?x8xf32>",
+                "lm.attention %x, %x, %x, %p, %s {heads = 1 : i64, kv_heads = 1 : i64, scale = 1.0 : f64} : "
+                "(tensor<?x8xf32>, tensor<?x8xf32>, tensor<?x8xf32>, tensor<?xi32>, tensor<?xi32>) -> tensor<?x8xf32>"):
+                "f.mlir:2:8: error: 'lm.attention' op expected lm.append and lm.cached_attention: kernels attend to a cache",
+            ids("%y: tensor<?x8xf32>", "lm.silu %y : tensor<?x8xf32>"): "expected arguments of different names, found 'y' twice",
+            ids("%x: tensor<?x8xf32>", "lm.silu %x : tensor<?x8xf32>", ' attributes {lm.kv_type = "q8"}'):
+                'expected lm.kv_type to be "f16", "bf16" or "f32", found "q8"',
             "lm.parameter @w : tensor<8xf32>": "expected a function (kernel.func or func.func), found none",
         }
         for text, message in cases.items():
