@@ -2,12 +2,13 @@
 // Lays a TokenizerSpec out as the block of tables that runtime/tokenizer/Blob.h describes.
 #include "frontend/tokenizer/TokenizerSpec.h"
 #include "frontend/tokenizer/TrieBuilder.h"
+#include "runtime/files/Utf8.h"
 #include "runtime/tokenizer/Bpe.h"
+#include "runtime/tokenizer/Growth.h"
 #include "runtime/tokenizer/Normalizer.h"
 #include "runtime/tokenizer/PreTokenizer.h"
 #include "runtime/tokenizer/Tokenizer.h"
 #include "runtime/tokenizer/Unicode.h"
-#include "runtime/files/Utf8.h"
 #include <algorithm>
 #include <atomic>
 #include <iterator>
@@ -147,7 +148,9 @@ int32_t Builder::idOf(const std::string &content) const {
 
 Result<> Builder::addAddedTokens() {
   std::vector<uint8_t> early = assemble();
-  Result<Normalizer> normalizer = Normalizer::open(reinterpret_cast<const BlobHeader *>(early.data()));
+  Growth growth;
+  Result<Normalizer> normalizer =
+      Normalizer::open(reinterpret_cast<const BlobHeader *>(early.data()), growth);
   if (!normalizer)
     return tl::unexpected(normalizer.error());
   size_t vocabularySize = ids.size();

@@ -82,7 +82,7 @@ Result<Decoder> Decoder::open(const BlobHeader *blob) {
     result.lastMatters |= kind == StepKind::DecodeBpe;
     if (kind == StepKind::DecodeReplace)
       growth.replace(a, stepText(result.strings, step.bOffset, step.bSize));
-    if (Result<> checked = growth.check("decoders", i, result.steps.size()); !checked)
+    if (Result<> checked = growth.check("decoder", i, result.steps.size()); !checked)
       return tl::unexpected(checked.error());
   }
   return result;

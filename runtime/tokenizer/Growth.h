@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // How much longer a tokenizer's steps can make a text. A model file may hold forty steps that each double it:
-// such a tokenizer is refused when it is opened, before it takes all memory.
+// such a tokenizer is refused when it is opened, before it takes all memory. Normalizers and pre-tokenizers,
+// of which each works on what the one before has made, have one bound; decoders have one of their own.
 #ifndef SINTER_RUNTIME_TOKENIZER_GROWTH_H
 #define SINTER_RUNTIME_TOKENIZER_GROWTH_H
 
@@ -14,7 +15,8 @@ namespace sinter {
 /// A bound of the length of the result by the length of the text, in bytes, over the steps so far.
 class Growth {
 public:
-  /// What steps may make of a text: those of known tokenizers stay below 500.
+  /// What steps may make of a text: normalizers of known tokenizers stay below 600, with pre-tokenizers below
+  /// 2400.
   static constexpr double most = 4096;
 
   /// Every `from` becomes `to`. Occurrences that no earlier step wrote lie apart from each other in the text
@@ -46,14 +48,15 @@ public:
     formed = true;
   }
 
-  /// An error if the steps up to number `index` of all `steps` can do more than `most`. `what`:
-  /// "normalizers".
-  Result<> check(std::string_view what, size_t index, size_t steps) const {
+  /// An error if the steps so far can do more than `most`. `kind`, `index`: of the last of them,
+  /// "normalizer", which is one of `count` of its kind.
+  Result<> check(std::string_view kind, size_t index, size_t count) const {
     if (first * later <= most)
       return {};
-    return fail("tokenizer: expected {} that make a text at most {} times as long, found up to {:.0f} times "
-                "as long behind step {} of {}",
-                what, most, first * later, index + 1, steps);
+    return fail(
+        "tokenizer: expected steps that make a text at most {} times as long, found up to {:.0f} times "
+        "as long behind {} {} of {}",
+        most, first * later, kind, index + 1, count);
   }
 
 private:

@@ -94,7 +94,7 @@ bool replaceAll(std::string_view text, std::string_view from, std::string_view t
 
 } // namespace
 
-Result<Normalizer> Normalizer::open(const BlobHeader *blob) {
+Result<Normalizer> Normalizer::open(const BlobHeader *blob, Growth &growth) {
   Normalizer result;
   result.steps = section<Step>(blob, Section::Normalizers);
   result.strings = section<char>(blob, Section::Text);
@@ -110,7 +110,6 @@ Result<Normalizer> Normalizer::open(const BlobHeader *blob) {
     if (size_t good = validUtf8Prefix(result.mapTargets); good != result.mapTargets.size())
       return fail("precompiled charsmap: expected UTF-8, found an invalid byte at {}", 4 + size + good);
   }
-  Growth growth;
   for (size_t i = 0; i < result.steps.size(); ++i) {
     const Step &step = result.steps[i];
     auto kind = static_cast<StepKind>(step.kind);
@@ -127,7 +126,7 @@ Result<Normalizer> Normalizer::open(const BlobHeader *blob) {
     }
     result.regexes.push_back(regex);
     result.addGrowth(i, growth);
-    if (Result<> checked = growth.check("normalizers", i, result.steps.size()); !checked)
+    if (Result<> checked = growth.check("normalizer", i, result.steps.size()); !checked)
       return tl::unexpected(checked.error());
   }
   return result;

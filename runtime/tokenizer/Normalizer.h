@@ -16,8 +16,9 @@ class Growth;
 class Normalizer {
 public:
   Normalizer() = default;
-  /// An error if an expression does not compile, a step is unknown, or the charsmap is cut short.
-  static Result<Normalizer> open(const BlobHeader *blob);
+  /// Adds what the steps may do to the length of a text to `growth`. An error if that is too much, an
+  /// expression does not compile, a step is unknown, or the charsmap is cut short.
+  static Result<Normalizer> open(const BlobHeader *blob, Growth &growth);
 
   /// The normalised text; it lies in `text` itself, `a` or `b`. `frontRemoved`: the text's first bytes were
   /// dropped, so what comes first now is not what stood first.

@@ -108,11 +108,10 @@ void appendByteAlphabet(std::string &out, std::string_view bytes) {
 
 int byteOfAlphabet(uint32_t c) { return c < 0x180 ? alphabet.toByte[c] : -1; }
 
-Result<PreTokenizer> PreTokenizer::open(const BlobHeader *blob) {
+Result<PreTokenizer> PreTokenizer::open(const BlobHeader *blob, Growth &growth) {
   PreTokenizer result;
   result.steps = section<Step>(blob, Section::PreTokenizers);
   result.strings = section<char>(blob, Section::Text);
-  Growth growth;
   for (size_t i = 0; i < result.steps.size(); ++i) {
     const Step &step = result.steps[i];
     auto kind = static_cast<StepKind>(step.kind);
@@ -133,7 +132,7 @@ Result<PreTokenizer> PreTokenizer::open(const BlobHeader *blob) {
       growth.multiply(2);
     else if (kind == StepKind::Metaspace) // a piece gets one in front, if it does not begin with a space
       growth.multiply(1.0 + static_cast<double>(a.size()));
-    if (Result<> checked = growth.check("pre-tokenizers", i, result.steps.size()); !checked)
+    if (Result<> checked = growth.check("pre-tokenizer", i, result.steps.size()); !checked)
       return tl::unexpected(checked.error());
   }
   result.early = result.steps.size();

@@ -13,11 +13,14 @@
 
 namespace sinter {
 
+class Growth;
+
 class PreTokenizer {
 public:
   PreTokenizer() = default;
-  /// An error if an expression does not compile or a step is unknown.
-  static Result<PreTokenizer> open(const BlobHeader *blob);
+  /// Adds what the steps may do to the length of a text to `growth`, which is that of the steps before. An
+  /// error if that is too much, an expression does not compile or a step is unknown.
+  static Result<PreTokenizer> open(const BlobHeader *blob, Growth &growth);
 
   struct Piece {
     size_t begin, end;

@@ -6,6 +6,7 @@
 #include "runtime/tokenizer/AddedTokens.h"
 #include "runtime/tokenizer/Bpe.h"
 #include "runtime/tokenizer/Decoder.h"
+#include "runtime/tokenizer/Growth.h"
 #include "runtime/tokenizer/Normalizer.h"
 #include "runtime/tokenizer/PreTokenizer.h"
 #include "runtime/tokenizer/Unigram.h"
@@ -171,11 +172,12 @@ Result<Tokenizer> Tokenizer::open(std::span<const std::byte> blob) {
   impl->vocabulary = Vocabulary(*header);
   impl->rawTokens = AddedTokens(*header, Section::RawTrie);
   impl->normalTokens = AddedTokens(*header, Section::NormalTrie);
-  Result<Normalizer> normalizer = Normalizer::open(*header);
+  Growth growth; // of all steps before the model
+  Result<Normalizer> normalizer = Normalizer::open(*header, growth);
   if (!normalizer)
     return tl::unexpected(normalizer.error());
   impl->normalizer = std::move(*normalizer);
-  Result<PreTokenizer> preTokenizer = PreTokenizer::open(*header);
+  Result<PreTokenizer> preTokenizer = PreTokenizer::open(*header, growth);
   if (!preTokenizer)
     return tl::unexpected(preTokenizer.error());
   impl->preTokenizer = std::move(*preTokenizer);

@@ -95,18 +95,44 @@ TEST(TokenizerJsonTest, RefusesStepsThatLengthenATextWithoutBounds) {
                              bytes = R"({"type":"ByteLevel","add_prefix_space":false,"use_regex":false})",
                              mark = R"({"type":"Metaspace","replacement":" a"})";
   constexpr std::string_view said =
-      "tokenizer: expected {} that make a text at most 4096 times as long, found up to {} "
-      "times as long behind step {} of 40";
+      "tokenizer: expected steps that make a text at most 4096 times as long, found up to {1} "
+      "times as long behind {0} {2} of 40";
   const auto expected = [&](auto... found) { return fmt::format(fmt::runtime(said), found...); };
-  EXPECT_EQ(errorOfMany("normalizer", "normalizers", twice, 40), expected("normalizers", 8192, 13));
-  EXPECT_EQ(errorOfMany("normalizer", "normalizers", regex, 40), expected("normalizers", 8192, 13));
-  EXPECT_EQ(errorOfMany("normalizer", "normalizers", between, 40), expected("normalizers", 8192, 13));
-  EXPECT_EQ(errorOfMany("normalizer", "normalizers", bytes, 40), expected("normalizers", 8192, 13));
+  EXPECT_EQ(errorOfMany("normalizer", "normalizers", twice, 40), expected("normalizer", 8192, 13));
+  EXPECT_EQ(errorOfMany("normalizer", "normalizers", regex, 40), expected("normalizer", 8192, 13));
+  EXPECT_EQ(errorOfMany("normalizer", "normalizers", between, 40), expected("normalizer", 8192, 13));
+  EXPECT_EQ(errorOfMany("normalizer", "normalizers", bytes, 40), expected("normalizer", 8192, 13));
   EXPECT_EQ(errorOfMany("normalizer", "normalizers", R"({"type":"Prepend","prepend":"a"})", 40),
-            expected("normalizers", 8192, 13));
-  EXPECT_EQ(errorOfMany("pre_tokenizer", "pretokenizers", bytes, 40), expected("pre-tokenizers", 8192, 13));
-  EXPECT_EQ(errorOfMany("pre_tokenizer", "pretokenizers", mark, 40), expected("pre-tokenizers", 6561, 8));
-  EXPECT_EQ(errorOfMany("decoder", "decoders", twice, 40), expected("decoders", 8192, 13));
+            expected("normalizer", 8192, 13));
+  EXPECT_EQ(errorOfMany("pre_tokenizer", "pretokenizers", bytes, 40), expected("pre-tokenizer", 8192, 13));
+  EXPECT_EQ(errorOfMany("pre_tokenizer", "pretokenizers", mark, 40), expected("pre-tokenizer", 6561, 8));
+  EXPECT_EQ(errorOfMany("decoder", "decoders", twice, 40), expected("decoder", 8192, 13));
+}
+
+TEST(TokenizerJsonTest, RefusesPreTokenizersThatLengthenWhatNormalizersHaveLengthened) {
+  const auto errorOf = [](int normalizers, int preTokenizers) {
+    constexpr std::string_view twice = R"({"type":"ByteLevel","add_prefix_space":false,"use_regex":false})";
+    std::string first, second;
+    for (int i = 0; i < normalizers; ++i)
+      first += fmt::format("{}{}", i ? "," : "", twice);
+    for (int i = 0; i < preTokenizers; ++i)
+      second += fmt::format("{}{}", i ? "," : "", twice);
+    Result<TokenizerSpec> spec =
+        fromJson(fmt::format(R"({{"normalizer":{{"type":"Sequence","normalizers":[{}]}},)"
+                             R"("pre_tokenizer":{{"type":"Sequence","pretokenizers":[{}]}},{}}})",
+                             first, second, model));
+    Result<std::vector<uint8_t>> tables = spec ? buildTokenizerTables(*spec) : tl::unexpected(spec.error());
+    return tables ? "no error" : tables.error().message;
+  };
+  EXPECT_EQ(errorOf(6, 6), "no error");
+  EXPECT_EQ(errorOf(12, 0), "no error");
+  EXPECT_EQ(errorOf(0, 12), "no error");
+  EXPECT_EQ(errorOf(7, 6),
+            "tokenizer: expected steps that make a text at most 4096 times as long, found up to "
+            "8192 times as long behind pre-tokenizer 6 of 6");
+  EXPECT_EQ(errorOf(12, 12),
+            "tokenizer: expected steps that make a text at most 4096 times as long, found up to "
+            "8192 times as long behind pre-tokenizer 1 of 12");
 }
 
 TEST(TokenizerJsonTest, AcceptsManyStepsOfWhichNoneLengthensWhatAnotherWrote) {
