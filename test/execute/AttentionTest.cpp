@@ -321,8 +321,8 @@ TEST(AttentionForAmx, CompilesWhereItCannotRun) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Isas, Attention,
-                         testing::Values(cpu::Isa::Avx2, cpu::Isa::Avx512, gpu::Architecture::Sm80,
-                                         gpu::Architecture::Sm90),
+                         testing::Values(cpu::Isa::Avx2, cpu::Isa::Avx512, cpu::Isa::Avx512Bf16,
+                                         gpu::Architecture::Sm80, gpu::Architecture::Sm90),
                          [](const auto &info) { return info.param.name(); });
 
 } // namespace

@@ -77,7 +77,8 @@ struct KernelRunner::Jit {
   std::map<std::string, uint64_t> scratchBytes;
 };
 
-KernelRunner::KernelRunner(const std::string &text, Machine machine) : isa(machine.isa) {
+KernelRunner::KernelRunner(const std::string &text, Machine machine, const std::vector<cpu::Isa> &lower)
+    : isa(machine.isa) {
   mlir::DialectRegistry registry;
   registerCpuLowering(registry);
   registerGpuLowering(registry);
@@ -88,13 +89,14 @@ KernelRunner::KernelRunner(const std::string &text, Machine machine) : isa(machi
   if (machine.isGpu())
     gpu = GpuKernels::compile(*module, *machine.architecture);
   else
-    compileForCpu(*module);
+    compileForCpu(*module, lower);
   if (!*this)
     ADD_FAILURE() << "expected kernels that compile, found\n" << text;
 }
 
-void KernelRunner::compileForCpu(mlir::ModuleOp module) {
-  auto kernels = compileKernels(module, {.isas = {isa}, .threads = 1});
+void KernelRunner::compileForCpu(mlir::ModuleOp module, std::vector<cpu::Isa> isas) {
+  isas.push_back(isa);
+  auto kernels = compileKernels(module, {.isas = isas, .threads = 1, .sharesCode = true});
   if (failed(kernels))
     return;
   auto check = [](llvm::Error error) {

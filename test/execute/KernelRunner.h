@@ -63,8 +63,9 @@ private:
 class KernelRunner {
 public:
   /// `text`: kernel.func operations. A failure is a GoogleTest failure with the diagnostics, and leaves the
-  /// runner empty.
-  KernelRunner(const std::string &text, Machine machine);
+  /// runner empty. `lower`: instruction sets below that of a CPU, whose code it shares where its own would be
+  /// the same, as executables do.
+  KernelRunner(const std::string &text, Machine machine, const std::vector<cpu::Isa> &lower = {});
   ~KernelRunner();
 
   explicit operator bool() const { return jit || gpu; }
@@ -79,7 +80,7 @@ public:
 
 private:
   struct Jit;
-  void compileForCpu(mlir::ModuleOp module);
+  void compileForCpu(mlir::ModuleOp module, std::vector<cpu::Isa> lower);
   std::unique_ptr<Jit> jit;
   std::unique_ptr<class GpuKernels> gpu;
   cpu::Isa isa;

@@ -20,8 +20,8 @@ TEST(Lookup, GivesRowsOfEveryFormat) {
                     "%v = kernel.lookup %w[%t] : !kernel.weight<37x512, {0}>, vector<512xf32>\n"
                     "kernel.store %v, %y[%row] : vector<512xf32>, !kernel.rows<512xf32>\n}}\n}}\n",
                     format);
-    for (Machine machine :
-         {Machine(cpu::Isa::Avx2), Machine(cpu::Isa::Avx512), Machine(gpu::Architecture::Sm80)}) {
+    for (Machine machine : {Machine(cpu::Isa::Avx2), Machine(cpu::Isa::Avx512), Machine(cpu::Isa::Avx512Bf16),
+                            Machine(gpu::Architecture::Sm80)}) {
       if (!canRun(machine))
         continue;
       KernelRunner runner(text, machine);

@@ -202,10 +202,11 @@ int main(int argc, char **argv) {
     o.columns = 64;
   if (!o.n)
     o.n = o.decode ? 98304 : 576;
+  std::optional<sinter::cpu::Isa> isa = sinter::cpu::isaNamed(o.isa);
+  if (!isa) {
+    fmt::print(stderr, "expected isa=avx2, avx512, avx512bf16 or amx, found {}\n", o.isa);
+    return 2;
+  }
   for (const std::string &format : o.formats)
-    measure(o, format,
-            o.isa == "avx2"         ? sinter::cpu::Isa::Avx2
-            : o.isa == "avx512bf16" ? sinter::cpu::Isa::Avx512Bf16
-            : o.isa == "amx"        ? sinter::cpu::Isa::Amx
-                                    : sinter::cpu::Isa::Avx512);
+    measure(o, format, *isa);
 }

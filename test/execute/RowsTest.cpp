@@ -403,8 +403,8 @@ kernel.func @twice(%x: {1}, %y: {1}, %out: {1}) {{
 }
 
 INSTANTIATE_TEST_SUITE_P(Isas, Rows,
-                         testing::Values(cpu::Isa::Avx2, cpu::Isa::Avx512, gpu::Architecture::Sm80,
-                                         gpu::Architecture::Sm90),
+                         testing::Values(cpu::Isa::Avx2, cpu::Isa::Avx512, cpu::Isa::Avx512Bf16,
+                                         gpu::Architecture::Sm80, gpu::Architecture::Sm90),
                          [](const auto &info) { return info.param.name(); });
 
 } // namespace
