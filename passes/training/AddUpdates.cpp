@@ -31,8 +31,6 @@ namespace {
 constexpr int64_t groupWidth = 32;
 /// Parameters begin at multiples of this.
 constexpr int64_t unit = 64;
-/// Numbers whose squares are added to one partial sum; also a tile of an update.
-constexpr int64_t block = 16384;
 
 /// Floats that a parameter takes in the images.
 int64_t floatsOf(lm::ParameterOp parameter) {
@@ -236,10 +234,10 @@ struct AddUpdatesPass : impl::AddUpdatesPassBase<AddUpdatesPass> {
     kernel::EntryOp entry = addEntry(builder, "norm");
     kernel::FuncOp function =
         addKernel(builder, entry, "square_sum", {kernel::Space::Gradient, kernel::Space::Norms}, {0, 0},
-                  {total, (total + block - 1) / block});
+                  {total, (total + updateBlock - 1) / updateBlock});
     OpBuilder inside = OpBuilder::atBlockBegin(&function.getBody().front());
     kernel::SquareSumOp::create(inside, function.getLoc(), function.getArgument(0), function.getArgument(1),
-                                block);
+                                updateBlock);
   }
 
   /// What an optimizer with that many images of its own reads and writes.
@@ -257,7 +255,7 @@ struct AddUpdatesPass : impl::AddUpdatesPassBase<AddUpdatesPass> {
                   SmallVector<int64_t>(spaces.size(), width));
     Location loc = function.getLoc();
     OpBuilder inside = OpBuilder::atBlockBegin(&function.getBody().front());
-    auto schedule = kernel::ScheduleAttr::get(&getContext(), 1, block, 0, 0, 0, 0, 0, 0);
+    auto schedule = kernel::ScheduleAttr::get(&getContext(), 1, updateBlock, 0, 0, 0, 0, 0, 0);
     auto rows = kernel::RowsOp::create(inside, loc, kernel::Domain::Rows, builder.getI64IntegerAttr(width),
                                        builder.getI64IntegerAttr(groupWidth), schedule);
     Block *region =

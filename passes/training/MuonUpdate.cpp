@@ -26,7 +26,6 @@ namespace {
 constexpr int iterations = 5;
 constexpr double a = 3.4445, b = -4.7750, c = 2.0315;
 constexpr double tiny = 1e-7;
-constexpr int64_t block = 16384; // numbers of a partial sum of squares
 
 class Orthogonalisation {
 public:
@@ -139,12 +138,12 @@ void Orthogonalisation::turn(Value y, bool back, double scale, Value factor) {
 
 /// Y = G^T / (|G| + tiny).
 void Orthogonalisation::normalise(Value y) {
-  int64_t parts = (rows * columns + block - 1) / block;
+  int64_t parts = (rows * columns + updateBlock - 1) / updateBlock;
   OpBuilder at = inEntry();
   Value norms = kernel::BufferOp::create(at, loc, rowsType(parts), kernel::Space::Norms, FlatSymbolRefAttr(),
                                          IntegerAttr(), builder.getI64IntegerAttr(0));
   launch("muon_square_sum", {place(rowsType(rows * columns)), norms}, 1, [&](ValueRange arguments) {
-    kernel::SquareSumOp::create(builder, loc, arguments[0], arguments[1], block);
+    kernel::SquareSumOp::create(builder, loc, arguments[0], arguments[1], updateBlock);
   });
   Value factor = arena(1, 1);
   launch("muon_norm", {norms, factor}, 1, [&](ValueRange arguments) {

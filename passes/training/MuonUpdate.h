@@ -8,6 +8,9 @@
 
 namespace sinter {
 
+/// Numbers whose squares are added to one partial sum; also a tile of an update.
+inline constexpr int64_t updateBlock = 16384;
+
 /// Whether Muon moves this parameter: a hidden matrix (neither embedding nor head, nor vectors, nor low-rank
 /// adapters) whose rows fill panels.
 bool isMuons(lm::ParameterOp parameter);

@@ -8,6 +8,9 @@
 
 namespace sinter::cpu {
 
+/// Tokens whose keys lie together.
+inline constexpr int64_t panel = kernel::cachePanel;
+
 /// A piece of a row that fits a register: `n` elements from `first` on; the last of a row may be short.
 struct Segment {
   int64_t first, n;

@@ -13,8 +13,6 @@ using namespace mlir;
 namespace sinter::cpu {
 namespace {
 
-constexpr int64_t panel = kernel::cachePanel;
-
 class DecodeAttention {
 public:
   DecodeAttention(Frame &frame, kernel::AttentionOp op) : frame(frame), e(frame.e), shape(op) {

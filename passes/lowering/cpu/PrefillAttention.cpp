@@ -14,8 +14,6 @@ using namespace mlir;
 namespace sinter::cpu {
 namespace {
 
-constexpr int64_t panel = kernel::cachePanel;
-
 class PrefillAttention {
 public:
   PrefillAttention(Frame &frame, kernel::AttentionOp op) : frame(frame), e(frame.e), shape(op) {

@@ -109,7 +109,7 @@ Value SelfAttention::dropoutFactors(int64_t i, Value firstKey) {
 
 namespace {
 
-constexpr int64_t rowCount = FloatTile::rows, quadCount = FloatTile::quads, sumCount = rowCount * quadCount;
+constexpr int64_t sumCount = rowCount * quadCount;
 
 class Forward {
 public:

@@ -11,6 +11,9 @@
 
 namespace sinter::gpu {
 
+/// Rows, and groups of four columns, that a thread has of a tile.
+inline constexpr int64_t rowCount = FloatTile::rows, quadCount = FloatTile::quads;
+
 /// Numbers of rows are those of the tile's sequence, from 0.
 class SelfAttention {
 public:

@@ -17,8 +17,6 @@ using namespace mlir;
 namespace sinter::gpu {
 namespace {
 
-constexpr int64_t rowCount = FloatTile::rows, quadCount = FloatTile::quads;
-
 class Backward {
 public:
   Backward(Frame &frame, kernel::SelfAttentionBackwardOp op)
