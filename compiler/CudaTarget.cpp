@@ -39,9 +39,9 @@ llvm::StringRef ptxVersion(gpu::Architecture architecture) {
   return architecture == gpu::Architecture::Sm80 ? "+ptx70" : "+ptx80";
 }
 
-/// The tensor maps of a kernel, ten numbers each, as --kernel-emit-gpu writes them.
+/// The tensor maps of a kernel, eleven numbers each, as --kernel-emit-gpu writes them.
 std::vector<sinter_tensor_map> mapsOf(LLVM::LLVMFuncOp function) {
-  constexpr size_t numbers = 10;
+  constexpr size_t numbers = 11;
   llvm::ArrayRef<int64_t> all = function->getAttrOfType<DenseI64ArrayAttr>("kernel.tensor_maps").asArrayRef();
   std::vector<sinter_tensor_map> maps;
   for (; !all.empty(); all = all.drop_front(numbers)) {
@@ -49,10 +49,11 @@ std::vector<sinter_tensor_map> mapsOf(LLVM::LLVMFuncOp function) {
     auto u64 = [&](size_t i) { return static_cast<uint64_t>(all[i]); };
     maps.push_back({u32(0),
                     u32(1),
-                    all[9] ? 3u : 2u,
+                    all[9] || all[10] ? 3u : 2u,
                     {u32(5), u32(6), u32(7)},
                     {u64(2), u64(3), u64(4)},
-                    {u64(8), u64(9)}});
+                    {u64(8), u64(9)},
+                    u64(10)});
   }
   return maps;
 }

@@ -46,10 +46,10 @@ std::string tilesText(kernel::Grid grid, llvm::StringRef rows, llvm::StringRef k
 std::string mapsText(const std::string &prefix, const CudaKernel &entry) {
   std::string text;
   for (const sinter_tensor_map &map : entry.maps)
-    text +=
-        fmt::format("{}{{{}, {}, {}, {{{}, {}, {}}}, {{{}, {}, {}}}, {{{}, {}}}}}", text.empty() ? "" : ", ",
-                    map.buffer, map.swizzle_bytes, map.rank, map.box[0], map.box[1], map.box[2], map.sizes[0],
-                    map.sizes[1], map.sizes[2], map.strides[0], map.strides[1]);
+    text += fmt::format("{}{{{}, {}, {}, {{{}, {}, {}}}, {{{}, {}, {}}}, {{{}, {}}}, {}}}",
+                        text.empty() ? "" : ", ", map.buffer, map.swizzle_bytes, map.rank, map.box[0],
+                        map.box[1], map.box[2], map.sizes[0], map.sizes[1], map.sizes[2], map.strides[0],
+                        map.strides[1], map.of_cache);
   return text.empty() ? "" : prefix + "TENSOR_MAPS {" + text + "}\n";
 }
 
@@ -139,6 +139,8 @@ void GpuManifest::code(kernel::FuncOp kernel, const GpuCode &code) {
       list("sizes", map.sizes, map.rank);
       list("strides", map.strides, map.rank - 1);
       list("box", map.box, map.rank);
+      if (map.of_cache)
+        json.key("of_cache").value(true);
       json.endObject();
     }
     json.endArray();

@@ -9,9 +9,10 @@ llvm::Constant *GpuConstantBuilder::gpuLaunch(llvm::StringRef name, const CudaKe
                                               uint64_t rowFlops) {
   llvm::SmallVector<llvm::Constant *> maps;
   for (const sinter_tensor_map &map : code.maps)
-    maps.push_back(structure({i32(map.buffer), i32(map.swizzle_bytes), i32(map.rank), i32(map.box[0]),
-                              i32(map.box[1]), i32(map.box[2]), i64(map.sizes[0]), i64(map.sizes[1]),
-                              i64(map.sizes[2]), i64(map.strides[0]), i64(map.strides[1])}));
+    maps.push_back(
+        structure({i32(map.buffer), i32(map.swizzle_bytes), i32(map.rank), i32(map.box[0]), i32(map.box[1]),
+                   i32(map.box[2]), i64(map.sizes[0]), i64(map.sizes[1]), i64(map.sizes[2]),
+                   i64(map.strides[0]), i64(map.strides[1]), i64(map.of_cache)}));
   return structure({text(name), text(code.function), grid(code.grid), array(buffers), i64(buffers.size()),
                     i32(code.threads), i32(code.sharedBytes), i32(code.cluster), i32(code.blocksPerSm),
                     i64(weightBytes), i64(rowFlops), array(maps), i64(maps.size())});

@@ -213,8 +213,8 @@ Result<> KernelLaunchOnce::run(emulator::LoadedModule &loaded, emulator::GlobalM
   launch.dynamicShared = facts.sharedBytes;
   launch.memory = memory;
   launch.options.counters = true;
-  Result<std::vector<uint8_t>> parameters =
-      emulator::launchParameters(arguments, facts.maps, static_cast<int64_t>(counts.rows));
+  Result<std::vector<uint8_t>> parameters = emulator::launchParameters(
+      arguments, facts.maps, {static_cast<int64_t>(counts.rows), cacheTokens, slotBytes, /*cacheSlots=*/1});
   if (!parameters)
     return tl::unexpected(parameters.error());
   launch.parameters = std::move(*parameters);

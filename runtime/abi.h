@@ -202,6 +202,8 @@ struct sinter_tensor_map {
   uint32_t box[3];        /* elements */
   uint64_t sizes[3];      /* elements; 0: as many as the buffer has rows */
   uint64_t strides[2];    /* bytes, of dimensions 1 and 2 */
+  uint64_t of_cache;      /* 1: over a buffer of the cache; sizes[1] is that of a token, to be multiplied by
+                             step.cache_tokens, dimension 2 the slots, step.cache_slot_bytes apart */
 };
 
 /* A kernel on the GPU:

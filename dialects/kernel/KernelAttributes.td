@@ -72,7 +72,8 @@ def Kernel_ScheduleAttr : AttrDef<Kernel_Dialect, "Schedule"> {
     (runtime/abi.h) and are the same for every instruction set; the others are about one tile.
     `rows_per_tile`, `columns_per_tile`, `keys_per_tile`: the share of a tile (rows of the domain, output
     columns of a matmul, keys of attention). `tile_rows`, `tile_columns`: the register tile of a matmul.
-    `streams`: weight rows read far apart at once. `prefetch`: bytes ahead. `key_block`: keys between two
+    `streams`: weight rows read far apart at once; of attention's prefill on sm_90a warpgroups that take turns
+    (1: none does, 2: with a producer of their keys). `prefetch`: bytes ahead. `key_block`: keys between two
     corrections of the running maximum of attention.
   }];
   let parameters = (ins

@@ -87,7 +87,9 @@ struct ChooseSchedulesPass : impl::ChooseSchedulesPassBase<ChooseSchedulesPass> 
         if (attention.getForm() == kernel::Form::Prefill) {
           bool isF32 = attention.getKeys().getType().getElement().isF32();
           int64_t rows = isF32 ? gpuAttentionRows : gpuTensorAttentionRows;
-          attention.setScheduleAttr(kernel::ScheduleAttr::get(&getContext(), rows, 0, 0, 0, 0, 0, 0, 0));
+          kernel::ScheduleAttr given = attention.getScheduleAttr();
+          attention.setScheduleAttr(kernel::ScheduleAttr::get(&getContext(), rows, 0, 0, 0, 0,
+                                                              given ? given.getStreams() : 0, 0, 0));
         }
       if (auto gradient = dyn_cast<kernel::WeightGradientOp>(anchor); gradient && gpu)
         gradient.setScheduleAttr(

@@ -79,6 +79,7 @@ void setArguments(LLVM::LLVMFuncOp function, const Frame &frame) {
     numbers.append(map.sizes.begin(), map.sizes.end());
     numbers.append(map.box.begin(), map.box.end());
     numbers.append(map.strides.begin(), map.strides.end());
+    numbers.push_back(map.ofCache);
   }
   function->setAttr("kernel.tensor_maps", builder.getDenseI64ArrayAttr(numbers));
 }

@@ -37,7 +37,9 @@ Result<TensorMap> encode(const Driver &driver, const sinter_gpu_launch &launch, 
     return fail("expected a CUDA driver with tensor maps for the kernel '{}', found one without",
                 launch.name);
   const bool isSelected = launch.grid.domain == SINTER_DOMAIN_SELECTED;
-  const TiledMap tiled = tiledMap(map, isSelected ? given.largest.selected : given.largest.rows);
+  const sinter_step &largest = given.largest;
+  const TiledMap tiled = tiledMap(map, {isSelected ? largest.selected : largest.rows, largest.cache_tokens,
+                                        largest.cache_slot_bytes, given.cacheSlots});
   TensorMap result{};
   const Code code = driver.tensorMapEncodeTiled(
       &result, TiledMap::dataType, tiled.rank,

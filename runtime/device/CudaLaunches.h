@@ -17,11 +17,12 @@ public:
   CudaLaunches &operator=(const CudaLaunches &) = delete;
 
   /// What a launch is given: the device address of its step, the largest step that comes (blocks and tensor
-  /// maps are made for it), and where its buffers are.
+  /// maps are made for it), where its buffers are, and how many slots the cache has.
   struct Arguments {
     Address step;
     const sinter_step &largest;
     const std::function<Address(const sinter_buffer &)> &resolve;
+    int64_t cacheSlots = 0;
   };
   /// Adds a launch behind the others. `launch` must outlive this.
   Result<void> add(const Gpu &gpu, Stream stream, const sinter_gpu_launch &launch,

@@ -53,6 +53,8 @@ sinter_step CudaSession::largestStep(const sinter_gpu_entry &entry) const {
   largest.rows = entry.max_rows;
   largest.selected = entry.max_selected;
   largest.keys = layout.tokens;
+  largest.cache_tokens = layout.tokens;
+  largest.cache_slot_bytes = int64_t(layout.slotBytes);
   largest.draws = drawCount;
   return largest;
 }
@@ -201,7 +203,7 @@ Result<void> CudaSession::bind(BoundEntry &bound, const sinter_gpu_entry &entry,
   };
   for (uint64_t i = 0; i < entry.launch_count; ++i)
     if (Result<void> added = bound.launches.add(*shared->gpu, stream, entry.launches[i],
-                                                {deviceStep.address(), largest, resolver});
+                                                {deviceStep.address(), largest, resolver, slotCount});
         !added)
       return added;
   return {};

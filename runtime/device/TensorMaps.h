@@ -22,15 +22,25 @@ struct TiledMap {
   std::array<uint32_t, 3> box, elementStrides;
 };
 
-/// For a buffer of `rows` rows.
-inline TiledMap tiledMap(const sinter_tensor_map &map, int64_t rows) {
+/// What is known of a launch's buffers when it is bound.
+struct MapSizes {
+  int64_t rows;
+  int64_t cacheTokens = 0, cacheSlotBytes = 0, cacheSlots = 0; ///< of a launch that reads the cache
+};
+
+inline TiledMap tiledMap(const sinter_tensor_map &map, const MapSizes &known) {
   const int swizzle = map.swizzle_bytes == 0 ? 0 : map.swizzle_bytes == 32 ? 1 : 3;
   TiledMap result{map.rank, swizzle, {}, {}, {}, {1, 1, 1}};
   std::copy_n(map.sizes, 3, result.sizes.begin());
   std::copy_n(map.strides, 2, result.strides.begin());
   std::copy_n(map.box, 3, result.box.begin());
   for (uint64_t &size : result.sizes)
-    size = size ? size : uint64_t(rows);
+    size = size ? size : uint64_t(known.rows);
+  if (map.of_cache) {
+    result.sizes[1] *= uint64_t(known.cacheTokens);
+    result.sizes[2] = uint64_t(known.cacheSlots);
+    result.strides[1] = uint64_t(known.cacheSlotBytes);
+  }
   return result;
 }
 

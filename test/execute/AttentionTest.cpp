@@ -21,6 +21,7 @@ struct Shape {
   int64_t keysPerTile = 0, rowsPerTile = 64;
   bool schedule = true;
   bool narrowQuery = false; // of the cache's type
+  int64_t streams = 0;
 
   double scale() const { return 1 / std::sqrt(static_cast<double>(keySize)); }
   int64_t elementBytes() const { return std::string(element) == "f32" ? 4 : 2; }
@@ -41,7 +42,9 @@ struct Shape {
         q, k, v, s, p, prefill ? "prefill" : "decode", heads, scale(),
         window ? fmt::format("window {}", window) : "", softcap ? fmt::format("softcap {:e}", softcap) : "",
         slopes ? fmt::format("slopes(%s : {})", s) : "",
-        schedule ? fmt::format("schedule<rows_per_tile = {}, key_block = 64>", rowsPerTile) : "");
+        schedule
+            ? fmt::format("schedule<rows_per_tile = {}, streams = {}, key_block = 64>", rowsPerTile, streams)
+            : "");
     if (p != o)
       result += fmt::format(
           "kernel.func @combine(%p: {0}, %o: {1}) {{\n  kernel.rows over(rows) {{\n  ^bb0(%row: index):\n"
@@ -215,6 +218,9 @@ protected:
   void checkPrefill(const Shape &shape, std::vector<std::pair<int64_t, int64_t>> steps) {
     if (GetParam().isGpu()) // emulated: some seconds less
       steps = {{0, 1}, {0, 17}, {5, 33}, {130, shape.rowsPerTile > 64 ? 101 : 37}};
+    checkSteps(shape, steps);
+  }
+  void checkSteps(const Shape &shape, const std::vector<std::pair<int64_t, int64_t>> &steps) {
     KernelRunner runner(shape.text(true), GetParam());
     ASSERT_TRUE(runner);
     for (auto [first, rows] : steps) {
@@ -311,6 +317,38 @@ TEST_P(Attention, PrefillsHeadsOfOddSizes) {
   checkPrefill({.heads = 4, .keyHeads = 2, .keySize = 128, .valueSize = 128, .rowsPerTile = 128}, spans);
   checkPrefill({.heads = 2, .keyHeads = 1, .keySize = 80, .valueSize = 96}, spans);
   checkPrefill({.heads = 2, .keyHeads = 2, .keySize = 96, .valueSize = 16, .element = "bf16"}, spans);
+}
+
+TEST_P(Attention, PrefillsByWarpgroupsInTurns) {
+  if (GetParam().architecture != gpu::Architecture::Sm90)
+    GTEST_SKIP() << "only sm_90a has warpgroups";
+  // Blocks of keys go round their ring; a warpgroup without rows, without keys in some blocks; tiles of two
+  // turns; blocks whose keys end where they do, one before and one after.
+  auto shape = [](int64_t size, Shape others = {}) {
+    others.heads = 2, others.keyHeads = 1, others.keySize = others.valueSize = size;
+    others.rowsPerTile = std::max<int64_t>(others.rowsPerTile, 128);
+    return others;
+  };
+  checkSteps(shape(64, {.narrowQuery = true}), {{0, 256}, {600, 70}});
+  checkSteps(shape(64, {.rowsPerTile = 256}), {{77, 200}});
+  checkSteps(shape(16, {.element = "bf16", .narrowQuery = true}), {{0, 127}, {1, 128}, {448, 65}});
+  checkSteps(shape(32, {.window = 100, .narrowQuery = true}), {{400, 70}, {100, 129}});
+  checkSteps(shape(32, {.window = 300, .softcap = 5, .slopes = true}), {{500, 70}});
+  checkSteps(shape(96, {.softcap = 30, .narrowQuery = true}), {{1, 128}});
+  checkSteps(shape(128, {.element = "bf16", .narrowQuery = true}), {{330, 70}});
+  checkSteps(shape(128, {.window = 300, .softcap = 5, .narrowQuery = true}), {{300, 65}});
+  checkSteps(shape(256, {.narrowQuery = true}), {{150, 70}});
+  checkSteps(shape(256, {.softcap = 30, .slopes = true}), {{60, 70}});
+}
+
+TEST_P(Attention, PrefillsByWarpgroupsThatCopyAndMultiply) {
+  if (GetParam().architecture != gpu::Architecture::Sm90)
+    GTEST_SKIP() << "only sm_90a has warpgroups";
+  for (const char *element : {"f16", "bf16"})
+    checkPrefill({.heads = 3, .keyHeads = 1, .element = element, .rowsPerTile = 128, .streams = 1}, spans);
+  checkPrefill({.heads = 2, .keyHeads = 1, .window = 40, .softcap = 3, .rowsPerTile = 128, .streams = 1},
+               spans);
+  checkPrefill({.heads = 2, .keyHeads = 1, .streams = 2}, spans); // a warpgroup has never rows
 }
 
 TEST(AttentionForAmx, CompilesWhereItCannotRun) {

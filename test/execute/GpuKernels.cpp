@@ -8,6 +8,7 @@
 #include "runtime/device/emulator/Modules.h"
 #include "runtime/training/TrainingAbi.h"
 
+#include <algorithm>
 #include <cstring>
 #include <gtest/gtest.h>
 #include <malloc.h>
@@ -71,8 +72,11 @@ public:
     launch.dynamicShared = facts.sharedBytes;
     launch.memory = &memory;
     launch.options = {Schedule::latest, /*races=*/true, /*counters=*/false, /*threads=*/1};
+    bool isSelected = facts.grid.domain == kernel::Domain::Selected;
+    int64_t slots = step.slots ? 1 + *std::max_element(step.slots, step.slots + step.rows) : 0;
     auto parameters = launchParameters(
-        arguments, facts.maps, facts.grid.domain == kernel::Domain::Selected ? step.selected : step.rows);
+        arguments, facts.maps,
+        {isSelected ? step.selected : step.rows, step.cache_tokens, step.cache_slot_bytes, slots});
     ASSERT_TRUE(parameters) << parameters.error().message;
     launch.parameters = std::move(*parameters);
     auto done = execute(launch);

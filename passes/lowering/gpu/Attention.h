@@ -30,8 +30,9 @@ struct AttentionShape : AttentionSizes {
 /// Whether the cache and the heads suit tensor cores: f16 or bf16, sizes of a multiple of 16 up to 256.
 bool fitsTensorAttention(kernel::AttentionOp op);
 mlir::LogicalResult emitTensorAttention(Frame &frame, kernel::AttentionOp op);
-/// The same by wgmma, on sm_90a.
+/// The same by wgmma, on sm_90a: warpgroups that copy and multiply; a producer, and two in turns.
 mlir::LogicalResult emitWarpgroupAttention(Frame &frame, kernel::AttentionOp op);
+mlir::LogicalResult emitPingPongAttention(Frame &frame, kernel::AttentionOp op);
 
 } // namespace sinter::gpu
 

@@ -4,7 +4,6 @@
 #include "passes/lowering/gpu/Mma.h"
 #include "passes/lowering/gpu/Team.h"
 
-#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 
 using namespace mlir;
@@ -12,11 +11,6 @@ using namespace mlir;
 namespace sinter::gpu {
 
 constexpr int64_t stages = 2, panel = kernel::cachePanel;
-/// Maxima before any key: above every factor times what is invisible, so blocks that a row does not see add
-/// nothing, and below every score.
-constexpr double lowest = -1e20;
-static_assert(lowest > invisible * 1e-9);
-
 void FlashAttention::allocate(int64_t queryBytes, int64_t keys, int64_t values) {
   keyBytes = keys;
   valueBytes = values;
@@ -28,10 +22,7 @@ void FlashAttention::allocate(int64_t queryBytes, int64_t keys, int64_t values) 
 LogicalResult FlashAttention::emit() {
   frame.keepStep(abi::stepCacheSlotBytes + 8);
   turnNumbers = frame.allocate(4 * 4);
-  lane = frame.lane();
-  group = e.div(lane, 4);
-  inGroup = e.rem(lane, 4);
-  warpRow = e.mul(frame.warp(), 16);
+  placeThread(e.mul(frame.warp(), 16));
   forEachTile(frame, shape.op.getGrid(), [&](Value tileHead, Value rowBegin, Value rowEnd, Value) {
     head = tileHead;
     e.loop(rowBegin, rowEnd, rows, [&](Value first) {
@@ -51,7 +42,7 @@ void FlashAttention::emitTurn(Value first, Value end) {
   fetch(begin, e.constant(0));
   loadQuery(first, last);
   asyncCommit(e);
-  Numbers state(2, e.constantF(e.f32(), lowest)); // 2 maxima, 2 sums, then (8 columns, 4)
+  Numbers state(2, e.constantF(e.f32(), lowestMaximum)); // 2 maxima, 2 sums, then (8 columns, 4)
   state.append(2 + valueTiles() * 4, e.constantF(e.f32(), 0));
   state = e.loop(e.constant(0), blocks, 1, state, [&](Value number, ValueRange carried) {
     Value next = e.add(number, 1);
@@ -63,20 +54,8 @@ void FlashAttention::emitTurn(Value first, Value end) {
     Value block = e.add(begin, e.mul(number, blockKeys));
     return whereSeen(block, carried, [&] { return emitBlock(block, e.rem(number, stages), carried); });
   });
-  Team quad = Team::ofWarp(frame, 4);
-  for (int64_t r = 0; r < 2; ++r) {
-    Value row = e.add(e.add(first, warpRow), e.add(group, 8 * r));
-    Value inverse = e.divF(e.constantF(e.f32(), 1), quad.sum(frame, state[2 + r]));
-    e.ifThen(e.less(row, end), [&] {
-      Value output = e.at(frame.rowOf(shape.op.getOutput(), row), e.mul(head, shape.valueSize), e.f32());
-      output = e.at(output, e.mul(inGroup, 2), e.f32());
-      for (int64_t tile = 0; tile < valueTiles(); ++tile) {
-        size_t place = 4 + tile * 4 + r * 2;
-        Value two = e.pack({e.mulF(state[place], inverse), e.mulF(state[place + 1], inverse)});
-        e.storeAligned(two, e.at(output, tile * 8, e.f32()));
-      }
-    });
-  }
+  ValueRange all(state);
+  storeRows(e.add(first, warpRow), end, all.slice(2, 2), all.drop_front(4));
 }
 
 /// One thread reads what all need: each warp would touch the same sectors.
@@ -172,69 +151,18 @@ void FlashAttention::copyBlock(Value to, Value from, int64_t copies, int64_t pie
   copyAll(false);
 }
 
-/// Products to scores, where there is more to it than a factor.
-bool FlashAttention::finishScores(Value block, Numbers &scores) {
-  if (shape.op.getSoftcap().convertToDouble() <= 0 && !shape.hasSlopes())
-    return false;
-  for (int64_t r = 0; r < 2; ++r) {
-    Value position = e.add(firstPosition, e.add(e.add(warpRow, group), 8 * r));
-    Value distance = e.sub(e.add(block, e.mul(inGroup, 2)), position);
-    for (int64_t tile = 0; tile < blockKeys / 8; ++tile)
-      for (int64_t c = 0; c < 2; ++c) {
-        Value &score = scores[tile * 4 + r * 2 + c];
-        score = e.mulF(score, e.constantF(e.f32(), shape.queryFactor()));
-        score = shape.finishScore(frame, score, head, e.add(distance, tile * 8 + c));
-      }
-  }
-  return true;
-}
-
-FlashAttention::Numbers FlashAttention::masked(Value block, const Numbers &scores) {
-  Numbers result(scores);
-  Value none = e.constantF(e.f32(), invisible), before = e.add(block, e.mul(inGroup, 2));
-  for (int64_t r = 0; r < 2; ++r) {
-    Value position = e.add(firstPosition, e.add(e.add(warpRow, group), 8 * r));
-    Value end = e.sub(e.min(e.add(position, 1), keyEnd), before);
-    Value begin = e.sub(shape.firstKey(e, position), before);
-    for (int64_t tile = 0; tile < blockKeys / 8; ++tile)
-      for (int64_t c = 0; c < 2; ++c) {
-        Value &score = result[tile * 4 + r * 2 + c];
-        Value token = e.constant(tile * 8 + c), isSeen = e.less(token, end);
-        if (shape.window)
-          isSeen = e.both(isSeen, e.less(begin, e.add(token, 1)));
-        score = e.select(isSeen, score, none);
-      }
-  }
-  return result;
-}
-
-/// The state relative to larger maxima. A maximum that is `slack` too low costs nothing but range: weights
-/// are up to 2^slack, which all types have. So most blocks leave the sums alone, which would be as many
-/// multiplications as there are sums.
+/// The state relative to larger maxima, where they have grown.
 FlashAttention::Numbers FlashAttention::raised(ValueRange carried, ValueRange highs) {
-  constexpr double slack = 8;
-  Value grows;
-  for (int64_t r = 0; r < 2; ++r) {
-    Value limit = e.addF(carried[r], e.constantF(e.f32(), slack));
-    Value isHigher = arith::CmpFOp::create(e.b, e.loc, arith::CmpFPredicate::OGT, highs[r], limit);
-    grows = grows ? e.b.createOrFold<arith::OrIOp>(e.loc, grows, isHigher) : isHigher;
-  }
-  // Warps stay together: what follows is for whole ones.
-  grows = e.intrinsic("llvm.nvvm.vote.any.sync", e.b.getI1Type(), {e.constant(-1), grows});
-  auto choice = scf::IfOp::create(e.b, e.loc, carried.getTypes(), grows, /*withElseRegion=*/true);
+  auto choice = scf::IfOp::create(e.b, e.loc, carried.getTypes(), areHigher(carried, highs),
+                                  /*withElseRegion=*/true);
   OpBuilder::InsertionGuard guard(e.b);
   e.b.setInsertionPointToStart(choice.thenBlock());
   Numbers state(carried);
   for (int64_t r = 0; r < 2; ++r) {
-    Value high = combine(e, vector::CombiningKind::MAXNUMF, carried[r], highs[r]);
-    Value correction = e.exp2(e.subF(carried[r], high));
-    state[r] = high;
+    state[r] = combine(e, vector::CombiningKind::MAXNUMF, carried[r], highs[r]);
+    Value correction = e.exp2(e.subF(carried[r], state[r]));
     state[2 + r] = e.mulF(carried[2 + r], correction);
-    for (int64_t tile = 0; tile < valueTiles(); ++tile)
-      for (int64_t c = 0; c < 2; ++c) {
-        Value &number = state[4 + tile * 4 + r * 2 + c];
-        number = e.mulF(number, correction);
-      }
+    scale(e, MutableArrayRef<Value>(state).drop_front(4), r, correction);
   }
   scf::YieldOp::create(e.b, e.loc, state);
   e.b.setInsertionPointToStart(choice.elseBlock());
@@ -243,48 +171,12 @@ FlashAttention::Numbers FlashAttention::raised(ValueRange carried, ValueRange hi
 }
 
 FlashAttention::Numbers FlashAttention::emitBlock(Value block, Value stage, ValueRange carried) {
-  Team quad = Team::ofWarp(frame, 4);
   Numbers weights = multiplyKeys(stage);
-  bool isFinal = finishScores(block, weights);
-  Value factor = e.constantF(e.f32(), shape.queryFactor());
-  // Most blocks are seen as a whole by all rows of the warp.
-  Value firstRow = e.add(firstPosition, warpRow);
-  Value isCut = e.less(firstRow, e.add(block, blockKeys - 1));
-  if (shape.window)
-    isCut =
-        e.b.createOrFold<arith::OrIOp>(e.loc, isCut, e.less(block, shape.firstKey(e, e.add(firstRow, 15))));
-  SmallVector<Type> types(weights.size(), e.f32());
-  auto choice = scf::IfOp::create(e.b, e.loc, types, isCut, /*withElseRegion=*/true);
-  {
-    OpBuilder::InsertionGuard guard(e.b);
-    e.b.setInsertionPointToStart(choice.thenBlock());
-    scf::YieldOp::create(e.b, e.loc, masked(block, weights));
-    e.b.setInsertionPointToStart(choice.elseBlock());
-    scf::YieldOp::create(e.b, e.loc, weights);
-  }
-  weights.assign(choice.getResults().begin(), choice.getResults().end());
-  Numbers highs;
-  for (int64_t r = 0; r < 2; ++r) {
-    Value high;
-    for (int64_t tile = 0; tile < blockKeys / 8; ++tile)
-      for (int64_t c = 0; c < 2; ++c) {
-        Value score = weights[tile * 4 + r * 2 + c];
-        high = high ? combine(e, vector::CombiningKind::MAXNUMF, high, score) : score;
-      }
-    high = quad.max(frame, high);
-    highs.push_back(isFinal ? high : e.mulF(high, factor));
-  }
-  Numbers state = raised(carried, highs);
-  for (int64_t r = 0; r < 2; ++r) {
-    Value below = arith::NegFOp::create(e.b, e.loc, state[r]), sum = e.constantF(e.f32(), 0);
-    for (int64_t tile = 0; tile < blockKeys / 8; ++tile)
-      for (int64_t c = 0; c < 2; ++c) {
-        Value &weight = weights[tile * 4 + r * 2 + c];
-        weight = e.exp2(isFinal ? e.addF(weight, below) : e.fma(weight, factor, below));
-        sum = e.addF(sum, weight);
-      }
-    state[2 + r] = e.addF(state[2 + r], sum); // of the lane's columns
-  }
+  finish(block, weights);
+  Numbers state = raised(carried, highsOf(weights));
+  Numbers added = weigh(weights, ValueRange(state).take_front(2));
+  for (int64_t r = 0; r < 2; ++r)
+    state[2 + r] = e.addF(state[2 + r], added[r]); // of the lane's columns
   Numbers sums = multiplyValues(stage, weights, ArrayRef<Value>(state).drop_front(4));
   llvm::copy(sums, state.begin() + 4);
   return state;

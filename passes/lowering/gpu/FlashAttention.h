@@ -4,24 +4,22 @@
 //
 // A tile is one query head; a turn of it some rows, 16 a warp. Blocks of keys and values come by cp.async,
 // one block ahead. Scores never leave registers: as weights they are the left operand of the second product
-// as they stand. A lane has rows g and g + 8 of its warp's, g = lane / 4.
+// as they stand.
 #ifndef SINTER_PASSES_LOWERING_GPU_FLASHATTENTION_H
 #define SINTER_PASSES_LOWERING_GPU_FLASHATTENTION_H
 
-#include "passes/lowering/gpu/Attention.h"
+#include "passes/lowering/gpu/FlashScores.h"
 
 namespace sinter::gpu {
 
-class FlashAttention {
+class FlashAttention : protected FlashScores {
 public:
-  FlashAttention(Frame &frame, kernel::AttentionOp op) : frame(frame), e(frame.e), shape(op) {}
+  using FlashScores::FlashScores;
   virtual ~FlashAttention() = default;
 
   mlir::LogicalResult emit();
 
 protected:
-  using Numbers = llvm::SmallVector<mlir::Value>;
-
   /// Byte of the 16-byte piece `piece` of a row of queries in shared memory, and of the thread's copy number
   /// `copy` of a block of keys or values. Copies go on where the one before ended: copy c of thread t is
   /// piece c * threads + t.
@@ -41,18 +39,12 @@ protected:
   mlir::Value valuesAt(mlir::Value stage) { return e.atByte(valueStage, e.mul(stage, valueBytes)); }
   int64_t keyCopies() const { return llvm::divideCeil(blockKeys * shape.keySize / 8, frame.threads); }
   int64_t valueCopies() const { return llvm::divideCeil(blockKeys * shape.valueSize / 8, frame.threads); }
-  int64_t valueTiles() const { return shape.valueSize / 8; }
   /// Number of the thread's piece in a copy (i32).
   mlir::Value pieceOf(int64_t copy) { return e.add(frame.thread, copy * frame.threads); }
 
-  Frame &frame;
-  Emitter &e;
-  AttentionShape shape;
-  int64_t rows = 64, blockKeys = 64; // of a turn; of a block
-  mlir::Value query;                 // shared
-  int64_t rowsTogether = 16;         // of a turn, which the warps that multiply together have
-  mlir::Value warpRow;               // the warp's first row in the turn
-  mlir::Value lane, group, inGroup;
+  int64_t rows = 64;         // of a turn
+  mlir::Value query;         // shared
+  int64_t rowsTogether = 16; // of a turn, which the warps that multiply together have
 
 private:
   void emitTurn(mlir::Value first, mlir::Value end);
@@ -66,15 +58,11 @@ private:
   Numbers whereSeen(mlir::Value block, mlir::ValueRange state, llvm::function_ref<Numbers()> emit);
   Numbers raised(mlir::ValueRange state, mlir::ValueRange highs);
   Numbers emitBlock(mlir::Value block, mlir::Value stage, mlir::ValueRange state);
-  bool finishScores(mlir::Value block, Numbers &scores);
-  Numbers masked(mlir::Value block, const Numbers &scores);
 
   int64_t keyBytes = 0, valueBytes = 0;
   mlir::Value keyStage, valueStage;
-  mlir::Value turnNumbers;           // shared: positions of the turn's first and last row, slot
-  mlir::Value head;                  // of the tile
-  mlir::Value keys, values;          // of the turn
-  mlir::Value firstPosition, keyEnd; // of the turn: of its first row; the key after the last row's own
+  mlir::Value turnNumbers;  // shared: positions of the turn's first and last row, slot
+  mlir::Value keys, values; // of the turn
 };
 
 } // namespace sinter::gpu

@@ -27,6 +27,7 @@ struct TensorMapPlan {
   int64_t buffer = 0, swizzle = 0;   // number of the argument; bytes of a line
   std::array<int64_t, 3> sizes, box; // elements, innermost first; a size of 0: the buffer's rows
   std::array<int64_t, 2> strides;    // bytes
+  bool ofCache = false;              // sizes[1] is a token's, dimension 2 the slots
 };
 
 /// Rows that a program's store writes to shared memory, from where they go on: `boxColumns` columns of `rows`
@@ -101,11 +102,13 @@ struct Frame {
 inline int64_t neighbours(int64_t width) { return width % 4 == 0 ? 4 : width % 2 == 0 ? 2 : 1; }
 
 /// Runs `body` for each tile of the block: its column, its first row and the row after its last, its key tile
-/// (all i32; without rows_per_tile: all rows; without keys_per_tile: 0). Between two tiles the block waits.
+/// (all i32; without rows_per_tile: all rows; without keys_per_tile: 0). Between two tiles the block waits if
+/// it `meets`.
 void forEachTile(Frame &frame, const kernel::Grid &grid,
                  llvm::function_ref<void(mlir::Value column, mlir::Value rowBegin, mlir::Value rowEnd,
                                          mlir::Value keyTile)>
-                     body);
+                     body,
+                 bool meets = true);
 
 } // namespace sinter::gpu
 

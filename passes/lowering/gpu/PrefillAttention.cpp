@@ -159,8 +159,17 @@ SmallVector<Value> PrefillAttention::emitBlock(Value block, Value end, ValueRang
 LogicalResult emitPrefillAttention(Frame &frame, kernel::AttentionOp op) {
   if (!fitsTensorAttention(op))
     return PrefillAttention(frame, op).emit();
-  return frame.e.architecture == Architecture::Sm90 ? emitWarpgroupAttention(frame, op)
-                                                    : emitTensorAttention(frame, op);
+  if (frame.e.architecture != Architecture::Sm90)
+    return emitTensorAttention(frame, op);
+  // Two warpgroups have no turns to take where a tile has the rows of one.
+  constexpr int64_t groupRows = 64;
+  kernel::ScheduleAttr schedule = op.getScheduleAttr();
+  int64_t streams = schedule ? schedule.getStreams() : 0;
+  if (!streams)
+    streams = op.getGrid().rowsPerTile > groupRows ? 2 : 1;
+  if (streams > 2)
+    return op.emitOpError() << "expected a schedule of 1 or 2 streams for sm_90a, found " << streams;
+  return streams == 1 ? emitWarpgroupAttention(frame, op) : emitPingPongAttention(frame, op);
 }
 
 } // namespace sinter::gpu

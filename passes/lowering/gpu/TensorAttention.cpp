@@ -85,11 +85,8 @@ TensorAttention::Numbers TensorAttention::multiplyValues(Value stage, ValueRange
   Value matrix = e.div(lane, 8), line = e.rem(lane, 8);
   Numbers sums(carried);
   for (int64_t step = 0; step < blockKeys / 16; ++step) {
-    Four left;
-    for (int64_t i = 0; i < 4; ++i) { // rows g, g + 8 of the first tile, then of the second
-      size_t first = (step * 2 + i / 2) * 4 + i % 2 * 2;
-      left[i] = e.bitcast(e.i32(), e.narrow(e.pack({weights[first], weights[first + 1]}), shape.element));
-    }
+    Four left; // rows g, g + 8 of the first tile, then of the second
+    llvm::copy(pairsOf(weights.slice(step * 8, 8)), left.begin());
     Value row = e.add(e.mul(e.rem(matrix, 2), 8), line);
     for (int64_t tile = 0; tile < valueTiles(); tile += 2) {
       Value piece = e.add(e.div(matrix, 2), tile);

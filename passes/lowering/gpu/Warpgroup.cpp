@@ -84,6 +84,13 @@ void waitBarrier(Emitter &e, Value barrier, Value parity) {
            "r,r", {sharedAddress(e, barrier), parity});
 }
 
+void meetAt(Emitter &e, Value id, int64_t threads) {
+  assemble(e, llvm::formatv("bar.sync $0, {0};", threads), "r", id);
+}
+void passBy(Emitter &e, Value id, int64_t threads) {
+  assemble(e, llvm::formatv("bar.arrive $0, {0};", threads), "r", id);
+}
+
 Value clusterRank(Emitter &e) { return NVVM::ClusterId::create(e.b, e.loc, e.i32()); }
 void waitCluster(Emitter &e) {
   assemble(e, "barrier.cluster.arrive.release; barrier.cluster.wait.acquire;", "", ValueRange{});
@@ -107,13 +114,21 @@ void arriveExpecting(Emitter &e, Value barrier, Value bytes) {
 }
 
 void copyBox(Emitter &e, Value to, Value map, ArrayRef<Value> coordinates, Value barrier, Value mask) {
-  std::string text = llvm::formatv(
-      "{{ .reg .b16 mask; cvt.u16.u32 mask, $3; cp.async.bulk.tensor.{0}d.shared::cluster.global.tile"
-      ".mbarrier::complete_tx::bytes.multicast::cluster [$0], [$1, {1}], [$2], mask; }",
-      coordinates.size(), list(4, coordinates.size()));
-  SmallVector<Value> operands = {sharedAddress(e, to), map, sharedAddress(e, barrier), mask};
+  std::string copy = llvm::formatv("cp.async.bulk.tensor.{0}d.shared::cluster.global.tile"
+                                   ".mbarrier::complete_tx::bytes",
+                                   coordinates.size());
+  std::string from = list(mask ? 4 : 3, coordinates.size());
+  SmallVector<Value> operands = {sharedAddress(e, to), map, sharedAddress(e, barrier)};
+  if (mask)
+    operands.push_back(mask);
   operands.append(coordinates.begin(), coordinates.end());
-  assemble(e, text, "r,l,r,r" + std::string(coordinates.size() == 3 ? ",r,r,r" : ",r,r"), operands);
+  std::string constraints = "r,l";
+  for (size_t i = 2; i < operands.size(); ++i)
+    constraints += ",r";
+  std::string text = mask ? "{ .reg .b16 mask; cvt.u16.u32 mask, $3; " + copy +
+                                ".multicast::cluster [$0], [$1, " + from + "], [$2], mask; }"
+                          : copy + " [$0], [$1, " + from + "], [$2];";
+  assemble(e, text, constraints, operands);
 }
 void bulkCopy(Emitter &e, Value to, Value from, Value bytes, Value barrier) {
   assemble(e, "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [$0], [$1], $2, [$3];",
@@ -178,11 +193,11 @@ Registers multiplyShared(Emitter &e, Type element, Value left, Value right, Valu
 }
 
 void commitProducts(Emitter &e) { assemble(e, "wgmma.commit_group.sync.aligned;", "", ValueRange{}); }
-Registers waitProducts(Emitter &e, ValueRange sums, ValueRange left) {
+Registers waitProducts(Emitter &e, ValueRange sums, ValueRange left, int64_t pending) {
   std::string constraints;
   for (size_t i = 0; i < left.size(); ++i)
     constraints += i ? ",r" : "r";
-  return change(e, "wgmma.wait_group.sync.aligned 0;", sums, left, constraints);
+  return change(e, llvm::formatv("wgmma.wait_group.sync.aligned {0};", pending), sums, left, constraints);
 }
 
 void setRegisters(Emitter &e, int64_t count, bool isMore) {

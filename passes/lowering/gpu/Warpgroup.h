@@ -24,6 +24,13 @@ void expectBytes(Emitter &e, mlir::Value barrier, mlir::Value bytes);
 /// Until the phase of this parity (i32, 0 or 1) has ended. The phase before the first one has parity 1.
 void waitBarrier(Emitter &e, mlir::Value barrier, mlir::Value parity);
 
+//--- barriers of some warps: `id` (i32, 1 to 15), `threads` that take part in all
+
+/// Waits until all have come, and sees what they wrote before.
+void meetAt(Emitter &e, mlir::Value id, int64_t threads);
+/// Comes, and goes on.
+void passBy(Emitter &e, mlir::Value id, int64_t threads);
+
 //--- clusters
 
 /// The block's number in its cluster (i32).
@@ -40,9 +47,10 @@ void arriveExpecting(Emitter &e, mlir::Value barrier, mlir::Value bytes);
 //--- asynchronous copies and their proxy
 
 /// A box of a tensor map (generic address) at `coordinates` (i32, innermost first) into the same place of the
-/// shared memory of all blocks in `mask` (i32), counted at each one's `barrier`. By one thread.
+/// shared memory of all blocks in `mask` (i32), or of this one alone, counted at each one's `barrier`. By one
+/// thread.
 void copyBox(Emitter &e, mlir::Value to, mlir::Value map, llvm::ArrayRef<mlir::Value> coordinates,
-             mlir::Value barrier, mlir::Value mask);
+             mlir::Value barrier, mlir::Value mask = {});
 
 /// `bytes` (i32, a multiple of 16) from global to shared memory, both 16-byte aligned; counted at `barrier`.
 void bulkCopy(Emitter &e, mlir::Value to, mlir::Value from, mlir::Value bytes, mlir::Value barrier);
@@ -84,9 +92,9 @@ Registers multiplyShared(Emitter &e, mlir::Type element, mlir::Value left, mlir:
                          mlir::Value adds, mlir::ValueRange sums);
 /// Ends a group of products.
 void commitProducts(Emitter &e);
-/// Until all groups are done; the sums as they are then. `left`: operands in registers, which must not be
-/// used for anything else before.
-Registers waitProducts(Emitter &e, mlir::ValueRange sums, mlir::ValueRange left);
+/// Until all groups but the `pending` latest are done; the sums as they are then. `left`: operands in
+/// registers, which must not be used for anything else before.
+Registers waitProducts(Emitter &e, mlir::ValueRange sums, mlir::ValueRange left, int64_t pending = 0);
 
 /// Another number of registers for the threads of the warpgroup, a multiple of 8.
 void setRegisters(Emitter &e, int64_t count, bool isMore);

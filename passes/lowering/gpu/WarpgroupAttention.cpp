@@ -89,9 +89,7 @@ WarpgroupAttention::Numbers WarpgroupAttention::multiplyKeys(Value stage) {
 WarpgroupAttention::Numbers WarpgroupAttention::multiplyValues(Value stage, ValueRange weights,
                                                                ValueRange carried) {
   Value right = describeColumns(e, valuesAt(stage), blockKeys * line);
-  Registers all;
-  for (size_t first = 0; first < weights.size(); first += 2)
-    all.push_back(e.bitcast(e.i32(), e.narrow(e.pack({weights[first], weights[first + 1]}), shape.element)));
+  Registers all = pairsOf(weights);
   size_t count = all.size();
   all.append(carried.begin(), carried.end());
   all = fenceRegisters(e, all);

@@ -22,8 +22,9 @@ void widenTiles(ModuleOp module, Architecture architecture) {
     if (auto attention = dyn_cast<kernel::AttentionOp>(anchor);
         attention && attention.getForm() == kernel::Form::Prefill && fitsTensorAttention(attention) &&
         (architecture == Architecture::Sm90 || longestHead(attention) <= 128))
-      attention.setScheduleAttr(
-          kernel::ScheduleAttr::get(attention.getContext(), /*rowsPerTile=*/128, 0, 0, 0, 0, 0, 0, 0));
+      attention.setScheduleAttr(kernel::ScheduleAttr::get(attention.getContext(), /*rowsPerTile=*/128, 0, 0,
+                                                          0, 0, attention.getScheduleAttr().getStreams(), 0,
+                                                          0));
     auto op = dyn_cast<kernel::MatmulOp>(anchor);
     // An expert has a part of the rows.
     if (!op || !fitsTensorCores(op) || op.getExperts() || op.getOutputs() < widest * fewest)

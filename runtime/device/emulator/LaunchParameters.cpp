@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/device/emulator/LaunchParameters.h"
 
-#include "runtime/device/TensorMaps.h"
 #include "runtime/device/emulator/TensorMap.h"
 
 #include <cstring>
@@ -9,12 +8,13 @@
 namespace sinter::emulator {
 
 Result<std::vector<uint8_t>> launchParameters(std::span<const uint64_t> addresses,
-                                              std::span<const sinter_tensor_map> maps, int64_t rows) {
+                                              std::span<const sinter_tensor_map> maps,
+                                              const device::MapSizes &known) {
   constexpr size_t mapBytes = 128, mapAlignment = 64;
   std::vector<uint8_t> parameters(addresses.size_bytes());
   std::memcpy(parameters.data(), addresses.data(), parameters.size());
   for (const sinter_tensor_map &map : maps) {
-    const device::TiledMap tiled = device::tiledMap(map, rows);
+    const device::TiledMap tiled = device::tiledMap(map, known);
     const Result<TensorMap> encoded =
         encodeTiled(device::TiledMap::dataType, tiled.rank, addresses[1 + map.buffer], tiled.sizes.data(),
                     tiled.strides.data(), tiled.box.data(), tiled.elementStrides.data(),

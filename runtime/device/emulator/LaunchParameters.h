@@ -5,6 +5,7 @@
 
 #include "runtime/Result.h"
 #include "runtime/abi.h"
+#include "runtime/device/TensorMaps.h"
 
 #include <cstdint>
 #include <span>
@@ -12,9 +13,10 @@
 
 namespace sinter::emulator {
 
-/// `addresses`: of the step, then of the buffers; maps of buffers that have `rows` rows come behind them.
+/// `addresses`: of the step, then of the buffers; maps of the buffers come behind them.
 Result<std::vector<uint8_t>> launchParameters(std::span<const uint64_t> addresses,
-                                              std::span<const sinter_tensor_map> maps, int64_t rows);
+                                              std::span<const sinter_tensor_map> maps,
+                                              const device::MapSizes &known);
 
 } // namespace sinter::emulator
 

@@ -6,6 +6,7 @@
 // RUN: not sinter-opt %t/lookup.mlir --kernel-emit-gpu 2>&1 | FileCheck %s --check-prefix=LOOKUP
 // RUN: not sinter-opt %t/heads.mlir --kernel-emit-gpu 2>&1 | FileCheck %s --check-prefix=HEADS
 // RUN: not sinter-opt %t/kept.mlir --kernel-emit-gpu 2>&1 | FileCheck %s --check-prefix=KEPT
+// RUN: not sinter-opt %t/streams.mlir --kernel-emit-gpu=architecture=sm_90a 2>&1 | FileCheck %s --check-prefix=STREAMS
 
 // ARCHITECTURE: error: expected sm_80 or sm_90a as architecture, found sm_75
 // REDUCTION: error: 'vector.reduction' op expected a sum, product, maximum or minimum of f32
@@ -14,6 +15,7 @@
 // LOOKUP: error: 'kernel.lookup' op expected the columns of a weight of format q8_0 to be a multiple of 32, found 40
 // HEADS: error: 'kernel.attention' op expected heads that fit 101376 bytes of shared memory and 512 columns, found a group of 1 heads of 1024
 // KEPT: error: 'kernel.rows' op expected a program that keeps at most 101376 bytes of shared memory, found
+// STREAMS: error: 'kernel.attention' op expected a schedule of 1 or 2 streams for sm_90a, found 3
 
 //--- reduction.mlir
 kernel.func @f(%x: !kernel.rows<8xf32>) {
@@ -72,4 +74,9 @@ kernel.func @f(%x: !kernel.rows<40000xf32>) {
     %o = arith.divf %e, %v : vector<40000xf32>
     kernel.store %o, %x[%row] : vector<40000xf32>, !kernel.rows<40000xf32>
   }
+}
+//--- streams.mlir
+kernel.func @f(%q: !kernel.rows<64xf32>, %k: !kernel.cache_k<1x64xf16>, %v: !kernel.cache_v<1x64xf16>, %o: !kernel.rows<64xf32>) {
+  kernel.attention prefill heads 1 scale 1.0 query(%q : !kernel.rows<64xf32>) keys(%k : !kernel.cache_k<1x64xf16>)
+    values(%v : !kernel.cache_v<1x64xf16>) output(%o : !kernel.rows<64xf32>) schedule <rows_per_tile = 128, streams = 3>
 }

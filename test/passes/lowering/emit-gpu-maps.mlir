@@ -6,7 +6,7 @@
 // CHECK-LABEL: llvm.func @matmul(
 // CHECK-SAME: %arg3: !llvm.ptr<1> {llvm.noalias}, %arg4: !llvm.ptr {llvm.align = 64 : i64, llvm.byval = !llvm.array<16 x i64>, nvvm.grid_constant}
 // CHECK-SAME: kernel.cluster = 4
-// CHECK-SAME: kernel.tensor_maps = array<i64: 0, 128, 520, 0, 1, 64, 32, 1, 1040, 0, 1, 32, 16, 520, 128, 16, 64, 4, 32, 16640, 2, 0, 4096, 0, 1, 256, 32, 1, 8192, 0>
+// CHECK-SAME: kernel.tensor_maps = array<i64: 0, 128, 520, 0, 1, 64, 32, 1, 1040, 0, 0, 1, 32, 16, 520, 128, 16, 64, 4, 32, 16640, 0, 2, 0, 4096, 0, 1, 256, 32, 1, 8192, 0, 0>
 // CHECK-SAME: nvvm.cluster_dim = array<i32: 4>
 // CHECK: mbarrier.try_wait.parity.shared::cta
 // CHECK: wgmma.mma_async
