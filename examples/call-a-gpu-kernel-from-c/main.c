@@ -17,7 +17,9 @@ static int (*cuInit)(unsigned), (*cuDeviceGet)(int *, int), (*cuDeviceGetAttribu
     (*cuModuleGetFunction)(void **, void *, const char *), (*cuFuncSetAttribute)(void *, int, int),
     (*cuMemAlloc)(CUdeviceptr *, size_t), (*cuMemcpyHtoD)(CUdeviceptr, const void *, size_t),
     (*cuMemcpyDtoH)(void *, CUdeviceptr, size_t), (*cuGetErrorString)(int, const char **),
-    (*cuLaunchKernel)(void *, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, void *, void **, void **);
+    (*cuLaunchKernel)(void *, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, void *, void **, void **),
+    (*cuTensorMapEncodeTiled)(void *, int, unsigned, void *, const uint64_t *, const uint64_t *, const uint32_t *, const uint32_t *, int,
+                              int, int, int);
 
 static void check(int status, const char *what) {
   const char *message = "?";
@@ -49,6 +51,7 @@ static void openDriver(const char *path) {
   FIND(cuMemcpyDtoH, "cuMemcpyDtoH_v2");
   FIND(cuGetErrorString, "cuGetErrorString");
   FIND(cuLaunchKernel, "cuLaunchKernel");
+  *(void **)&cuTensorMapEncodeTiled = dlsym(library, "cuTensorMapEncodeTiled"); /* Hopper needs it, drivers before 12 lack it */
 }
 
 static char *readText(const char *folder, const char *name) {
@@ -66,6 +69,30 @@ static CUdeviceptr onDevice(const void *data, size_t bytes) {
   check(cuMemAlloc(&place, bytes), "cuMemAlloc");
   check(cuMemcpyHtoD(place, data, bytes), "cuMemcpyHtoD");
   return place;
+}
+
+/* On Hopper the kernel copies from its cache by tensor maps, which come behind its buffers: 128 bytes, encoded by the driver. */
+struct map {
+  _Alignas(64) char bytes[128];
+};
+
+static struct map encode(struct sinter_tensor_map map, CUdeviceptr buffer, const struct sinter_step *step, uint64_t slots) {
+  enum { F16 = 6, NOT_INTERLEAVED = 0, L2_128_BYTES = 2, ZEROS = 0 };
+  const uint32_t each[3] = {1, 1, 1};
+  struct map result;
+  for (int i = 0; i < 3; ++i)
+    if (!map.sizes[i])
+      map.sizes[i] = (uint64_t)step->rows;
+  if (map.of_cache) {
+    map.sizes[1] *= (uint64_t)step->cache_tokens;
+    map.sizes[2] = slots;
+    map.strides[1] = (uint64_t)step->cache_slot_bytes;
+  }
+  const int swizzle = map.swizzle_bytes == 0 ? 0 : map.swizzle_bytes == 32 ? 1 : 3;
+  check(cuTensorMapEncodeTiled(&result, F16, map.rank, (void *)buffer, map.sizes, map.strides, map.box, each, NOT_INTERLEAVED, swizzle,
+                               L2_128_BYTES, ZEROS),
+        "cuTensorMapEncodeTiled");
+  return result;
 }
 
 enum { ROWS = 77, TOKENS = 80, HEADS = 4, KEY_HEADS = 2, SIZE = 64 }; /* a prompt of 77 tokens, room for 80 */
@@ -137,10 +164,20 @@ int main(int count, char **arguments) {
   step.cache_slot_bytes = sizeof keys;
   CUdeviceptr stepAt = onDevice(&step, sizeof step), queryAt = onDevice(query, sizeof query), keysAt = onDevice(keys, sizeof keys),
               valuesAt = onDevice(values, sizeof values), outputAt = onDevice(output, sizeof output);
-  void *buffers[] = {&stepAt, &queryAt, &keysAt, &valuesAt, &outputAt};
+  CUdeviceptr buffers[] = {queryAt, keysAt, valuesAt, outputAt};
+  const struct sinter_tensor_map maps[] = ATTENTION_SM_90A_TENSOR_MAPS;
+  struct map encoded[sizeof maps / sizeof *maps];
+  void *parameters[1 + sizeof buffers / sizeof *buffers + sizeof maps / sizeof *maps] = {&stepAt};
+  size_t parameterCount = 1;
+  for (size_t i = 0; i < sizeof buffers / sizeof *buffers; ++i)
+    parameters[parameterCount++] = &buffers[i];
+  for (size_t i = 0; hopper && i < sizeof maps / sizeof *maps; ++i) {
+    encoded[i] = encode(maps[i], buffers[maps[i].buffer], &step, 1);
+    parameters[parameterCount++] = &encoded[i];
+  }
   const unsigned tiles = hopper ? ATTENTION_SM_90A_TILES(ROWS, ROWS) : ATTENTION_SM_80_TILES(ROWS, ROWS),
                  threads = hopper ? ATTENTION_SM_90A_THREADS : ATTENTION_SM_80_THREADS;
-  check(cuLaunchKernel(kernel, tiles, 1, 1, threads, 1, 1, shared, NULL, buffers, NULL), "cuLaunchKernel");
+  check(cuLaunchKernel(kernel, tiles, 1, 1, threads, 1, 1, shared, NULL, parameters, NULL), "cuLaunchKernel");
   check(cuMemcpyDtoH(output, outputAt, sizeof output), "cuMemcpyDtoH"); /* waits for the kernel */
 
   const double worst = worstDifference();
