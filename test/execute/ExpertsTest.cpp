@@ -112,13 +112,10 @@ const Format formats[] = {
     {"q3_k", 512, LeftKind::Q8}, {"q4_k", 512, LeftKind::Q8}, {"q5_k", 512, LeftKind::Q8},
     {"q6_k", 512, LeftKind::Q8}};
 
-/// AMX multiplies in bf16, AVX512-BF16 weights of bf16, and tensor cores in the type of the weights: as loose
-/// as their own tests.
+/// Tensor cores multiply in the type of the weights: as loose as their own tests.
 double toleranceOf(Machine machine, bool prefill, const std::string &format) {
   if (machine.isGpu())
     return !prefill ? 2e-6 : format == "bf16" ? 2.1e-3 : format == "f16" ? 5e-4 : 2e-6;
-  if (machine.isa == cpu::Isa::Amx)
-    return prefill ? 6e-3 : 2e-6;
   return toleranceOnCpu({.format = format, .rowsPerTile = prefill ? 16 : 0}, machine.isa);
 }
 

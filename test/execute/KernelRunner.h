@@ -35,7 +35,7 @@ public:
 inline void PrintTo(const Machine &machine, std::ostream *stream) { *stream << machine.name(); }
 
 /// Whether code for a machine runs here: instruction sets by their feature bits, GPUs always, as they are
-/// emulated.
+/// emulated, and AMX where the rest of its code runs (AVX-512 with BF16).
 bool canRun(Machine machine);
 
 /// Numbers of the standard normal distribution.

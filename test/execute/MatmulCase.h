@@ -17,6 +17,7 @@ struct MatmulCase {
   std::string format = "f32"; // as the kernel dialect spells it
   int64_t rows = 1, outputs = 16, inputs = 32;
   LeftKind left = LeftKind::F32;
+  bool quantisesRows = true; // rows of f32 for a quantised weight; else they are rounded, as AMX does it
   std::string schedule; // "columns_per_tile = 32, ..."
   int64_t columnsPerTile = 0, rowsPerTile = 0;
   /// Ranges of columns and their groups; each stores to a buffer of its own. Empty: one range, group 16 or
@@ -48,7 +49,7 @@ struct MatmulCase {
 };
 
 /// Tolerance of a case on a CPU: AVX512-BF16 multiplies whole tiles of bf16 weights by rows rounded to bf16,
-/// by 2^-9 at most.
+/// by 2^-9 at most; AMX so, and rounds quantised weights, too.
 double toleranceOnCpu(const MatmulCase &c, cpu::Isa isa);
 
 /// Random weights of a case, packed and in double precision, and a random left side.

@@ -31,6 +31,7 @@ protected:
     KernelRunner runner(c.text(), GetParam());
     if (!runner)
       return;
+    c.quantisesRows = GetParam().isGpu() || GetParam().isa != cpu::Isa::Amx;
     for (int64_t n : rows) {
       c.rows = n;
       // Tensor cores round the left side to the type of the weights: by 2^-9 (bf16) or 2^-11 (f16) at most.

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Products of f32 matrices that take their factors as bf16: exactly those of rounded factors, but for the
 // order of f32 sums.
-#include "test/execute/AmxEmulator.h"
 #include "test/execute/KernelRunner.h"
 
 #include <bit>
@@ -20,12 +19,9 @@ struct Case {
 class RoundedProducts : public testing::TestWithParam<Case> {
 protected:
   void SetUp() override {
-    const Machine &machine = GetParam().machine;
-    bool isAmx = !machine.isGpu() && machine.isa == cpu::Isa::Amx;
-    if (!canRun(isAmx ? Machine(cpu::Isa::Avx512Bf16) : machine))
-      GTEST_SKIP() << "this machine does not run " << machine.name();
+    if (!canRun(GetParam().machine))
+      GTEST_SKIP() << "this machine does not run " << GetParam().machine.name();
   }
-  AmxEmulator emulator; // where the machine has no AMX
 };
 
 float toBf16(float number) {
