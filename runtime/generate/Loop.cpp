@@ -232,7 +232,7 @@ void Loop::finish(Sequence &sequence, Ending ending, LoopObserver &observer) {
 /// The context is full: ends the sequence, or evaluates the latest half of it anew from position 0.
 Result<void> Loop::shift(Sequence &sequence, LoopObserver &observer) {
   const size_t half = size_t(engine.capacity()) / 2;
-  if (!options.contextShift || half < 2) {
+  if (!options.contextShift || engine.capacity() < leastShiftedContext) {
     finish(sequence, Ending::ContextFull, observer);
     return {};
   }

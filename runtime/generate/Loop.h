@@ -18,6 +18,9 @@
 
 namespace sinter {
 
+/// A smaller context has no half that a begin token leaves room in.
+constexpr int64_t leastShiftedContext = 4;
+
 struct LoopOptions {
   int64_t limit = -1; ///< tokens to generate; -1: until something else ends the text
   int samples = 1;    ///< continuations of one prompt, computed together

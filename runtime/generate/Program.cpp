@@ -4,6 +4,7 @@
 #include "runtime/files/StandardStreams.h"
 #include "runtime/generate/Commands.h"
 #include "runtime/generate/ContextSize.h"
+#include "runtime/generate/Loop.h"
 #include "runtime/generate/Output.h"
 #include <algorithm>
 #include <csignal>
@@ -42,6 +43,9 @@ Result<void> checkOptions(const Setting &setting) {
   const sinter_model &model = setting.model;
   if (model.context > 0 && options.context > model.context)
     return fail("-c: expected at most {} tokens, the model's context, found {}", model.context,
+                options.context);
+  if (options.contextShift && options.context > 0 && options.context < leastShiftedContext)
+    return fail("-c: expected at least {} tokens for --context-shift, found {}", leastShiftedContext,
                 options.context);
   if (!options.weightsFile.empty() && model.weights.data)
     return fail("--weights-file: expected a model whose weights lie outside, found one that contains them; "
