@@ -10,15 +10,19 @@ namespace sinter {
 
 namespace {
 
-Result<TokenizerSpec> readMain(const std::string &folder) {
+/// `config`: of tokenizer_config.json.
+Result<TokenizerSpec> readMain(const std::string &folder, JsonValue config) {
   std::string json = folder + "/tokenizer.json", model = folder + "/tokenizer.model";
   if (isThere(json)) {
     Result<Json> document = Json::read(json);
     return document ? readTokenizerJson(document->root()) : tl::unexpected(document.error());
   }
   if (isThere(model)) {
+    Result<std::optional<PrependScheme>> scheme = readPrependScheme(config);
+    if (!scheme)
+      return tl::unexpected(scheme.error());
     Result<MappedFile> file = MappedFile::open(model);
-    return file ? readSentencePiece(file->bytes(), model) : tl::unexpected(file.error());
+    return file ? readSentencePiece(file->bytes(), model, *scheme) : tl::unexpected(file.error());
   }
   return fail("{}: expected a tokenizer.json or a tokenizer.model, found neither", folder);
 }
@@ -26,13 +30,13 @@ Result<TokenizerSpec> readMain(const std::string &folder) {
 } // namespace
 
 Result<TokenizerSpec> readFolderTokenizer(const std::string &folder) {
-  Result<TokenizerSpec> spec = readMain(folder);
   std::string config = folder + "/tokenizer_config.json";
-  if (!spec || !isThere(config))
-    return spec;
-  Result<Json> document = Json::read(config);
+  Result<Json> document = isThere(config) ? Json::read(config) : Json::parse("{}", config);
   if (!document)
     return tl::unexpected(document.error());
+  Result<TokenizerSpec> spec = readMain(folder, document->root());
+  if (!spec)
+    return spec;
   if (Result<> done = applyTokenizerConfig(*spec, document->root()); !done)
     return tl::unexpected(done.error());
   return spec;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The conventions are those of transformers' LlamaConverter (legacy), GemmaConverter and SpmConverter.
+// The conventions are those of transformers' LlamaConverter (legacy), LlamaTokenizer, GemmaConverter and
+// SpmConverter.
 #include "frontend/tokenizer/SentencePiece.h"
 #include "frontend/tokenizer/sentencepiece.pb.h"
 #include "runtime/files/Utf8.h"
@@ -36,19 +37,26 @@ Result<int32_t> checkId(int32_t id, std::string_view key, std::string_view name,
   return id;
 }
 
-void setBpeSteps(const sentencepiece::NormalizerSpec &normalizer, TokenizerSpec &spec) {
+void setBpeSteps(const sentencepiece::NormalizerSpec &normalizer, std::optional<PrependScheme> scheme,
+                 TokenizerSpec &spec) {
   std::string space(mark);
   if (!normalizer.precompiled_charsmap().empty()) {
     spec.charsMap = normalizer.precompiled_charsmap();
     spec.normalizers.push_back({StepKind::CharsMap, 0, {}, {}});
   }
-  if (normalizer.add_dummy_prefix())
-    spec.normalizers.push_back({StepKind::Prepend, 0, space, {}});
-  spec.normalizers.push_back({StepKind::Replace, 0, " ", space});
+  bool prefix = normalizer.add_dummy_prefix() && scheme != PrependScheme::Never;
+  if (scheme) {
+    auto option = static_cast<uint32_t>(prefix ? *scheme : PrependScheme::Never);
+    spec.preTokenizers = {{StepKind::Metaspace, option, space, {}}};
+  } else {
+    if (prefix)
+      spec.normalizers.push_back({StepKind::Prepend, 0, space, {}});
+    spec.normalizers.push_back({StepKind::Replace, 0, " ", space});
+  }
   spec.decoders = {{StepKind::DecodeReplace, 0, space, " "},
                    {StepKind::DecodeByteFallback, 0, {}, {}},
                    {StepKind::DecodeFuse, 0, {}, {}}};
-  if (normalizer.add_dummy_prefix())
+  if (prefix)
     spec.decoders.push_back({StepKind::DecodeStrip, 1, " ", {}});
 }
 
@@ -72,7 +80,22 @@ void setUnigramSteps(const sentencepiece::NormalizerSpec &normalizer, TokenizerS
 
 } // namespace
 
-Result<TokenizerSpec> readSentencePiece(std::span<const std::byte> bytes, std::string_view name) {
+Result<std::optional<PrependScheme>> readPrependScheme(JsonValue config) {
+  Result<std::string> type = config.getOr<std::string>("tokenizer_class", "");
+  Result<bool> legacy = config.getOr<bool>("legacy", false),
+               prefix = config.getOr<bool>("add_prefix_space", true);
+  if (!type)
+    return tl::unexpected(type.error());
+  for (const Result<bool> *flag : {&legacy, &prefix})
+    if (!*flag)
+      return tl::unexpected(flag->error());
+  if (*type != "LlamaTokenizer" && *type != "LlamaTokenizerFast")
+    return std::nullopt;
+  return !*prefix ? PrependScheme::Never : *legacy ? PrependScheme::Always : PrependScheme::First;
+}
+
+Result<TokenizerSpec> readSentencePiece(std::span<const std::byte> bytes, std::string_view name,
+                                        std::optional<PrependScheme> scheme) {
   sentencepiece::Model model;
   if (bytes.size() > (size_t{1} << 30) || !model.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
     return fail("{}: expected a sentencepiece model (a protobuf), found {} bytes that are none", name,
@@ -101,7 +124,7 @@ Result<TokenizerSpec> readSentencePiece(std::span<const std::byte> bytes, std::s
   spec.fuseUnknown = true;
   switch (trainer.model_type()) {
   case sentencepiece::TrainerSpec::BPE:
-    setBpeSteps(model.normalizer_spec(), spec);
+    setBpeSteps(model.normalizer_spec(), scheme, spec);
     deriveMerges(spec, scores);
     if (*bos >= 0)
       spec.before.push_back(static_cast<uint32_t>(*bos));

@@ -4,8 +4,8 @@
 #include "frontend/tokenizer/SentencePiece.h"
 #include "frontend/tokenizer/TokenizerJson.h"
 #include "runtime/files/GgufWriter.h"
-#include "runtime/tokenizer/Tokenizer.h"
 #include "runtime/files/Utf8.h"
+#include "runtime/tokenizer/Tokenizer.h"
 #include <algorithm>
 #include <filesystem>
 #include <gtest/gtest.h>
@@ -46,7 +46,10 @@ Result<TokenizerSpec> readSpec(JsonValue golden) {
   if (!golden.has("sentencepiece"))
     return readTokenizerJson(golden["tokenizer"]);
   std::string model = readHex(golden["sentencepiece"]);
-  return readSentencePiece(std::as_bytes(std::span(model)), "golden");
+  Result<std::optional<PrependScheme>> scheme = readPrependScheme(golden["config"]);
+  if (!scheme)
+    return tl::unexpected(scheme.error());
+  return readSentencePiece(std::as_bytes(std::span(model)), "golden", *scheme);
 }
 
 std::vector<int32_t> readIds(JsonValue json) {

@@ -282,6 +282,23 @@ TEST(SentencePieceTest, RefusesWhatIsNoModel) {
             "tokenizer.model: expected 1 to 1048575 pieces, found 0");
 }
 
+TEST(SentencePieceTest, PutsTheSpaceInFrontWhereTheConfigSays) {
+  const auto scheme = [](std::string_view config) {
+    return *readPrependScheme(Json::parse(std::string(config), "tokenizer_config.json")->root());
+  };
+  EXPECT_EQ(scheme("{}"), std::nullopt);
+  EXPECT_EQ(scheme(R"({"legacy":true,"tokenizer_class":"GemmaTokenizer"})"), std::nullopt);
+  EXPECT_EQ(scheme(R"({"tokenizer_class":"LlamaTokenizer"})"), PrependScheme::First);
+  EXPECT_EQ(scheme(R"({"tokenizer_class":"LlamaTokenizerFast","legacy":null})"), PrependScheme::First);
+  EXPECT_EQ(scheme(R"({"tokenizer_class":"LlamaTokenizer","legacy":true})"), PrependScheme::Always);
+  EXPECT_EQ(scheme(R"({"tokenizer_class":"LlamaTokenizer","add_prefix_space":false})"), PrependScheme::Never);
+  Result<std::optional<PrependScheme>> wrong =
+      readPrependScheme(Json::parse(R"({"legacy":"no"})", "tokenizer_config.json")->root());
+  ASSERT_FALSE(wrong);
+  EXPECT_EQ(wrong.error().message,
+            "tokenizer_config.json: key 'legacy' (byte 10): expected true or false, found \"no\"");
+}
+
 TEST(FolderTokenizerTest, NamesTheFilesItLooksFor) {
   EXPECT_EQ(errorOf(readFolderTokenizer("/nowhere")),
             "/nowhere: expected a tokenizer.json or a tokenizer.model, found neither");
