@@ -14,6 +14,7 @@
 #include "mlir/IR/AsmState.h"
 #include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassManager.h"
+#include "mlir/Support/Timing.h"
 #include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Export.h"
@@ -21,6 +22,7 @@
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
 #include "llvm/MC/TargetRegistry.h"
+#include "llvm/Support/CommandLine.h"
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Support/ThreadPool.h"
 #include "llvm/Target/TargetMachine.h"
@@ -128,6 +130,13 @@ constexpr StringRef optimisations = "function(sroa,early-cse<memssa>,simplifycfg
                                     "fixpoint>,loop-mssa(loop-rotate,licm),loop(indvars),"
                                     "early-cse<memssa>,instcombine<no-verify-fixpoint>,simplifycfg)";
 
+/// Whether flags of MLIR look at passes: one thread lowers then, as several would write into each other.
+bool hasMlirFlags() {
+  return llvm::any_of(llvm::cl::getRegisteredOptions(), [](const auto &option) {
+    return option.first.starts_with("mlir-") && option.second->getNumOccurrences() > 0;
+  });
+}
+
 /// What one thread compiles: some kernels for one instruction set.
 class Share {
 public:
@@ -139,12 +148,15 @@ public:
     });
   }
 
-  /// Runs the passes on kernels in text.
-  LogicalResult lower(StringRef text) {
+  /// Runs the passes on kernels in text, timed in `timing`.
+  LogicalResult lower(StringRef text, TimingScope &timing) {
     module = parseSourceString<ModuleOp>(text, ParserConfig(&context));
     if (!module)
       return failure();
     PassManager passes(&context);
+    if (hasMlirFlags() && failed(applyPassManagerCLOptions(passes)))
+      return failure();
+    passes.enableTiming(timing);
     buildCpuLowering(passes, isa);
     return passes.run(*module);
   }
@@ -270,10 +282,14 @@ FailureOr<CpuKernels> compileKernels(ModuleOp module, const CpuOptions &options)
                         textOf(ArrayRef(own).slice(first, std::min(kernelsPerShare, own.size() - first))));
   }
 
+  DefaultTimingManager timer; // --mlir-timing: a table for all shares
+  applyDefaultTimingManagerCLOptions(timer);
+  TimingScope timing = timer.getRootScope();
   auto run = [&](Job &job) {
     Share share(registry, job.isa);
     auto compile = [&] {
-      if (failed(share.lower(job.text)))
+      TimingScope lowering = timing.nest(cpu::nameOf(job.isa));
+      if (failed(share.lower(job.text, lowering)))
         return false;
       for (auto function : share.module->getOps<LLVM::LLVMFuncOp>())
         if (auto bytes = function->getAttrOfType<IntegerAttr>("kernel.scratch_bytes"))
@@ -294,7 +310,7 @@ FailureOr<CpuKernels> compileKernels(ModuleOp module, const CpuOptions &options)
     job.message = share.message;
   };
   createMachine(); // registers the target before threads start
-  llvm::DefaultThreadPool pool(llvm::hardware_concurrency(options.threads));
+  llvm::DefaultThreadPool pool(llvm::hardware_concurrency(hasMlirFlags() ? 1 : options.threads));
   for (Job &job : jobs)
     pool.async([&run, &job] { run(job); });
   pool.wait();
@@ -333,7 +349,8 @@ FailureOr<std::string> printKernels(ModuleOp module, cpu::Isa isa, CpuStage stag
     return module.emitError() << "expected kernels that compile for " << cpu::nameOf(isa)
                               << ", found: " << share.message;
   };
-  if (failed(share.lower(textOf(kernelsOf(module)))))
+  TimingScope untimed;
+  if (failed(share.lower(textOf(kernelsOf(module)), untimed)))
     return fail();
   llvm::raw_string_ostream stream(result);
   if (stage == CpuStage::Target) {

@@ -198,7 +198,7 @@ std::string HeaderWriter::write(ArrayRef<KernelFunction> functions) {
     c = llvm::isAlnum(c) ? c : '_';
   out << "/* Kernels compiled by sinter. Link a C or C++ program with the objects beside this header; they "
          "need libc\n"
-         " * only. The functions pick the version for this processor's instruction set themselves (";
+         " * and libgcc only. The functions pick the version for this processor's instruction set themselves (";
   llvm::interleaveComma(isas, out, [&](cpu::Isa isa) { out << cpu::nameOf(isa); });
   out << ";\n * on a processor without any of them they end the program) and run on the calling thread. A "
          "NAME_ISA function\n"

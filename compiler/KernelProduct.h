@@ -18,7 +18,7 @@ struct KernelProduct {
 };
 
 /// Writes NAME.h, sinter_kernels.h (which it includes), NAME.json and the objects into `folder`, whose own
-/// name NAME is: NAME.o, or NAME.avx2.o, ... and NAME.o. Whoever links them needs libc only.
+/// name NAME is: NAME.o, or NAME.avx2.o, ... and NAME.o. Whoever links them needs libc and libgcc only.
 Result<> writeKernels(const LinkTree &tree, const KernelProduct &product, const std::string &folder);
 
 /// The text of sinter_kernels.h: the structs of runtime/abi.h and how many tiles a launch has.
