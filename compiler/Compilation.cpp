@@ -32,12 +32,27 @@ using namespace mlir;
 
 namespace sinter {
 
+/// Also warnings, which MLIR leaves out without a handler. What is said of a model's files names them, so
+/// that the name that stands for their place is left out.
+static void printDiagnostic(Diagnostic &diagnostic) {
+  llvm::raw_ostream &stream = llvm::errs();
+  if (!isa<NameLoc>(diagnostic.getLocation()))
+    stream << diagnostic.getLocation() << ": ";
+  stream << (diagnostic.getSeverity() == DiagnosticSeverity::Error     ? "error: "
+             : diagnostic.getSeverity() == DiagnosticSeverity::Warning ? "warning: "
+                                                                       : "note: ")
+         << diagnostic << "\n";
+  for (Diagnostic &note : diagnostic.getNotes())
+    printDiagnostic(note);
+}
+
 Compilation::Compilation(CompileOptions given) : options(std::move(given)) {
   DialectRegistry registry;
   registerCpuLowering(registry);
   registry.insert<func::FuncDialect, lm::LmDialect, kernel::KernelDialect>();
   context.appendDialectRegistry(registry);
   context.loadAllAvailableDialects();
+  context.getDiagEngine().registerHandler(printDiagnostic);
 }
 
 bool Compilation::report(const Error &error) {

@@ -121,7 +121,10 @@ void readGgufDecoder(GgufKeys &keys, ModelConfig &config) {
   int64_t valueDim = keys.size("attention.value_length", config.headDim);
   keys.check(valueDim == config.headDim, "attention.value_length",
              fmt::format("the key length {}", config.headDim), std::to_string(valueDim));
-  if (keys.has("attention.layer_norm_epsilon")) {
+  keys.check(keys.flag("attention.causal", true), "attention.causal", "true", "false");
+  // A file may name both; only one of the two norms has biases.
+  if (keys.has("attention.layer_norm_epsilon") &&
+      (!keys.has("attention.layer_norm_rms_epsilon") || keys.hasTensor("output_norm.bias"))) {
     config.norm = NormKind::Layer;
     config.epsilon = keys.real("attention.layer_norm_epsilon");
   } else {

@@ -4,6 +4,8 @@
 
 #include "llvm/ADT/StringExtras.h"
 
+#include <fmt/format.h>
+
 using namespace mlir;
 
 namespace sinter {
@@ -179,8 +181,8 @@ void Parameters::checkAllUsed() {
     bool known = text == "rope_freqs.weight" || text.starts_with("rope_factors_") ||
                  (model.config.tied && (text.ends_with("lm_head.weight") || text == "embed_out.weight"));
     // The other parts of a model that also sees or hears.
-    bool elsewhere =
-        text.contains("vision") || text.contains("multi_modal_projector") || text.contains("audio");
+    bool elsewhere = text.contains("vision") || text.contains("multi_modal_projector") ||
+                     text.contains("connector") || text.contains("audio");
     if (!known && !elsewhere)
       left.push_back(text.str());
   }
@@ -188,10 +190,15 @@ void Parameters::checkAllUsed() {
     return;
   size_t count = left.size();
   left.resize(std::min<size_t>(count, 5));
+  std::string names = llvm::join(left, ", ") + (count > left.size() ? ", ..." : "");
+  if (model.gguf) // as llama.cpp does
+    return report(
+        {fmt::format("{}: expected no other tensors than those of a model of architecture {} with this "
+                     "metadata, found {} more: {}",
+                     model.path, model.config.architecture->name, count, names)});
   emitWarning(loc) << model.path << ": " << count << (count == 1 ? " tensor is" : " tensors are")
                    << " no part of a model of architecture " << StringRef(model.config.architecture->name)
-                   << " with this configuration, and ignored: " << llvm::join(left, ", ")
-                   << (count > left.size() ? ", ..." : "");
+                   << " with this configuration, and ignored: " << names;
 }
 
 void Parameters::report(const Error &error) {

@@ -99,21 +99,41 @@ TEST(Config, NullBesideTheRopeParametersLeavesThemAsTheyAre) {
   expectError(R"({"model_type": "llama", "rope_theta": null})", "key 'rope_theta'");
 }
 
+/// The configuration of a Llama of a GGUF file with one more key.
+template <typename Value> Result<ModelConfig> readGguf(const char *key, Value value) {
+  GgufWriter writer;
+  writer.add("general.architecture", "llama").add("llama.attention.layer_norm_rms_epsilon", 1e-5f);
+  for (auto [key, value] :
+       {std::pair("block_count", 1u), std::pair("context_length", 64u), std::pair("embedding_length", 8u),
+        std::pair("feed_forward_length", 16u), std::pair("attention.head_count", 2u)})
+    writer.add(std::string("llama.") + key, value);
+  writer.add(key, value);
+  std::vector<float> zeros(3 * 8);
+  writer.addTensor("token_embd.weight", f32Format, {3, 8}, std::as_bytes(std::span(zeros)));
+  std::string bytes = writer.bytes();
+  Result<Gguf> file = Gguf::parse(std::as_bytes(std::span(bytes)), "m.gguf");
+  return file ? readGgufConfig(*file) : tl::unexpected(file.error());
+}
+
+TEST(Config, AGgufFileOfAnEncoderIsRefused) {
+  EXPECT_TRUE(readGguf("llama.attention.causal", true));
+  Result<ModelConfig> config = readGguf("llama.attention.causal", false);
+  ASSERT_FALSE(config);
+  EXPECT_EQ(config.error().message,
+            "m.gguf: metadata key 'llama.attention.causal': expected true, found false");
+}
+
+TEST(Config, OfTwoEpsilonsOfAGgufFileTheNormTakesItsOwn) {
+  Result<ModelConfig> config = readGguf("llama.attention.layer_norm_epsilon", 1e-3f);
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->norm, NormKind::Rms);
+  EXPECT_FLOAT_EQ(static_cast<float>(config->epsilon), 1e-5f);
+}
+
 TEST(Config, AFactorOfAGgufFileWithoutATypeIsLinear) {
   auto frequencies = [](bool withFactor) {
-    GgufWriter writer;
-    writer.add("general.architecture", "llama").add("llama.attention.layer_norm_rms_epsilon", 1e-5f);
-    for (auto [key, value] :
-         {std::pair("block_count", 1u), std::pair("context_length", 64u), std::pair("embedding_length", 8u),
-          std::pair("feed_forward_length", 16u), std::pair("attention.head_count", 2u)})
-      writer.add(std::string("llama.") + key, value);
-    if (withFactor)
-      writer.add("llama.rope.scaling.factor", 4.0f);
-    std::vector<float> zeros(3 * 8);
-    writer.addTensor("token_embd.weight", f32Format, {3, 8}, std::as_bytes(std::span(zeros)));
-    std::string bytes = writer.bytes();
-    Result<Gguf> file = Gguf::parse(std::as_bytes(std::span(bytes)), "m.gguf");
-    Result<ModelConfig> config = file ? readGgufConfig(*file) : tl::unexpected(file.error());
+    Result<ModelConfig> config =
+        withFactor ? readGguf("llama.rope.scaling.factor", 4.0f) : readGguf("general.name", "plain");
     return config ? config->ropes[0].frequencies : std::vector<float>();
   };
   std::vector<float> plain = frequencies(false);
