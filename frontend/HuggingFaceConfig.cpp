@@ -78,12 +78,29 @@ Result<> readGenerationConfig(const std::string &path, ModelConfig &config) {
   within("top_k", generation.topK, sampling::topK);
   // What transformers would draw otherwise for, and nothing here does.
   constexpr std::string_view supported = "temperature, top_k, top_p, min_p and repetition_penalty alone";
-  for (std::string_view key :
-       {"no_repeat_ngram_size", "bad_words_ids", "suppress_tokens", "begin_suppress_tokens", "sequence_bias",
-        "forced_bos_token_id", "forced_eos_token_id", "min_length", "min_new_tokens", "penalty_alpha",
-        "epsilon_cutoff", "eta_cutoff", "exponential_decay_length_penalty", "diversity_penalty"})
+  for (std::string_view key : {"no_repeat_ngram_size",
+                               "bad_words_ids",
+                               "suppress_tokens",
+                               "begin_suppress_tokens",
+                               "sequence_bias",
+                               "forced_bos_token_id",
+                               "forced_eos_token_id",
+                               "min_length",
+                               "min_new_tokens",
+                               "penalty_alpha",
+                               "epsilon_cutoff",
+                               "eta_cutoff",
+                               "exponential_decay_length_penalty",
+                               "diversity_penalty",
+                               "encoder_no_repeat_ngram_size",
+                               "watermarking_config",
+                               "top_h",
+                               "token_healing",
+                               "dola_layers",
+                               "stop_strings"})
     keys.refuse(key, supported);
-  for (std::string_view key : {"num_beams", "num_beam_groups", "typical_p", "guidance_scale"})
+  for (std::string_view key :
+       {"num_beams", "num_beam_groups", "typical_p", "guidance_scale", "encoder_repetition_penalty"})
     keys.check(keys.optionalReal(key, 1.0).value_or(1) == 1, key, fmt::format("1 ({})", supported));
   return keys.status();
 }

@@ -308,6 +308,13 @@ TEST(Config, SamplingThatTheProgramWouldRefuseIsAnErrorOfItsFile) {
         std::pair(R"({"forced_bos_token_id": 7})", "key 'forced_bos_token_id'"),
         std::pair(R"({"num_beams": 4})", "key 'num_beams' (byte 14): expected 1 (temperature"),
         std::pair(R"({"typical_p": 0.9})", "key 'typical_p'"),
+        std::pair(R"({"watermarking_config": {"bias": 2}})", "key 'watermarking_config'"),
+        std::pair(R"({"top_h": 0.4})", "key 'top_h'"),
+        std::pair(R"({"dola_layers": "low"})", "key 'dola_layers'"),
+        std::pair(R"({"encoder_no_repeat_ngram_size": 2})", "key 'encoder_no_repeat_ngram_size'"),
+        std::pair(R"({"encoder_repetition_penalty": 1.5})", "key 'encoder_repetition_penalty'"),
+        std::pair(R"({"token_healing": true})", "key 'token_healing'"),
+        std::pair(R"({"stop_strings": ["x"]})", "key 'stop_strings'"),
         std::pair(R"({"eos_token_id": 99999})", "generation_config.json: key 'eos_token_id'")}) {
     folder.write("generation_config.json", text);
     Result<ModelConfig> config = readHuggingFaceConfig(folder.path());
