@@ -57,21 +57,21 @@ void Deduplication::findNear() {
   BandIndex index(options.memory / 2, work);
   Measurer measurer;
   std::vector<uint32_t> candidates;
-  std::vector<uint64_t> mine, other;
-  auto shinglesOf = [&](std::string_view text, std::vector<uint64_t> &shingles) {
+  std::vector<uint64_t> shingles;
+  ShingleSet mine;
+  auto shinglesOf = [&](std::string_view text) -> const std::vector<uint64_t> & {
     measurer.measureUnits(text);
     makeShingles(measurer.units(), shingles);
-    makeSet(shingles);
+    return shingles;
   };
   for (uint32_t document = 0; document < places.size(); ++document) {
     Record record = read(document);
     index.find(record.bands, candidates);
     if (!candidates.empty() && !isKnown(record)) {
-      shinglesOf(record.text, mine);
+      mine.assign(shinglesOf(record.text));
       for (uint32_t candidate : candidates) {
-        shinglesOf(read(candidate).text, other);
         counts.add("near candidates");
-        double similarity = jaccard(mine, other);
+        double similarity = mine.jaccard(shinglesOf(read(candidate).text));
         if (similarity < options.threshold)
           continue;
         places[document].keptFor = candidate;

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Languages by script; those in Latin letters by their most frequent words.
 #include "runtime/data/Ascii.h"
+#include "runtime/data/AsciiBlock.h"
 #include "runtime/data/Filters.h"
 #include "runtime/tokenizer/Unicode.h"
 
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cassert>
+#include <cstring>
+#include <vector>
 
 namespace sinter::data {
 namespace {
@@ -67,7 +71,8 @@ uint64_t keyOf(std::string_view word) {
   return key;
 }
 
-/// The languages that have a word among their most frequent ones, a bit each: open addressing, key 0 is free.
+/// Words by the set of languages that have them among their most frequent ones: open addressing, key 0 is
+/// free.
 class FrequentWords {
 public:
   FrequentWords() {
@@ -75,15 +80,24 @@ public:
       for (std::string_view word : latin[l].words) {
         Slot &slot = slots[placeOf(keyOf(word))];
         slot.key = keyOf(word);
-        slot.languages |= 1u << l;
+        const uint32_t languages = sets[slot.set] | 1u << l;
+        auto at = std::ranges::find(sets, languages);
+        slot.set = static_cast<uint32_t>(at - sets.begin());
+        if (at == sets.end())
+          sets.push_back(languages);
       }
+    assert(sets.size() <= mostSets);
   }
-  uint32_t languagesOf(uint64_t key) const { return slots[placeOf(key)].languages; }
+  /// Index of the word's set; 0: of no language.
+  size_t setOf(uint64_t key) const { return slots[placeOf(key)].set; }
+
+  static constexpr size_t mostSets = 64;
+  std::vector<uint32_t> sets = {0}; // a bit a language
 
 private:
   struct Slot {
     uint64_t key = 0;
-    uint32_t languages = 0;
+    uint32_t set = 0;
   };
   size_t placeOf(uint64_t key) const {
     size_t at = key * 0x9E3779B97F4A7C15u >> 55;
@@ -94,26 +108,37 @@ private:
   std::array<Slot, 512> slots;
 };
 
+constexpr size_t sampleBytes = 1024;
+
+/// The language of the words of at most sampleBytes; words are what ASCII letters and other characters make.
 std::string_view latinLanguage(std::string_view text) {
   static const FrequentWords frequent;
-  std::array<uint32_t, std::size(latin)> hits{};
-  uint32_t words = 0;
-  auto inWord = [&](size_t i) { return isAsciiLetter(text[i]) || static_cast<signed char>(text[i]) < 0; };
-  for (size_t i = 0;;) {
-    while (i < text.size() && !inWord(i))
-      ++i;
-    if (i == text.size())
-      break;
-    size_t begin = i;
-    while (i < text.size() && inWord(i))
-      ++i;
-    ++words;
-    if (i - begin > longestFrequent)
-      continue;
-    uint64_t key = toAsciiLower(keyOf(text.substr(begin, i - begin)));
-    for (uint32_t languages = frequent.languagesOf(key); languages; languages &= languages - 1)
-      ++hits[static_cast<size_t>(std::countr_zero(languages))];
+  std::array<char, sampleBytes + AsciiBlock::size> sample{}; // zeros end the last word
+  std::copy(text.begin(), text.end(), sample.begin());
+  std::array<uint16_t, sampleBytes> begins, ends;
+  size_t words = 0, ended = 0;
+  bool open = false; // the byte before is in a word
+  for (size_t i = 0; i < text.size() + 1; i += AsciiBlock::size) {
+    const AsciiBlock block(sample.data() + i);
+    const uint32_t inWord = block.areLetters() | block.areBeyondAscii(), before = inWord << 1 | open;
+    open = inWord >> 31;
+    for (uint32_t first = inWord & ~before; first; first &= first - 1)
+      begins[words++] = static_cast<uint16_t>(i + static_cast<size_t>(std::countr_zero(first)));
+    for (uint32_t behind = ~inWord & before; behind; behind &= behind - 1)
+      ends[ended++] = static_cast<uint16_t>(i + static_cast<size_t>(std::countr_zero(behind)));
   }
+  std::array<uint32_t, FrequentWords::mostSets> counts{};
+  for (size_t w = 0; w < words; ++w) {
+    const size_t size = ends[w] - begins[w];
+    uint64_t key;
+    std::memcpy(&key, sample.data() + begins[w], sizeof key);
+    key = size > longestFrequent ? 0 : key & ~(~uint64_t{0} << 8 * size);
+    ++counts[frequent.setOf(toAsciiLower(key))];
+  }
+  std::array<uint32_t, std::size(latin)> hits{};
+  for (size_t s = 0; s < frequent.sets.size(); ++s)
+    for (uint32_t languages = frequent.sets[s]; languages; languages &= languages - 1)
+      hits[static_cast<size_t>(std::countr_zero(languages))] += counts[s];
   auto best = std::ranges::max_element(hits);
   if (*best * 20 < words || *best == 0)
     return "und";
@@ -123,9 +148,8 @@ std::string_view latinLanguage(std::string_view text) {
 } // namespace
 
 std::string_view detectLanguage(std::string_view text) {
-  constexpr size_t sample = 1024;
-  if (text.size() > sample) {
-    size_t cut = sample;
+  if (text.size() > sampleBytes) {
+    size_t cut = sampleBytes;
     while (unicode::isContinuation(text[cut]))
       --cut;
     text = text.substr(0, cut);
@@ -133,6 +157,14 @@ std::string_view detectLanguage(std::string_view text) {
   std::array<uint32_t, std::size(scripts)> counts{};
   uint32_t letters = 0, ascii = 0;
   for (size_t i = 0; i < text.size();) {
+    if (text.size() - i >= AsciiBlock::size)
+      if (const AsciiBlock block(text.data() + i); block.areBeyondAscii() == 0) {
+        const auto found = static_cast<uint32_t>(std::popcount(block.areLetters()));
+        letters += found;
+        ascii += found;
+        i += AsciiBlock::size;
+        continue;
+      }
     if (static_cast<unsigned char>(text[i]) < 0x80) {
       bool letter = isAsciiLetter(text[i++]);
       letters += letter;

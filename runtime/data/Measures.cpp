@@ -3,6 +3,7 @@
 // so that text without repetitions costs little more than one pass.
 #include "runtime/data/Measures.h"
 #include "runtime/data/Ascii.h"
+#include "runtime/data/AsciiBlock.h"
 #include "runtime/data/Hash.h"
 #include "runtime/tokenizer/Unicode.h"
 
@@ -40,15 +41,23 @@ constexpr auto classOf = [] {
   return classes;
 }();
 
-/// Index of Gopher's stop word, or -1.
-int stopWord(std::string_view word) {
-  constexpr std::string_view words[] = {"the", "be", "to", "of", "and", "that", "have", "with"};
-  if (word.size() < 2 || word.size() > 4)
-    return -1;
-  for (int i = 0; i < 8; ++i)
-    if (word == words[i])
-      return i;
-  return -1;
+/// Which of Gopher's stop words a word in lower case is, a bit each. Four bytes must be readable.
+uint32_t stopWords(const char *word, size_t size) {
+  constexpr auto four = [](std::string_view text) {
+    uint32_t key = 0;
+    for (size_t i = 0; i < text.size(); ++i)
+      key |= uint32_t{static_cast<unsigned char>(text[i])} << 8 * i;
+    return static_cast<int>(key);
+  };
+  const __m256i words = _mm256_setr_epi32(four("the"), four("be"), four("to"), four("of"), four("and"),
+                                          four("that"), four("have"), four("with"));
+  uint32_t key;
+  std::memcpy(&key, word, 4);
+  constexpr std::array<uint32_t, 6> bytes = {0,        0,          0xFFFF,
+                                             0xFFFFFF, 0xFFFFFFFF, 0}; // of sizes that a stop word has
+  key &= bytes[std::min<size_t>(size, 5)];
+  __m256i equal = _mm256_cmpeq_epi32(words, _mm256_set1_epi32(static_cast<int>(key)));
+  return static_cast<uint32_t>(_mm256_movemask_ps(_mm256_castsi256_ps(equal)));
 }
 
 /// The most frequent function characters of Chinese; Gopher's list names the like of English.
@@ -109,15 +118,48 @@ uint32_t &Measurer::Table::operator[](uint64_t key) {
 void Measurer::findUnits(std::string_view text) {
   hashes.clear();
   lengths.clear();
-  uint64_t ideographs = 0, words = 0, wordCharacters = 0, alphabetic = 0, symbols = 0;
+  uint64_t ideographs = 0, words = 0, wordCharacters = 0, alphabetic = 0, symbols = 0, sentences = 0;
   uint32_t stopSeen = 0, stopCharacters = 0;
-  std::array<char, 64> lowered;
+  std::array<char, 64> lowered{};
   const char *p = text.data(), *end = p + text.size();
+  auto addUnit = [&](const char *word, size_t size, size_t characters) {
+    hashes.push_back(hash64({word, size}));
+    lengths.push_back(static_cast<uint32_t>(characters));
+  };
+  // Takes the word that 32 bytes begin with, if white space ends it there and it is ASCII: gives its size, or
+  // 0. Does what the general case below does, without branches on what the word is.
+  auto takeAsciiWord = [&](const char *at) -> size_t {
+    const AsciiBlock block(at);
+    const uint32_t spaces = block.areSpaces(), inside = (spaces ^ (spaces - 1)) >> 1;
+    if (spaces == 0 || block.areBeyondAscii() & inside)
+      return 0;
+    const auto size = static_cast<size_t>(std::countr_zero(spaces));
+    const uint32_t letters = block.areLetters() & inside, dots = block.are('.') & inside;
+    symbols +=
+        static_cast<uint64_t>(std::popcount(block.are('#') & inside)) + ((dots & dots >> 1 & dots >> 2) != 0);
+    sentences += (dots | block.are('!') | block.are('?')) >> (size - 1) & 1;
+    ++words;
+    wordCharacters += size;
+    alphabetic += letters != 0;
+    if (const uint32_t core = letters | (block.areDigits() & inside)) {
+      const auto first = static_cast<size_t>(std::countr_zero(core)),
+                 last = static_cast<size_t>(std::bit_width(core));
+      block.lower(lowered.data());
+      stopSeen |= stopWords(lowered.data() + first, last - first);
+      addUnit(lowered.data() + first, last - first, size);
+    }
+    return size;
+  };
   while (p != end) {
     if (isAsciiSpace(*p)) {
       ++p;
       continue;
     }
+    if (static_cast<size_t>(end - p) >= AsciiBlock::size)
+      if (size_t size = takeAsciiWord(p)) {
+        p += size + 1;
+        continue;
+      }
     // A word: up to white space or an ideograph.
     const char *begin = p;
     unsigned seen = 0; // classes of its characters
@@ -142,7 +184,7 @@ void Measurer::findUnits(std::string_view text) {
         break;
       }
       symbols += c.code == 0x2026;
-      result.sentences += c.code == 0x3002 || c.code == 0xFF01 || c.code == 0xFF1F;
+      sentences += c.code == 0x3002 || c.code == 0xFF01 || c.code == 0xFF1F;
       seen |= category(c.code) & Letter ? HasLetter : category(c.code) & Number ? HasDigit : 0;
       p += c.size;
       ++count;
@@ -151,7 +193,7 @@ void Measurer::findUnits(std::string_view text) {
     if (p != begin) {
       std::string_view word(begin, static_cast<size_t>(p - begin));
       if (word.ends_with('.') || word.ends_with('!') || word.ends_with('?'))
-        ++result.sentences;
+        ++sentences;
       if (seen & HasMark)
         symbols += static_cast<uint64_t>(std::ranges::count(word, '#')) + (word.find("...") != word.npos);
       ++words;
@@ -172,19 +214,15 @@ void Measurer::findUnits(std::string_view text) {
           for (; i < word.size(); ++i)
             lowered[i] = toAsciiLower(word[i]);
           word = {lowered.data(), word.size()};
-          if (int stop = stopWord(word); stop >= 0)
-            stopSeen |= 1u << stop;
+          stopSeen |= stopWords(word.data(), word.size());
         }
-        hashes.push_back(hash64(word));
-        lengths.push_back(static_cast<uint32_t>(count));
+        addUnit(word.data(), word.size(), count);
       }
-      result.characters += count;
     }
     if (ideograph) {
       hashes.push_back(mix64(ideograph));
       lengths.push_back(1);
       ++ideographs;
-      ++result.characters;
       if (int stop = stopCharacter(ideograph); stop >= 0)
         stopCharacters |= 1u << stop;
       p += size;
@@ -192,7 +230,9 @@ void Measurer::findUnits(std::string_view text) {
       p += size; // the ideographic space
     }
   }
-  result.ideographic = ideographs * 2 > result.characters - ideographs;
+  result.characters = wordCharacters + ideographs;
+  result.sentences = sentences;
+  result.ideographic = ideographs * 2 > wordCharacters;
   result.units = hashes.size();
   result.words = result.ideographic ? hashes.size() * 2 / 3 : words;
   result.meanWordLength = share(static_cast<double>(wordCharacters), static_cast<double>(words));

@@ -6,25 +6,33 @@
 #include "runtime/data/Hash.h"
 
 #include <algorithm>
+#include <bit>
+#include <utility>
 
 namespace sinter::data {
 void makeShingles(const std::vector<uint64_t> &units, std::vector<uint64_t> &shingles) {
+  static_assert(shingleUnits == 5);
+  constexpr uint64_t factor = 0x9E3779B97F4A7C15ull;
   shingles.clear();
-  size_t size = std::min(shingleUnits, units.size());
-  if (size == 0)
+  if (units.empty())
     return;
-  shingles.reserve(units.size());
-  for (size_t i = 0; i + size <= units.size(); ++i) {
+  if (units.size() < shingleUnits) {
     uint64_t hash = 0;
-    for (size_t k = 0; k < size; ++k)
-      hash = hash * 0x9E3779B97F4A7C15ull + units[i + k];
+    for (uint64_t unit : units)
+      hash = hash * factor + unit;
     shingles.push_back(mix64(hash));
+    return;
   }
-}
-
-void makeSet(std::vector<uint64_t> &shingles) {
-  std::ranges::sort(shingles);
-  shingles.erase(std::unique(shingles.begin(), shingles.end()), shingles.end());
+  // A polynomial of the units, made of those of neighbours: pair i is units[i] * factor + units[i + 1].
+  auto pairAt = [&](size_t i) { return units[i] * factor + units[i + 1]; };
+  shingles.resize(units.size() - shingleUnits + 1);
+  uint64_t first = pairAt(0), second = pairAt(1);
+  for (size_t i = 0; i < shingles.size(); ++i) {
+    const uint64_t third = pairAt(i + 2);
+    shingles[i] = mix64((first * (factor * factor) + third) * factor + units[i + 4]);
+    first = second;
+    second = third;
+  }
 }
 
 Bands makeBands(const std::vector<uint64_t> &shingles) {
@@ -32,15 +40,17 @@ Bands makeBands(const std::vector<uint64_t> &shingles) {
   constexpr uint64_t unset = ~0ull;
   std::array<uint64_t, slots> least; // (round, hash): the round above
   least.fill(unset);
-  size_t empty = shingles.empty() ? 0 : slots;
-  for (uint64_t round = 0; empty > 0; ++round) {
+  auto put = [&](size_t at, uint64_t round, uint64_t hash) {
+    least[at] = std::min(least[at], round << 32 | (hash & 0xFFFFFFFF));
+  };
+  auto slotOf = [](uint64_t hash) { return static_cast<size_t>((hash >> 32) * slots >> 32); };
+  for (uint64_t shingle : shingles)
+    put(slotOf(shingle), 0, shingle);
+  for (uint64_t round = 1; !shingles.empty() && std::ranges::find(least, unset) != least.end(); ++round)
     for (uint64_t shingle : shingles) {
-      uint64_t hash = round == 0 ? shingle : mix64(shingle + round * 0x9E3779B97F4A7C15ull);
-      size_t at = round < slots ? static_cast<size_t>((hash >> 32) * slots >> 32) : round - slots;
-      empty -= least[at] == unset;
-      least[at] = std::min(least[at], round << 32 | (hash & 0xFFFFFFFF));
+      uint64_t hash = mix64(shingle + round * 0x9E3779B97F4A7C15ull);
+      put(round < slots ? slotOf(hash) : round - slots, round, hash);
     }
-  }
   Bands bands;
   for (size_t b = 0; b < bandCount; ++b)
     bands[b] =
@@ -48,15 +58,43 @@ Bands makeBands(const std::vector<uint64_t> &shingles) {
   return bands;
 }
 
-double jaccard(const std::vector<uint64_t> &a, const std::vector<uint64_t> &b) {
-  size_t both = 0, i = 0, k = 0;
-  while (i < a.size() && k < b.size()) {
-    both += a[i] == b[k];
-    bool left = a[i] <= b[k], right = b[k] <= a[i];
-    i += left;
-    k += right;
-  }
-  size_t either = a.size() + b.size() - both;
+void ShingleSet::Table::clear(size_t most) {
+  mask = std::bit_ceil(2 * most + 1) - 1;
+  if (slots.size() <= mask)
+    slots.resize(mask + 1);
+  std::fill_n(slots.begin(), mask + 1, 0);
+  hasZero = false;
+}
+
+size_t ShingleSet::Table::placeOf(uint64_t shingle) const {
+  size_t at = shingle & mask; // shingles are hashes
+  while (slots[at] && slots[at] != shingle)
+    at = (at + 1) & mask;
+  return at;
+}
+
+bool ShingleSet::Table::add(uint64_t shingle) {
+  if (shingle == 0)
+    return !std::exchange(hasZero, true);
+  return std::exchange(slots[placeOf(shingle)], shingle) == 0;
+}
+
+void ShingleSet::assign(const std::vector<uint64_t> &shingles) {
+  mine.clear(shingles.size());
+  size = 0;
+  for (uint64_t shingle : shingles)
+    size += mine.add(shingle);
+}
+
+double ShingleSet::jaccard(const std::vector<uint64_t> &other) {
+  seen.clear(other.size());
+  size_t both = 0, others = 0;
+  for (uint64_t shingle : other)
+    if (seen.add(shingle)) {
+      ++others;
+      both += mine.has(shingle);
+    }
+  size_t either = size + others - both;
   return either ? static_cast<double>(both) / static_cast<double>(either) : 1;
 }
 

@@ -21,14 +21,35 @@ using Bands = std::array<uint64_t, bandCount>;
 /// The shingles of a text's units (Measurer::units()), in its order; a text of fewer than five units is one
 /// shingle.
 void makeShingles(const std::vector<uint64_t> &units, std::vector<uint64_t> &shingles);
-/// Sorts them and leaves each in once.
-void makeSet(std::vector<uint64_t> &shingles);
-
 /// By the set of the shingles: neither order nor repetition matters.
 Bands makeBands(const std::vector<uint64_t> &shingles);
 
-/// |a and b| / |a or b| of sorted sets.
-double jaccard(const std::vector<uint64_t> &a, const std::vector<uint64_t> &b);
+/// The set of a document's shingles, to compare others with.
+class ShingleSet {
+public:
+  /// Takes shingles in the place of those before; neither order nor repetition matters, as below.
+  void assign(const std::vector<uint64_t> &shingles);
+  /// |this and other| / |this or other| of the sets; 1 for two empty ones.
+  double jaccard(const std::vector<uint64_t> &other);
+
+private:
+  /// Open addressing at a load of at most a half. A shingle of 0 has a place of its own, since 0 means free.
+  class Table {
+  public:
+    void clear(size_t most);
+    /// False if it was there.
+    bool add(uint64_t shingle);
+    bool has(uint64_t shingle) const { return shingle ? slots[placeOf(shingle)] == shingle : hasZero; }
+
+  private:
+    size_t placeOf(uint64_t shingle) const;
+    std::vector<uint64_t> slots;
+    size_t mask = 0;
+    bool hasZero = false;
+  };
+  Table mine, seen;
+  size_t size = 0;
+};
 
 /// Documents by band. Holds 8 bytes a band and document at a load of at most a half; beyond `memory` bytes
 /// its table lies in `folder`.

@@ -5,6 +5,8 @@
 #include "runtime/data/ByteSource.h"
 
 #include <algorithm>
+#include <bit>
+#include <immintrin.h>
 
 namespace sinter::data {
 WordList::WordList(const std::vector<std::string> &list) {
@@ -56,28 +58,38 @@ WordList::WordList(const std::vector<std::string> &list) {
       order.push_back(edge);
     }
   }
-  makeJumps();
+  makeBeginnings();
 }
 
-void WordList::makeJumps() {
-  constexpr size_t worthIt = 4;
-  size_t shortest = 255;
-  for (const std::string &phrase : phrases)
-    shortest = std::min(shortest, phrase.size());
-  if (phrases.empty() || shortest < worthIt)
-    return;
-  window = shortest;
-  jumps.assign(256 * 256, static_cast<uint8_t>(window - 1));
-  auto upper = [](unsigned char c) { return c >= 'a' && c <= 'z' ? c - 32u : c; };
-  for (const std::string &phrase : phrases)
-    for (size_t i = 1; i < window; ++i) {
-      auto first = static_cast<unsigned char>(phrase[i - 1]), second = static_cast<unsigned char>(phrase[i]);
-      for (unsigned a : {unsigned{first}, upper(first)})
-        for (unsigned b : {unsigned{second}, upper(second)}) {
-          uint8_t &jump = jumps[a << 8 | b];
-          jump = std::min(jump, static_cast<uint8_t>(window - 1 - i));
-        }
+void WordList::makeBeginnings() {
+  searchable = !phrases.empty();
+  for (size_t p = 0; p < phrases.size(); ++p) {
+    searchable = searchable && phrases[p].size() >= beginning;
+    for (size_t i = 0; i < std::min(beginning, phrases[p].size()); ++i) {
+      auto byte = static_cast<unsigned char>(phrases[p][i]);
+      for (unsigned c : {unsigned{byte}, byte >= 'a' && byte <= 'z' ? byte - 32u : byte}) {
+        beginnings[i].low[c & 15] |= static_cast<uint8_t>(1 << p % 8);
+        beginnings[i].high[c >> 4] |= static_cast<uint8_t>(1 << p % 8);
+      }
     }
+  }
+}
+
+/// At which of 32 places a phrase may begin, a bit each. Reads `beginning` - 1 bytes more.
+uint32_t WordList::beginningsIn(const char *text) const {
+  __m256i phrases = _mm256_set1_epi8(-1);
+  for (size_t i = 0; i < beginning; ++i) {
+    auto halves = [](const std::array<uint8_t, 16> &table) {
+      return _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i *>(table.data())));
+    };
+    const __m256i half = _mm256_set1_epi8(15);
+    __m256i bytes = _mm256_loadu_si256(reinterpret_cast<const __m256i *>(text + i));
+    __m256i low = _mm256_shuffle_epi8(halves(beginnings[i].low), _mm256_and_si256(bytes, half));
+    __m256i high =
+        _mm256_shuffle_epi8(halves(beginnings[i].high), _mm256_and_si256(_mm256_srli_epi16(bytes, 4), half));
+    phrases = _mm256_and_si256(phrases, _mm256_and_si256(low, high));
+  }
+  return ~static_cast<uint32_t>(_mm256_movemask_epi8(_mm256_cmpeq_epi8(phrases, _mm256_setzero_si256())));
 }
 
 Result<WordList> WordList::read(const std::string &path) {
@@ -108,26 +120,14 @@ Result<WordList> WordList::read(const std::string &path) {
   return WordList(list);
 }
 
-int WordList::find(std::string_view text) const {
-  if (phrases.empty())
-    return -1;
-  auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
-  uint32_t at = 0;
-  for (size_t i = 0; i < text.size(); ++i) {
-    if (at == 0 && window) { // no phrase has begun before i
-      size_t last = i + window - 1;
-      while (last < text.size()) {
-        uint8_t jump = jumps[static_cast<size_t>(byte(last - 1)) << 8 | byte(last)];
-        if (jump == 0)
-          break;
-        last += jump;
-      }
-      if (last >= text.size())
-        return -1;
-      i = last + 1 - window;
-    }
-    at = next[at * classCount + classes[static_cast<unsigned char>(text[i])]];
-    uint32_t hit = nodes[at].phrase >= 0 ? at : nodes[at].shorter;
+/// Walks from `at`, before which no phrase has begun, until none has again; gives the phrase that ends on the
+/// way, or -1. Moves `at` on by at least a byte.
+int WordList::follow(std::string_view text, size_t &at) const {
+  uint32_t node = 0;
+  do {
+    const size_t i = at++;
+    node = next[node * classCount + classes[static_cast<unsigned char>(text[i])]];
+    uint32_t hit = nodes[node].phrase >= 0 ? node : nodes[node].shorter;
     for (; hit; hit = nodes[hit].shorter) {
       const std::string &phrase = phrases[static_cast<size_t>(nodes[hit].phrase)];
       size_t begin = i + 1 - phrase.size();
@@ -136,7 +136,32 @@ int WordList::find(std::string_view text) const {
       if (!cut)
         return nodes[hit].phrase;
     }
+  } while (node != 0 && at < text.size());
+  return -1;
+}
+
+int WordList::find(std::string_view text) const {
+  if (phrases.empty())
+    return -1;
+  size_t at = 0;
+  constexpr size_t block = 32;
+  while (searchable && at + block + beginning - 1 <= text.size()) {
+    const size_t end = at + block;
+    for (uint32_t begin = beginningsIn(text.data() + at); begin != 0;) {
+      size_t place = end - block + static_cast<size_t>(std::countr_zero(begin));
+      if (place < at) { // within what was walked
+        begin &= begin - 1;
+        continue;
+      }
+      at = place;
+      if (int phrase = follow(text, at); phrase >= 0)
+        return phrase;
+    }
+    at = std::max(at, end);
   }
+  while (at < text.size())
+    if (int phrase = follow(text, at); phrase >= 0)
+      return phrase;
   return -1;
 }
 
