@@ -92,6 +92,8 @@ void addTrain(Pipeline &pipeline, const PipelineOptions &options) {
 
 void addTrainFuse(Pipeline &pipeline) {
   pipeline.addOn<func::FuncOp>(createFuseRowsPass());
+  // Between groups, of which each is a kernel that reads what it reads once.
+  pipeline.addOn<func::FuncOp>(createRepeatActivationsPass());
   pipeline.addOn<func::FuncOp>(createGroupRestPass());
 }
 

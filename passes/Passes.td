@@ -213,6 +213,11 @@ def RecomputePass : Pass<"lm-recompute", "::mlir::func::FuncOp"> {
   let dependentDialects = ["::sinter::lm::LmDialect"];
 }
 
+def RepeatActivationsPass : Pass<"lm-repeat-activations", "::mlir::func::FuncOp"> {
+  let summary = "Makes what groups of rows can make of rows that they read anyway in each of them, instead of keeping it";
+  let dependentDialects = ["::sinter::lm::LmDialect"];
+}
+
 def TrainToKernelPass : Pass<"lm-train-to-kernel", "::mlir::ModuleOp"> {
   let summary = "Turns the differentiated function train into the entry of a micro-step";
   let description = [{
