@@ -132,6 +132,9 @@ static void addPasses(Pipeline &pipeline, Stage stage, const PipelineOptions &op
       pipeline.addOn<kernel::FuncOp>(createCSEPass());
       if (options.roundProducts) // before there are products of updates
         pipeline.add(createRoundProductsPass());
+      // A GPU's products of factors that are rounded read rows of f32.
+      if (options.roundProducts && !options.gpu)
+        pipeline.add(createNarrowFactorsPass());
       // Before schedules: Muon has matmuls.
       pipeline.add(createAddUpdatesPass());
       pipeline.add(createChooseSchedulesPass());
@@ -175,11 +178,11 @@ void addStage(OpPassManager &passes, Stage stage, const PipelineOptions &options
 bool isPipelinePass(llvm::StringRef flag) {
   OpPassManager passes(ModuleOp::getOperationName());
   PipelineOptions options;
-  options.gpu = true;
   Pipeline pipeline(passes, options);
   options.recompute = true;
   for (bool train : {false, true}) {
     options.train = train;
+    options.gpu = !train;
     options.adapterRank = train;
     options.roundProducts = train;
     for (Stage stage : {Stage::Train, Stage::Fuse, Stage::Kernels, Stage::Memory})

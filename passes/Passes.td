@@ -236,6 +236,11 @@ def RoundProductsPass : Pass<"kernel-round-products", "::mlir::ModuleOp"> {
   let summary = "Makes the products of matrices of a training step take their factors as bf16";
 }
 
+def NarrowFactorsPass : Pass<"kernel-narrow-factors", "::mlir::ModuleOp"> {
+  let summary = "Keeps rows that only products with rounded factors read as bf16";
+  let dependentDialects = ["::sinter::kernel::KernelDialect"];
+}
+
 def AddUpdatesPass : Pass<"kernel-add-updates", "::mlir::ModuleOp"> {
   let summary = "Gives parameters their places in the images, and makes the entries norm, adamw and sgd";
   let description = [{

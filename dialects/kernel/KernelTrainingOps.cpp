@@ -30,11 +30,16 @@ LogicalResult WeightGradientOp::verify() {
   if (output.getRows() % getExpertCount())
     return emitOpError() << "expected an output whose rows are a multiple of the " << getExpertCount()
                          << " experts, found " << output;
-  if (!isF32(getGradient().getType()) || !isF32(getInput().getType()) ||
+  auto isFactor = [&](RowsType type) {
+    return isF32(type) || (type.getElement().isBF16() && (*this)->hasAttr("kernel.bf16"));
+  };
+  if (!isFactor(getGradient().getType()) || !isFactor(getInput().getType()) ||
       getGradient().getType().getColumns() != output.getRows() / getExpertCount() ||
       getInput().getType().getColumns() != output.getColumns())
-    return emitOpError() << "expected f32 rows as long as the output's rows and columns, found "
-                         << getGradient().getType() << " and " << getInput().getType() << " for " << output;
+    return emitOpError()
+           << "expected rows of f32 (or of bf16 with kernel.bf16) as long as the output's rows and columns, "
+              "found "
+           << getGradient().getType() << " and " << getInput().getType() << " for " << output;
   return success();
 }
 

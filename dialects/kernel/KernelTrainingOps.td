@@ -12,8 +12,8 @@ def Kernel_WeightGradientOp : Kernel_Anchor<"weight_gradient"> {
   let description = [{
     The gradient of a linear layer by its weight, written in the packed layout of the weight (f32): rows of the gradient
     are contiguous in o, as panels are. The sum goes through the rows in order, in blocks whose size depends on nothing
-    but the shapes. With the attribute `kernel.bf16` both factors are rounded to bf16 first, as in kernel.matmul. With
-    `experts` the output is a stack of matrices and the rows are dispatched, as in kernel.matmul.
+    but the shapes. With the attribute `kernel.bf16` both factors are rounded to bf16 first, as in kernel.matmul, or are
+    rows of bf16. With `experts` the output is a stack of matrices and the rows are dispatched, as in kernel.matmul.
   }];
   let arguments = (ins Kernel_RowsType:$gradient, Kernel_RowsType:$input,
                        Arg<Kernel_WeightType, "", [MemRead, MemWrite]>:$output,

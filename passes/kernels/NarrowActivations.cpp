@@ -12,6 +12,7 @@
 #include "dialects/kernel/WeightLayout.h"
 #include "passes/Passes.h"
 #include "passes/kernels/KernelNames.h"
+#include "passes/kernels/RetypeKernels.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
@@ -36,32 +37,10 @@ struct RowUses {
 struct NarrowActivationsPass : impl::NarrowActivationsPassBase<NarrowActivationsPass> {
   void runOnOperation() override {
     SymbolTable symbols(getOperation());
-    // Of a function: the launches that want it with these types of arguments.
-    llvm::MapVector<kernel::FuncOp, llvm::MapVector<Type, SmallVector<kernel::LaunchOp>>> wanted;
-    for (auto entry : getOperation().getOps<kernel::EntryOp>()) {
+    for (auto entry : getOperation().getOps<kernel::EntryOp>())
       for (auto buffer : llvm::to_vector(entry.getOps<kernel::BufferOp>()))
         narrow(symbols, buffer);
-      for (auto launch : entry.getOps<kernel::LaunchOp>()) {
-        auto type = FunctionType::get(&getContext(), launch.getBuffers().getTypes(), {});
-        wanted[symbols.lookup<kernel::FuncOp>(launch.getCallee())][type].push_back(launch);
-      }
-    }
-    for (auto &[function, byType] : wanted) {
-      for (auto &[type, launches] : llvm::drop_begin(byType)) {
-        kernel::FuncOp copy = function.clone();
-        retype(copy, cast<FunctionType>(type));
-        StringAttr name = symbols.insert(copy);
-        for (kernel::LaunchOp launch : launches)
-          launch.setCalleeAttr(FlatSymbolRefAttr::get(name));
-      }
-      retype(function, cast<FunctionType>(byType.front().first));
-    }
-  }
-
-  static void retype(kernel::FuncOp function, FunctionType type) {
-    function.setFunctionType(type);
-    for (auto [argument, input] : llvm::zip_equal(function.getArguments(), type.getInputs()))
-      argument.setType(input);
+    retypeKernels(getOperation(), symbols);
   }
 
   /// f16 or bf16 where `matmul` is many rows by weights of that type, which copies whole pieces of a row.

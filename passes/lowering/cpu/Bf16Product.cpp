@@ -12,7 +12,9 @@ Value emitPairs(Emitter &e, Value low, Value high) {
   int64_t n = cast<VectorType>(low.getType()).getDimSize(0);
   Type words = e.vec(n, e.i32());
   auto wordsOf = [&](Value numbers) -> Value {
-    Value half = vector::BitCastOp::create(e.b, e.loc, e.vec(n, e.i16()), e.narrow(numbers, e.bf16()));
+    if (!cast<VectorType>(numbers.getType()).getElementType().isBF16())
+      numbers = e.narrow(numbers, e.bf16());
+    Value half = vector::BitCastOp::create(e.b, e.loc, e.vec(n, e.i16()), numbers);
     return arith::ExtUIOp::create(e.b, e.loc, words, half);
   };
   if (!high)

@@ -10,7 +10,7 @@ namespace sinter::cpu {
 /// Columns that a panel or a row of bf16 is filled up to, with zeros: those of a tile of AMX.
 inline constexpr int64_t bf16Columns = 32;
 
-/// Two vectors of f32 rounded to bf16, in words: `low` in the low halves, `high` (null: zeros) in the high
+/// Two vectors of bf16, or of f32 rounded to it, in words: `low` in the low halves, `high` (null: zeros) in the high
 /// ones.
 mlir::Value emitPairs(Emitter &e, mlir::Value low, mlir::Value high);
 

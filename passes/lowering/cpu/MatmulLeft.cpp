@@ -20,6 +20,8 @@ Left Left::fromRow(Emitter &e, Value row) const {
 }
 
 LeftSide::LeftSide(Matmul &m, int64_t capacity, LeftUse use) : m(m), e(m.e), use(use) {
+  if (use == LeftUse::InBlocks)
+    return;
   int64_t columns = m.inputs;
   floatType = kernel::RowsType::get(e.b.getContext(), columns, e.f32());
   for (const kernel::WeightLayout &layout : m.layouts)
@@ -31,8 +33,13 @@ LeftSide::LeftSide(Matmul &m, int64_t capacity, LeftUse use) : m(m), e(m.e), use
     floatRows = m.frame.allocate(capacity * floatType.getRowBytes());
   if (needsHalves) {
     halfType = kernel::RowsType::get(e.b.getContext(), columns, e.bf16());
-    halfStride = llvm::alignTo(columns, 32) * 2;
-    halfRows = m.frame.allocate(capacity * halfStride);
+    // Pairs of a row as it is given; tiles of AMX read whole ones.
+    if (left && given.isBF16() && columns % 2 == 0 && !e.target.amx()) {
+      halfStride = halfType.getRowBytes();
+    } else {
+      halfStride = llvm::alignTo(columns, 32) * 2;
+      halfRows = m.frame.allocate(capacity * halfStride);
+    }
   }
   if (!needsIntegers)
     return;
@@ -57,12 +64,16 @@ LeftSide::LeftSide(Matmul &m, int64_t capacity, LeftUse use) : m(m), e(m.e), use
 }
 
 LogicalResult LeftSide::prepare(Value first, Value count) {
+  if (use == LeftUse::InBlocks)
+    return success();
   auto left = m.op.getLeft();
   floats = {floatRows, floatType.getRowBytes()};
   halves = {halfRows, halfStride};
   quants = {quantRows, quantType ? quantType.getRowBytes() : 0};
   if (needsFloats && !floatRows)
     floats.address = m.frame.rowOf(left, first);
+  if (needsHalves && !halfRows)
+    halves.address = m.frame.rowOf(left, first);
   if (needsIntegers && !quantRows)
     quants.address = m.frame.rowOf(left, first);
   bool nothingToDo = !floatRows && !quantRows && !halfRows && sums.empty();

@@ -27,6 +27,7 @@ enum class LeftUse {
   Pairs,        ///< bf16 for bf16 weights, otherwise Exact
   Tiles,        ///< bf16 for bf16 and quantised weights, otherwise Exact
   RoundedPairs, ///< bf16, whatever the weights
+  InBlocks,     ///< none: who goes by blocks of columns makes them
 };
 
 /// Whether both sides of a product with a weight are bf16.

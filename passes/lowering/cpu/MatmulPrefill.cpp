@@ -34,7 +34,10 @@ public:
       : m(m), e(m.e), rounds(roundsFactors(m.op)), use(useOf(m)), transposed(m.op.getTransposed()),
         blocked(transposed && m.inputs > longInputs && !m.op.getExperts() && m.op.getLeft()),
         capacity(llvm::alignTo(m.rowsPerTile, m.e.target.amx() ? amxRows : 1)),
-        left(m, capacity, blocked ? LeftUse::Exact : use) {
+        left(m, capacity,
+             !blocked ? use
+             : rounds ? LeftUse::InBlocks
+                      : LeftUse::Exact) {
     int64_t stride = m.accumulatorColumns(m.columnsPerTile);
     accumulators = {m.frame.allocate(m.weights.size() * capacity * stride * 4), stride, capacity * stride};
     for (const kernel::WeightLayout &layout : m.layouts)
@@ -221,12 +224,12 @@ private:
   /// Inputs begin to begin + depth - 1 of the tile's rows, rounded: f32, or bf16 up to a whole tile.
   void roundLeft(Value count, Value begin, int64_t depth) {
     int64_t lanes = e.target.lanes();
-    Type element = turned ? e.bf16() : e.f32();
+    Type element = turned ? e.bf16() : e.f32(), given = m.op.getLeft().getType().getElement();
     e.loop(e.constant(0), count, 1, [&](Value row) {
-      Value from = e.at(m.frame.rowOf(m.op.getLeft(), e.add(tileRow, row)), begin, e.f32());
+      Value from = e.at(m.frame.rowOf(m.op.getLeft(), e.add(tileRow, row)), begin, given);
       Value to = e.at(leftBlock, e.mul(row, blockInputs), element);
       auto copy = [&](Value column, int64_t length) {
-        Value numbers = e.load(e.vec(length), e.at(from, column, e.f32()));
+        Value numbers = e.loadWide(given, length, e.at(from, column, given));
         e.store(turned ? e.narrow(numbers, element) : roundToBf16(e, numbers), e.at(to, column, element));
       };
       int64_t whole = depth / lanes * lanes, padded = llvm::alignTo(depth, 32);

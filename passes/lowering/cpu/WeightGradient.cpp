@@ -126,8 +126,7 @@ private:
       Value end = e.min(e.sub(e.constant(outputs), first), e.constant(panelRows));
       e.loop(begin, end, 1, [&](Value lane) {
         auto number = [&](Value row) {
-          Value column = e.add(e.mul(row, outputs), e.add(first, lane));
-          return e.load(e.vec(1), e.at(from, column, e.f32()));
+          return factors(op.getGradient(), from, e.add(e.mul(row, outputs), e.add(first, lane)), 1);
         };
         e.store(packed(number(t), next ? number(next) : next), e.at(to, lane, e.f32()));
       });
@@ -154,16 +153,25 @@ private:
     e.loop(whole, rows, 1, [&](Value t) { body(e.div(t, e.constant(2)), t, {}); });
   }
 
-  /// Numbers as they are multiplied.
-  Value packed(Value numbers, Value next) {
-    return pairs ? emitPairs(e, numbers, next) : roundsFactors(op) ? roundToBf16(e, numbers) : numbers;
+  /// `count` numbers of rows that begin at `from`, from element `index` on, as they are multiplied: rounded,
+  /// and for pairs f32 or bf16.
+  Value factors(TypedValue<kernel::RowsType> of, Value from, Value index, int64_t count) {
+    Type element = of.getType().getElement();
+    Value place = e.at(from, index, element);
+    if (pairs)
+      return e.load(e.vec(count, element), place);
+    Value numbers = e.loadWide(element, count, place);
+    return roundsFactors(op) && element.isF32() ? roundToBf16(e, numbers) : numbers;
   }
+  Value packed(Value numbers, Value next) { return pairs ? emitPairs(e, numbers, next) : numbers; }
 
   void packInput() {
     forEachGroup([&](Value group, int64_t count) {
-      Value from = e.at(frame.rowOf(op.getInput(), row), e.add(inputBegin, e.mul(group, width)), e.f32());
+      Value from = frame.rowOf(op.getInput(), row), column = e.add(inputBegin, e.mul(group, width));
       Value to = groupAt(group);
-      auto numbers = [&](Value t) { return e.load(e.vec(count), e.at(from, e.mul(t, inputs), e.f32())); };
+      auto numbers = [&](Value t) {
+        return factors(op.getInput(), from, e.add(e.mul(t, inputs), column), count);
+      };
       forEachPacked([&](Value index, Value t, Value next) {
         e.store(packed(numbers(t), next ? numbers(next) : next), e.at(to, e.mul(index, width), e.f32()));
       });
@@ -172,13 +180,15 @@ private:
 
   void packGradient(Value panel) {
     auto pack = [&](int64_t count) {
-      Value from = e.at(frame.rowOf(op.getGradient(), row), e.mul(panel, panelRows), e.f32());
+      Value from = frame.rowOf(op.getGradient(), row), column = e.mul(panel, panelRows);
       auto numbers = [&](Value t) -> Value {
-        Value found = e.load(e.vec(count), e.at(from, e.mul(t, outputs), e.f32()));
+        Value found = factors(op.getGradient(), from, e.add(e.mul(t, outputs), column), count);
         if (count == panelRows)
           return found;
-        return vector::InsertStridedSliceOp::create(e.b, e.loc, found, e.zeros(panelRows),
-                                                    ArrayRef<int64_t>{0}, ArrayRef<int64_t>{1});
+        Type whole = e.vec(panelRows, cast<VectorType>(found.getType()).getElementType());
+        Value zeros = arith::ConstantOp::create(e.b, e.loc, e.b.getZeroAttr(whole));
+        return vector::InsertStridedSliceOp::create(e.b, e.loc, found, zeros, ArrayRef<int64_t>{0},
+                                                    ArrayRef<int64_t>{1});
       };
       forEachPacked([&](Value index, Value t, Value next) {
         Value place = e.at(packedGradient, e.mul(index, panelRows), e.f32());
