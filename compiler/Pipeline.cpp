@@ -91,9 +91,9 @@ void addTrain(Pipeline &pipeline, const PipelineOptions &options) {
 }
 
 void addTrainFuse(Pipeline &pipeline) {
-  pipeline.addOn<func::FuncOp>(createFuseRowsPass());
-  // Between groups, of which each is a kernel that reads what it reads once.
+  // After the last CSE, which would see that both are the same; before groups, which take up what is repeated.
   pipeline.addOn<func::FuncOp>(createRepeatActivationsPass());
+  pipeline.addOn<func::FuncOp>(createFuseRowsPass());
   pipeline.addOn<func::FuncOp>(createGroupRestPass());
 }
 

@@ -39,12 +39,15 @@ bool isOnRows(Operation *op) {
              lm::GeluTanhBackwardOp, lm::QuickGeluBackwardOp, lm::ClampBackwardOp>(op);
 }
 
-/// A group of rows that `op` can join: one that makes or reads an operand of it, the nearest one.
-lm::GroupOp findGroup(Operation *op) {
+/// A group of rows that `op` can join: one that makes or reads an operand of it, the nearest one. The
+/// backward pass begins with `turn`: what it makes does not belong into the forward pass, from where it would
+/// have to be kept.
+lm::GroupOp findGroup(Operation *op, Operation *turn) {
   lm::GroupOp best;
   auto consider = [&](Operation *place) {
     auto group = dyn_cast_or_null<lm::GroupOp>(place);
     if (!group || group.getKind() != lm::GroupKind::rows || !group->isBeforeInBlock(op) ||
+        (turn && group->isBeforeInBlock(turn) != op->isBeforeInBlock(turn)) ||
         lm::width(group.getResult(0)) != lm::width(op->getResult(0)) ||
         static_cast<int64_t>(group.getBody().front().getOperations().size()) > mostOperations ||
         !canAbsorb(group, op))
@@ -69,8 +72,10 @@ struct FuseRowsPass : impl::FuseRowsPassBase<FuseRowsPass> {
     for (Operation &op : getOperation().getBody().front())
       if (isOnRows(&op))
         ops.push_back(&op);
+    auto turns = getOperation().getOps<lm::CrossEntropyBackwardOp>();
+    Operation *turn = turns.empty() ? nullptr : (*turns.begin()).getOperation();
     for (Operation *op : ops) {
-      if (lm::GroupOp group = findGroup(op))
+      if (lm::GroupOp group = findGroup(op, turn))
         absorb(rewriter, group, op);
       else
         wrapInGroup(rewriter, op, lm::GroupKind::rows);

@@ -29,7 +29,8 @@ static void replaceResults(RewriterBase &rewriter, lm::GroupOp group, bool every
     });
 }
 
-lm::GroupOp rebuildResults(RewriterBase &rewriter, lm::GroupOp group) {
+/// Rebuilds `group` so that it yields just what is used outside of it.
+static lm::GroupOp rebuildResults(RewriterBase &rewriter, lm::GroupOp group) {
   replaceResults(rewriter, group, /*everywhere=*/true);
   SmallVector<Value> escaping;
   for (Operation &op : group.getBody().front().without_terminator())

@@ -21,9 +21,6 @@ bool canAbsorb(lm::GroupOp group, mlir::Operation *op);
 /// stands where the later of both stood. Gives the new group.
 lm::GroupOp absorb(mlir::RewriterBase &rewriter, lm::GroupOp group, mlir::Operation *op);
 
-/// Rebuilds `group` so that it yields just what is used outside of it.
-lm::GroupOp rebuildResults(mlir::RewriterBase &rewriter, lm::GroupOp group);
-
 /// The group whose result `value` is, or null.
 lm::GroupOp definingGroup(mlir::Value value);
 
