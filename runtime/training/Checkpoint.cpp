@@ -90,24 +90,24 @@ static Result<uint64_t> writeTensors(std::span<const TensorShape> tensors, const
     writer.declare(tensor.name, format, tensor.shape);
   if (Result<> begun = writer.begin(); !begun)
     return tl::unexpected(begun.error());
-  std::vector<float> piece;
   std::vector<std::byte> encoded;
   uint64_t checksum = 0;
   for (size_t i = 0; i < tensors.size(); ++i) {
     data::PiecewiseHash64 hash(checksum);
-    for (size_t first = 0, count = tensors[i].elements(); first < count; first += piece.size()) {
-      piece.resize(std::min(pieceElements, count - first));
-      make(i, first, piece);
-      std::span<const std::byte> bytes = std::as_bytes(std::span(piece));
-      if (&format != &f32Format) {
-        encoded.resize(piece.size() * format.blockBytes);
-        format.quantize(piece, encoded.data());
-        bytes = encoded;
-      }
-      hash.add({reinterpret_cast<const char *>(bytes.data()), bytes.size()});
-      if (Result<> written = writer.append(bytes); !written)
-        return tl::unexpected(written.error());
-    }
+    Result<> written = forEachPiece(
+        tensors[i].elements(), [&](size_t first, std::span<float> piece) { make(i, first, piece); },
+        [&](std::span<const float> piece) {
+          std::span<const std::byte> bytes = std::as_bytes(piece);
+          if (&format != &f32Format) {
+            encoded.resize(piece.size() * format.blockBytes);
+            format.quantize(piece, encoded.data());
+            bytes = encoded;
+          }
+          hash.add({reinterpret_cast<const char *>(bytes.data()), bytes.size()});
+          return writer.append(bytes);
+        });
+    if (!written)
+      return tl::unexpected(written.error());
     checksum = hash.value();
   }
   if (Result<> committed = writer.commit(true); !committed)

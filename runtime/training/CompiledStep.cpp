@@ -74,11 +74,18 @@ public:
     const Result<std::span<const float>> gradients = opened->gradients();
     if (!gradients)
       return std::nullopt;
-    std::vector<float> tensor;
     for (size_t i = 0; i < tensors().size(); ++i) {
-      tensor.resize(tensors()[i].elements());
-      parameters.gather(i, gradients->data(), 0, tensor);
-      if (!std::ranges::all_of(tensor, [](float value) { return std::isfinite(value); }))
+      bool finite = true;
+      (void)forEachPiece(
+          tensors()[i].elements(),
+          [&](size_t first, std::span<float> piece) {
+            parameters.gather(i, gradients->data(), first, piece);
+          },
+          [&](std::span<const float> piece) {
+            finite = finite && std::ranges::all_of(piece, [](float value) { return std::isfinite(value); });
+            return Result<>();
+          });
+      if (!finite)
         return i;
     }
     return std::nullopt;

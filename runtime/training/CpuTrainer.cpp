@@ -240,9 +240,7 @@ Result<const float *> CpuTrainer::logits(const Batch &batch, int64_t row) {
 }
 
 Result<double> CpuTrainer::gradientNorm() {
-  for (auto &[kind, step] : steps)
-    step.rows = kind.rows;
-  walkAll(norm, false, -1);
+  walkImages(norm);
   return std::sqrt(sumOf(norms));
 }
 

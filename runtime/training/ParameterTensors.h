@@ -13,9 +13,6 @@
 
 namespace sinter::training {
 
-/// Elements of a tensor that are made and written at once.
-inline constexpr size_t pieceElements = size_t(1) << 20;
-
 class ParameterTensors {
 public:
   enum class Which { Model, Adapters };

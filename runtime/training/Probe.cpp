@@ -92,15 +92,16 @@ Result<> writeImage(const std::string &path, const ParameterTensors &tensors, st
   if (Result<> begun = writer.begin(); !begun)
     return begun;
   for (size_t i = 0; i < tensors.tensors().size(); ++i) {
-    std::vector<float> piece;
-    for (size_t first = 0, count = tensors.tensors()[i].elements(); first < count; first += piece.size()) {
-      piece.resize(std::min(pieceElements, count - first));
-      tensors.gather(i, initial ? initial : image.data(), first, piece);
-      if (initial)
-        tensors.addAdapters(i, image, first, piece);
-      if (Result<> written = writer.append(std::as_bytes(std::span(piece))); !written)
-        return written;
-    }
+    Result<> written = forEachPiece(
+        tensors.tensors()[i].elements(),
+        [&](size_t first, std::span<float> piece) {
+          tensors.gather(i, initial ? initial : image.data(), first, piece);
+          if (initial)
+            tensors.addAdapters(i, image, first, piece);
+        },
+        [&](std::span<const float> piece) { return writer.append(std::as_bytes(piece)); });
+    if (!written)
+      return written;
   }
   return writer.commit();
 }

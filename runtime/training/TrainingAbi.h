@@ -34,7 +34,7 @@ enum sinter_training_space {
   SINTER_SPACE_LOSSES = 10,   /* (rows) f32: cross-entropy of each row in nats, 0 where it does not count */
   SINTER_SPACE_CONSTANT = 11, /* trainer.constants */
   SINTER_SPACE_VOTES = 12,    /* (2 * experts) f32: of all routers, how often each expert was chosen, then the
-                                 sums of     probabilities; zeros before a micro-step */
+                                 sums of probabilities; zeros before a micro-step */
   SINTER_SPACE_AVERAGE = 14   /* image of the average of the parameters, where one is kept */
 };
 

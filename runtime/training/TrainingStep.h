@@ -7,6 +7,7 @@
 
 #include "runtime/Result.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -62,6 +63,22 @@ struct UpdateSettings {
   int64_t number;          ///< of this update, from 1: AdamW's bias correction
   double averageShare = 0; ///< of the moved weights in their average, where one is kept
 };
+
+/// Elements of a tensor that are made at once.
+inline constexpr size_t pieceElements = size_t(1) << 20;
+
+/// Calls make(first, piece), which fills a piece, and take(piece) -> Result<> for the pieces of a tensor, in
+/// order, until one fails.
+template <typename Make, typename Take> Result<> forEachPiece(size_t elements, Make make, Take take) {
+  std::vector<float> piece;
+  for (size_t first = 0; first < elements; first += piece.size()) {
+    piece.resize(std::min(pieceElements, elements - first));
+    make(first, std::span(piece));
+    if (Result<> taken = take(std::span<const float>(piece)); !taken)
+      return taken;
+  }
+  return {};
+}
 
 class TrainingStep {
 public:

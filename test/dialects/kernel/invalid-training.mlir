@@ -13,7 +13,7 @@ kernel.func @f(%g: !kernel.rows<16xf32>, %x: !kernel.rows<8xf32>, %w: !kernel.we
 
 // -----
 kernel.func @f(%g: !kernel.rows<12xf32>, %x: !kernel.rows<8xf32>, %w: !kernel.weight<16x8, f32>) {
-  // expected-error @below {{expected f32 rows as long as the output's rows and columns, found '!kernel.rows<12xf32>' and '!kernel.rows<8xf32>' for '!kernel.weight<16x8, f32>'}}
+  // expected-error @below {{expected rows of f32 (or of bf16 with kernel.bf16) as long as the output's rows and columns, found '!kernel.rows<12xf32>' and '!kernel.rows<8xf32>' for '!kernel.weight<16x8, f32>'}}
   kernel.weight_gradient gradient(%g : !kernel.rows<12xf32>) input(%x : !kernel.rows<8xf32>) output(%w : !kernel.weight<16x8, f32>)
 }
 
