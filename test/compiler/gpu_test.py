@@ -305,23 +305,23 @@ class GpuTest(ProductTest):
     @unittest.skipUnless(shutil.which("ptxas"), "ptxas is not here")
     def testAttentionForHopperTakesTurnsWithoutSpills(self):
         source, folder = self.folder / "attentions.mlir", self.folder / "attentions"
-        kernel = """kernel.func @{name}(%q: !kernel.rows<{width}x{query}>, %k: !kernel.cache_k<2x{size}x{dtype}>, %v: !kernel.cache_v<2x{size}x{dtype}>,
+        kernel = """kernel.func @{name}(%q: !kernel.rows<{width}x{query}>, %k: !kernel.cache_k<{heads}x{size}x{dtype}>, %v: !kernel.cache_v<{heads}x{size}x{dtype}>,
     %s: !kernel.table<1x4xf32>, %y: !kernel.rows<{width}xf32>) {{
-  kernel.attention prefill heads 4 scale 0.1 {more} query(%q : !kernel.rows<{width}x{query}>) keys(%k : !kernel.cache_k<2x{size}x{dtype}>)
-    values(%v : !kernel.cache_v<2x{size}x{dtype}>) {slopes} output(%y : !kernel.rows<{width}xf32>)
+  kernel.attention prefill heads 4 scale 0.1 {more} query(%q : !kernel.rows<{width}x{query}>) keys(%k : !kernel.cache_k<{heads}x{size}x{dtype}>)
+    values(%v : !kernel.cache_v<{heads}x{size}x{dtype}>) {slopes} output(%y : !kernel.rows<{width}xf32>)
 }}
 """
         kinds = {"plain": "", "window": "window 512", "cap": "softcap 30.0", "slopes": "", "all": "window 512 softcap 30.0"}
         cases = [(kind, size, dtype, dtype) for kind in kinds for size, dtype in ((64, "f16"), (128, "bf16"), (256, "f16"))]
         cases += [("plain", 16, "f16", "f16"), ("plain", 80, "f16", "f32"), ("plain", 96, "bf16", "bf16"), ("plain", 192, "f16", "f16")]
         source.write_text("".join(
-            kernel.format(name=f"{kind}_{size}", size=size, width=4 * size, dtype=dtype, query=query, more=kinds[kind],
+            kernel.format(name=f"{kind}_{size}", heads=4 if kind == "plain" else 2, size=size, width=4 * size, dtype=dtype, query=query, more=kinds[kind],
                           slopes="slopes(%s : !kernel.table<1x4xf32>)" if kind in ("slopes", "all") else "")
             for kind, size, dtype, query in cases))
         run(SINTER, "kernel", source, "--target=cuda:sm_90a", "-o", folder)
         for entry in json.loads((folder / "attentions.json").read_text())["kernels"]:
             code = entry["code"]["sm_90a"]
-            self.assertEqual(code["block"][0], 384, entry["kernel"])
+            self.assertEqual((code["block"][0], code["cluster"][0]), (384, 1 if entry["kernel"].startswith("plain") else 2), entry["kernel"])
             self.assertEqual([bool(each.get("of_cache")) for each in code["tensor_maps"]][-2:], [True, True])
             said = subprocess.run(["ptxas", "-arch=sm_90a", "-v", folder / code["file"], "-o", "/dev/null"], capture_output=True, text=True)
             self.assertEqual(said.returncode, 0, said.stderr)

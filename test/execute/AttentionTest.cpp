@@ -323,19 +323,22 @@ TEST_P(Attention, PrefillsByWarpgroupsInTurns) {
   if (GetParam().architecture != gpu::Architecture::Sm90)
     GTEST_SKIP() << "only sm_90a has warpgroups";
   // Blocks of keys go round their ring; a warpgroup without rows, without keys in some blocks; tiles of two
-  // turns; blocks whose keys end where they do, one before and one after.
-  auto shape = [](int64_t size, Shape others = {}) {
-    others.heads = 2, others.keyHeads = 1, others.keySize = others.valueSize = size;
+  // turns; blocks whose keys end where they do, one before and one after. Heads that share keys are a
+  // cluster.
+  auto shape = [](int64_t size, Shape others = {}, int64_t keyHeads = 1) {
+    others.heads = 2, others.keyHeads = keyHeads, others.keySize = others.valueSize = size;
     others.rowsPerTile = std::max<int64_t>(others.rowsPerTile, 128);
     return others;
   };
   checkSteps(shape(64, {.narrowQuery = true}), {{0, 256}, {600, 70}});
   checkSteps(shape(64, {.rowsPerTile = 256}), {{77, 200}});
+  checkSteps(shape(64, {.rowsPerTile = 256}, 2), {{77, 200}});
   checkSteps(shape(16, {.element = "bf16", .narrowQuery = true}), {{0, 127}, {1, 128}, {448, 65}});
   checkSteps(shape(32, {.window = 100, .narrowQuery = true}), {{400, 70}, {100, 129}});
   checkSteps(shape(32, {.window = 300, .softcap = 5, .slopes = true}), {{500, 70}});
   checkSteps(shape(96, {.softcap = 30, .narrowQuery = true}), {{1, 128}});
   checkSteps(shape(128, {.element = "bf16", .narrowQuery = true}), {{330, 70}});
+  checkSteps(shape(128, {.element = "bf16", .narrowQuery = true}, 2), {{330, 70}});
   checkSteps(shape(128, {.window = 300, .softcap = 5, .narrowQuery = true}), {{300, 65}});
   checkSteps(shape(256, {.narrowQuery = true}), {{150, 70}});
   checkSteps(shape(256, {.softcap = 30, .slopes = true}), {{60, 70}});

@@ -75,14 +75,13 @@ Value Frame::slotAt(Value cacheArgument, Value slot) {
 void Frame::share(Value count, llvm::function_ref<void(Value)> body) { e.loop(thread, count, threads, body); }
 
 void forEachTile(Frame &frame, const kernel::Grid &grid,
-                 llvm::function_ref<void(Value, Value, Value, Value)> body, bool meets) {
+                 llvm::function_ref<void(Value, Value, Value, Value)> body) {
   Emitter &e = frame.e;
   TileNumbers<Frame> numbers(frame, grid);
   Value tiles = e.mul(e.mul(e.constant(grid.columns), numbers.rowTiles), numbers.keyTiles);
   e.loopBy(e.block(), tiles, e.blocks(), [&](Value tile) {
     numbers.visit(tile, body);
-    if (meets)
-      e.barrier();
+    e.barrier();
   });
 }
 

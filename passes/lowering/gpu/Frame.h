@@ -102,13 +102,11 @@ struct Frame {
 inline int64_t neighbours(int64_t width) { return width % 4 == 0 ? 4 : width % 2 == 0 ? 2 : 1; }
 
 /// Runs `body` for each tile of the block: its column, its first row and the row after its last, its key tile
-/// (all i32; without rows_per_tile: all rows; without keys_per_tile: 0). Between two tiles the block waits if
-/// it `meets`.
+/// (all i32; without rows_per_tile: all rows; without keys_per_tile: 0). Between two tiles the block waits.
 void forEachTile(Frame &frame, const kernel::Grid &grid,
                  llvm::function_ref<void(mlir::Value column, mlir::Value rowBegin, mlir::Value rowEnd,
                                          mlir::Value keyTile)>
-                     body,
-                 bool meets = true);
+                     body);
 
 } // namespace sinter::gpu
 

@@ -12,7 +12,9 @@
 // values of the block before meanwhile. A panel of keys is lines of 32 bytes, 16 keys each, and values are
 // rows: with a swizzle of 32 and of 128 bytes, which the copies add, both are operands that are contiguous
 // along the products' columns. Copies are of whole blocks; behind the last key they bring what happens to be
-// there: its scores are masked, and the producer makes its values zeros.
+// there: its scores are masked, and the producer makes its values zeros. Where query heads share keys, two of
+// them are a cluster of two blocks, each of which copies half of every block of keys and values to both.
+#include "passes/lowering/StepOps.h"
 #include "passes/lowering/gpu/Emitters.h"
 #include "passes/lowering/gpu/FlashScores.h"
 #include "passes/lowering/gpu/Mma.h"
@@ -63,13 +65,20 @@ private:
   /// scaled by the corrections.
   Value soften(Value number, Numbers &scores, Numbers &running, Numbers &corrections);
   void release(Value barrier);
+  /// The same of a stage of keys or values, which all blocks of the cluster write.
+  void releaseStage(Value barrier);
+  void waitEmpty(Value barrier, Value parity);
 
   static int64_t linesOf(int64_t numbers) { return llvm::divideCeil(numbers, lineNumbers); }
   bool isNarrow() const { return !shape.op.getQuery().getType().getElement().isF32(); }
   int64_t panelsOfBox() const {
     return std::min<int64_t>(llvm::bit_floor<uint64_t>(longestBox / shape.keySize),
-                             blockKeys / kernel::cachePanel);
+                             share() / kernel::cachePanel);
   }
+  /// Tokens of a block of keys that a block of the cluster copies.
+  int64_t share() const { return blockKeys / frame.cluster; }
+  /// All blocks of the cluster, where it is one (i32).
+  Value everyone() { return frame.cluster > 1 ? e.constant((1 << frame.cluster) - 1) : Value(); }
   int64_t queryBytes() const { return linesOf(shape.keySize) * rows * line; }
   int64_t keyBytes() const { return blockKeys * shape.keySize * 2; }
   int64_t valueBytes() const { return linesOf(shape.valueSize) * blockKeys * line; }
@@ -97,6 +106,7 @@ private:
   Value keyPlace, valuePlace, barriers;
   Value queryMap, keyMap, valueMap;
   Value turns, blocks, tails; // counters: of turns, of blocks, of blocks that need zeros
+  Value rank;                 // of the block in its cluster
   Value warpgroup;            // of the consumers
   Value begin;                // of the turn: its first key
 };
@@ -105,6 +115,7 @@ PingPongAttention::PingPongAttention(Frame &frame, kernel::AttentionOp op) : Fla
   assert(frame.sharedBytes == 0 && "operands of wgmma begin at a multiple of 1024");
   frame.threads = consumers + warpgroupSize;
   frame.blocksPerSm = 1;
+  frame.cluster = shape.group % 2 ? 1 : 2;
   int64_t longest = std::max(shape.keySize, shape.valueSize);
   blockKeys = longest <= 128 ? 128 : 64;
   // What scores are made of takes registers, too.
@@ -151,7 +162,7 @@ void PingPongAttention::makeMaps() {
                        .ofCache = true});
   valueMap = frame.tensorMap(shape.op.getValues(), {.swizzle = line,
                                                     .sizes = {shape.valueSize, shape.keyHeads, 1},
-                                                    .box = {lineNumbers, blockKeys, 1},
+                                                    .box = {lineNumbers, share(), 1},
                                                     .strides = {2 * shape.valueSize, 0},
                                                     .ofCache = true});
 }
@@ -165,9 +176,9 @@ void PingPongAttention::initBarriers() {
     for (int64_t i = 0; i < stages; ++i) {
       Value stage = e.constant(i);
       initBarrier(e, keysFull(stage), 1);
-      initBarrier(e, keysEmpty(stage), warps);
+      initBarrier(e, keysEmpty(stage), frame.cluster * warps);
       initBarrier(e, valuesFull(stage), 1);
-      initBarrier(e, valuesEmpty(stage), warps);
+      initBarrier(e, valuesEmpty(stage), frame.cluster * warps);
     }
     fenceBarriers(e);
   });
@@ -178,6 +189,9 @@ LogicalResult PingPongAttention::emit() {
   makeMaps();
   initBarriers();
   frame.keepStep(abi::stepCacheSlotBytes + 8); // all meet
+  rank = frame.cluster > 1 ? clusterRank(e) : e.constant(0);
+  if (frame.cluster > 1)
+    waitCluster(e); // barriers are there
   Value warp = frame.warp();
   warpgroup = e.div(warp, warpgroupSize / warpSize);
   placeThread(e.mul(warp, 16));
@@ -193,6 +207,8 @@ LogicalResult PingPongAttention::emit() {
     e.ifThen(e.equal(warp, e.constant(consumers / warpSize)),
              [&] { forEachTurn([&](Value first, Value end) { produceTurn(first, end); }); });
   });
+  if (frame.cluster > 1)
+    waitCluster(e); // until no block sends to this one any more
   return success();
 }
 
@@ -204,7 +220,15 @@ void PingPongAttention::forEachTurn(llvm::function_ref<void(Value, Value)> body)
       raise(turns, e.constant(1));
     });
   };
-  forEachTile(frame, shape.op.getGrid(), tile, /*meets=*/false);
+  // Blocks of a cluster take the same rows of neighbouring heads.
+  kernel::Grid grid = shape.op.getGrid();
+  TileNumbers<Frame> numbers(frame, grid);
+  int64_t together = frame.cluster;
+  Value count = e.mul(e.constant(grid.columns / together), numbers.rowTiles);
+  e.loopBy(e.div(e.block(), together), count, e.div(e.blocks(), together), [&](Value i) {
+    Value column = e.add(e.mul(e.div(i, numbers.rowTiles), together), rank);
+    numbers.visit(e.add(e.mul(column, numbers.rowTiles), e.rem(i, numbers.rowTiles)), tile);
+  });
 }
 
 //===--- the producer
@@ -224,9 +248,9 @@ void PingPongAttention::produceTurn(Value first, Value end) {
   e.loop(firstKey, lastKey, blockKeys, [&](Value block) {
     Value now = get(blocks), stage = stageOf(now), empty = before(parityOf(now));
     Value token = e.add(keyHead, block), left = e.sub(lastKey, block);
-    waitBarrier(e, keysEmpty(stage), empty);
+    waitEmpty(keysEmpty(stage), empty);
     ifFirst([&] { copyKeys(stage, token, slot); });
-    waitBarrier(e, valuesEmpty(stage), empty);
+    waitEmpty(valuesEmpty(stage), empty);
     Value isTail = e.less(left, e.constant(blockKeys));
     Value full = valuesFull(stage);
     ifFirst([&] { copyValues(stage, token, slot, e.select(isTail, tail(), full)); });
@@ -253,17 +277,21 @@ void PingPongAttention::copyQuery(Value first) {
 void PingPongAttention::copyKeys(Value stage, Value token, Value slot) {
   int64_t lines = panelsOfBox() * shape.keySize;
   arriveExpecting(e, keysFull(stage), e.constant(keyBytes()));
-  Value first = e.mul(e.div(token, kernel::cachePanel), shape.keySize);
-  for (int64_t at = 0; at < keyBytes() / keyLine; at += lines)
-    copyBox(e, e.add(keysAt(stage), at * keyLine), keyMap, {e.constant(0), e.add(first, at), slot},
-            keysFull(stage));
+  int64_t all = share() / kernel::cachePanel * shape.keySize;
+  Value first = e.mul(e.div(token, kernel::cachePanel), shape.keySize), mine = e.mul(rank, all);
+  for (int64_t at = 0; at < all; at += lines) {
+    Value from = e.add(mine, at);
+    copyBox(e, e.add(keysAt(stage), e.mul(from, keyLine)), keyMap, {e.constant(0), e.add(first, from), slot},
+            keysFull(stage), everyone());
+  }
 }
 
 void PingPongAttention::copyValues(Value stage, Value token, Value slot, Value barrier) {
   arriveExpecting(e, barrier, e.constant(valueBytes()));
+  Value mine = e.mul(rank, share());
   for (int64_t i = 0; i < linesOf(shape.valueSize); ++i)
-    copyBox(e, e.add(valuesAt(stage), i * blockKeys * line), valueMap,
-            {e.constant(i * lineNumbers), token, slot}, barrier);
+    copyBox(e, e.add(valuesAt(stage), e.mul(e.add(mine, i * blockKeys), line)), valueMap,
+            {e.constant(i * lineNumbers), e.add(token, mine), slot}, barrier, everyone());
 }
 
 /// Rows `left` and further.
@@ -326,9 +354,9 @@ void PingPongAttention::passBlocks(Value from, Value to) {
     waitBarrier(e, keysFull(stage), parity);
     meetAt(e, mine, consumers);
     passBy(e, other, consumers);
-    release(keysEmpty(stage));
+    releaseStage(keysEmpty(stage));
     waitBarrier(e, valuesFull(stage), parity);
-    release(valuesEmpty(stage));
+    releaseStage(valuesEmpty(stage));
   });
 }
 
@@ -336,6 +364,17 @@ void PingPongAttention::passBlocks(Value from, Value to) {
 void PingPongAttention::release(Value barrier) {
   e.warpBarrier();
   ifFirst([&] { arrive(e, barrier); });
+}
+
+void PingPongAttention::releaseStage(Value barrier) {
+  if (frame.cluster == 1)
+    return release(barrier);
+  e.warpBarrier();
+  e.ifThen(e.less(frame.lane(), e.constant(frame.cluster)), [&] { arriveAt(e, barrier, frame.lane()); });
+}
+
+void PingPongAttention::waitEmpty(Value barrier, Value parity) {
+  frame.cluster > 1 ? waitClusterBarrier(e, barrier, parity) : waitBarrier(e, barrier, parity);
 }
 
 void PingPongAttention::multiplyBlocks(Value from, Value to, Value firstRow, Value end) {
@@ -350,7 +389,7 @@ void PingPongAttention::multiplyBlocks(Value from, Value to, Value firstRow, Val
   Registers scores = startScores(stage, fenceRegisters(e, poison));
   passBy(e, other, consumers);
   scores = waitProducts(e, scores, {});
-  release(keysEmpty(stage));
+  releaseStage(keysEmpty(stage));
   Numbers running(2, e.constantF(e.f32(), lowestMaximum)), corrections;
   running.append(2, e.constantF(e.f32(), 0));
   soften(from, scores, running, corrections);
@@ -371,7 +410,7 @@ void PingPongAttention::multiplyBlocks(Value from, Value to, Value firstRow, Val
     Registers sums = startSums(lastStage, pairs, Registers(ArrayRef<Value>(all).drop_front(pairCount)));
     passBy(e, other, consumers);
     scores = waitProducts(e, scores, {}, /*pending=*/1);
-    release(keysEmpty(stage));
+    releaseStage(keysEmpty(stage));
     Numbers running(carried.take_front(4)), corrections;
     Value grows = soften(i, scores, running, corrections);
     // Weights pass through the wait: else they would be rounded, into more registers, before it.
@@ -379,7 +418,7 @@ void PingPongAttention::multiplyBlocks(Value from, Value to, Value firstRow, Val
     sums = waitProducts(e, sums, pairs);
     scores.assign(sums.begin() + sumCount, sums.end());
     sums.truncate(sumCount);
-    release(valuesEmpty(lastStage));
+    releaseStage(valuesEmpty(lastStage));
     auto scaled = scf::IfOp::create(e.b, e.loc, SmallVector<Type>(sumCount, e.f32()), grows, true);
     {
       OpBuilder::InsertionGuard guard(e.b);
@@ -403,7 +442,7 @@ void PingPongAttention::multiplyBlocks(Value from, Value to, Value firstRow, Val
   ArrayRef<Value> pairs = ArrayRef<Value>(all).take_front(pairCount);
   Registers sums = startSums(stage, pairs, Registers(ArrayRef<Value>(all).drop_front(pairCount)));
   sums = waitProducts(e, sums, pairs);
-  release(valuesEmpty(stage));
+  releaseStage(valuesEmpty(stage));
   storeRows(firstRow, end, ArrayRef<Value>(state).slice(2, 2), sums);
 }
 

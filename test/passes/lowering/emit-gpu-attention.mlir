@@ -1,5 +1,6 @@
 // RUN: split-file %s %t
 // RUN: sinter-opt %t/turns.mlir --kernel-emit-gpu=architecture=sm_90a | FileCheck %t/turns.mlir
+// RUN: sinter-opt %t/shared.mlir --kernel-emit-gpu=architecture=sm_90a | FileCheck %t/shared.mlir
 // RUN: sinter-opt %t/one.mlir --kernel-emit-gpu=architecture=sm_90a | FileCheck %t/one.mlir
 
 //--- turns.mlir
@@ -8,7 +9,8 @@
 // values before; the turn goes to the other warpgroup; the first are waited for while the second are under way.
 
 // CHECK-LABEL: llvm.func @attention(
-// CHECK-SAME: kernel.tensor_maps = array<i64: 0, 128, 256, 0, 1, 64, 128, 1, 512, 0, 0, 1, 32, 16, 8, 1, 16, 256, 1, 32, 0, 1, 2, 128, 64, 2, 1, 64, 128, 1, 128, 0, 1>
+// CHECK-SAME: kernel.cluster = 1
+// CHECK-SAME: kernel.tensor_maps = array<i64: 0, 128, 256, 0, 1, 64, 128, 1, 512, 0, 0, 1, 32, 16, 16, 1, 16, 256, 1, 32, 0, 1, 2, 128, 64, 4, 1, 64, 128, 1, 128, 0, 1>
 // CHECK-SAME: kernel.threads = 384
 // CHECK: mbarrier.init
 // CHECK: setmaxnreg.inc.sync.aligned.u32 240
@@ -46,6 +48,29 @@
 // CHECK: mbarrier.arrive.expect_tx
 // CHECK: cp.async.bulk.tensor.3d
 // CHECK: fence.proxy.async.shared::cta
+kernel.func @attention(%q: !kernel.rows<256xf16>, %k: !kernel.cache_k<4x64xf16>, %v: !kernel.cache_v<4x64xf16>, %y: !kernel.rows<256xf32>) {
+  kernel.attention prefill heads 4 scale 0.125 query(%q : !kernel.rows<256xf16>) keys(%k : !kernel.cache_k<4x64xf16>)
+    values(%v : !kernel.cache_v<4x64xf16>) output(%y : !kernel.rows<256xf32>) schedule <rows_per_tile = 128>
+}
+
+//--- shared.mlir
+// Two query heads share keys: a cluster of two blocks, each of which copies half of the keys (4 panels) and of the values (64 rows)
+// of every stage to both. Stages are given back to both.
+
+// CHECK-LABEL: llvm.func @attention(
+// CHECK-SAME: kernel.cluster = 2
+// CHECK-SAME: kernel.tensor_maps = array<i64: 0, 128, 256, 0, 1, 64, 128, 1, 512, 0, 0, 1, 32, 16, 8, 1, 16, 256, 1, 32, 0, 1, 2, 128, 64, 2, 1, 64, 64, 1, 128, 0, 1>
+// CHECK-SAME: nvvm.cluster_dim = array<i32: 2>
+// CHECK: mbarrier.init
+// CHECK: barrier.cluster.arrive.release; barrier.cluster.wait.acquire
+// CHECK: wgmma.mma_async
+// CHECK: mapa.shared::cluster
+// CHECK: setmaxnreg.dec
+// CHECK: try_wait.parity.acquire.cluster
+// CHECK: cp.async.bulk.tensor.3d{{.*}}multicast::cluster
+// CHECK: try_wait.parity.acquire.cluster
+// CHECK: cp.async.bulk.tensor.3d{{.*}}multicast::cluster
+// CHECK: barrier.cluster.arrive.release; barrier.cluster.wait.acquire
 kernel.func @attention(%q: !kernel.rows<256xf16>, %k: !kernel.cache_k<2x64xf16>, %v: !kernel.cache_v<2x64xf16>, %y: !kernel.rows<256xf32>) {
   kernel.attention prefill heads 4 scale 0.125 query(%q : !kernel.rows<256xf16>) keys(%k : !kernel.cache_k<2x64xf16>)
     values(%v : !kernel.cache_v<2x64xf16>) output(%y : !kernel.rows<256xf32>) schedule <rows_per_tile = 128>
