@@ -99,7 +99,7 @@ std::string row(const Setting &setting, const device::Device &device, const Test
         test.name, test.mean(), test.deviation(), test.seconds.size(), device.threads(), device.isaName(),
         bandwidth, limits.readBytesPerSecond / 1e9, peak, limits.flopsPerSecond / 1e9, limits.flopsKind);
   return fmt::format(
-      "| {:<{}} | {:>9.2f} MiB | {:>9.2f} M | {:<10} | {:>7} | {:>7} | {:>9.2f} ± {:<7.2f} | {:>8.1f}% "
+      "| {:<{}} | {:>9.2f} MiB | {:>9.2f} M | {:<15} | {:>7} | {:>7} | {:>9.2f} ± {:<7.2f} | {:>8.1f}% "
       "| {:>5.1f}% |\n",
       nameOf(setting), nameWidth(setting), double(setting.model.weights.size) / 0x1p20,
       double(setting.metadata.parameters) / 1e6, fmt::format("{} {}", device.backend(), device.isaName()),
@@ -128,9 +128,9 @@ Result<void> runBench(const Setting &setting) {
   Output out(STDOUT_FILENO);
   const size_t width = nameWidth(setting);
   const std::string header =
-      fmt::format("| {:<{}} |          size |      params | backend    | threads |    test |   "
+      fmt::format("| {:<{}} |          size |      params | backend         | threads |    test |   "
                   "         tok/s    | bandwidth |   peak |\n"
-                  "| {:-<{}} | ------------: | ----------: | ---------- | ------: | ------: | "
+                  "| {:-<{}} | ------------: | ----------: | --------------- | ------: | ------: | "
                   "------------------: | --------: | -----: |\n",
                   "model", width, "", width);
   bool hasHeader = false;

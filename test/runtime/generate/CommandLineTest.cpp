@@ -7,6 +7,7 @@
 #include <cmath>
 #include <csignal>
 #include <gtest/gtest.h>
+#include <sstream>
 
 using namespace sinter;
 using fake::Launch;
@@ -376,6 +377,21 @@ TEST(CommandLineTest, BenchGivesOneLineATest) {
          {"tok_s", "stddev", "bandwidth_share", "peak_share", "bandwidth_gb_s", "peak_gflop_s"})
       EXPECT_TRUE(line.root()[key].isNumber()) << key;
   EXPECT_EQ(lines(run({"--bench", "-p", "0", "-n", "4", "--json", "--repetitions", "1"}).out).size(), 1u);
+}
+
+TEST(CommandLineTest, ColumnsOfBenchStandBelowEachOther) {
+  std::istringstream table(run({"--bench", "-p", "0", "-n", "4", "--repetitions", "1"}).out);
+  std::vector<std::vector<size_t>> bars; // of each line
+  for (std::string line; std::getline(table, line);) {
+    if (size_t sign = line.find("±"); sign != std::string::npos)
+      line.replace(sign, std::string_view("±").size(), "+");
+    bars.emplace_back();
+    for (size_t at = line.find('|'); at != std::string::npos; at = line.find('|', at + 1))
+      bars.back().push_back(at);
+  }
+  ASSERT_EQ(bars.size(), 3u);
+  EXPECT_EQ(bars[1], bars[0]);
+  EXPECT_EQ(bars[2], bars[0]);
 }
 
 TEST(CommandLineTest, BenchTellsTheTimeOfEachKernel) {
