@@ -22,6 +22,7 @@
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
 #include "llvm/MC/TargetRegistry.h"
+#include "llvm/Support/CommandLine.h"
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Target/TargetMachine.h"
 #include "llvm/TargetParser/Triple.h"
@@ -65,6 +66,11 @@ std::unique_ptr<llvm::TargetMachine> createMachine(gpu::Architecture architectur
     LLVMInitializeNVPTXTarget();
     LLVMInitializeNVPTXTargetMC();
     LLVMInitializeNVPTXAsmPrinter();
+    // An address of shared memory takes one register then, not two; only a flag of LLVM says so.
+    auto &flags = llvm::cl::getRegisteredOptions();
+    auto flag = flags.find("nvptx-short-ptr");
+    assert(flag != flags.end() && "the target NVPTX knows short pointers");
+    flag->second->addOccurrence(0, flag->first, "true");
   });
   std::string error;
   llvm::Triple triple("nvptx64-nvidia-cuda");
@@ -208,7 +214,7 @@ FailureOr<CudaKernels> compileCudaKernels(ModuleOp module, const CudaOptions &op
     return fail();
   for (auto kernel : module.getOps<kernel::FuncOp>()) {
     auto function = copy->lookupSymbol<LLVM::LLVMFuncOp>(ptxName(kernel.getName()));
-    auto number = [&](StringRef name) { return static_cast<uint32_t>(numberOf(function, name)); };
+    auto number = [&](StringRef name) { return static_cast<uint32_t>(notedNumber(function, name)); };
     CudaKernel &facts = result.kernels[kernel.getName().str()];
     facts.function = function.getName().str();
     facts.threads = number("kernel.threads");
@@ -219,8 +225,8 @@ FailureOr<CudaKernels> compileCudaKernels(ModuleOp module, const CudaOptions &op
   }
   for (auto &[entry, facts] : result.persistent) {
     auto function = copy->lookupSymbol<LLVM::LLVMFuncOp>(facts.function);
-    facts.threads = static_cast<uint32_t>(numberOf(function, "kernel.threads"));
-    facts.sharedBytes = static_cast<uint32_t>(numberOf(function, "kernel.shared_bytes"));
+    facts.threads = static_cast<uint32_t>(notedNumber(function, "kernel.threads"));
+    facts.sharedBytes = static_cast<uint32_t>(notedNumber(function, "kernel.shared_bytes"));
   }
   llvm::LLVMContext context;
   std::unique_ptr<llvm::TargetMachine> machine = createMachine(options.architecture);

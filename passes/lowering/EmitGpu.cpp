@@ -102,7 +102,10 @@ LogicalResult emitKernel(sinter::kernel::FuncOp kernel, Architecture architectur
               .shared = shared,
               .buffers = {},
               .entry = body,
-              .thread = e.thread()};
+              .thread = e.thread(),
+              .maps = {},
+              .staged = {},
+              .keptStep = {}};
   auto most = kernel->getAttrOfType<IntegerAttr>("kernel.most_threads");
   if (most)
     frame.mostThreads = most.getInt();
@@ -121,7 +124,7 @@ LogicalResult emitKernel(sinter::kernel::FuncOp kernel, Architecture architectur
     frame.blocksPerSm = std::max<int64_t>(
         1, std::min(frame.blocksPerSm, smSharedBytes(architecture) / (frame.sharedBytes + 1024)));
   function->setAttr("nvvm.reqntid", builder.getDenseI32ArrayAttr({static_cast<int32_t>(frame.threads)}));
-  if (frame.blocksPerSm)
+  if (frame.blocksPerSm && frame.limitsRegisters)
     function->setAttr("nvvm.minctasm", builder.getI32IntegerAttr(frame.blocksPerSm));
   function->setAttr("kernel.threads", builder.getI64IntegerAttr(frame.threads));
   function->setAttr("kernel.shared_bytes", builder.getI64IntegerAttr(frame.sharedBytes));

@@ -15,7 +15,7 @@ namespace sinter {
 void buildGpuLowering(mlir::OpPassManager &passes, gpu::Architecture architecture);
 
 /// What --kernel-emit-gpu has noted on a kernel: "kernel.threads", "kernel.shared_bytes" and others.
-inline int64_t numberOf(mlir::Operation *kernel, llvm::StringRef name) {
+inline int64_t notedNumber(mlir::Operation *kernel, llvm::StringRef name) {
   return kernel->getAttrOfType<mlir::IntegerAttr>(name).getInt();
 }
 

@@ -4,7 +4,7 @@
 //   module attributes {kernel.persistent = [{name = "persistent", tasks = 9 : i64, kernels = ["a", "b"]}]}
 //   llvm.func @a(%step, %x) attributes {nvvm.kernel, kernel.threads = 128, ...}
 //   ->
-//   llvm.func @a.task(%step, %x, %thread, %block, %blocks, %shared, %barrier)     // beside @a
+//   llvm.func @a.task(%step, %x, %thread, %first)     // beside @a
 //   llvm.func @persistent(%step, %tasks, %waits, %addresses, %finished, %count) attributes {nvvm.kernel, ...}
 //
 // struct sinter_gpu_persistent in runtime/abi.h says what the table holds. All blocks are resident at once. A
@@ -22,6 +22,7 @@
 #include "passes/lowering/GpuPipeline.h"
 #include "passes/lowering/TaskLayout.h"
 #include "passes/lowering/gpu/Frame.h"
+#include "passes/lowering/gpu/MatmulHalf.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -36,7 +37,7 @@ namespace sinter {
 
 using namespace mlir;
 using namespace sinter::gpu;
-using sinter::numberOf;
+using sinter::notedNumber;
 namespace abi = sinter::abi;
 
 namespace {
@@ -50,7 +51,7 @@ constexpr int64_t barriers = 16;
 /// A kernel as a function that some threads of a block run.
 struct Task {
   LLVM::LLVMFuncOp function;
-  int64_t threads = 0, sharedBytes = 0;
+  int64_t threads = 0, sharedBytes = 0, buffers = 0;
 };
 
 /// What is for all threads of a real block, or for several blocks.
@@ -66,15 +67,16 @@ public:
   Persistent(ModuleOp module, Architecture architecture)
       : module(module), builder(module.getContext()), architecture(architecture) {}
 
-  LogicalResult make(DictionaryAttr plan);
+  LogicalResult make(ArrayRef<Attribute> plans);
 
 private:
+  LogicalResult makeKernel(DictionaryAttr plan);
   FailureOr<Task> taskOf(LLVM::LLVMFuncOp kernel);
   void emitLoop(Emitter &e, LLVM::LLVMFuncOp function, int64_t tasks);
   Value tileCount(Emitter &e, Value step, Value task);
   void prefetch(Emitter &e, Value plan, Value addresses, Value tile);
   void waitFor(Emitter &e, Value counter, Value target);
-  void callTask(Emitter &e, Task &task, Value step, Value addresses, Value block, Value shared);
+  void callTask(Emitter &e, Task &task, Value step, Value addresses, Value first);
   /// Blocks of the task in one block of the persistent kernel.
   int64_t groupsOf(const Task &task) const {
     int64_t most = std::min(threads / task.threads, task.threads == warpSize ? threads : barriers - 1);
@@ -87,14 +89,20 @@ private:
   const Architecture architecture;
   llvm::StringMap<Task> tasks; // by kernel
   SmallVector<Task> mine;      // of the kernel that is made, in the order of its plan
-  int64_t threads = 0, tableBytes = 0;
+  int64_t threads = leastThreads, tableBytes = 0; // of every kernel
 };
+
+SmallVector<StringRef> kernelsOf(DictionaryAttr plan) {
+  return llvm::map_to_vector(plan.getAs<ArrayAttr>("kernels").getAsRange<StringAttr>(),
+                             [](StringAttr name) { return name.getValue(); });
+}
+int64_t taskCountOf(DictionaryAttr plan) { return plan.getAs<IntegerAttr>("tasks").getInt(); }
 
 FailureOr<Task> Persistent::taskOf(LLVM::LLVMFuncOp kernel) {
   auto [place, isNew] = tasks.try_emplace(kernel.getName());
   if (!isNew)
     return place->second;
-  if (numberOf(kernel, "kernel.cluster") > 1 ||
+  if (notedNumber(kernel, "kernel.cluster") > 1 ||
       !kernel->getAttrOfType<DenseI64ArrayAttr>("kernel.tensor_maps").empty() ||
       kernel
           .walk([](Operation *op) {
@@ -104,8 +112,12 @@ FailureOr<Task> Persistent::taskOf(LLVM::LLVMFuncOp kernel) {
     return kernel.emitError() << "expected a kernel without clusters, tensor maps and named barriers for a "
                                  "persistent step, found '"
                               << kernel.getName() << "'";
-  Task task{cast<LLVM::LLVMFuncOp>(kernel->clone()), numberOf(kernel, "kernel.threads"),
-            static_cast<int64_t>(llvm::alignTo(numberOf(kernel, "kernel.shared_bytes"), 128))};
+  Task task{cast<LLVM::LLVMFuncOp>(kernel->clone()), notedNumber(kernel, "kernel.threads"),
+            static_cast<int64_t>(llvm::alignTo(notedNumber(kernel, "kernel.shared_bytes"), 128)),
+            kernel.getNumArguments() - 1};
+  if (groupsOf(task) < 1)
+    return kernel.emitError() << "expected at most " << maxSharedBytes(architecture) - tableBytes
+                              << " bytes of shared memory for a persistent step, found " << task.sharedBytes;
   LLVM::LLVMFuncOp function = task.function;
   for (StringRef name :
        {"nvvm.kernel", "nvvm.reqntid", "nvvm.minctasm", "kernel.threads", "kernel.shared_bytes",
@@ -119,9 +131,10 @@ FailureOr<Task> Persistent::taskOf(LLVM::LLVMFuncOp kernel) {
 
   builder.setInsertionPointToStart(&function.front());
   Emitter e(builder, kernel.getLoc(), architecture);
-  auto added = [&](Type type) { return function.front().addArgument(type, kernel.getLoc()); };
-  Value thread = added(e.i32()), block = added(e.i32()), blocks = added(e.i32()),
-        shared = added(e.sharedPtr()), barrier = added(e.i32());
+  // The thread in its group, and the tile of the real block's first group; all else follows: arguments take
+  // registers of caller and callee or, behind the twelfth, memory.
+  Value thread = function.front().addArgument(e.i32(), kernel.getLoc()),
+        first = function.front().addArgument(e.i32(), kernel.getLoc());
   SmallVector<Type> types(function.front().getArgumentTypes());
   function.setFunctionType(LLVM::LLVMFunctionType::get(function.getFunctionType().getReturnType(), types));
   SmallVector<Attribute> attributes;
@@ -129,12 +142,22 @@ FailureOr<Task> Persistent::taskOf(LLVM::LLVMFuncOp kernel) {
     attributes.append(known.begin(), known.end());
   attributes.resize(types.size(), builder.getDictionaryAttr({}));
   function.setAllArgAttrs(attributes);
+
   auto limit = LLVM::ConstantRangeAttr::get(builder.getContext(), APInt(32, 0), APInt(32, task.threads));
   function.setArgAttr(cast<BlockArgument>(thread).getArgNumber(), LLVM::LLVMDialect::getRangeAttrName(),
                       limit);
 
-  Value count = e.constant(task.threads);
+  Value all = e.thread(), group = e.div(all, task.threads);
+  Value grid = e.blocks(), block = e.add(first, e.mul(group, grid)), blocks = e.mul(grid, groupsOf(task));
+  Value table = LLVM::AddressOfOp::create(builder, kernel.getLoc(), e.sharedPtr(), sharedName);
+  Value shared = e.atByte(table, e.add(e.mul(group, task.sharedBytes), tableBytes));
+  Value barrier = e.add(group, 1), count = e.constant(task.threads);
+  llvm::SmallPtrSet<Operation *, 4> own;
+  for (Value value : {all, grid, table})
+    own.insert(value.getDefiningOp());
   function.walk([&](Operation *op) {
+    if (own.contains(op))
+      return;
     Value instead = isa<NVVM::ThreadIdXOp>(op)  ? thread
                     : isa<NVVM::BlockIdXOp>(op) ? block
                     : isa<NVVM::GridDimXOp>(op) ? blocks
@@ -212,22 +235,19 @@ void Persistent::prefetch(Emitter &e, Value plan, Value addresses, Value tile) {
   });
 }
 
-/// `block` is the number of the first group's block; those of others are gridDim further each.
-void Persistent::callTask(Emitter &e, Task &task, Value step, Value addresses, Value block, Value shared) {
+/// `first` is the first group's tile; those of others are gridDim further each.
+void Persistent::callTask(Emitter &e, Task &task, Value step, Value addresses, Value first) {
   int64_t groups = groupsOf(task);
-  Value group = e.div(e.thread(), task.threads), thread = e.rem(e.thread(), task.threads);
   auto call = [&] {
     SmallVector<Value> operands{step};
-    size_t buffers = task.function.front().getNumArguments() - 6; // without the step and what was added
-    for (size_t i = 0; i < buffers; ++i)
+    for (int64_t i = 0; i < task.buffers; ++i)
       operands.push_back(e.load(e.globalPtr(), e.at(addresses, i, e.i64())));
-    operands.append({thread, e.add(block, e.mul(group, e.blocks())), e.mul(e.blocks(), groups),
-                     e.atByte(shared, e.mul(group, task.sharedBytes)), e.add(group, 1)});
+    operands.append({e.rem(e.thread(), task.threads), first});
     LLVM::CallOp::create(e.b, e.loc, task.function, operands);
   };
   if (groups * task.threads == threads)
     return call();
-  e.ifThen(e.less(group, e.constant(groups)), call);
+  e.ifThen(e.less(e.thread(), e.constant(groups * task.threads)), call);
 }
 
 void Persistent::emitLoop(Emitter &e, LLVM::LLVMFuncOp function, int64_t most) {
@@ -235,78 +255,113 @@ void Persistent::emitLoop(Emitter &e, LLVM::LLVMFuncOp function, int64_t most) {
   Value step = argument(0), tasksAt = argument(1), waits = argument(2), addresses = argument(3),
         finished = argument(4), count = argument(5);
   Value table = LLVM::AddressOfOp::create(e.b, e.loc, e.sharedPtr(), sharedName);
-  Value shared = e.atByte(table, tableBytes), thread = e.thread();
+  Value thread = e.thread();
   auto taskAt = [&](Value number) { return e.atByte(tasksAt, e.mul(number, abi::taskBytes)); };
   auto counterOf = [&](Value number) { return e.atByte(finished, e.mul(number, abi::counterBytes)); };
   auto tilesOf = [&](Value number) { return e.at(table, number, e.i32()); };
-  count = e.min(count, e.constant(most));
-  e.loop(thread, count, threads,
+  Value zero = e.constant(0), tableSize = e.constant(most);
+  e.loop(thread, e.min(count, tableSize), threads,
          [&](Value number) { e.store(tileCount(e, step, taskAt(number)), tilesOf(number)); });
   e.barrier();
-  Value zero = e.constant(0);
-  e.loop(zero, count, 1, {zero}, [&](Value number, ValueRange carried) {
-    Value tiles = e.load(e.i32(), tilesOf(number));
-    // The first tile goes to block `carried`, which is below gridDim.
-    Value behind = e.sub(e.block(), carried[0]);
-    Value first = e.select(e.less(behind, zero), e.add(behind, e.blocks()), behind);
-    e.ifThen(e.less(first, tiles), [&] {
-      Value task = taskAt(number);
-      auto field = [&](int64_t offset) { return e.load(e.i32(), e.atByte(task, offset)); };
-      Value buffers = e.at(addresses, field(abi::taskFirstAddress), e.i64());
-      for (int64_t i = 0; i < abi::taskPrefetchCount; ++i)
-        prefetch(e, e.atByte(task, abi::taskPrefetches + i * abi::prefetchBytes), buffers, first);
-      Value waitsAt = e.at(waits, field(abi::taskFirstWait), e.i32());
-      e.loop(thread, field(abi::taskWaitCount), threads, [&](Value i) {
-        Value earlier = e.load(e.i32(), e.at(waitsAt, i, e.i32()));
-        waitFor(e, counterOf(earlier), e.load(e.i32(), tilesOf(earlier)));
-      });
-      e.barrier();
-      auto cases = llvm::to_vector(llvm::seq<int64_t>(mine.size()));
-      auto choice = scf::IndexSwitchOp::create(e.b, e.loc, TypeRange{}, e.toIndex(field(abi::taskKernel)),
-                                               cases, cases.size());
-      for (auto [region, each] : llvm::zip(choice.getCaseRegions(), mine)) {
-        OpBuilder::InsertionGuard guard(e.b);
-        e.b.createBlock(&region);
-        callTask(e, each, step, buffers, first, shared);
-        scf::YieldOp::create(e.b, e.loc);
-      }
-      {
-        OpBuilder::InsertionGuard guard(e.b);
-        e.b.createBlock(&choice.getDefaultRegion());
-        scf::YieldOp::create(e.b, e.loc);
-      }
-      e.barrier();
-      e.ifThen(e.equal(thread, zero), [&] {
-        Value done = e.div(e.add(e.sub(tiles, first), e.sub(e.blocks(), 1)), e.blocks());
-        assemble(e, {}, "red.release.gpu.global.add.u32 [$0], $1;", "l,r,~{memory}",
-                 {counterOf(number), done});
-      });
-      // The lanes beside it could be first to wait for this very number, and keep the warp from adding it.
-      e.warpBarrier();
+  // Where the loop is: the number of a task, and the block that its first tile goes to.
+  auto loop = scf::WhileOp::create(e.b, e.loc, TypeRange{e.i32(), e.i32()}, ValueRange{zero, zero});
+  OpBuilder::InsertionGuard guard(e.b);
+  SmallVector<Location> locations(2, e.loc);
+  Block *before = e.b.createBlock(&loop.getBefore(), {}, loop.getResultTypes(), locations);
+  Value goesOn = e.both(e.less(before->getArgument(0), count), e.less(before->getArgument(0), tableSize));
+  scf::ConditionOp::create(e.b, e.loc, goesOn, before->getArguments());
+  Block *body = e.b.createBlock(&loop.getAfter(), {}, loop.getResultTypes(), locations);
+  auto firstOf = [&](Value place) { // tile of this block
+    Value behind = e.sub(e.block(), place);
+    return e.select(e.less(behind, zero), e.add(behind, e.blocks()), behind);
+  };
+  Value number = body->getArgument(0), place = body->getArgument(1), first = firstOf(place);
+  auto run = [&] {
+    // A kernel takes every register that it can get: while it runs, the place in the loop is in shared memory.
+    Value kept = tilesOf(tableSize), keptPlace = tilesOf(e.constant(most + 1));
+    e.ifThen(e.equal(thread, zero), [&] {
+      e.store(number, kept);
+      e.store(place, keptPlace);
     });
-    return SmallVector<Value>{e.rem(e.add(carried[0], tiles), e.blocks())};
-  });
+    Value task = taskAt(number);
+    auto field = [&](int64_t offset) { return e.load(e.i32(), e.atByte(task, offset)); };
+    Value buffers = e.at(addresses, field(abi::taskFirstAddress), e.i64());
+    for (int64_t i = 0; i < abi::taskPrefetchCount; ++i)
+      prefetch(e, e.atByte(task, abi::taskPrefetches + i * abi::prefetchBytes), buffers, first);
+    Value waitsAt = e.at(waits, field(abi::taskFirstWait), e.i32());
+    e.loop(thread, field(abi::taskWaitCount), threads, [&](Value i) {
+      Value earlier = e.load(e.i32(), e.at(waitsAt, i, e.i32()));
+      waitFor(e, counterOf(earlier), e.load(e.i32(), tilesOf(earlier)));
+    });
+    e.barrier();
+    auto cases = llvm::to_vector(llvm::seq<int64_t>(mine.size()));
+    auto choice = scf::IndexSwitchOp::create(e.b, e.loc, TypeRange{}, e.toIndex(field(abi::taskKernel)),
+                                             cases, cases.size());
+    for (auto [region, each] : llvm::zip(choice.getCaseRegions(), mine)) {
+      OpBuilder::InsertionGuard guard(e.b);
+      e.b.createBlock(&region);
+      callTask(e, each, step, buffers, first);
+      scf::YieldOp::create(e.b, e.loc);
+    }
+    {
+      OpBuilder::InsertionGuard guard(e.b);
+      e.b.createBlock(&choice.getDefaultRegion());
+      scf::YieldOp::create(e.b, e.loc);
+    }
+    SmallVector<Value> found{e.load(e.i32(), kept), e.load(e.i32(), keptPlace)};
+    e.barrier();
+    e.ifThen(e.equal(threadAnew(e), zero), [&] {
+      Value tiles = e.load(e.i32(), tilesOf(found[0]));
+      Value done = e.div(e.add(e.sub(tiles, firstOf(found[1])), e.sub(e.blocks(), 1)), e.blocks());
+      assemble(e, {}, "red.release.gpu.global.add.u32 [$0], $1;", "l,r,~{memory}",
+               {counterOf(found[0]), done});
+    });
+    // The lanes beside it could be first to wait for this very number, and keep the warp from adding it.
+    e.warpBarrier();
+    return found;
+  };
+  auto choice =
+      scf::IfOp::create(e.b, e.loc, loop.getResultTypes(), e.less(first, e.load(e.i32(), tilesOf(number))),
+                        /*addThenBlock=*/true, /*addElseBlock=*/true);
+  {
+    OpBuilder::InsertionGuard guard(e.b);
+    e.b.setInsertionPointToStart(choice.thenBlock());
+    scf::YieldOp::create(e.b, e.loc, run());
+    e.b.setInsertionPointToStart(choice.elseBlock());
+    scf::YieldOp::create(e.b, e.loc, ValueRange{number, place});
+  }
+  number = choice.getResult(0);
+  place = e.rem(e.add(choice.getResult(1), e.load(e.i32(), tilesOf(number))), e.blocks());
+  scf::YieldOp::create(e.b, e.loc, ValueRange{e.add(number, 1), place});
 }
 
-LogicalResult Persistent::make(DictionaryAttr plan) {
+LogicalResult Persistent::make(ArrayRef<Attribute> plans) {
+  // Kernels are shared, so threads and the table are the same for all.
+  for (Attribute each : plans) {
+    auto plan = cast<DictionaryAttr>(each);
+    // Tiles of each task, the place in the loop.
+    tableBytes = std::max<int64_t>(tableBytes, llvm::alignTo((taskCountOf(plan) + 2) * 4, 128));
+    for (StringRef name : kernelsOf(plan)) {
+      int64_t own = notedNumber(module.lookupSymbol<LLVM::LLVMFuncOp>(name), "kernel.threads");
+      threads = std::max<int64_t>(threads, llvm::alignTo(own, 128));
+    }
+  }
+  for (Attribute plan : plans)
+    if (failed(makeKernel(cast<DictionaryAttr>(plan))))
+      return failure();
+  return success();
+}
+
+LogicalResult Persistent::makeKernel(DictionaryAttr plan) {
   StringRef name = plan.getAs<StringAttr>("name").getValue();
-  int64_t most = plan.getAs<IntegerAttr>("tasks").getInt(), sharedBytes = 0;
-  tableBytes = llvm::alignTo(most * 4, 128);
-  threads = leastThreads;
+  int64_t most = taskCountOf(plan), sharedBytes = 0;
   mine.clear();
-  for (Attribute kernel : plan.getAs<ArrayAttr>("kernels")) {
-    FailureOr<Task> task = taskOf(module.lookupSymbol<LLVM::LLVMFuncOp>(cast<StringAttr>(kernel).getValue()));
+  for (StringRef kernel : kernelsOf(plan)) {
+    FailureOr<Task> task = taskOf(module.lookupSymbol<LLVM::LLVMFuncOp>(kernel));
     if (failed(task))
       return failure();
     mine.push_back(*task);
-    threads = std::max<int64_t>(threads, llvm::alignTo(task->threads, 128));
-  }
-  for (Task &task : mine) {
-    if (groupsOf(task) < 1)
-      return task.function.emitError()
-             << "expected at most " << maxSharedBytes(architecture) - tableBytes
-             << " bytes of shared memory for a persistent step, found " << task.sharedBytes;
-    sharedBytes = std::max(sharedBytes, groupsOf(task) * task.sharedBytes);
+    sharedBytes = std::max(sharedBytes, groupsOf(*task) * task->sharedBytes);
   }
   Location loc = module.getLoc();
   builder.setInsertionPointToEnd(module.getBody());
@@ -340,9 +395,8 @@ struct MakePersistentPass : sinter::impl::MakePersistentPassBase<MakePersistentP
       return;
     getOperation()->removeAttr(planName);
     Persistent persistent(getOperation(), *named);
-    for (Attribute plan : plans)
-      if (failed(persistent.make(cast<DictionaryAttr>(plan))))
-        return signalPassFailure();
+    if (failed(persistent.make(plans.getValue())))
+      return signalPassFailure();
     for (auto kernel : llvm::make_early_inc_range(getOperation().getOps<LLVM::LLVMFuncOp>()))
       if (kernel->hasAttr("kernel.most_threads"))
         kernel.erase();

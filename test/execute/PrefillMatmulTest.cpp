@@ -136,6 +136,7 @@ TEST_P(PrefillMatmul, StoresTilesOfEveryTypeWhateverTheEpilogue) {
     c.output = output;
     check(tiled(c, 128, 128), {150, 256}, 2);
     check(tiled(c, 64, 64), {100}, 2);
+    check(tiled(c, 64, 256), {100}, 2);
     check(tiled(c, 128, 256), {130}, 2);
     c.ranges = {{0, 256, 128}, {256, 512, 16}};
     c.adds = true;
@@ -147,7 +148,7 @@ TEST_P(PrefillMatmul, StoresTilesOfEveryTypeWhateverTheEpilogue) {
   }
 }
 
-TEST_P(PrefillMatmul, GoesOverManyTilesOfFewColumns) {
+TEST_P(PrefillMatmul, GoesOverManyTilesOfFewInputs) {
   for (int64_t inputs : {8, 64, 128, 192}) {
     MatmulCase c{.format = "f16", .outputs = 1024, .inputs = inputs, .left = LeftKind::Half};
     check(tiled(c, 128, 128), {200}, 2);

@@ -44,6 +44,15 @@ Value Emitter::both(Value x, Value y) {
 }
 Value Emitter::isFalse(Value a) { return arith::XOrIOp::create(b, loc, a, constantI(b.getI1Type(), 1)); }
 
+Value Emitter::fresh(Value a) {
+  return LLVM::InlineAsmOp::create(b, loc, TypeRange{i32()}, ValueRange{a}, "mov.b32 $0, $1;", "=r,r",
+                                   /*has_side_effects=*/true, /*is_align_stack=*/false,
+                                   LLVM::TailCallKind::None,
+                                   LLVM::AsmDialectAttr::get(b.getContext(), LLVM::AsmDialect::AD_ATT),
+                                   ArrayAttr())
+      .getResult(0);
+}
+
 Value Emitter::narrow(Value value, Type element) {
   if (element.isF32())
     return value;
@@ -111,6 +120,12 @@ Value Emitter::shuffleXor(Value value, int64_t mask) {
 }
 Value Emitter::dot4(Value a, bool isSigned, Value bytes, Value d) {
   return intrinsic(isSigned ? "llvm.nvvm.idp4a.s.s" : "llvm.nvvm.idp4a.u.s", i32(), {a, bytes, d});
+}
+
+void Emitter::keepRolled() {
+  LLVM::InlineAsmOp::create(b, loc, TypeRange{}, ValueRange{}, ".pragma \"nounroll\";", "",
+                            /*has_side_effects=*/true, /*is_align_stack=*/false, LLVM::TailCallKind::None,
+                            LLVM::AsmDialectAttr::get(b.getContext(), LLVM::AsmDialect::AD_ATT), ArrayAttr());
 }
 
 void Emitter::loopBy(Value begin, Value end, Value step, Body body) {

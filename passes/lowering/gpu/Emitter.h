@@ -43,6 +43,10 @@ public:
   mlir::Value both(mlir::Value a, mlir::Value b); // of i1; either may be null
   mlir::Value isFalse(mlir::Value a);             // of i1
 
+  /// The same number, of which LLVM does not know that: it moves what is computed from it out of no loop, where
+  /// addresses that one instruction makes would hold registers all the while.
+  mlir::Value fresh(mlir::Value a);
+
   //--- floating point
   /// Rounded by the instruction that sm_80 has for every type.
   mlir::Value narrow(mlir::Value value, mlir::Type element);
@@ -78,6 +82,9 @@ public:
   /// d + the sum of 4 products of bytes; the first operand signed if said, the second always.
   mlir::Value dot4(mlir::Value a, bool isSigned, mlir::Value b, mlir::Value d);
 
+  /// At the beginning of a loop's body: ptxas does not write its turns out, for all of which it would bring
+  /// numbers at once.
+  void keepRolled();
   /// A loop over i32 whose step is known when it runs.
   void loopBy(mlir::Value begin, mlir::Value end, mlir::Value step, Body body);
 };

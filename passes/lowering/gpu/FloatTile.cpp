@@ -88,8 +88,10 @@ SmallVector<Value> FloatTile::fetch(const TileSide &operand, Value first) {
     return e.min(number, e.sub(count, isAlong ? w : 1));
   };
   for (const Piece &piece : piecesOf(operand)) {
-    Value k = e.add(first, piece.k), inside;
-    Value line = operand.lines ? within(piece.line, operand.lines, !operand.alongK) : piece.line;
+    // Addresses are made for each chunk: all at once they would take too many registers.
+    Value k = e.add(first, piece.k), line = e.fresh(piece.line), inside;
+    if (operand.lines)
+      line = within(line, operand.lines, !operand.alongK);
     Value value = e.loadWide(e.f32(), w, operand.at(line, within(k, operand.depth, operand.alongK)));
     if (operand.zeroLines)
       inside = e.less(piece.line, operand.lines);
@@ -118,11 +120,21 @@ FloatTile::Walk FloatTile::walk(const TileSide &operand, Value first) {
     return LLVM::PtrToIntOp::create(e.b, e.loc, e.i64(), pointer).getResult();
   };
   result.distance = e.sub(number(placeOf(pieces[0], e.add(first, depth))), number(result.places[0]));
+  if (operand.width > 1)
+    return result;
+  // 16 pieces: 64 bits for the first one, 32 for each other.
+  for (Value place : ArrayRef(result.places).drop_front())
+    result.offsets.push_back(arith::TruncIOp::create(
+        e.b, e.loc, e.i32(), e.sub(number(place), number(result.places[0]))));
+  result.places.truncate(1);
   return result;
 }
 
-SmallVector<Value> FloatTile::fetchWhole(const TileSide &operand, ValueRange places) {
-  SmallVector<Value> values;
+SmallVector<Value> FloatTile::fetchWhole(const TileSide &operand, ValueRange carried,
+                                         ArrayRef<Value> offsets) {
+  SmallVector<Value> values, places(carried);
+  for (Value offset : offsets)
+    places.push_back(e.atByte(places[0], e.extend(e.fresh(offset)))); // else LLVM keeps 64 bits of it
   SmallVector<Piece> pieces;
   if (operand.zeroLines && !operand.shared)
     pieces = piecesOf(operand);
@@ -224,9 +236,11 @@ SmallVector<Value> FloatTile::multiply(const TileSide &left, const TileSide &rig
     llvm::append_range(state, ofLeft.places);
     llvm::append_range(state, ofRight.places);
     state = e.loop(zero, end, 1, state, [&](Value chunk, ValueRange carried) {
+      e.keepRolled();
       ValueRange before = carried.take_front(sums.size()), places = carried.drop_front(sums.size());
       ValueRange inLeft = places.take_front(ofLeft.places.size()), inRight = places.drop_front(inLeft.size());
-      SmallVector<Value> leftValues = fetchWhole(left, inLeft), rightValues = fetchWhole(right, inRight);
+      SmallVector<Value> leftValues = fetchWhole(left, inLeft, ofLeft.offsets),
+                         rightValues = fetchWhole(right, inRight, ofRight.offsets);
       SmallVector<Value> next = addChunk(chunk, leftValues, rightValues, before);
       for (auto [walk, list] : {std::pair(&ofLeft, inLeft), std::pair(&ofRight, inRight)}) {
         Value distance = walk->distance;
@@ -243,6 +257,7 @@ SmallVector<Value> FloatTile::multiply(const TileSide &left, const TileSide &rig
   if (isWhole)
     return state;
   return e.loop(begin, chunks, 1, state, [&](Value chunk, ValueRange carried) {
+    e.keepRolled();
     Value following = e.mul(e.add(chunk, 1), depth); // behind the last one: what there is again
     SmallVector<Value> ofLeft = fetch(left, following), ofRight = fetch(right, following);
     return addChunk(chunk, ofLeft, ofRight, carried);

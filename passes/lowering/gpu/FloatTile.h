@@ -21,8 +21,10 @@ struct TileSide {
   /// Address of f32 (line, k), both i32 and below `lines` and `depth`; the same way from each k to k + 16.
   llvm::function_ref<mlir::Value(mlir::Value line, mlir::Value k)> at = nullptr;
   mlir::Value lines = nullptr; // i32, 1 or more: how many there are; behind them lies the last one again
-  mlir::Value depth =
-      nullptr; // i32, 1 or more: numbers of a line that may be read, not less than are multiplied
+  /// i32, 1 or more: numbers of a line that may be read, not less than are multiplied. Products end with a whole
+  /// chunk: behind `depth` lies the last number again, and the other side has zeros there, or this one
+  /// (zeroDepth).
+  mlir::Value depth = nullptr;
   /// Zeros stand for lines, or numbers of lines, that there are not.
   bool zeroLines = false, zeroDepth = false;
   /// Instead of all that: lies in shared memory as FloatTile::place says.
@@ -73,13 +75,15 @@ private:
   llvm::SmallVector<Piece> piecesOf(const TileSide &operand);
   llvm::SmallVector<mlir::Value> fetch(const TileSide &operand, mlir::Value first);
   /// Where the pieces of a whole chunk lie, the one that begins with number `first`, and how many bytes (i64)
-  /// behind them those of the next one. Nothing, and null, of a side in shared memory.
+  /// behind them those of the next one. Nothing, and null, of a side in shared memory. Of pieces of one number
+  /// only the first one's place, and how many bytes (i32, below 2 GiB) behind it the others are.
   struct Walk {
-    llvm::SmallVector<mlir::Value> places;
+    llvm::SmallVector<mlir::Value> places, offsets;
     mlir::Value distance;
   };
   Walk walk(const TileSide &operand, mlir::Value first);
-  llvm::SmallVector<mlir::Value> fetchWhole(const TileSide &operand, mlir::ValueRange places);
+  llvm::SmallVector<mlir::Value> fetchWhole(const TileSide &operand, mlir::ValueRange carried,
+                                            llvm::ArrayRef<mlir::Value> offsets);
   void put(const TileSide &operand, mlir::ValueRange values, mlir::Value to);
   /// The sums with the products of a chunk added.
   llvm::SmallVector<mlir::Value> multiplyFloats(mlir::Value left, mlir::Value right, mlir::ValueRange sums);

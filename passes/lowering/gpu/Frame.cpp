@@ -5,6 +5,7 @@
 #include "passes/lowering/StepOps.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 
 using namespace mlir;
 
@@ -74,15 +75,39 @@ Value Frame::slotAt(Value cacheArgument, Value slot) {
 
 void Frame::share(Value count, llvm::function_ref<void(Value)> body) { e.loop(thread, count, threads, body); }
 
+void Frame::loopInShared(Value begin, Value end, Value step, llvm::function_ref<void(Value)> body) {
+  Value numbers = allocate(threads * 4), ends = allocate(threads * 4);
+  Value number = e.at(numbers, thread, e.i32()), limit = e.at(ends, thread, e.i32());
+  e.store(begin, number);
+  e.store(end, limit);
+  SmallVector<Type> types(2, e.i32());
+  SmallVector<Location> locations(2, e.loc);
+  auto loop = scf::WhileOp::create(e.b, e.loc, types, ValueRange{begin, end});
+  OpBuilder::InsertionGuard guard(e.b);
+  Block *before = e.b.createBlock(&loop.getBefore(), {}, types, locations);
+  ValueRange arguments = before->getArguments();
+  scf::ConditionOp::create(e.b, e.loc, e.less(arguments[0], arguments[1]), arguments);
+  Block *inside = e.b.createBlock(&loop.getAfter(), {}, types, locations);
+  body(inside->getArgument(0));
+  Value next = e.add(e.load(e.i32(), number), step);
+  e.store(next, number);
+  scf::YieldOp::create(e.b, e.loc, ValueRange{next, e.load(e.i32(), limit)});
+}
+
 void forEachTile(Frame &frame, const kernel::Grid &grid,
                  llvm::function_ref<void(Value, Value, Value, Value)> body) {
   Emitter &e = frame.e;
+  if (frame.isCrowded)
+    frame.keepStep(abi::stepSelected + 8); // each tile reads the rows there
   TileNumbers<Frame> numbers(frame, grid);
   Value tiles = e.mul(e.mul(e.constant(grid.columns), numbers.rowTiles), numbers.keyTiles);
-  e.loopBy(e.block(), tiles, e.blocks(), [&](Value tile) {
-    numbers.visit(tile, body);
+  auto visit = [&](Value tile) {
+    (frame.isCrowded ? TileNumbers<Frame>(frame, grid) : numbers).visit(tile, body);
     e.barrier();
-  });
+  };
+  if (frame.isCrowded)
+    return frame.loopInShared(e.block(), tiles, e.blocks(), visit);
+  e.loopBy(e.block(), tiles, e.blocks(), visit);
 }
 
 } // namespace sinter::gpu

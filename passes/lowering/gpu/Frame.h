@@ -52,6 +52,8 @@ struct Frame {
   llvm::SmallVector<TensorMapPlan> maps;
   int64_t blocksPerSm = 0; // to be resident at once: ptxas keeps to the registers that allows; 0: it chooses
   StagedRows staged;       // of the program that is being emitted
+  bool limitsRegisters = true; // whether ptxas is told blocksPerSm
+  bool isCrowded = false;  // code in tiles takes every register: numbers of loops around it wait in shared memory
   mlir::Value keptStep;    // the first bytes of the step, in shared memory
   int64_t keptStepBytes = 0;
 
@@ -96,6 +98,10 @@ struct Frame {
 
   /// Calls `body` with a number (i32) from 0 to count - 1 for each thread's share of `count` items.
   void share(mlir::Value count, llvm::function_ref<void(mlir::Value)> body);
+  /// A loop around code that takes every register: where it is and where it ends waits in shared memory, each
+  /// thread's in a place of its own. The body must have a barrier.
+  void loopInShared(mlir::Value begin, mlir::Value end, mlir::Value step,
+                    llvm::function_ref<void(mlir::Value)> body);
 };
 
 /// How many neighbouring f32 of rows `width` long a thread takes at once: 4, 2 or 1.

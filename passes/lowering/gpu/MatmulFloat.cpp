@@ -41,6 +41,7 @@ private:
 
 LogicalResult FloatMatmul::run() {
   frame.blocksPerSm = 4; // two warps a quarter of a multiprocessor
+  frame.isCrowded = true;
   tile.emplace(frame, cpu::roundsFactors(m.op), /*isLong=*/true);
   int64_t stride = m.accumulatorColumns(), weights = m.weights.size();
   int64_t room = maxSharedBytes(e.architecture) - reservedBytes - frame.sharedBytes;
@@ -77,8 +78,9 @@ LogicalResult FloatMatmul::emitRows(Value begin, Value end, Value first, Value r
 void FloatMatmul::emitColumns(FloatTile &tile, int64_t weight, Value base, Value inTile) {
   const kernel::WeightLayout &layout = m.layouts[weight];
   Value address = m.weights[weight], k = e.constant(m.inputs), column = e.add(base, inTile);
+  Value firstRow = e.fresh(row); // addresses of rows are made again for each 64 columns
   auto leftAt = [&](Value line, Value k) {
-    return e.at(frame.rowOf(m.op.getLeft(), e.add(row, line)), k, e.f32());
+    return e.at(frame.rowOf(m.op.getLeft(), e.add(firstRow, line)), k, e.f32());
   };
   TileSide left{.width = neighbours(m.inputs), .at = leftAt, .lines = rows, .depth = k};
   left.zeroDepth = m.inputs % FloatTile::depth;

@@ -23,6 +23,7 @@ RegionPlan::RegionPlan(Region &region, Multiples multiples) : block(region.front
   findLength();
   findPhases();
   findKept();
+  findWaiting();
   findElements();
 }
 
@@ -84,6 +85,30 @@ void RegionPlan::findKept() {
         kept.insert(operand); // all others are made again: as cheap
     }
   }
+}
+
+void RegionPlan::findWaiting() {
+  // A vector is made when it is asked for first.
+  llvm::DenseMap<Operation *, std::pair<int64_t, int64_t>> asked; // the first phase, the last one
+  SmallVector<int64_t> count(lastPhase + 1, 0);
+  for (Operation &op : llvm::reverse(block)) {
+    bool isMade = op.getNumResults() == 1 && isVector(op.getResult(0));
+    if (!isMade || isSink(&op) || kept.contains(op.getResult(0)))
+      asked[&op] = {when[&op], when[&op]};
+    if (!isMade)
+      continue;
+    for (Operation *user : op.getUsers()) {
+      auto [first, last] = asked.lookup(user);
+      auto [place, isNew] = asked.try_emplace(&op, first, last);
+      place->second = {std::min(place->second.first, first), std::max(place->second.second, last)};
+    }
+    if (isa<vector::BroadcastOp, arith::ConstantOp>(op))
+      continue;
+    auto [first, last] = asked.lookup(&op);
+    for (int64_t phase = first; phase < last; ++phase)
+      ++count[phase];
+  }
+  waiting = *llvm::max_element(count);
 }
 
 int64_t RegionPlan::multipleOf(Value index) const {

@@ -35,6 +35,8 @@ struct RegionPlan {
   bool overwrites = false;
   /// Elements of each vector, where isLocal.
   int64_t length = 0;
+  /// How many vectors, made in one phase, wait for a later one: at the end of the phase where they are the most.
+  int64_t waiting = 0;
   /// Vectors that are kept in shared memory from the phase that makes them on.
   llvm::SetVector<mlir::Value> kept;
 
@@ -45,6 +47,7 @@ private:
   void findLength();
   void findPhases();
   void findKept();
+  void findWaiting();
   void findElements();
   /// A number that an index of the region is a multiple of; 0 if it is 0.
   int64_t multipleOf(mlir::Value index) const;

@@ -9,15 +9,14 @@ using namespace mlir;
 
 namespace sinter::gpu {
 
-/// Threads of a multiprocessor that are planned for: up to 64 registers each.
-constexpr int64_t residentThreads = 1024;
+/// Threads of a multiprocessor that are planned for, up to 64 registers each, and all registers.
+constexpr int64_t residentThreads = 1024, smRegisters = 64 * 1024;
 
 /// As many threads as the longest vector gives work for, by powers of 2; where registers hold a row, as few
 /// as can: most of what a small piece of a row costs is finding and reducing it. Where there is a choice no
 /// more than 256: the kernel of a whole step then leaves 168 registers to matmuls
 /// (passes/lowering/MakePersistent.cpp).
-static int64_t threadsOf(Region &region) {
-  RegionPlan plan(region, {1});
+static int64_t threadsOf(Region &region, const RegionPlan &plan) {
   int64_t longest = 1, threads = warpSize;
   for (Operation &op : region.front())
     for (Value operand : op.getOperands())
@@ -30,12 +29,23 @@ static int64_t threadsOf(Region &region) {
   return threads;
 }
 
+/// Fewer blocks where a thread's part of the vectors that wait for a later phase, and of one that is being
+/// made, would not fit in 64 registers: a norm's gradient has three that wait.
+static int64_t blocksPerSm(const RegionPlan &plan, int64_t threads) {
+  int64_t registers = 64, others = 24;
+  if (holdsAll(plan, threads))
+    registers = std::max<int64_t>(registers,
+                                  (plan.waiting + 1) * llvm::divideCeil(plan.length, threads) + others);
+  return std::min(residentThreads, smRegisters / static_cast<int64_t>(llvm::alignTo(registers, 8))) / threads;
+}
+
 LogicalResult emitRows(Frame &frame, kernel::RowsOp op) {
   Emitter &e = frame.e;
   LogicalResult result = success();
   if (!op.getColumns()) {
-    frame.threads = threadsOf(op.getBody());
-    frame.blocksPerSm = residentThreads / frame.threads;
+    RegionPlan plan(op.getBody(), {1});
+    frame.threads = threadsOf(op.getBody(), plan);
+    frame.blocksPerSm = blocksPerSm(plan, frame.threads);
     Team team = Team::ofBlock(frame);
     forEachTile(frame, op.getGrid(), [&](Value, Value rowBegin, Value rowEnd, Value) {
       e.loop(rowBegin, rowEnd, 1, [&](Value row) {

@@ -19,10 +19,10 @@ namespace sinter::gpu {
 
 void SelfAttention::setQueries(Value ofHead, Value begin) {
   head = ofHead;
-  queryBegin = begin;
+  firstQuery = begin;
   queryEnd = e.min(e.add(begin, block), rows);
-  row.clear(), first.clear(), dropoutKeys.clear();
   Value lowestOfThread;
+  SmallVector<Value> seen;
   for (int64_t i = 0; i < FloatTile::rows; ++i) {
     Value number = e.add(begin, tile.m(i)), inside = clamped(number);
     Value position = frame.stepEntry(abi::stepPositions, e.add(rowBegin, inside));
@@ -31,23 +31,39 @@ void SelfAttention::setQueries(Value ofHead, Value begin) {
     if (window)
       sees = e.max(sees, e.sub(e.add(inside, 1), window));
     lowestOfThread = lowestOfThread ? e.min(lowestOfThread, sees) : sees;
-    row.push_back(number);
-    first.push_back(e.select(e.less(number, rows), sees, e.add(number, 1)));
-    if (dropout) {
-      Value ofStep = e.add(rowBegin, inside);
-      dropoutKeys.push_back(dropout->keyOf(e.extend(e.add(e.mul(ofStep, heads), head))));
-    }
+    seen.push_back(e.select(e.less(number, rows), sees, e.add(number, 1)));
   }
   for (int64_t mask = warpSize / 2; mask >= 1; mask /= 2)
     lowestOfThread = e.min(lowestOfThread, e.shuffleXor(lowestOfThread, mask));
   e.barrier(); // the last one's have been read
   e.ifThen(e.equal(frame.lane(), e.constant(0)),
            [&] { e.store(lowestOfThread, e.at(lowest, frame.warp(), e.i32())); });
+  e.ifThen(e.equal(tile.column(), e.constant(0)), [&] {
+    for (int64_t i = 0; i < FloatTile::rows; ++i) {
+      e.store(seen[i], e.at(firstSeen, tile.m(i), e.i32()));
+      if (!dropout)
+        continue;
+      Value ofStep = e.add(rowBegin, clamped(e.add(begin, tile.m(i))));
+      e.store(dropout->keyOf(e.extend(e.add(e.mul(ofStep, heads), head))),
+              e.at(keysOfRows, tile.m(i), e.i64()));
+    }
+  });
   e.barrier();
   least = e.min(e.load(e.i32(), lowest), e.load(e.i32(), e.at(lowest, 1, e.i32())));
   if (slopes)
     slope = e.mulF(e.load(e.f32(), e.at(frame.buffer(slopes), head, e.f32())),
                    e.constantF(e.f32(), std::numbers::log2e));
+}
+
+void SelfAttention::recall() {
+  row.clear(), first.clear(), dropoutKeys.clear();
+  Value begin = queryBegin();
+  for (int64_t i = 0; i < FloatTile::rows; ++i) {
+    row.push_back(e.add(begin, tile.m(i)));
+    first.push_back(e.load(e.i32(), e.at(firstSeen, tile.m(i), e.i32())));
+    if (dropout)
+      dropoutKeys.push_back(e.load(e.i64(), e.at(keysOfRows, tile.m(i), e.i64())));
+  }
 }
 
 void SelfAttention::forEachKeys(llvm::function_ref<void(Value)> body) {
@@ -109,17 +125,16 @@ Value SelfAttention::dropoutFactors(int64_t i, Value firstKey) {
 
 namespace {
 
-constexpr int64_t sumCount = rowCount * quadCount;
-
 class Forward {
 public:
   Forward(Frame &frame, kernel::SelfAttentionOp op)
-      : frame(frame), e(frame.e), a(frame, op), op(op), weights(frame.allocate(FloatTile::sharedBytes)) {}
+      : frame(frame), e(frame.e), a(frame, op), op(op), weights(frame.allocate(FloatTile::sharedBytes)),
+        running(frame.allocate(2 * rowCount * FloatTile::threads * 4)) {}
 
   void emit() {
     forEachTile(frame, op.getGrid(), [&](Value head, Value begin, Value end, Value) {
       a.setSequence(begin, end);
-      e.loop(e.constant(0), a.rows, SelfAttention::block, [&](Value first) {
+      frame.loopInShared(e.constant(0), a.rows, e.constant(SelfAttention::block), [&](Value first) {
         a.setQueries(head, first);
         e.loop(e.constant(0), e.constant(a.valueSize), FloatTile::side,
                [&](Value column) { emitQueries(column); });
@@ -129,14 +144,17 @@ public:
 
 private:
   void emitQueries(Value column) {
-    // Sums, then of each row the maximum and the thread's share of the sum of weights.
-    SmallVector<Value> state = a.tile.zeros();
-    state.append(rowCount, e.constantF(e.f32(), invisible));
-    state.append(rowCount, e.constantF(e.f32(), 0));
-    state = a.forEachKeys(
-        state, [&](Value firstKey, ValueRange carried) { return emitKeys(firstKey, column, carried); });
+    Running rows;
+    rows.maximum.assign(rowCount, e.constantF(e.f32(), invisible));
+    rows.total.assign(rowCount, e.constantF(e.f32(), 0));
+    storeRunning(rows);
+    SmallVector<Value> state = a.forEachKeys(a.tile.zeros(), [&](Value firstKey, ValueRange carried) {
+      return emitKeys(firstKey, column, carried);
+    });
+    a.recall();
+    rows = loadRunning();
     for (int64_t i = 0; i < rowCount; ++i) {
-      Value total = state[sumCount + rowCount + i];
+      Value total = rows.total[i];
       for (int64_t mask = 4; mask >= 1; mask /= 2)
         total = e.addF(total, e.shuffleXor(total, mask));
       Value inverse = e.splat(e.divF(e.constantF(e.f32(), 1), total), 4);
@@ -149,7 +167,7 @@ private:
         e.ifThen(isFirst, [&] {
           Value logTotal =
               e.mulF(math::LogOp::create(e.b, e.loc, total), e.constantF(e.f32(), std::numbers::log2e));
-          e.store(e.addF(state[sumCount + i], logTotal), a.headOf(op.getLogSum(), a.row[i], a.head, 1));
+          e.store(e.addF(rows.maximum[i], logTotal), a.headOf(op.getLogSum(), a.row[i], a.head, 1));
         });
       });
     }
@@ -159,9 +177,11 @@ private:
     SmallVector<Value> state(carried);
     Value keyHead = e.div(a.head, a.group);
     SmallVector<Value> scores =
-        a.products(a.query, a.queryBegin, a.head, a.key, firstKey, keyHead, a.keySize);
+        a.products(a.query, a.queryBegin(), a.head, a.key, firstKey, keyHead, a.keySize);
+    a.recall();
+    Running rows = loadRunning();
     for (int64_t i = 0; i < rowCount; ++i) {
-      Value &maximum = state[sumCount + i], &total = state[sumCount + rowCount + i], highest = maximum;
+      Value &maximum = rows.maximum[i], &total = rows.total[i], highest = maximum;
       for (int64_t quad = 0; quad < quadCount; ++quad) {
         Value &score = scores[i * quadCount + quad], keys = e.add(firstKey, a.tile.n(quad));
         score = e.select(a.sees(i, keys), a.score(score, i, keys), e.constantF(e.vec(4), invisible));
@@ -183,19 +203,41 @@ private:
         sum = e.mulF(sum, e.splat(correction, 4));
       }
     }
+    storeRunning(rows);
     a.tile.storeTurned(scores, weights);
     e.barrier();
-    SmallVector<Value> sums = a.weighted(weights, a.value, firstKey, keyHead, a.valueSize, column,
-                                         ArrayRef(state).take_front(sumCount));
-    llvm::copy(sums, state.begin());
-    return state;
+    return a.weighted(weights, a.value, firstKey, keyHead, a.valueSize, column, state);
+  }
+
+  /// Of the thread's rows the maximum, and its share of the sum of weights. They are in shared memory while
+  /// products are made, which take every register.
+  struct Running {
+    SmallVector<Value> maximum, total;
+  };
+  Value runningAt(int64_t quad) {
+    return e.at(running, e.mul(e.add(frame.thread, quad * FloatTile::threads), 4), e.f32());
+  }
+  void storeRunning(const Running &rows) {
+    SmallVector<Value> all(rows.maximum);
+    llvm::append_range(all, rows.total);
+    for (int64_t i = 0; i < 2 * rowCount; i += 4)
+      e.storeAligned(e.pack(ArrayRef(all).slice(i, 4)), runningAt(i / 4));
+  }
+  Running loadRunning() {
+    Running rows;
+    for (int64_t i = 0; i < 2 * rowCount; i += 4) {
+      Value four = e.loadWide(e.f32(), 4, runningAt(i / 4));
+      for (int64_t j = 0; j < 4; ++j)
+        (i < rowCount ? rows.maximum : rows.total).push_back(e.extract(four, j));
+    }
+    return rows;
   }
 
   Frame &frame;
   Emitter &e;
   SelfAttention a;
   kernel::SelfAttentionOp op;
-  Value weights; // shared memory: (key, query)
+  Value weights, running; // shared memory: (key, query); (quad of rows, thread)
 };
 
 } // namespace
@@ -203,6 +245,7 @@ private:
 LogicalResult emitSelfAttention(Frame &frame, kernel::SelfAttentionOp op) {
   frame.threads = FloatTile::threads;
   frame.blocksPerSm = 4; // 255 registers
+  frame.isCrowded = true;
   Forward(frame, op).emit();
   return success();
 }

@@ -25,10 +25,13 @@ public:
         group(heads / keyHeads), keySize(op.getQuery().getType().getColumns() / heads),
         valueSize(op.getValue().getType().getColumns() / keyHeads), window(op.getWindow()),
         scale(op.getScale().convertToDouble()), cap(op.getSoftcap().convertToDouble()), query(op.getQuery()),
-        key(op.getKey()), value(op.getValue()), slopes(op.getSlopes()), lowest(frame.allocate(4 * 2)) {
-    if (op.getSite())
+        key(op.getKey()), value(op.getValue()), slopes(op.getSlopes()), lowest(frame.allocate(4 * 2)),
+        firstSeen(frame.allocate(4 * block)) {
+    if (op.getSite()) {
+      keysOfRows = frame.allocate(8 * block);
       dropout.emplace(cpu::dropoutAt(frame, frame.wideStepField(abi::stepSeed), op.getSite(),
                                      op.getDropout().convertToDouble()));
+    }
   }
 
   /// Rows begin to end - 1 of the step are the tile's sequence.
@@ -38,6 +41,10 @@ public:
   }
   /// 64 queries of a head from row `first` on: finds what each sees. All threads come here together.
   void setQueries(mlir::Value ofHead, mlir::Value first);
+  /// Makes `row` and `first` again, which would hold registers while products are made.
+  void recall();
+  /// The first of the queries, so that addresses are made again.
+  mlir::Value queryBegin() { return e.fresh(firstQuery); }
   /// Runs `body` for the first key of each block of keys that one of the queries sees.
   void forEachKeys(llvm::function_ref<void(mlir::Value firstKey)> body);
   llvm::SmallVector<mlir::Value> forEachKeys(
@@ -75,15 +82,16 @@ public:
   double scale, cap;
   mlir::Value query, key, value, slopes; // arguments of the kernel
   mlir::Value rowBegin, rows;            // of the tile
-  mlir::Value head, queryBegin, queryEnd;
+  mlir::Value head, queryEnd;
   /// Of the thread's 8 rows: number in the sequence, the first key it sees (behind the row where there is
   /// none).
   llvm::SmallVector<mlir::Value> row, first;
 
 private:
   llvm::SmallVector<mlir::Value> dropoutKeys;
-  mlir::Value slope, least;
-  mlir::Value lowest; // shared memory: of the two warps
+  mlir::Value firstQuery, slope, least;
+  // Shared memory: of the two warps; of the 64 rows (i32, and i64 with dropout).
+  mlir::Value lowest, firstSeen, keysOfRows;
 };
 
 } // namespace sinter::gpu

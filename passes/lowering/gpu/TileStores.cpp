@@ -57,11 +57,12 @@ int64_t TileStores::boxColumns(kernel::StoreOp op) const {
 void TileStores::fit(int64_t room) {
   while (rows > fewestRows && bytes() > room)
     rows /= 2;
-  bool isWhole = llvm::all_of(stores, [&](const Store &store) {
-    return m.columnsPerTile % boxColumns(store.op) == 0 &&
-           boxColumns(store.op) * elementBytes(store.op) * rows % 128 == 0;
+  llvm::erase_if(stores, [&](const Store &store) {
+    bool isWhole = m.columnsPerTile % boxColumns(store.op) == 0 &&
+                   boxColumns(store.op) * elementBytes(store.op) * rows % 128 == 0;
+    return !isWhole;
   });
-  if (bytes() > room || !isWhole)
+  if (bytes() > room)
     stores.clear();
 }
 

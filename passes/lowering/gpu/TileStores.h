@@ -17,7 +17,7 @@ public:
   TileStores(Matmul &m, int64_t tileRows);
 
   bool empty() const { return stores.empty(); }
-  /// Shared memory that it takes with `rows` at a time, or else the least there is a point in.
+  /// Shared memory that it takes: two halves of `partRows()` rows, of a tile's columns of the widest element.
   int64_t bytes() const { return 2 * partBytes(); }
   /// Takes fewer rows at a time, until `bytes()` is at most `room`; none where that is too few.
   void fit(int64_t room);

@@ -9,9 +9,15 @@ module attributes {kernel.persistent = [{name = "step", tasks = 40 : i64, kernel
 // CHECK-LABEL: llvm.func @norm(
 // CHECK-SAME: nvvm.kernel
 // CHECK-LABEL: llvm.func internal @norm.task(
-// CHECK-SAME: %[[THREAD:.*]]: i32 {llvm.range = #llvm.constant_range<i32, 0, 32>}, %[[BLOCK:[^:]*]]: i32, %[[BLOCKS:[^:]*]]: i32, %{{[^:]*}}: !llvm.ptr<3>, %{{[^:]*}}: i32)
+// CHECK-SAME: %{{[^:]*}}: i32 {llvm.range = #llvm.constant_range<i32, 0, 32>}, %[[FIRST:[^:]*]]: i32)
 // CHECK-SAME: no_inline
 // CHECK-NOT: nvvm.kernel
+// CHECK: %[[ALL:.*]] = nvvm.read.ptx.sreg.tid.x
+// CHECK: %[[GROUP:.*]] = arith.divui %[[ALL]]
+// CHECK: %[[GRID:.*]] = nvvm.read.ptx.sreg.nctaid.x
+// CHECK: %[[FURTHER:.*]] = arith.muli %[[GROUP]], %[[GRID]]
+// CHECK: %[[BLOCK:.*]] = arith.addi %[[FIRST]], %[[FURTHER]]
+// CHECK: %[[BLOCKS:.*]] = arith.muli %[[GRID]]
 // CHECK-NOT: nvvm.read.ptx.sreg
 // CHECK: scf.for %{{.*}} = %[[BLOCK]] to %{{.*}} step %[[BLOCKS]]
 // CHECK-NOT: nvvm.barrier
@@ -31,7 +37,9 @@ kernel.func @norm(%x: !kernel.rows<256xf32>, %y: !kernel.rows<256xf32>) {
 // CHECK-SAME: kernel.shared_bytes = 128
 // CHECK: nvvm.barrier{{$}}
 // CHECK-LABEL: llvm.func internal @wide.task(
-// CHECK-SAME: #llvm.constant_range<i32, 0, 128>}, %{{[^:]*}}: i32, %{{[^:]*}}: i32, %[[SHARED:[^:]*]]: !llvm.ptr<3>, %[[BARRIER:[^:]*]]: i32)
+// CHECK-SAME: #llvm.constant_range<i32, 0, 128>}, %{{[^:]*}}: i32)
+// CHECK: %[[GROUP:.*]] = arith.divui
+// CHECK: %[[BARRIER:.*]] = arith.addi %[[GROUP]], %{{.*}} : i32
 // CHECK: nvvm.barrier id = %[[BARRIER]] number_of_threads = %{{.*}}
 // CHECK-NOT: nvvm.barrier{{$}}
 kernel.func @wide(%x: !kernel.rows<4096xf32>, %y: !kernel.rows<4096xf32>) {
@@ -53,7 +61,8 @@ kernel.func @wide(%x: !kernel.rows<4096xf32>, %y: !kernel.rows<4096xf32>) {
 // CHECK-SAME: kernel.threads = 384
 // CHECK-SAME: nvvm.kernel, nvvm.minctasm = 1 : i32, nvvm.reqntid = array<i32: 384>
 // CHECK: nvvm.barrier
-// A task's waits, polled by a thread each.
+// Tasks; a task's waits, polled by a thread each.
+// CHECK: scf.while
 // CHECK: scf.while
 // CHECK: llvm.inline_asm has_side_effects {{.*}}ld.acquire.gpu.global.u32
 // CHECK: nvvm.barrier
