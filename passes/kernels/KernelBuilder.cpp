@@ -140,6 +140,8 @@ LogicalResult KernelBuilder::emitRowOps(RowProgram &program, ArrayRef<Operation 
       if (angles.getLongFrequencies() || angles.getDynamic())
         keys = kernel::KeysOp::create(builder, loc, builder.getIndexType(), row);
       program.emitAngles(angles, kernel::PositionOp::create(builder, loc, builder.getIndexType(), row), keys);
+    } else if (auto sinusoids = dyn_cast<lm::SinusoidsOp>(op)) {
+      program.emitSinusoids(sinusoids, kernel::PositionOp::create(builder, loc, builder.getIndexType(), row));
     } else if (auto combine = dyn_cast<lm::CombineOp>(op)) {
       if (failed(combineExperts(combine, program, row)))
         return failure();

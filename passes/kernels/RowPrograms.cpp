@@ -5,6 +5,7 @@
 
 #include "llvm/ADT/TypeSwitch.h"
 
+#include <cmath>
 #include <numbers>
 
 using namespace mlir;
@@ -225,6 +226,25 @@ void RowProgram::emitAngles(lm::RopeAnglesOp op, Value position, Value keys) {
   Value angle = mul(splat(toFloat(position)), frequencies);
   set(op.getCos(), mul(math::CosOp::create(builder, loc, angle), factor));
   set(op.getSin(), mul(math::SinOp::create(builder, loc, angle), factor));
+}
+
+void RowProgram::emitSinusoids(lm::SinusoidsOp op, Value position) {
+  int64_t half = lm::width(op.getResult()) / 2;
+  auto type = VectorType::get({half}, builder.getF32Type());
+  SmallVector<float> frequencies;
+  for (int64_t i = 0; i < half; ++i)
+    frequencies.push_back(static_cast<float>(
+        half > 1 ? std::pow(op.getBase().convertToDouble(), -static_cast<double>(i) / (half - 1)) : 1.0));
+  Value offset = arith::ConstantIndexOp::create(builder, loc, op.getOffset());
+  Value place = arith::AddIOp::create(builder, loc, position, offset);
+  place = arith::IndexCastOp::create(builder, loc, builder.getI32Type(), place);
+  place = arith::SIToFPOp::create(builder, loc, builder.getF32Type(), place);
+  Value angle = mul(
+      vector::BroadcastOp::create(builder, loc, type, place),
+      arith::ConstantOp::create(builder, loc, DenseElementsAttr::get(type, ArrayRef<float>(frequencies))));
+  set(op.getResult(), vector::ShuffleOp::create(builder, loc, math::SinOp::create(builder, loc, angle),
+                                                math::CosOp::create(builder, loc, angle),
+                                                llvm::to_vector(llvm::seq<int64_t>(0, 2 * half))));
 }
 
 } // namespace sinter

@@ -35,6 +35,7 @@ public:
   /// result = cos or sin(position * frequency) * factor of lm.rope_angles; `keys` is the length of the
   /// sequence.
   void emitAngles(lm::RopeAnglesOp op, mlir::Value position, mlir::Value keys);
+  void emitSinusoids(lm::SinusoidsOp op, mlir::Value position);
 
   mlir::Value add(mlir::Value a, mlir::Value b);
   mlir::Value mul(mlir::Value a, mlir::Value b);

@@ -2,6 +2,7 @@
 // Continues a text: -p, -f, piped standard input or --prompt-tokens.
 #include "runtime/files/Utf8.h"
 #include "runtime/generate/Commands.h"
+#include "runtime/generate/ContextSize.h"
 #include "runtime/generate/Loop.h"
 #include "runtime/generate/Output.h"
 #include "runtime/generate/ProbsTable.h"
@@ -48,8 +49,9 @@ Result<void> runGenerate(const Setting &setting) {
     return tl::unexpected(prompt.error());
   const int64_t length = int64_t(prompt->size());
   if (length > contextOf(setting))
-    return fail("the prompt has {} tokens, the context {}: expected a shorter prompt or a larger -c", length,
-                contextOf(setting));
+    return fail("the prompt has {} tokens, the context {}: expected a shorter prompt{}", length,
+                contextOf(setting),
+                contextOf(setting) < modelContext(setting.model) ? " or a larger -c" : "");
 
   Result<std::unique_ptr<device::Device>> device = openDevice(setting);
   if (!device)

@@ -282,6 +282,35 @@ class KernelTest(ProductTest):
         self.assertEqual(functions[0]["constants"], [{"name": "prefill_constant0", "values": [.5, .25, .125, .0625]}])
         self.assertIn({"constant": 0}, [b for launch in functions[0]["launches"] for b in launch["buffers"]])
 
+    def testSinusoidsArePositionsOfTheStep(self):
+        self.kernel('''func.func @encode(%x: tensor<?x12xf32>, %tokens: tensor<?xi32>, %positions: tensor<?xi32>) -> tensor<?x12xf32> {
+  %s = lm.sinusoids %positions {base = 100.0 : f64, offset = 2 : i64} : tensor<?xi32> -> tensor<?x12xf32>
+  %y = lm.add %x, %s : tensor<?x12xf32>
+  return %y : tensor<?x12xf32>
+}''', "encode")
+        program = self.build('''#include "encode.h"
+#include <stdio.h>
+static float x[3 * 12], y[3 * 12];
+int main(void) {
+  const int32_t positions[3] = {0, 7, 300};
+  struct sinter_step step = {0};
+  step.rows = 3;
+  step.positions = positions;
+  if (fread(x, sizeof x, 1, stdin) != 1)
+    return 1;
+  encode(x, y, &step);
+  return fwrite(y, sizeof y, 1, stdout) != 1;
+}''', "encode", COMPILERS[0])
+        x = [i / 8 for i in range(3 * 12)]
+        expected = list(x)
+        for row, position in enumerate((0, 7, 300)):
+            for i in range(6):
+                angle = (position + 2) * 100.0 ** (-i / 5)
+                expected[row * 12 + i] += math.sin(angle)
+                expected[row * 12 + 6 + i] += math.cos(angle)
+        for a, b in zip(self.call(program, packed(x)), expected, strict=True):
+            self.assertLess(abs(a - b), 5e-5)
+
     def testTheObjectNeedsLibcOnlyAndDefinesWhatTheHeaderDeclares(self):
         self.kernel(NORM, "norms")
         symbols = [line.split() for line in run("nm", self.folder / "norms/norms.o")[0].splitlines()]
