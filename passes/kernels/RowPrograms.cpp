@@ -242,9 +242,12 @@ void RowProgram::emitSinusoids(lm::SinusoidsOp op, Value position) {
   Value angle = mul(
       vector::BroadcastOp::create(builder, loc, type, place),
       arith::ConstantOp::create(builder, loc, DenseElementsAttr::get(type, ArrayRef<float>(frequencies))));
-  set(op.getResult(), vector::ShuffleOp::create(builder, loc, math::SinOp::create(builder, loc, angle),
-                                                math::CosOp::create(builder, loc, angle),
-                                                llvm::to_vector(llvm::seq<int64_t>(0, 2 * half))));
+  auto insert = [&](Value part, Value into, int64_t at) -> Value {
+    return vector::InsertStridedSliceOp::create(builder, loc, part, into, ArrayRef<int64_t>{at},
+                                                ArrayRef<int64_t>{1});
+  };
+  Value sines = insert(math::SinOp::create(builder, loc, angle), constant(0, 2 * half), 0);
+  set(op.getResult(), insert(math::CosOp::create(builder, loc, angle), sines, half));
 }
 
 } // namespace sinter

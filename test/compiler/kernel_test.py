@@ -310,6 +310,7 @@ int main(void) {
                 expected[row * 12 + 6 + i] += math.cos(angle)
         for a, b in zip(self.call(program, packed(x)), expected, strict=True):
             self.assertLess(abs(a - b), 5e-5)
+        run(SINTER, "kernel", self.folder / "encode.mlir", "--target=cuda", "-o", self.folder / "ptx")
 
     def testTheObjectNeedsLibcOnlyAndDefinesWhatTheHeaderDeclares(self):
         self.kernel(NORM, "norms")
