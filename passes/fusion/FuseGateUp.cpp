@@ -19,11 +19,6 @@ namespace sinter {
 
 namespace {
 
-bool isActivation(Operation *op) {
-  return isa<lm::SiluOp, lm::ReluOp, lm::SigmoidOp, lm::TanhOp, lm::GeluOp, lm::GeluTanhOp, lm::QuickGeluOp>(
-      op);
-}
-
 struct FuseGateUp : OpRewritePattern<lm::MulOp> {
   using OpRewritePattern::OpRewritePattern;
 

@@ -32,8 +32,8 @@ bool isOnRows(Operation *op) {
   auto type = op->getNumResults() == 1 ? dyn_cast<RankedTensorType>(op->getResult(0).getType()) : nullptr;
   if (!type || type.hasStaticShape() || type.getRank() != 2)
     return false;
-  return isa<lm::RmsNormOp, lm::LayerNormOp, lm::RmsNormBackwardInputOp, lm::LayerNormBackwardInputOp,
-             lm::SiluOp, lm::ReluOp, lm::SigmoidOp, lm::TanhOp, lm::GeluOp, lm::GeluTanhOp, lm::QuickGeluOp,
+  return isActivation(op) ||
+         isa<lm::RmsNormOp, lm::LayerNormOp, lm::RmsNormBackwardInputOp, lm::LayerNormBackwardInputOp,
              lm::AddOp, lm::MulOp, lm::ScaleOp, lm::ClampOp, lm::DropoutOp, lm::SiluBackwardOp,
              lm::ReluBackwardOp, lm::SigmoidBackwardOp, lm::TanhBackwardOp, lm::GeluBackwardOp,
              lm::GeluTanhBackwardOp, lm::QuickGeluBackwardOp, lm::ClampBackwardOp>(op);

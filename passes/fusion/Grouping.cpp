@@ -6,6 +6,11 @@ using namespace mlir;
 
 namespace sinter {
 
+bool isActivation(Operation *op) {
+  return isa<lm::SiluOp, lm::ReluOp, lm::SigmoidOp, lm::TanhOp, lm::GeluOp, lm::GeluTanhOp, lm::QuickGeluOp>(
+      op);
+}
+
 lm::GroupOp definingGroup(Value value) { return value.getDefiningOp<lm::GroupOp>(); }
 
 Operation *definingOpThroughGroups(Value value) {
@@ -15,9 +20,8 @@ Operation *definingOpThroughGroups(Value value) {
 }
 
 bool isRowwise(Operation *op) {
-  return isa<lm::RmsNormOp, lm::LayerNormOp, lm::RopeOp, lm::SiluOp, lm::ReluOp, lm::SigmoidOp, lm::TanhOp,
-             lm::GeluOp, lm::GeluTanhOp, lm::QuickGeluOp, lm::AddOp, lm::MulOp, lm::ScaleOp, lm::SoftcapOp,
-             lm::ClampOp, lm::SliceOp, lm::ConcatOp>(op);
+  return isActivation(op) || isa<lm::RmsNormOp, lm::LayerNormOp, lm::RopeOp, lm::AddOp, lm::MulOp,
+                                 lm::ScaleOp, lm::SoftcapOp, lm::ClampOp, lm::SliceOp, lm::ConcatOp>(op);
 }
 
 /// Inside `group`, its results are the values they stand for; so they are for every user when `everywhere`.

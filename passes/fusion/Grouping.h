@@ -9,6 +9,9 @@
 
 namespace sinter {
 
+/// Whether an operation is a function of each number that feed-forward layers have between their products.
+bool isActivation(mlir::Operation *op);
+
 /// Puts `op` alone into a new group of `kind`, in its place. A group already: changes nothing.
 lm::GroupOp wrapInGroup(mlir::RewriterBase &rewriter, mlir::Operation *op, lm::GroupKind kind);
 

@@ -24,11 +24,6 @@ namespace sinter {
 
 namespace {
 
-bool isActivation(Operation *op) {
-  return isa<lm::SiluOp, lm::ReluOp, lm::SigmoidOp, lm::TanhOp, lm::GeluOp, lm::GeluTanhOp, lm::QuickGeluOp>(
-      op);
-}
-
 /// Whether an operation is a program on each row.
 bool isProgram(Operation *op) {
   return op->hasTrait<OpTrait::Elementwise>() ||
