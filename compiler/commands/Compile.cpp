@@ -199,6 +199,8 @@ int readOptions(const CompileFlags &flags, CompileOptions &options) {
                  1);
   if (options.stage < Stage::Objects && !flags.weightsFile.empty())
     return wrong("--weights-file: expected a result that needs weights, found --emit=" + flags.emit);
+  if (given(flags.weightsFile) && (flags.weightsFile.empty() || flags.weightsFile == "-"))
+    return wrong("--weights-file: expected the path of a file, found '" + flags.weightsFile + "'");
   options.weights = flags.weights;
   options.weightsFile = flags.weightsFile;
   if (int code = readTargets(flags, options))
@@ -208,10 +210,8 @@ int readOptions(const CompileFlags &flags, CompileOptions &options) {
   for (const std::string &flag : flags.skip)
     if (!isPipelinePass(flag))
       return wrong("--skip-pass: expected the flag of a pass of the pipeline, found '" + flag + "'");
-  constexpr unsigned mostThreads = 1024;
-  if (flags.threads > mostThreads)
-    return wrong("-t: expected a number of threads from 0 to " + llvm::Twine(mostThreads) + ", found " +
-                 llvm::Twine(flags.threads));
+  if (Result<> checked = checkThreads(flags.threads); !checked)
+    return wrong(checked.error().message);
   options.pipeline.skip.assign(flags.skip.begin(), flags.skip.end());
   if (flags.weights == "f32")
     options.pipeline.cacheTypes = {"f32"};

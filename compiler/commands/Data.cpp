@@ -44,7 +44,7 @@ struct CommonFlags {
   cl::opt<unsigned> threads{"t", cl::desc("Threads (0: all cores)"), cl::init(0), cl::cat(category)};
   cl::opt<bool> quiet{"q", cl::desc("Show no progress"), cl::cat(category)};
 
-  unsigned cores() const { return threads ? unsigned(threads) : unsigned(device::usableCores()); }
+  unsigned cores() const { return unsigned(device::threadsOrCores(int(threads))); }
 };
 
 /// "default,-c4-sentences": all, none, default, names, names behind a minus.
@@ -126,6 +126,8 @@ int clean(const Invocation &invocation) {
     return usage("--val: expected a share from 0 to below 1, found " + std::to_string(validation));
   if (!(threshold > 0 && threshold <= 1))
     return usage("--threshold: expected a similarity above 0 up to 1, found " + std::to_string(threshold));
+  if (Result<> checked = checkThreads(flags.threads); !checked)
+    return usage(checked.error().message);
   if (level < 1 || level > 19 || shard < 1 || flags.memory < 64)
     return usage("expected --level from 1 to 19, --shard-size from 1, --memory from 64");
   data::CleanOptions options;
@@ -212,6 +214,10 @@ int tokenize(const Invocation &invocation) {
                           cl::cat(flags.category));
   if (!parseFlags(invocation, "Turns documents into token shards for training.\n"))
     return 2;
+  if (Result<> checked = checkThreads(flags.threads); !checked) {
+    llvm::errs() << "error: " << checked.error().message << "\n";
+    return 2;
+  }
   data::TokenizeOptions options;
   Result<std::vector<data::Input>> train = data::findInputs(flags.names, flags.format);
   if (!train)

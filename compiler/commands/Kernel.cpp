@@ -93,6 +93,10 @@ int kernelCommand(const Invocation &invocation) {
     llvm::errs() << "error: " << targets.error().message << "\n";
     return 2;
   }
+  if (Result<> checked = checkThreads(threads); !checked) {
+    llvm::errs() << "error: " << checked.error().message << "\n";
+    return 2;
+  }
   std::string path = file, output = folder;
   if (output == "-") {
     llvm::errs() << "error: -o -: expected a folder, found standard output\n";

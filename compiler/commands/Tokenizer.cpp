@@ -76,6 +76,10 @@ int train(const Invocation &invocation) {
     llvm::errs() << "error: --limit-alphabet: expected --byte-fallback beside it, found none\n";
     return 2;
   }
+  if (Result<> checked = checkThreads(threads); !checked) {
+    llvm::errs() << "error: " << checked.error().message << "\n";
+    return 2;
+  }
   data::TokenizerTraining training;
   Result<std::vector<data::Input>> inputs = data::findInputs(names, format);
   if (!inputs)
@@ -89,7 +93,7 @@ int train(const Invocation &invocation) {
   training.bpe.alphabetLimit = alphabet;
   training.bpe.minFrequency = frequency;
   training.memory = size_t(memory) << 20;
-  training.threads = threads ? unsigned(threads) : unsigned(device::usableCores());
+  training.threads = unsigned(device::threadsOrCores(int(threads)));
   Progress progress(quiet);
   training.progress = [&](std::string_view what, uint64_t done, uint64_t of) {
     progress.show(what, done, of);

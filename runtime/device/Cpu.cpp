@@ -339,8 +339,7 @@ Result<std::unique_ptr<Device>> openCpu(const sinter_model &model, const DeviceO
   Result<WeightsMapping> weights = WeightsMapping::open(model, options.weightsPath);
   if (!weights)
     return tl::unexpected(weights.error());
-  Result<std::unique_ptr<ThreadTeam>> team =
-      ThreadTeam::start(options.threads > 0 ? options.threads : usableCores());
+  Result<std::unique_ptr<ThreadTeam>> team = ThreadTeam::start(threadsOrCores(options.threads));
   if (!team)
     return tl::unexpected(team.error());
   return std::make_unique<CpuDevice>(model, *isa, std::move(*team), std::move(*weights));

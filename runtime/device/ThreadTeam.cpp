@@ -162,4 +162,6 @@ int usableCores() {
   return count;
 }
 
+int threadsOrCores(int wanted) { return wanted > 0 ? wanted : usableCores(); }
+
 } // namespace sinter::device

@@ -88,6 +88,9 @@ private:
 /// group's share of processor time.
 int usableCores();
 
+/// `wanted` threads; 0: one a usable core.
+int threadsOrCores(int wanted);
+
 } // namespace sinter::device
 
 #endif // SINTER_RUNTIME_DEVICE_THREADTEAM_H

@@ -324,7 +324,7 @@ Result<std::unique_ptr<Trainer>> openCpuTrainer(const sinter_trainer &trainer,
                      (trainer.image_floats - trainer.trained_floats) * sizeof(float),
                      options.averages ? image : 0};
   };
-  const int threads = options.threads > 0 ? options.threads : device::usableCores();
+  const int threads = device::threadsOrCores(options.threads);
   if (Result<> fits = checkFits(trainer, use(threads), device::availableMemory(), "the free memory"); !fits)
     return tl::unexpected(fits.error());
   Result<std::unique_ptr<ThreadTeam>> team = ThreadTeam::start(threads);

@@ -182,7 +182,7 @@ void ParameterTensors::initialise(uint64_t seed, std::span<float> image, int thr
       draw(all.shares[i], all.image);
   };
   Result<std::unique_ptr<device::ThreadTeam>> team =
-      device::ThreadTeam::start(threads > 0 ? threads : device::usableCores());
+      device::ThreadTeam::start(device::threadsOrCores(threads));
   team ? (*team)->run(body, &work) : body(&work, 0); // without more threads it takes longer
 }
 
