@@ -46,8 +46,8 @@ public:
                              : m.frame.allocate(stride / kernel::panelRows * unpackedPanelBytes(layout)));
     if (blocked && rounds)
       leftBlock = m.frame.allocate(capacity * blockInputs * 4);
-    if (transposed && use == LeftUse::RoundedPairs)
-      turned = m.frame.allocate(turnedPanelBytes());
+    if (turnsToPairs())
+      turnedPanel = m.frame.allocate(turnedPanelBytes());
   }
 
   LogicalResult run() {
@@ -80,6 +80,9 @@ public:
   }
 
 private:
+  /// Whether panels of a transposed weight are turned, then made pairs of bf16.
+  bool turnsToPairs() const { return transposed && use == LeftUse::RoundedPairs; }
+
   static LeftUse useOf(Matmul &m) {
     Target target = m.e.target;
     if (roundsFactors(m.op))
@@ -192,10 +195,11 @@ private:
     e.loop(panelBegin, panelEnd, 1, [&](Value panel) {
       Value to =
           e.atByte(unpacked[weight], e.mul(e.sub(panel, panelBegin), unpackedPanelBytes(m.layouts[weight])));
-      if (!turned)
+      if (!turnsToPairs())
         return emitTransposePanel(e, m.weights[weight], m.outputs, panel, first, blocks, to, rounds);
-      emitTransposePanel(e, m.weights[weight], m.outputs, panel, first, blocks, turned, /*rounds=*/false);
-      emitBf16Panel(e, count, atExpert(turned), to);
+      emitTransposePanel(e, m.weights[weight], m.outputs, panel, first, blocks, turnedPanel,
+                         /*rounds=*/false);
+      emitBf16Panel(e, count, atExpert(turnedPanel), to);
     });
   }
 
@@ -224,19 +228,20 @@ private:
   /// Inputs begin to begin + depth - 1 of the tile's rows, rounded: f32, or bf16 up to a whole tile.
   void roundLeft(Value count, Value begin, int64_t depth) {
     int64_t lanes = e.target.lanes();
-    Type element = turned ? e.bf16() : e.f32(), given = m.op.getLeft().getType().getElement();
+    const bool toBf16 = turnsToPairs();
+    Type element = toBf16 ? e.bf16() : e.f32(), given = m.op.getLeft().getType().getElement();
     e.loop(e.constant(0), count, 1, [&](Value row) {
       Value from = e.at(m.frame.rowOf(m.op.getLeft(), e.add(tileRow, row)), begin, given);
       Value to = e.at(leftBlock, e.mul(row, blockInputs), element);
       auto copy = [&](Value column, int64_t length) {
         Value numbers = e.loadWide(given, length, e.at(from, column, given));
-        e.store(turned ? e.narrow(numbers, element) : roundToBf16(e, numbers), e.at(to, column, element));
+        e.store(toBf16 ? e.narrow(numbers, element) : roundToBf16(e, numbers), e.at(to, column, element));
       };
       int64_t whole = depth / lanes * lanes, padded = llvm::alignTo(depth, 32);
       e.loop(e.constant(0), e.constant(whole), lanes, [&](Value column) { copy(column, lanes); });
       if (whole < depth)
         copy(e.constant(whole), depth - whole);
-      if (turned && depth < padded)
+      if (toBf16 && depth < padded)
         e.store(e.constantI(e.vec(padded - depth, e.i16()), 0), e.at(to, depth, element));
     });
   }
@@ -244,7 +249,7 @@ private:
   Value unpackedPanel(int64_t weight, Value panel) {
     Value address =
         e.atByte(unpacked[weight], e.mul(e.sub(panel, panelBegin), unpackedPanelBytes(m.layouts[weight])));
-    return turned ? address : atExpert(address);
+    return turnsToPairs() ? address : atExpert(address);
   }
   /// Where the expert's matrix begins in a turned panel.
   Value atExpert(Value panel) {
@@ -324,8 +329,8 @@ private:
                                        : m.panel(weight, e.add(panel, i)));
     Left rows = left.of(layout).fromRow(e, row);
     if (leftBlock)
-      (turned ? rows.halves : rows.floats) =
-          LeftPlane{leftBlock, blockInputs * (turned ? 2 : 4)}.fromRow(e, row);
+      (turnsToPairs() ? rows.halves : rows.floats) =
+          LeftPlane{leftBlock, blockInputs * (turnsToPairs() ? 2 : 4)}.fromRow(e, row);
     else if (blocked)
       rows.floats.address = e.at(rows.floats.address, firstInput, e.f32());
     TileResult result = isBf16(layout, use)
@@ -354,7 +359,7 @@ private:
   Accumulators accumulators;
   SmallVector<Value> unpacked; // of each weight that is taken apart, turned or rounded; null: read as it is
   Value leftBlock;             // of a block of K: the tile's rows, rounded
-  Value turned;                // a turned panel on its way to pairs of bf16
+  Value turnedPanel;           // on its way to pairs of bf16
   Value tileRow;               // the row tile's first row
   Value panelBegin, panelEnd;
   Value expertRow; // of a transposed weight with experts: the first row of the expert's matrix
