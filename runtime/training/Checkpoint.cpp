@@ -70,12 +70,11 @@ Result<> linkOrCopy(const std::string &from, const std::string &to) {
 std::vector<NamedImage> imagesOf(TrainingStep &step) {
   std::vector<NamedImage> images;
   for (size_t i = 0; i < step.images(); ++i)
-    images.push_back({i > 0                          ? fmt::format("optimizer-{}.safetensors", i)
+    images.push_back({step.averageImage() == i       ? "average.safetensors"
+                      : i > 0                        ? fmt::format("optimizer-{}.safetensors", i)
                       : step.adapterConfig().empty() ? "model.safetensors"
                                                      : "adapter_model.safetensors",
                       step.image(i)});
-  if (step.averages())
-    images.back().file = "average.safetensors";
   return images;
 }
 

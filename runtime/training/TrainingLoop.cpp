@@ -51,7 +51,7 @@ private:
   Result<> writeAdapters();
   double averageShare() const;
   /// What is offered as the model: the average, where one is kept.
-  std::span<float> saved() { return step.image(step.averages() ? step.images() - 1 : 0); }
+  const NamedImage &saved() const { return images[step.averageImage().value_or(0)]; }
   std::string lastCheckpoint() const;
   /// What a device said when it failed, with what is left of the run.
   tl::unexpected<Error> failed(const Error &error) const {
@@ -243,7 +243,7 @@ Result<> Run::begin() {
     if (Result<> drawn = step.initialise(options.seed); !drawn)
       return drawn;
     for (size_t i = 1; i < step.images(); ++i) {
-      if (step.averages() && i + 1 == step.images())
+      if (step.averageImage() == i)
         std::ranges::copy(step.image(0), step.image(i).begin());
       else
         std::ranges::fill(step.image(i), 0.0f);
@@ -260,7 +260,7 @@ Result<> Run::begin() {
   for (const auto &[name, text] : contents)
     if (Result<> written = folder.write(name, text); !written)
       return written;
-  if (Result<> written = writeModel(step, saved(), folder.path("model.safetensors"), options.saveType);
+  if (Result<> written = writeModel(step, saved().image, folder.path("model.safetensors"), options.saveType);
       !written)
     return written;
   if (hasAdapters())
@@ -276,7 +276,7 @@ Result<> Run::writeAdapters() {
   if (code)
     return fail("{}: cannot make the folder: {}", folder.path("adapter"), code.message());
   Result<uint64_t> written =
-      writeImage(step, saved(), folder.path("adapter/adapter_model.safetensors"), "f32");
+      writeImage(step, saved().image, folder.path("adapter/adapter_model.safetensors"), "f32");
   return written ? folder.write("adapter/adapter_config.json", step.adapterConfig())
                  : tl::unexpected(written.error());
 }
@@ -485,10 +485,10 @@ Result<> Run::save() {
     return wrap(written.error());
   savedStep = state.step;
   if (options.saveType == "f32" && !hasAdapters()) {
-    const char *file = step.averages() ? "/average.safetensors" : "/model.safetensors";
-    if (Result<> published = folder.publish(*written + file, "model.safetensors"); !published)
+    if (Result<> published = folder.publish(*written + "/" + saved().file, "model.safetensors"); !published)
       return wrap(published.error());
-  } else if (Result<> done = writeModel(step, saved(), folder.path("model.safetensors"), options.saveType);
+  } else if (Result<> done =
+                 writeModel(step, saved().image, folder.path("model.safetensors"), options.saveType);
              !done) {
     return wrap(done.error());
   }

@@ -93,6 +93,10 @@ public:
   virtual size_t images() const = 0;
   virtual std::span<float> image(size_t index) = 0;
   virtual bool averages() const { return false; }
+  /// The image that is the average, where one is kept.
+  std::optional<size_t> averageImage() const {
+    return averages() ? std::optional(images() - 1) : std::nullopt;
+  }
   [[nodiscard]] virtual Result<> fetch(size_t) { return {}; }
   [[nodiscard]] virtual Result<> store(size_t) { return {}; }
 
