@@ -184,7 +184,7 @@ int64_t sinter_detokenize(sinter_session *session, const int32_t *ids, int64_t c
                                           session->model.vocabulary - 1, ids[i], i)},
                              int64_t(-1));
   const std::string all = session->codec->decode({ids, size_t(count)});
-  std::memcpy(text, all.data(), std::min(capacity, all.size()));
+  std::copy_n(all.data(), std::min(capacity, all.size()), text); // null with a capacity of 0
   return int64_t(all.size());
 }
 

@@ -117,7 +117,7 @@ done:
 }
 .visible .entry draw(.param .u64 step, .param .u64 logits, .param .u64 drawn)
 {
-  .reg .pred %p<3>;
+  .reg .pred %p<4>;
   .reg .b32 %r<8>;
   .reg .b64 %d<10>;
   .reg .f32 %f<2>;
@@ -141,6 +141,13 @@ next:
   ld.global.f32 %f1, [%d6];
   cvt.rzi.s32.f32 %r7, %f1;
   add.s32 %r7, %r7, %r6;
+  ld.global.u64 %d8, [%d1+128];
+  setp.eq.u64 %p3, %d8, 0;
+  @%p3 bra unadjusted;
+  mad.wide.u32 %d8, %r2, 16, %d8;
+  ld.global.u32 %r6, [%d8];
+  add.s32 %r7, %r7, %r6;
+unadjusted:
   mad.wide.u32 %d7, %r2, 4, %d3;
   st.global.u32 [%d7], %r7;
   add.u32 %r2, %r2, %r3;
@@ -308,8 +315,9 @@ TEST_F(CudaTest, TokensAreDrawnOnTheDeviceAndLogitsStayThereUntilAskedFor) {
     return sampling;
   };
   const auto drawn = [&](const Rows &rows, const std::vector<int32_t> &select,
-                         const std::vector<sinter_sampling> &plans) {
-    const Result<std::span<const int32_t>> tokens = session->runAndDraw(rows, select, plans);
+                         const std::vector<sinter_sampling> &plans,
+                         const std::vector<sinter_adjustment> &adjustments = {}) {
+    const Result<std::span<const int32_t>> tokens = session->runAndDraw(rows, select, plans, adjustments);
     EXPECT_TRUE(tokens);
     return tokens ? std::vector<int32_t>(tokens->begin(), tokens->end()) : std::vector<int32_t>();
   };
@@ -321,24 +329,29 @@ TEST_F(CudaTest, TokensAreDrawnOnTheDeviceAndLogitsStayThereUntilAskedFor) {
   EXPECT_EQ(session->logits()[1], 8.0f);
   for (int32_t slot = 1; slot < 3; ++slot)
     ASSERT_TRUE(session->copyPrefix(0, slot, 3));
-  // The graph is captured with the first of these steps and replayed with other rows and plans; a step whose
-  // logits come to the host has a graph of its own.
-  for (int32_t step = 0; step < 4; ++step) {
+  // The graph is captured with the first of these steps and replayed with other rows and plans, with and
+  // without adjustments; a step whose logits come to the host has a graph of its own.
+  for (int32_t step = 0; step < 6; ++step) {
     std::vector<int32_t> next, where, which, wanted;
     std::vector<sinter_sampling> plans;
+    std::vector<sinter_adjustment> adjustments; // the kernel adds their ids to the draws' tokens
+    const bool adjusts = step == 2 || step == 3 || step == 5;
     for (int32_t slot = step % 2; slot < 3; ++slot) {
       next.push_back(2 * step + 4 * slot);
       where.push_back(3);
       wanted.push_back(int32_t(which.size()));
       plans.push_back(plan(int32_t(which.size()), uint64_t(100 * step)));
+      if (adjusts)
+        adjustments.push_back({1000 * (slot + 1), 0, 1, 0});
       which.push_back(slot);
     }
     const Rows rows = {EntryKind::Decode, next, where, which};
-    const std::vector<int32_t> got = drawn(rows, wanted, plans);
+    const std::vector<int32_t> got = drawn(rows, wanted, plans, adjustments);
     ASSERT_EQ(got.size(), which.size());
     ASSERT_TRUE(session->run(rows, wanted));
     for (size_t i = 0; i < got.size(); ++i) {
-      EXPECT_EQ(got[i], 7 + next[i] / 2 + 100 * step) << "step " << step << " slot " << which[i];
+      EXPECT_EQ(got[i], 7 + next[i] / 2 + 100 * step + (adjusts ? 1000 * (which[i] + 1) : 0))
+          << "step " << step << " slot " << which[i];
       EXPECT_EQ(session->logits()[i * vocabulary], float(7 + next[i] / 2));
     }
   }

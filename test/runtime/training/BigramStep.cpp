@@ -69,7 +69,11 @@ public:
     return big ? 1000 * double(batch.counted) : sum;
   }
 
-  Result<double> evaluate(const MicroBatch &batch) override { return walk(batch, 0); }
+  Result<double> evaluate(const MicroBatch &batch) override {
+    if (evaluations++ == environment("BIGRAM_BAD_BATCH"))
+      return fail("the device has failed");
+    return walk(batch, 0);
+  }
 
   Result<double> gradientNorm() override {
     double sum = 0;
@@ -161,7 +165,7 @@ private:
   std::vector<TensorShape> shapes;
   std::vector<float> weights, gradients;
   std::vector<std::vector<float>> states;
-  int64_t calls = 0;
+  int64_t calls = 0, evaluations = 0;
 };
 
 } // namespace

@@ -22,6 +22,7 @@ std::unique_ptr<TrainingStep> makeBigramStep(const BigramShape &shape);
 ///   BIGRAM_BAD_STEP=N   the gradient of the head is NaN in micro-step N (counted by the process)
 ///   BIGRAM_BIG_STEP=N   the loss of micro-step N is 1000 nats a token
 ///   BIGRAM_DELAY_US=N   a micro-step takes that much longer
+///   BIGRAM_BAD_BATCH=N  evaluating batch N fails (counted by the process)
 StepProgram bigramProgram(const BigramShape &shape);
 
 } // namespace sinter::training

@@ -372,6 +372,15 @@ const std::vector<int32_t> tokens = {0, 1, 2, 3, 0, 1}, positions = {0, 1, 2, 0,
                            targets = {1, 2, -1, 0, 1, 3};
 const Batch batch{tokens, positions, targets};
 
+/// What the kernel `forward` gives for `ids`: of each row that counts its token's weight and its target.
+double lossOf(const std::vector<float> &weights, const std::vector<int32_t> &ids = tokens) {
+  double sum = 0;
+  for (size_t row = 0; row < ids.size(); ++row)
+    if (targets[row] >= 0)
+      sum += weights[size_t(ids[row])] + float(targets[row]);
+  return sum;
+}
+
 class CudaTrainerTest : public testing::Test {
 protected:
   void SetUp() override {
@@ -407,7 +416,7 @@ TEST_F(CudaTrainerTest, MicroStepsAddGradientsAndUpdatesMoveTheWeights) {
   for (int round = 0; round < 3; ++round) { // the first is captured, others replay it
     const Result<double> sum = trainer->microStep(batch, 5, false, 0);
     ASSERT_TRUE(sum) << sum.error().message;
-    EXPECT_EQ(*sum, (1 + 1) + (2 + 2) + (4 + 0) + (1 + 1) + (2 + 3));
+    EXPECT_EQ(*sum, lossOf({1, 2, 3, 4}));
     EXPECT_EQ(trainer->routerLoss(), 3.0 * 1 / 36) << "votes begin at zero each time";
   }
   const float once = 0.2f;
@@ -438,7 +447,7 @@ TEST_F(CudaTrainerTest, EvaluationsAndLogitsLeaveGradientsAsTheyAre) {
   const std::vector<int32_t> other = {3, 3, 3, 3, 3, 3};
   const Result<double> sum = trainer->evaluate({other, positions, targets});
   ASSERT_TRUE(sum);
-  EXPECT_EQ(*sum, 5 * 4 + 7);
+  EXPECT_EQ(*sum, lossOf({1, 2, 3, 4}, other));
   for (int64_t row : {1, 3, 5}) {
     const Result<const float *> logits = trainer->logits(batch, row);
     ASSERT_TRUE(logits);
@@ -456,7 +465,7 @@ TEST_F(CudaTrainerTest, WhatIsStoredIsWhatIsComputedWith) {
   ASSERT_TRUE(trainer->store(0));
   const Result<double> sum = trainer->evaluate(batch);
   ASSERT_TRUE(sum);
-  EXPECT_EQ(*sum, 6 + 8 + 8 + 6 + 9);
+  EXPECT_EQ(*sum, lossOf({5, 6, 7, 8}));
 }
 
 TEST_F(CudaTrainerTest, UpdatesMoveTheAverageAndItTakesThePlaceOfTheWeights) {
@@ -482,11 +491,6 @@ TEST_F(CudaTrainerTest, UpdatesMoveTheAverageAndItTakesThePlaceOfTheWeights) {
     EXPECT_EQ(numbers(2), average);
   }
   EXPECT_NE(weights, average);
-  // 1 + 1 of token 0, 2 + 2 of token 1, 3 of token 3, ...: the sum of weights by tokens that count, and
-  // targets.
-  const auto lossOf = [](const Numbers &w) {
-    return double(w[0] + 1) + (w[1] + 2) + w[3] + (w[0] + 1) + (w[1] + 3);
-  };
   for (int round = 0; round < 2; ++round) {
     ASSERT_TRUE(trainer->exchangeAverage());
     EXPECT_EQ(numbers(0), average);
@@ -512,7 +516,7 @@ TEST_F(CudaTrainerTest, TakesTimesOfLaunches) {
   trainer->setLaunchTimes(times);
   const Result<double> sum = trainer->microStep(batch, 5, false, 0);
   ASSERT_TRUE(sum);
-  EXPECT_EQ(*sum, 17);
+  EXPECT_EQ(*sum, lossOf({1, 2, 3, 4}));
   for (double time : times)
     EXPECT_GT(time, 0);
 }
