@@ -252,6 +252,14 @@ Result<> addPreTokenizer(JsonValue json, std::string_view type, TokenizerSpec &s
 }
 
 Result<> addDecoder(JsonValue json, std::string_view type, TokenizerSpec &spec) {
+  const bool joined = std::ranges::any_of(spec.decoders, [](const StepSpec &step) {
+    return step.kind == StepKind::DecodeFuse || step.kind == StepKind::DecodeByteLevel;
+  });
+  const bool goesBehind =
+      type == "Fuse" || (type == "Strip" && json.getOr<int64_t>("stop", 0).value_or(0) == 0);
+  if (joined && !goesBehind)
+    return fail("{}: expected only Fuse and Strip from the left behind Fuse and ByteLevel, found {}",
+                json["type"].where(), json["type"].describe());
   auto add = [&](StepKind kind, uint32_t option = 0, std::string a = {}, std::string b = {}) -> Result<> {
     spec.decoders.push_back({kind, option, std::move(a), std::move(b)});
     return {};
@@ -315,7 +323,7 @@ Result<> addTemplate(JsonValue json, std::vector<uint32_t> &before, std::vector<
   bool behind = false;
   for (JsonValue piece : json["single"]) {
     if (piece.has("Sequence")) {
-      if (behind || *piece["Sequence"].getOr<std::string>("id", "A") != "A")
+      if (behind || piece["Sequence"].getOr<std::string>("id", "A").value_or("") != "A")
         return fail("{}: expected sequence A once, found another", piece.where());
       behind = true;
       continue;

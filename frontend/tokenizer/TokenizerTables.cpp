@@ -157,6 +157,10 @@ Result<> Builder::addAddedTokens() {
   int64_t largest = -1; // id of an added token
   std::map<std::string, uint32_t> raw, normal;
   std::vector<AddedEntry> entries;
+  std::unordered_set<std::string> special;
+  for (const AddedTokenSpec &token : spec.added)
+    if (token.special)
+      special.insert(token.content);
   for (const AddedTokenSpec &token : spec.added) {
     if (token.content.empty())
       continue;
@@ -188,7 +192,7 @@ Result<> Builder::addAddedTokens() {
       strings[index] = shown;
     }
     flags[index] &= static_cast<uint8_t>(~TokenAbsent);
-    if (token.special)
+    if (special.contains(content)) // as shown, not as written: what the normaliser has changed is text
       flags[index] |= TokenSpecial;
     uint32_t entryFlags = (token.special ? AddedSpecial : 0u) | (token.stripLeft ? AddedStripLeft : 0u) |
                           (token.stripRight ? AddedStripRight : 0u) |
@@ -289,6 +293,8 @@ void Builder::addAdjacent() {
     made.assign(strings.size(), true);
   if (config.unknown >= 0 && spec.ranks.empty() && made[static_cast<size_t>(config.unknown)])
     return; // cutting could not tell such a token from a run of unknown characters
+  if (config.unknown < 0 && !(config.flags & ModelByteLevel))
+    return; // unknown characters vanish, and their neighbours may be merged
   std::unordered_set<uint64_t> pairs;
   auto code = [](std::string_view s, size_t at, bool left) -> uint32_t {
     // The whole character that ends before (left) or starts at `at`, or the byte there if the token has only

@@ -8,6 +8,7 @@
 #include "runtime/generate/Output.h"
 #include "runtime/generate/Transcript.h"
 #include <cerrno>
+#include <cstring>
 #include <optional>
 #include <poll.h>
 #include <unistd.h>
@@ -29,26 +30,30 @@ bool awaitInput(const std::atomic<bool> &interrupt) {
 }
 
 /// The next line of standard input, without its end; nothing at the input's end and after an interrupt.
-std::optional<std::string> readLine(std::string &buffer, const std::atomic<bool> &interrupt) {
+Result<std::optional<std::string>> readLine(std::string &buffer, const std::atomic<bool> &interrupt) {
   while (true) {
     if (const size_t end = buffer.find('\n'); end != std::string::npos) {
       std::string line = buffer.substr(0, end);
       buffer.erase(0, end + 1);
       if (line.ends_with('\r'))
         line.pop_back();
-      return line;
+      return std::optional(std::move(line));
     }
     if (!awaitInput(interrupt))
-      return {};
+      return std::nullopt;
     char bytes[4096];
     const ssize_t got = read(STDIN_FILENO, bytes, sizeof bytes);
     if (got > 0) {
       buffer.append(bytes, size_t(got));
       continue;
     }
-    if (buffer.empty() || got < 0)
-      return {};
-    return std::exchange(buffer, {});
+    if (got < 0 && errno != EINTR && errno != EAGAIN && errno != EIO) // EIO: the terminal has gone
+      return fail("standard input: cannot read: {}", std::strerror(errno));
+    if (got < 0 && errno != EIO)
+      continue;
+    if (buffer.empty())
+      return std::nullopt;
+    return std::optional(std::exchange(buffer, {}));
   }
 }
 
@@ -169,9 +174,12 @@ Result<void> runChat(const Setting &setting) {
     if (!text) {
       if (terminal)
         remark("> ");
-      text = readLine(buffer, interrupt);
-      if (!text)
+      Result<std::optional<std::string>> line = readLine(buffer, interrupt);
+      if (!line)
+        result = tl::unexpected(line.error());
+      if (!line || !*line)
         break;
+      text = std::move(*line);
       if (text->empty()) {
         text.reset();
         continue;

@@ -79,6 +79,12 @@ std::vector<FlagGroup> flagsOf(Options &o, Raw &raw) {
     o.stopStrings.emplace_back(value);
     return {};
   };
+  const auto weightsFile = [&o](std::string_view value) -> Result<void> {
+    if (value.empty())
+      return fail("expected a path, found an empty one");
+    o.weightsFile = std::string(value);
+    return {};
+  };
   const auto kvType = [&o](std::string_view value) -> Result<void> {
     constexpr std::pair<std::string_view, sinter_dtype> types[] = {
         {"f16", SINTER_F16}, {"bf16", SINTER_BF16}, {"f32", SINTER_F32}};
@@ -147,7 +153,7 @@ std::vector<FlagGroup> flagsOf(Options &o, Raw &raw) {
          numberBetween(1, 4096, o.samples)},
         {"--kv-type", "TYPE", "type of keys and values: f16, bf16 or f32", kvType},
         {"--special", "", "write special tokens; with --tokenize, add those in front", switchOn(o.special)},
-        {"--weights-file", "PATH", "file of the weights, when they lie outside", text(o.weightsFile)}}},
+        {"--weights-file", "PATH", "file of the weights, when they lie outside", weightsFile}}},
       {"Sampling",
        {{"--temp,--temperature", "T", "0: always the best token",
          numberIn(sampling::temperature, s.temperature)},

@@ -37,6 +37,12 @@ void lostPage(int) {
        "unreadable\n");
 }
 
+/// Whether a chat is what is wanted: asked for, or at a terminal without a text.
+bool talks(const Options &options) {
+  const bool given = options.prompt || options.file || options.promptTokens;
+  return options.command == Command::Generate && (options.chat || (!given && isatty(STDIN_FILENO)));
+}
+
 /// Checks what flags say about this model.
 Result<void> checkOptions(const Setting &setting) {
   const Options &options = setting.options;
@@ -62,12 +68,13 @@ Result<void> checkOptions(const Setting &setting) {
   for (const auto &[id, bias] : options.sampling.logitBias)
     if (id >= model.vocabulary)
       return fail("--logit-bias: expected ids below {}, found {}", model.vocabulary, id);
-  const bool needsText = options.command == Command::Generate && !options.chat;
-  if (needsText && !options.prompt && !options.file && !options.promptTokens && isatty(STDIN_FILENO) &&
-      setting.metadata.chatTemplate.empty())
-    return fail("expected -p, -f or text on standard input; the model has no chat template to talk through");
   if (options.chat && setting.metadata.chatTemplate.empty())
     return fail("--chat: expected a model with a chat template, this one has none");
+  if (talks(options) && setting.metadata.chatTemplate.empty())
+    return fail("expected -p, -f or text on standard input; the model has no chat template to talk through");
+  if (talks(options) && (options.samples > 1 || options.echo))
+    return fail("{}: expected -p, -f or text on standard input; without these a terminal is for a chat",
+                options.samples > 1 ? "--samples" : "--echo");
   if (options.kvType && !device::findProgram(model, options.kvType)) {
     std::string have;
     for (uint64_t i = 0; i < model.program_count; ++i)
@@ -95,9 +102,7 @@ Result<void> dispatch(const Setting &setting) {
   default:
     break;
   }
-  const Options &options = setting.options;
-  const bool given = options.prompt || options.file || options.promptTokens;
-  return options.chat || (!given && isatty(STDIN_FILENO)) ? runChat(setting) : runGenerate(setting);
+  return talks(setting.options) ? runChat(setting) : runGenerate(setting);
 }
 
 } // namespace

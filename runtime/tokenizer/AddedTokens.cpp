@@ -76,6 +76,8 @@ AddedTokens::Match AddedTokens::find(std::string_view text, size_t from, size_t 
     if (entry.flags & AddedStripRight)
       while (end < text.size() && isSpaceAt(text, end, size))
         end += size;
+    if (begin >= end) // a space that the token before it has taken
+      continue;
     return {begin, end, entry.id};
   }
   resume = text.size();

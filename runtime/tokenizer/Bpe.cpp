@@ -35,6 +35,10 @@ BpeModel::BpeModel(const BlobHeader *blob)
   wordSuffix = {text.data() + config->suffixOffset, config->suffixSize};
 }
 
+bool BpeModel::isDropped(char byte) const {
+  return config->unknown < 0 && byteIds[static_cast<unsigned char>(byte)] < 0;
+}
+
 bool BpeModel::mayCut(uint32_t before, char lastByte, uint32_t after, char firstByte) const {
   auto has = [&](uint32_t a, uint32_t b) {
     uint32_t bit = adjacentBit(a, b, adjacent.size() * 64);
@@ -78,7 +82,8 @@ void BpeModel::encode(std::string_view word, const char *textEnd, Scratch &scrat
   };
   for (p += c.size; p < end;) {
     unicode::Char d = unicode::decode(p);
-    if (!(isLower(p[-1]) && isLower(*p)) && mayCut(c.code, p[-1], d.code, *p))
+    if (!(isLower(p[-1]) && isLower(*p)) && !isDropped(p[-1]) && !isDropped(*p) &&
+        mayCut(c.code, p[-1], d.code, *p))
       flush(p);
     c = d;
     p += c.size;

@@ -50,6 +50,8 @@ private:
   int32_t findWhole(std::string_view word, bool part) const;
   void makeSymbols(std::string_view word, std::vector<Scratch::Symbol> &symbols, std::string &affixed) const;
   bool addByteTokens(std::string_view text, uint32_t begin, std::vector<Scratch::Symbol> &symbols) const;
+  /// Whether a byte has neither a token nor an unknown one: it vanishes, and its neighbours may be merged.
+  bool isDropped(char byte) const;
   /// Whether no token can reach over the place between two characters.
   bool mayCut(uint32_t before, char lastByte, uint32_t after, char firstByte) const;
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Steps before Fuse see one token at a time; behind it only Strip from the left is supported.
+// Steps before Fuse or ByteLevel, which join the tokens, see one token at a time; behind them only Strip from
+// the left is supported.
 #include "runtime/tokenizer/Decoder.h"
 #include "runtime/files/Utf8.h"
 #include "runtime/tokenizer/Growth.h"
@@ -73,12 +74,14 @@ Result<Decoder> Decoder::open(const BlobHeader *blob) {
     std::string_view a = stepText(result.strings, step.aOffset, step.aSize);
     if (kind < StepKind::DecodeByteLevel || kind > StepKind::DecodeWordPiece)
       return fail("tokenizer tables: expected a decoder, found a step of kind {}", step.kind);
-    if (fused && (kind != StepKind::DecodeStrip || step.option >> 16))
-      return fail("tokenizer tables: expected only Strip from the left behind Fuse, found a step of kind {}",
-                  step.kind);
+    if (fused && kind != StepKind::DecodeFuse && (kind != StepKind::DecodeStrip || step.option >> 16))
+      return fail(
+          "tokenizer tables: expected only Strip from the left behind Fuse and ByteLevel, found a step "
+          "of kind {}",
+          step.kind);
     if (a.empty() && (kind == StepKind::DecodeMetaspace || kind == StepKind::DecodeStrip))
       return fail("tokenizer tables: expected a character for the step of kind {}, found none", step.kind);
-    fused |= kind == StepKind::DecodeFuse;
+    fused |= kind == StepKind::DecodeFuse || kind == StepKind::DecodeByteLevel;
     result.lastMatters |= kind == StepKind::DecodeBpe;
     if (kind == StepKind::DecodeReplace)
       growth.replace(a, stepText(result.strings, step.bOffset, step.bSize));
@@ -139,6 +142,7 @@ void Decoder::append(uint32_t id, bool last, State &state, std::string &out) con
       fused = true;
     } else if (!fused) {
       applyToToken(step, state.first, last, token);
+      fused = kind == StepKind::DecodeByteLevel;
     } else if (state.stripping) { // Strip over the whole text: what is left of it at the text's front
       std::string_view what = stepText(strings, step.aOffset, step.aSize);
       while (state.stripped < (step.option & 0xFFFF) && token.starts_with(what)) {

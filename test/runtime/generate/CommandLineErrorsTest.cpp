@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // What goes wrong: the message and the exit code of each case.
 #include "test/runtime/generate/Process.h"
+#include <cstdlib>
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 using namespace sinter;
 using fake::Outcome;
@@ -63,6 +66,7 @@ const Case cases[] = {
     {{"--check-weights", "--json"}, 2, "--json: expected without --info and --check-weights"},
     {{"--check-weights"}, 2, "--check-weights: expected a model whose weights lie in a file of their own"},
     {{"--check-weights", "--info"}, 2, "expected one of --tokenize"},
+    {{"-p", "x", "--weights-file", ""}, 2, "--weights-file: expected a path, found an empty one"},
     {{"-f", ""}, 1, "expected the path of a file, found an empty one"},
     {{"--chat", "--echo", "-p", "x"}, 2, "--echo: expected without --chat"},
     {{"--perplexity", "--samples", "3"}, 2, "--samples: expected without --tokenize"},
@@ -114,6 +118,33 @@ TEST(CommandLineErrorsTest, AnInstructionSetThatCannotBeIsNamed) {
       std::string::npos);
   EXPECT_NE(with("SINTER_ISA=amx").err.find("SINTER_ISA: "), std::string::npos);
   EXPECT_EQ(with("SINTER_ISA=amx").code, 1);
+}
+
+TEST(CommandLineErrorsTest, ATerminalIsForAChat) {
+  const int terminal = posix_openpt(O_RDWR | O_NOCTTY);
+  ASSERT_GE(terminal, 0);
+  ASSERT_EQ(grantpt(terminal) + unlockpt(terminal), 0);
+  const std::string path = ptsname(terminal);
+  for (const std::string flag : {"--samples", "--echo"}) {
+    std::vector<std::string> arguments = {flag};
+    if (flag == "--samples")
+      arguments.push_back("2");
+    const Outcome outcome = fake::run(FAKE_MODEL, {arguments, "", {}, "", nullptr, path});
+    EXPECT_EQ(outcome.code, 2) << flag;
+    EXPECT_NE(outcome.err.find(flag + ": expected -p, -f or text on standard input"), std::string::npos)
+        << outcome.err;
+  }
+  close(terminal);
+}
+
+TEST(CommandLineErrorsTest, AnInputThatCannotBeReadIsAFailure) {
+  for (const std::vector<std::string> &arguments :
+       {std::vector<std::string>{"--chat"}, {"--tokenize"}, {"-n", "3"}}) {
+    const Outcome outcome = fake::run(FAKE_MODEL, {arguments, "", {}, "", nullptr, "/"});
+    EXPECT_EQ(outcome.code, 1) << arguments[0];
+    EXPECT_NE(outcome.err.find("standard input: cannot read: Is a directory"), std::string::npos)
+        << outcome.err;
+  }
 }
 
 TEST(CommandLineErrorsTest, AFullDiskIsAFailure) {

@@ -21,6 +21,8 @@ Outcome run(const std::string &program, const Launch &launch) {
     dup2(in[0], 0);
     dup2(out[1], 1);
     dup2(err[1], 2);
+    if (!launch.inputFile.empty())
+      dup2(open(launch.inputFile.c_str(), O_RDONLY), 0);
     if (!launch.outputFile.empty())
       dup2(open(launch.outputFile.c_str(), O_WRONLY | O_CREAT, 0600), 1);
     for (int each : {in[0], in[1], out[0], out[1], err[0], err[1]})

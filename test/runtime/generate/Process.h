@@ -22,6 +22,7 @@ struct Launch {
   std::string outputFile;               ///< standard output goes there instead
   /// Called with the process and the output so far whenever some comes; returning false closes the pipe.
   std::function<bool(pid_t, const std::string &)> onOutput = nullptr;
+  std::string inputFile = {}; ///< standard input comes from there instead
 };
 
 /// Runs `program`; at most 60 seconds.

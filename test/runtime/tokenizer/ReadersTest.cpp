@@ -62,6 +62,26 @@ TEST(TokenizerJsonTest, NamesWhatIsNotSupported) {
             "tokenizer.json: key 'post_processor.type' (byte 26): expected a post-processor (Te");
 }
 
+TEST(TokenizerJsonTest, NamesADecoderBehindOneThatJoins) {
+  const auto errorOfDecoder = [](std::string_view second) {
+    return errorOf(fromJson(fmt::format(
+        R"({{"decoder":{{"type":"Sequence","decoders":[{{"type":"ByteLevel"}},{}]}},{}}})", second, model)));
+  };
+  EXPECT_EQ(errorOfDecoder(R"({"type":"ByteFallback"})"),
+            "tokenizer.json: key 'decoder.decoders[1].type' (byte 71): expected only Fuse and Strip from the "
+            "left behind Fuse and ByteLevel, found \"ByteFallback\"");
+  EXPECT_NE(errorOfDecoder(R"({"type":"Strip","content":" ","start":0,"stop":1})"), "no error");
+  EXPECT_NE(errorOfDecoder(R"({"type":"Strip","content":" ","start":0,"stop":"1"})"), "no error");
+}
+
+TEST(TokenizerJsonTest, NamesATemplateOfAnotherSequence) {
+  EXPECT_EQ(
+      errorOf(
+          fromJson(R"({"post_processor":{"type":"TemplateProcessing","single":[{"Sequence":{"id":1}}]},)" +
+                   model + "}")),
+      "tokenizer.json: key 'post_processor.single[0]' (byte 57): expected sequence A once, found another");
+}
+
 TEST(TokenizerJsonTest, NamesAMergeWhoseTokensAreMissing) {
   EXPECT_EQ(errorOf(fromJson(R"({"model":{"type":"BPE","vocab":{"a":0},"merges":["a b"]}})")),
             "tokenizer.json: key 'model.merges[0]' (byte 49): expected \"a\", \"b\" and \"ab\" in the "

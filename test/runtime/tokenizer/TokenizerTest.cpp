@@ -99,6 +99,44 @@ TEST(TokenizerTest, LeavesOutSpecialTokensOnlyWhenAsked) {
   EXPECT_EQ(t.tokenizer.decode(Ids{259, 257, 260}, true), "the<pad>");
 }
 
+TEST(TokenizerTest, MergesTheNeighboursOfAByteThatVanishes) {
+  TokenizerSpec spec = byteLevel();
+  spec.tokens[4].reset(); // neither it nor an unknown token is there
+  Opened t = open(spec);
+  EXPECT_EQ(t.tokenizer.encode("++++++++++++++++++++t\4h", false).size(), 22u); // GPT-2 cuts at the letter
+  spec.preTokenizers.erase(spec.preTokenizers.begin());
+  Opened whole = open(spec);
+  Ids expected(20, '+');
+  expected.push_back(257);
+  EXPECT_EQ(whole.tokenizer.encode("++++++++++++++++++++t\4h\4\4e\4", false), expected);
+}
+
+TEST(TokenizerTest, ShowsSpecialTokensThatNormalisationChanges) {
+  TokenizerSpec spec = byteLevel();
+  spec.normalizers = {{StepKind::Lowercase, 0, {}, {}}};
+  spec.added = {{"<S>", true, false, false, false, true}, {"<P>", true, false, false, false, false}};
+  spec.before.clear();
+  spec.bos.clear();
+  Opened t = open(spec);
+  EXPECT_EQ(t.tokenizer.encode("<S><s><P>", false), (Ids{259, 259, 260}));
+  EXPECT_EQ(t.tokenizer.decode(Ids{259, 260, 'a'}, true), "<s>a");
+}
+
+TEST(TokenizerTest, TakesASpaceThatIsATokenOnlyOnce) {
+  TokenizerSpec spec = byteLevel();
+  spec.added = {{"\n", false, false, true, true, false}};
+  spec.before.clear();
+  spec.bos.clear();
+  EXPECT_EQ(open(spec).tokenizer.encode("a \n \n b", false), (Ids{'a', 259, 'b'}));
+}
+
+TEST(TokenizerTest, JoinsTokensBehindByteLevel) {
+  TokenizerSpec spec = byteLevel();
+  spec.decoders.push_back({StepKind::DecodeFuse, 0, {}, {}});
+  spec.decoders.push_back({StepKind::DecodeStrip, 1, " ", {}});
+  EXPECT_EQ(open(spec).tokenizer.decode(Ids{' ', 258, 258}), " the the");
+}
+
 TEST(TokenizerTest, IgnoresIdsThatNoTokenHas) {
   Opened t = open(byteLevel());
   EXPECT_EQ(t.tokenizer.decode(Ids{-1, 257, 261, 1 << 30}), "the");
