@@ -36,6 +36,30 @@ std::vector<std::string> argumentNames(const AsmParserState &state, Block &block
   return names;
 }
 
+/// Beside a function stand those that pack its weights, its constants, and its kernels for each instruction
+/// set: no other function may have their names.
+LogicalResult checkNames(const std::string &path, ArrayRef<KernelFunction> functions) {
+  llvm::StringSet<> taken;
+  for (const KernelFunction &function : functions)
+    taken.insert(function.name);
+  for (const KernelFunction &function : functions) {
+    std::vector<std::string> beside = definedFunctions(function);
+    beside.erase(beside.begin()); // its own name
+    for (const KernelLaunch &launch : function.launches)
+      for (cpu::Isa isa : cpu::allIsas) {
+        auto kernel = launch.kernel;
+        beside.push_back((kernel.getName() + "_" + cpu::nameOf(isa)).str());
+      }
+    for (const std::string &name : beside)
+      if (taken.contains(name)) {
+        llvm::errs() << "error: " << path << ": expected no function '" << name
+                     << "', a name that is declared beside '" << function.name << "'\n";
+        return failure();
+      }
+  }
+  return success();
+}
+
 } // namespace
 
 void registerKernelFileDialects(DialectRegistry &registry) {
@@ -73,8 +97,9 @@ FailureOr<KernelFile> readKernelFile(MLIRContext &context, const std::string &pa
       continue;
     if (!isa<kernel::FuncOp, func::FuncOp>(op))
       return op.emitOpError("expected kernel.func, func.func and lm.parameter only"), failure();
-    if (!isCIdentifier(symbol.getName()))
-      return op.emitOpError("expected a name that is an identifier in C, found '") << symbol.getName() << "'",
+    if (!isCFunction(symbol.getName()))
+      return op.emitOpError("expected a name that C and C++ leave to programs, found '")
+                 << symbol.getName() << "'",
              failure();
     std::vector<std::string> names;
     if (!op.getRegion(0).empty())
@@ -99,17 +124,8 @@ FailureOr<KernelFile> readKernelFile(MLIRContext &context, const std::string &pa
     llvm::errs() << "error: " << path << ": expected a function (kernel.func or func.func), found none\n";
     return failure();
   }
-  llvm::StringSet<> taken; // by functions; those that pack their weights get names of their own beside them
-  for (const KernelFunction &function : file.functions)
-    taken.insert(function.name);
-  for (const KernelFunction &function : file.functions)
-    for (const KernelArgument &argument : function.arguments)
-      for (const char *part : {"_pack_", "_round_"})
-        if (isa<kernel::WeightType>(argument.type) && taken.contains(function.name + part + argument.name)) {
-          llvm::errs() << "error: " << path << ": expected no function '" << function.name << part
-                       << argument.name << "', which is what packs a weight of '" << function.name << "'\n";
-          return failure();
-        }
+  if (failed(checkNames(path, file.functions)))
+    return failure();
   PassManager passes(&context);
   addScheduleChoice(passes);
   return failed(passes.run(*file.kernels)) ? FailureOr<KernelFile>(failure())

@@ -57,8 +57,10 @@ std::string constantName(const KernelFunction &function, size_t number);
 void writeBuffer(JsonWriter &json, const KernelBuffer &buffer);
 void writeConstants(JsonWriter &json, const KernelFunction &function);
 
-/// Whether `name` can be a function or an argument in C and C++.
+/// Whether `name` can be an argument in C and C++.
 bool isCIdentifier(llvm::StringRef name);
+/// Whether it can be a function: one that libc and libm do not have.
+bool isCFunction(llvm::StringRef name);
 
 /// "f32", "q8", ...: an element of rows or of a table.
 std::string elementName(mlir::Type element);

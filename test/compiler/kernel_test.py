@@ -336,13 +336,16 @@ int main(void) {
                 "f.mlir:2:3: error: 'func.return' op expected each result to be computed by an operation of its own",
             "func.func @f(%x: tensor<?x8xf32>, %w: tensor<8xf32>) -> tensor<?x8xf32> {\n  %0 = lm.silu %x : tensor<?x8xf32>\n  return %0 : tensor<?x8xf32>\n}":
                 "f.mlir:1:1: error: 'func.func' op expected every weight to be used, found no use of 'w'",
-            "func.func @int(%x: tensor<?x8xf32>) -> tensor<?x8xf32> {\n  %0 = lm.silu %x : tensor<?x8xf32>\n  return %0 : tensor<?x8xf32>\n}":
-                "expected a name that is an identifier in C, found 'int'",
-            "func.func @memcpy(%x: tensor<?x8xf32>) -> tensor<?x8xf32> {\n  %0 = lm.silu %x : tensor<?x8xf32>\n  return %0 : tensor<?x8xf32>\n}":
-                "expected a name that is an identifier in C, found 'memcpy'",
+            **{f"func.func @{name}(%x: tensor<?x8xf32>) -> tensor<?x8xf32> {{\n  %0 = lm.silu %x : tensor<?x8xf32>\n  return %0 : tensor<?x8xf32>\n}}":
+                f"expected a name that C and C++ leave to programs, found '{name}'"
+               for name in ("int", "typename", "or", "memcpy", "tanh", "expf", "sinter_run_function")},
             "func.func @f(%x: tensor<?x32xf32>, %w: tensor<8x32xf32>) -> tensor<?x8xf32> {\n  %0 = lm.linear %x, %w : (tensor<?x32xf32>, tensor<8x32xf32>) -> tensor<?x8xf32>\n  return %0 : tensor<?x8xf32>\n}\n"
             "func.func @f_pack_w(%x: tensor<?x8xf32>) -> tensor<?x8xf32> {\n  %0 = lm.silu %x : tensor<?x8xf32>\n  return %0 : tensor<?x8xf32>\n}":
-                "expected no function 'f_pack_w', which is what packs a weight of 'f'",
+                "expected no function 'f_pack_w', a name that is declared beside 'f'",
+            "\n".join(f"kernel.func @{name}(%x: !kernel.rows<4xf32>, %y: !kernel.rows<4xf32>) {{\n  kernel.rows over(rows) {{\n  ^bb0(%r: index):\n"
+                      "    %v = kernel.load %x[%r] : !kernel.rows<4xf32>, vector<4xf32>\n    kernel.store %v, %y[%r] : vector<4xf32>, !kernel.rows<4xf32>\n  }\n}"
+                      for name in ("f", "f_avx2")):
+                "expected no function 'f_avx2', a name that is declared beside 'f'",
             "func.func @f(%x: tensor<?x72xf32>, %w: tensor<10x72x!lm.block<q8_0>>) -> tensor<?x10xf32> {\n  %0 = lm.linear %x, %w : (tensor<?x72xf32>, tensor<10x72x!lm.block<q8_0>>) -> tensor<?x10xf32>\n  return %0 : tensor<?x10xf32>\n}":
                 "f.mlir:2:8: error: 'lm.linear' op expected rows of whole blocks of 32 numbers, found 'tensor<10x72x!lm.block<q8_0>>'",
             "kernel.func @f(%l: !kernel.rows<300xf32>, %p: !kernel.rows<2xf32>) {\n"
