@@ -13,6 +13,7 @@
 #include <cstring>
 #include <limits>
 #include <memory>
+#include <new>
 #include <optional>
 
 using namespace sinter;
@@ -40,6 +41,7 @@ sinter_session *sinter_open_checked(const sinter_open_options *options, char **e
 
 namespace {
 
+constexpr const char *noMemory = "expected more memory, the system gave none";
 constexpr const char *noLogits = "there are no logits: expected a step first, and after a rewind";
 
 Result<std::unique_ptr<sinter_session>> openModel(const sinter_open_options &options) {
@@ -107,6 +109,17 @@ Result<std::unique_ptr<sinter_session>> openModel(const sinter_open_options &opt
                                                             {}});
 }
 
+/// What `call` gives, or `code` where memory is lacking: no exception may pass through C.
+template <typename Number, typename Call>
+Number guarded(sinter_session *session, Number code, const Call &call) {
+  try {
+    return call();
+  } catch (const std::bad_alloc &) {
+    session->error = noMemory; // there is room for it from the beginning
+    return code;
+  }
+}
+
 /// The model's defaults with what the caller has chosen.
 Result<SamplerOptions> chosen(const SamplerOptions &defaults, const sinter_sample_options *given) {
   SamplerOptions options = defaults;
@@ -146,11 +159,18 @@ Result<SamplerOptions> chosen(const SamplerOptions &defaults, const sinter_sampl
 } // namespace
 
 sinter_session *sinter_open_checked(const sinter_open_options *options, char **error) {
-  Result<std::unique_ptr<sinter_session>> session = openModel(options ? *options : sinter_open_options{});
-  if (session)
-    return session->release();
-  if (error)
-    *error = strdup(session.error().message.c_str());
+  try {
+    Result<std::unique_ptr<sinter_session>> session = openModel(options ? *options : sinter_open_options{});
+    if (session) {
+      (*session)->error.reserve(std::strlen(noMemory));
+      return session->release();
+    }
+    if (error)
+      *error = strdup(session.error().message.c_str());
+  } catch (const std::bad_alloc &) {
+    if (error)
+      *error = strdup(noMemory);
+  }
   return nullptr;
 }
 
@@ -169,44 +189,50 @@ int sinter_is_end(const sinter_session *session, int32_t token) {
 
 int64_t sinter_tokenize(sinter_session *session, const char *text, size_t size, int special, int32_t *ids,
                         int64_t capacity) {
-  const Result<std::vector<int32_t>> all = session->codec->encode({text, size}, special != 0);
-  if (!all)
-    return session->failed(all.error(), int64_t(-1));
-  std::copy_n(all->begin(), std::min<int64_t>(std::max<int64_t>(capacity, 0), int64_t(all->size())), ids);
-  return int64_t(all->size());
+  return guarded(session, int64_t(-1), [&]() -> int64_t {
+    const Result<std::vector<int32_t>> all = session->codec->encode({text, size}, special != 0);
+    if (!all)
+      return session->failed(all.error(), int64_t(-1));
+    std::copy_n(all->begin(), std::min<int64_t>(std::max<int64_t>(capacity, 0), int64_t(all->size())), ids);
+    return int64_t(all->size());
+  });
 }
 
 int64_t sinter_detokenize(sinter_session *session, const int32_t *ids, int64_t count, char *text,
                           size_t capacity) {
-  for (int64_t i = 0; i < count; ++i)
-    if (ids[i] < 0 || ids[i] >= session->model.vocabulary)
-      return session->failed({fmt::format("expected token ids from 0 to {}, found {} as number {}",
-                                          session->model.vocabulary - 1, ids[i], i)},
-                             int64_t(-1));
-  const std::string all = session->codec->decode({ids, size_t(count)});
-  std::copy_n(all.data(), std::min(capacity, all.size()), text); // null with a capacity of 0
-  return int64_t(all.size());
+  return guarded(session, int64_t(-1), [&]() -> int64_t {
+    for (int64_t i = 0; i < count; ++i)
+      if (ids[i] < 0 || ids[i] >= session->model.vocabulary)
+        return session->failed({fmt::format("expected token ids from 0 to {}, found {} as number {}",
+                                            session->model.vocabulary - 1, ids[i], i)},
+                               int64_t(-1));
+    const std::string all = session->codec->decode({ids, size_t(count)});
+    std::copy_n(all.data(), std::min(capacity, all.size()), text); // null with a capacity of 0
+    return int64_t(all.size());
+  });
 }
 
 int sinter_step(sinter_session *session, const int32_t *ids, int64_t count) {
-  const int64_t position = sinter_position(session), context = sinter_context(session);
-  if (count < 1)
-    return session->failed({fmt::format("expected at least one token, found {}", count)}, -1);
-  if (count > context - position)
-    return session->failed({fmt::format("the context of {} tokens is full: it holds {}, {} more are given",
-                                        context, position, count)},
-                           -1);
-  for (int64_t i = 0; i < count; ++i)
-    if (ids[i] < 0 || ids[i] >= session->model.vocabulary)
-      return session->failed({fmt::format("expected token ids from 0 to {}, found {} as number {}",
-                                          session->model.vocabulary - 1, ids[i], i)},
+  return guarded(session, -1, [&]() -> int {
+    const int64_t position = sinter_position(session), context = sinter_context(session);
+    if (count < 1)
+      return session->failed({fmt::format("expected at least one token, found {}", count)}, -1);
+    if (count > context - position)
+      return session->failed({fmt::format("the context of {} tokens is full: it holds {}, {} more are given",
+                                          context, position, count)},
                              -1);
-  const Result<std::span<const float>> logits = session->engine->prefill(0, {ids, size_t(count)}, position);
-  if (!logits)
-    return session->failed(logits.error(), -1);
-  session->logits = *logits;
-  session->history.insert(session->history.end(), ids, ids + count);
-  return 0;
+    for (int64_t i = 0; i < count; ++i)
+      if (ids[i] < 0 || ids[i] >= session->model.vocabulary)
+        return session->failed({fmt::format("expected token ids from 0 to {}, found {} as number {}",
+                                            session->model.vocabulary - 1, ids[i], i)},
+                               -1);
+    const Result<std::span<const float>> logits = session->engine->prefill(0, {ids, size_t(count)}, position);
+    if (!logits)
+      return session->failed(logits.error(), -1);
+    session->logits = *logits;
+    session->history.insert(session->history.end(), ids, ids + count);
+    return 0;
+  });
 }
 
 int sinter_rewind(sinter_session *session, int64_t position) {
@@ -230,16 +256,18 @@ int sinter_log_probabilities(sinter_session *session, float *out) {
 }
 
 int64_t sinter_sample(sinter_session *session, const sinter_sample_options *options) {
-  if (session->logits.empty())
-    return session->failed({noLogits}, int64_t(-1));
-  Result<SamplerOptions> wanted = chosen(session->metadata.sampling, options);
-  if (!wanted)
-    return session->failed(wanted.error(), int64_t(-1));
-  if (!session->sampler)
-    session->sampler.emplace(*wanted, session->model.vocabulary);
-  else
-    session->sampler->setOptions(std::move(*wanted));
-  const Result<int32_t> token = session->sampler->sample(
-      session->logits, session->history, options ? options->stream : 0, session->history.size());
-  return token ? *token : session->failed(token.error(), int64_t(-1));
+  return guarded(session, int64_t(-1), [&]() -> int64_t {
+    if (session->logits.empty())
+      return session->failed({noLogits}, int64_t(-1));
+    Result<SamplerOptions> wanted = chosen(session->metadata.sampling, options);
+    if (!wanted)
+      return session->failed(wanted.error(), int64_t(-1));
+    if (!session->sampler)
+      session->sampler.emplace(*wanted, session->model.vocabulary);
+    else
+      session->sampler->setOptions(std::move(*wanted));
+    const Result<int32_t> token = session->sampler->sample(
+        session->logits, session->history, options ? options->stream : 0, session->history.size());
+    return token ? *token : session->failed(token.error(), int64_t(-1));
+  });
 }

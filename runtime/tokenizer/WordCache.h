@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <new>
 #include <string_view>
 
 namespace sinter {
@@ -30,8 +31,8 @@ public:
     bool found;
   };
   Place find(const char *word, size_t size, const char *textEnd, uint16_t tag) {
-    if (!entries) // calloc: untouched pages cost nothing
-      entries.reset(static_cast<Entry *>(std::calloc(entryCount, sizeof(Entry))));
+    if (!entries)
+      entries.reset(allocate());
     uint64_t key[keyBytes / 8];
     load(key, word, size, textEnd);
     size_t label = size | tag;
@@ -59,6 +60,18 @@ public:
   }
 
 private:
+  /// Free entries, of pages that cost nothing before they are touched; without memory what `new` does.
+  static Entry *allocate() {
+    while (true) {
+      if (void *memory = std::calloc(entryCount, sizeof(Entry)))
+        return static_cast<Entry *>(memory);
+      const std::new_handler handler = std::get_new_handler();
+      if (!handler)
+        throw std::bad_alloc();
+      handler();
+    }
+  }
+
   static void load(uint64_t *key, const char *word, size_t size, const char *textEnd) {
     if (static_cast<size_t>(textEnd - word) >= keyBytes) {
       std::memcpy(key, word, keyBytes);

@@ -3,15 +3,44 @@
 #include "runtime/generate/LibraryModel.h"
 #include "test/runtime/generate/FakeModel.h"
 #include <cmath>
+#include <cstdlib>
 #include <gtest/gtest.h>
+#include <new>
 
 using namespace sinter;
 
 namespace sinter {
+
+/// The codec of bytes, for which some texts and ids take more memory than there is.
+class GreedyCodec final : public Codec {
+public:
+  explicit GreedyCodec(std::unique_ptr<Codec> bytes) : bytes(std::move(bytes)) {}
+  Result<std::vector<int32_t>> encode(std::string_view text, bool addSpecial) const override {
+    if (text == "too much")
+      throw std::bad_alloc();
+    return bytes->encode(text, addSpecial);
+  }
+  std::string decode(std::span<const int32_t> ids) const override {
+    if (ids.size() == 3)
+      throw std::bad_alloc();
+    return bytes->decode(ids);
+  }
+  std::string tokenBytes(int32_t id) const override { return bytes->tokenBytes(id); }
+  std::unique_ptr<TextStream> stream(bool special) const override { return bytes->stream(special); }
+
+private:
+  std::unique_ptr<Codec> bytes;
+};
+
 const struct sinter_model &libraryModel() { return ::sinter_model; }
 Result<std::unique_ptr<Codec>> openLibraryCodec(const struct sinter_model &model) {
-  return fake::openByteCodec(model);
+  if (std::getenv("SINTER_TEST_NO_MEMORY"))
+    throw std::bad_alloc();
+  return fake::openByteCodec(model).map([](std::unique_ptr<Codec> bytes) -> std::unique_ptr<Codec> {
+    return std::make_unique<GreedyCodec>(std::move(bytes));
+  });
 }
+
 } // namespace sinter
 
 namespace {
@@ -34,6 +63,23 @@ TEST_F(CApiTest, TextBecomesTokensAndTokensText) {
   const int32_t unknown[] = {'a', 300};
   EXPECT_EQ(sinter_detokenize(session, unknown, 2, text, 8), -1);
   EXPECT_STREQ(sinter_error(session), "expected token ids from 0 to 299, found 300 as number 1");
+}
+
+TEST_F(CApiTest, LackOfMemoryIsAnErrorAndTheSessionGoesOn) {
+  constexpr const char *message = "expected more memory, the system gave none";
+  int32_t ids[3] = {1, 2, 3};
+  EXPECT_EQ(sinter_tokenize(session, "too much", 8, 1, ids, 3), -1);
+  EXPECT_STREQ(sinter_error(session), message);
+  EXPECT_EQ(sinter_detokenize(session, ids, 2, nullptr, 0), 2);
+  EXPECT_EQ(sinter_detokenize(session, ids, 3, nullptr, 0), -1);
+  EXPECT_STREQ(sinter_error(session), message);
+  EXPECT_EQ(sinter_step(session, ids, 3), 0);
+  setenv("SINTER_TEST_NO_MEMORY", "1", 1);
+  char *error = nullptr;
+  EXPECT_EQ(sinter_open(nullptr, &error), nullptr);
+  unsetenv("SINTER_TEST_NO_MEMORY");
+  EXPECT_STREQ(error, message);
+  sinter_free(error);
 }
 
 TEST_F(CApiTest, StepsContinueOneAnotherAndCanBeTakenBack) {
