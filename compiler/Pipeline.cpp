@@ -36,15 +36,8 @@ private:
   const PipelineOptions &options;
 };
 
-void addFuse(Pipeline &pipeline) {
-  // The pure graph gets a cache and an output for chosen rows only: everything after it is inference.
-  pipeline.addOn<func::FuncOp>(createUseCachePass());
-  pipeline.addOn<func::FuncOp>(createSelectLogitsPass());
-  pipeline.addOn<func::FuncOp>(createCanonicalizerPass());
-  pipeline.addOn<func::FuncOp>(createCSEPass());
-  // Before the entries part, so that both share the stacked parameters.
-  pipeline.add(createFuseQkvPass());
-  pipeline.add(createMakeEntriesPass());
+/// Operations move into groups, each one kernel.
+void addGroups(Pipeline &pipeline) {
   // Gated layers first: their two matmuls must not be taken apart by epilogues.
   pipeline.addOn<func::FuncOp>(createFuseGateUpPass());
   pipeline.addOn<func::FuncOp>(createFuseExpertsPass());
@@ -56,6 +49,18 @@ void addFuse(Pipeline &pipeline) {
   // After epilogues, which take the additions that directly follow a matmul.
   pipeline.addOn<func::FuncOp>(createFuseResidualNormPass());
   pipeline.addOn<func::FuncOp>(createGroupRestPass());
+}
+
+void addFuse(Pipeline &pipeline) {
+  // The pure graph gets a cache and an output for chosen rows only: everything after it is inference.
+  pipeline.addOn<func::FuncOp>(createUseCachePass());
+  pipeline.addOn<func::FuncOp>(createSelectLogitsPass());
+  pipeline.addOn<func::FuncOp>(createCanonicalizerPass());
+  pipeline.addOn<func::FuncOp>(createCSEPass());
+  // Before the entries part, so that both share the stacked parameters.
+  pipeline.add(createFuseQkvPass());
+  pipeline.add(createMakeEntriesPass());
+  addGroups(pipeline);
 }
 
 /// From logits to a loss and the gradients of all parameters.
@@ -190,18 +195,13 @@ bool isPipelinePass(llvm::StringRef flag) {
   }
   return llvm::is_contained(pipeline.flags, flag);
 }
+
 void addFunctionPasses(OpPassManager &passes, const PipelineOptions &options) {
   Pipeline pipeline(passes, options);
   pipeline.addOn<func::FuncOp>(createCanonicalizerPass());
   pipeline.addOn<func::FuncOp>(createCSEPass());
-  // In the order of addFuse, without what stacks weights: they are the caller's, one by one.
-  pipeline.addOn<func::FuncOp>(createFuseGateUpPass());
-  pipeline.addOn<func::FuncOp>(createFuseRopePass());
-  pipeline.addOn<func::FuncOp>(createFuseAppendPass());
-  pipeline.addOn<func::FuncOp>(createFuseEpiloguePass());
-  pipeline.addOn<func::FuncOp>(createFuseEmbeddingPass());
-  pipeline.addOn<func::FuncOp>(createFuseResidualNormPass());
-  pipeline.addOn<func::FuncOp>(createGroupRestPass());
+  // Without what stacks weights: they are the caller's, one by one.
+  addGroups(pipeline);
   addPasses(pipeline, Stage::Kernels, options);
   addPasses(pipeline, Stage::Memory, options);
 }

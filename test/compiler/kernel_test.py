@@ -233,6 +233,68 @@ class KernelTest(ProductTest):
             worst = max(abs(a - b) for a, b in zip(found, expected, strict=True))
             self.assertLess(worst, tolerance, element)
 
+    def testAMixtureOfExpertsIsAFunction(self):
+        function = """
+func.func @{form}(%x: tensor<?x16xf32>) -> tensor<?x16xf32> attributes {{lm.form = "{form}"}} {{
+  %wr = lm.read @router : tensor<5x16xf32>
+  %wg = lm.read @gate : tensor<5x24x16xf32>
+  %wu = lm.read @up : tensor<5x24x16xf32>
+  %wd = lm.read @down : tensor<5x16x24xf32>
+  %l = lm.linear %x, %wr : (tensor<?x16xf32>, tensor<5x16xf32>) -> tensor<?x5xf32>
+  %w, %c = lm.route %l {{k = 2 : i64, normalise}} : tensor<?x5xf32> -> tensor<?x2xf32>, tensor<?x2xi32>
+  %g = lm.expert_linear %x, %wg, %c : (tensor<?x16xf32>, tensor<5x24x16xf32>, tensor<?x2xi32>) -> tensor<?x2x24xf32>
+  %u = lm.expert_linear %x, %wu, %c : (tensor<?x16xf32>, tensor<5x24x16xf32>, tensor<?x2xi32>) -> tensor<?x2x24xf32>
+  %a = lm.silu %g : tensor<?x2x24xf32>
+  %h = lm.mul %a, %u : tensor<?x2x24xf32>
+  %d = lm.expert_linear %h, %wd, %c : (tensor<?x2x24xf32>, tensor<5x16x24xf32>, tensor<?x2xi32>) -> tensor<?x2x16xf32>
+  %s = lm.combine %d, %w : (tensor<?x2x16xf32>, tensor<?x2xf32>) -> tensor<?x16xf32>
+  %y = lm.add %x, %s : tensor<?x16xf32>
+  return %y : tensor<?x16xf32>
+}}"""
+        sizes = {"router": (5, 16), "gate": (5 * 24, 16), "up": (5 * 24, 16), "down": (5 * 16, 24)}
+        weights = "".join(f"lm.parameter @{name} : tensor<{shape}xf32>\n" for name, shape in
+                          (("router", "5x16"), ("gate", "5x24x16"), ("up", "5x24x16"), ("down", "5x16x24")))
+        self.kernel(weights + "".join(function.format(form=form) for form in ("prefill", "decode")), "moe")
+        calls = "\n".join(f"""  {{
+    void *w[4] = {{{", ".join(f"aligned_alloc(64, {form.upper()}_{name.upper()}_BYTES)" for name in sizes)}}}, *workspace = aligned_alloc(64, {form.upper()}_WORKSPACE_BYTES);
+    {" ".join(f"{form}_pack_{name}({name}, w[{i}]);" for i, name in enumerate(sizes))}
+    {form}(x, {", ".join(f"w[{list(sizes).index(name)}]" for name in ("router", "gate", "up", "down"))}, y, ROWS, workspace);
+    fwrite(y, sizeof y, 1, stdout);
+  }}""" for form in ("prefill", "decode"))
+        program = self.build(f"""#include "moe.h"
+#include <stdio.h>
+#include <stdlib.h>
+#define ROWS 150
+static float x[ROWS * 16], y[ROWS * 16], {", ".join(f"{name}[{rows * columns}]" for name, (rows, columns) in sizes.items())};
+int main(void) {{
+  if ({" || ".join(f"fread({name}, sizeof {name}, 1, stdin) != 1" for name in ("x", *sizes))})
+    return 1;
+{calls}
+  return 0;
+}}
+""", "moe", COMPILERS[0])
+        arguments = [a["name"] for a in json.loads((self.folder / "moe/moe.json").read_text())["functions"][0]["arguments"]]
+        self.assertEqual(arguments, ["x", "router", "gate", "up", "down", "y"])
+        generator = random.Random(4)
+        x = floats(packed([generator.gauss(0, 1) for _ in range(150 * 16)]))
+        w = {name: floats(packed([generator.gauss(0, .3) for _ in range(rows * columns)])) for name, (rows, columns) in sizes.items()}
+        product = lambda name, first, count, v: [sum(a * b for a, b in zip(w[name][i * len(v):(i + 1) * len(v)], v)) for i in range(first, first + count)]
+        expected = []
+        for row in range(150):
+            line = x[row * 16:row * 16 + 16]
+            logits = product("router", 0, 5, line)
+            chosen = sorted(range(5), key=lambda i: -logits[i])[:2]
+            total, result = sum(math.exp(logits[i]) for i in chosen), list(line)
+            for i in chosen:
+                h = [g / (1 + math.exp(-g)) * u for g, u in zip(product("gate", i * 24, 24, line), product("up", i * 24, 24, line))]
+                for column, each in enumerate(product("down", i * 16, 16, h)):
+                    result[column] += math.exp(logits[i]) / total * each
+            expected += result
+        found = self.call(program, packed(x) + b"".join(packed(w[name]) for name in sizes))
+        for a, b in zip(found, expected * 2, strict=True):
+            self.assertLess(abs(a - b), 1e-5 * (1 + abs(b)))   # sums of 24 products in f32
+        run(SINTER, "kernel", self.folder / "moe.mlir", "--target=cuda:sm_80", "-o", self.folder / "ptx")
+
     def testFunctionsOnTensorsTakeTokensPositionsAndACache(self):
         generator = random.Random(3)
         numbers = lambda count, scale: floats(packed([generator.gauss(0, scale) for _ in range(count)]))
