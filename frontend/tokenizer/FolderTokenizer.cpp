@@ -39,6 +39,9 @@ Result<TokenizerSpec> readFolderTokenizer(const std::string &folder) {
     return spec;
   if (Result<> done = applyTokenizerConfig(*spec, document->root()); !done)
     return tl::unexpected(done.error());
+  if (!isThere(folder + "/tokenizer.json"))
+    if (Result<> done = applyTokensAround(*spec, document->root()); !done)
+      return tl::unexpected(done.error());
   return spec;
 }
 

@@ -224,6 +224,65 @@ int64_t idOf(const TokenizerSpec &spec, std::string_view name) {
   return it == ids.end() ? -1 : it->second;
 }
 
+/// A special token: a string, or an object with flags.
+Result<AddedTokenSpec> readSpecialToken(JsonValue json) {
+  if (json.isObject())
+    return readAddedToken(json);
+  Result<std::string> name = json.as<std::string>();
+  if (!name)
+    return tl::unexpected(name.error());
+  return AddedTokenSpec{std::move(*name), true, false, false, false, false};
+}
+
+/// The tokens that have names in a tokenizer_config.json, in transformers' order: its own names, other
+/// members that end with _token, lists of more.
+Result<> addNamedTokens(TokenizerSpec &spec, JsonValue root) {
+  auto addIfNew = [&](AddedTokenSpec token) {
+    bool known = std::ranges::any_of(
+        spec.added, [&](const AddedTokenSpec &other) { return other.content == token.content; });
+    if (!known && !token.content.empty())
+      spec.added.push_back(std::move(token));
+  };
+  std::string ignored;
+  struct Named {
+    std::string_view key;
+    std::string *out;
+  };
+  const Named own[] = {{"bos_token", &spec.bos}, {"eos_token", &spec.eos}, {"unk_token", &spec.unk},
+                       {"sep_token", &ignored},  {"pad_token", &spec.pad}, {"cls_token", &ignored},
+                       {"mask_token", &ignored}};
+  auto add = [&](JsonValue json, std::string &out) -> Result<> {
+    if (!json.hasValue())
+      return {};
+    Result<AddedTokenSpec> token = readSpecialToken(json);
+    if (!token)
+      return tl::unexpected(token.error());
+    out = token->content;
+    token->special = true;
+    addIfNew(std::move(*token));
+    return {};
+  };
+  for (auto [key, out] : own)
+    if (Result<> done = add(root[key], *out); !done)
+      return done;
+  for (JsonValue json : root)
+    if (json.key().ends_with("_token") && (json.isString() || json["content"].isString()) &&
+        std::ranges::none_of(own, [&](const Named &each) { return each.key == json.key(); }))
+      if (Result<> done = add(json, ignored); !done)
+        return done;
+  JsonValue extra = root["extra_special_tokens"];
+  if (!extra.hasValue() || extra.size() == 0)
+    extra = root["additional_special_tokens"]; // the name before transformers 5
+  for (JsonValue json : extra) {
+    Result<AddedTokenSpec> token = readSpecialToken(json);
+    if (!token)
+      return tl::unexpected(token.error());
+    token->special |= extra.isObject(); // with names of their own
+    addIfNew(std::move(*token));
+  }
+  return {};
+}
+
 } // namespace
 
 Result<TokenizerSpec> readTokenizerJson(JsonValue root) {
@@ -268,27 +327,16 @@ Result<> applyTokenizerConfig(TokenizerSpec &spec, JsonValue root) {
                      [&](const AddedTokenSpec &t) { return same(t, token); }))
       spec.added.push_back(std::move(token));
 
-  struct Named {
-    std::string_view key;
-    std::string *out;
-  };
-  for (auto [key, out] : {Named{"bos_token", &spec.bos},
-                          {"eos_token", &spec.eos},
-                          {"unk_token", &spec.unk},
-                          {"pad_token", &spec.pad}}) {
-    JsonValue json = root[key];
-    if (!json.hasValue())
-      continue;
-    Result<std::string> name = json.isObject() ? json.get<std::string>("content") : json.as<std::string>();
-    if (!name)
-      return tl::unexpected(name.error());
-    *out = *name;
-    bool known = std::any_of(spec.added.begin(), spec.added.end(),
-                             [&](const AddedTokenSpec &token) { return token.content == *name; });
-    if (!known && !name->empty())
-      spec.added.push_back({*name, true, false, false, false, false});
-  }
+  Result<bool> split = root.getOr<bool>("split_special_tokens", false);
+  if (!split)
+    return tl::unexpected(split.error());
+  if (*split)
+    return fail("{}: expected false (the special tokens of a text are tokens), found true",
+                root["split_special_tokens"].where());
+  return addNamedTokens(spec, root);
+}
 
+Result<> applyTokensAround(TokenizerSpec &spec, JsonValue root) {
   if (!root["add_bos_token"].hasValue() && !root["add_eos_token"].hasValue())
     return {};
   spec.before.clear();

@@ -12,9 +12,13 @@ namespace sinter {
 /// (WordPiece, dropout, the CTC decoder, ...) is an error that names the key.
 Result<TokenizerSpec> readTokenizerJson(JsonValue root);
 
-/// Applies a tokenizer_config.json as transformers does: added_tokens_decoder, the names of bos, eos, unk and
-/// pad, add_bos_token and add_eos_token (either of them replaces the post-processor).
+/// Applies a tokenizer_config.json as transformers does: added_tokens_decoder and the tokens with names.
 Result<> applyTokenizerConfig(TokenizerSpec &spec, JsonValue root);
+
+/// Applies add_bos_token and add_eos_token of a tokenizer_config.json, either of which replaces the
+/// post-processor. transformers reads them only beside a tokenizer.model: a tokenizer.json says itself what
+/// it adds.
+Result<> applyTokensAround(TokenizerSpec &spec, JsonValue root);
 
 /// The parts of tokenizer.json (TokenizerSteps.cpp), each a list, outer sequences flattened.
 Result<> readNormalizer(JsonValue json, TokenizerSpec &spec);

@@ -355,8 +355,8 @@ Result<> Builder::addModel() {
       return fail("Unigram: expected an unknown token, found none");
     std::map<std::string, uint32_t> values;
     for (uint32_t id = 0; id < spec.tokens.size(); ++id)
-      if (!strings[id].empty() && !(flags[id] & TokenUnmatchable))
-        values[strings[id]] = id;
+      if (spec.tokens[id] && !spec.tokens[id]->empty()) // also where an added token is shown otherwise
+        values[*spec.tokens[id]] = id;
     put(Section::VocabularyTrie, buildTrie(values));
     std::vector<double> scores = spec.scores;
     config.unknownScore = (scores.empty() ? 0.0 : *std::min_element(scores.begin(), scores.end())) - 10.0;

@@ -177,16 +177,43 @@ TEST(TokenizerJsonTest, NamesAnIdThatIsTooLarge) {
             "tokenizer.json: key 'model.vocab.a' (byte 36): expected an id below 1048576, found 99999999");
 }
 
-TEST(TokenizerConfigTest, ReplacesThePostProcessor) {
-  std::string json =
+TEST(TokenizerConfigTest, LeavesThePostProcessorOfATokenizerJson) {
+  const std::string json =
       R"({"post_processor":{"type":"BertProcessing","sep":["b",1],"cls":["a",0]},)" + model + "}";
   EXPECT_EQ(encode(fromJson(json), "ab"), (Ids{0, 2, 1}));
-  EXPECT_EQ(
-      encode(fromJson(json, R"({"bos_token":"<s>","eos_token":{"content":"</s>"},"add_bos_token":true})"),
-             "ab"),
-      (Ids{3, 2}));
-  EXPECT_EQ(encode(fromJson(json, R"({"bos_token":"<s>","eos_token":"</s>","add_eos_token":true})"), "ab"),
-            (Ids{2, 4}));
+  EXPECT_EQ(encode(fromJson(json, R"({"bos_token":"<s>","add_bos_token":true})"), "ab"), (Ids{0, 2, 1}));
+}
+
+TEST(TokenizerConfigTest, SaysWhatATokenizerModelPutsAround) {
+  const auto around = [](std::string_view config) {
+    Result<TokenizerSpec> spec = fromJson("{" + model + "}", std::string(config));
+    const Result<Json> document = Json::parse(std::string(config), "config");
+    return applyTokensAround(*spec, document->root()) ? encode(spec, "ab") : Ids{};
+  };
+  EXPECT_EQ(around(R"({"bos_token":"<s>","eos_token":{"content":"</s>"},"add_bos_token":true})"),
+            (Ids{3, 2}));
+  EXPECT_EQ(around(R"({"bos_token":"<s>","eos_token":"</s>","add_eos_token":true})"), (Ids{2, 4}));
+}
+
+TEST(TokenizerConfigTest, AddsTokensWithNamesInTransformersOrder) {
+  const std::string config =
+      R"({"extra_special_tokens":["<e>",{"content":"<f>","lstrip":true}],"mask_token":"<m>","image_token":"<i>",)"
+      R"("add_bos_token":true,"sep_token":{"content":"<p>","rstrip":true},"cls_token":null})";
+  const Result<TokenizerSpec> spec = fromJson("{" + model + "}", config);
+  EXPECT_EQ(encode(spec, "<p> <m><i><e> <f>"), (Ids{5, 6, 7, 8, 9}));
+  EXPECT_EQ(encode(fromJson("{" + model + "}", R"({"extra_special_tokens":{"video_token":"<v>"}})"), "<v>"),
+            (Ids{5}));
+  EXPECT_EQ(encode(fromJson("{" + model + "}", R"({"additional_special_tokens":["ab"]})"), "aab"),
+            (Ids{0, 2}));
+}
+
+TEST(TokenizerConfigTest, RefusesToSplitSpecialTokens) {
+  EXPECT_EQ(errorOf(fromJson("{" + model + "}", R"({"split_special_tokens":true})")),
+            "config: key 'split_special_tokens' (byte 24): expected false (the special tokens of a text are "
+            "tokens), "
+            "found true");
+  EXPECT_EQ(errorOf(fromJson("{" + model + "}", R"({"extra_special_tokens":[1]})")),
+            "config: key 'extra_special_tokens[0]' (byte 25): expected a string, found 1");
 }
 
 TEST(TokenizerConfigTest, AddsTokensWithTheNextIds) {

@@ -122,6 +122,20 @@ TEST(TokenizerTest, ShowsSpecialTokensThatNormalisationChanges) {
   EXPECT_EQ(t.tokenizer.decode(Ids{259, 260, 'a'}, true), "<s>a");
 }
 
+TEST(TokenizerTest, FindsATokenOfUnigramThatIsAlsoAnAddedOne) {
+  TokenizerSpec spec;
+  spec.model = ModelKind::Unigram;
+  spec.tokens = {"<unk>", "_", "a"};
+  spec.scores = {0, -1, -1};
+  spec.unknown = 0;
+  spec.normalizers = {{StepKind::Prepend, 0, "_", {}}};
+  spec.added = {{"_", false, false, false, false, true}}; // looked for, and shown, as "__"
+  Opened t = open(spec);
+  EXPECT_EQ(t.tokenizer.encode("a"), (Ids{1, 2}));
+  EXPECT_EQ(t.tokenizer.encode("_a"), (Ids{1, 2}));
+  EXPECT_EQ(t.tokenizer.decode(Ids{1, 2}), "__ a");
+}
+
 TEST(TokenizerTest, TakesASpaceThatIsATokenOnlyOnce) {
   TokenizerSpec spec = byteLevel();
   spec.added = {{"\n", false, false, true, true, false}};
