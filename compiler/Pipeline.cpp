@@ -96,7 +96,8 @@ void addTrain(Pipeline &pipeline, const PipelineOptions &options) {
 }
 
 void addTrainFuse(Pipeline &pipeline) {
-  // After the last CSE, which would see that both are the same; before groups, which take up what is repeated.
+  // After the last CSE, which would see that both are the same; before groups, which take up what is
+  // repeated.
   pipeline.addOn<func::FuncOp>(createRepeatActivationsPass());
   pipeline.addOn<func::FuncOp>(createFuseRowsPass());
   pipeline.addOn<func::FuncOp>(createGroupRestPass());
@@ -135,11 +136,10 @@ static void addPasses(Pipeline &pipeline, Stage stage, const PipelineOptions &op
       train.sequence = options.sequence;
       pipeline.add(createTrainToKernelPass(train));
       pipeline.addOn<kernel::FuncOp>(createCSEPass());
-      if (options.roundProducts) // before there are products of updates
+      if (options.roundProducts) { // before there are products of updates
         pipeline.add(createRoundProductsPass());
-      // A GPU's products of factors that are rounded read rows of f32.
-      if (options.roundProducts && !options.gpu)
         pipeline.add(createNarrowFactorsPass());
+      }
       // Before schedules: Muon has matmuls.
       pipeline.add(createAddUpdatesPass());
       pipeline.add(createChooseSchedulesPass());

@@ -24,6 +24,14 @@ protected:
   }
 };
 
+class RoundedGradients : public testing::TestWithParam<Machine> {
+protected:
+  void SetUp() override {
+    if (!canRun(GetParam()))
+      GTEST_SKIP() << "this machine does not run " << GetParam().name();
+  }
+};
+
 float toBf16(float number) {
   auto bits = std::bit_cast<uint32_t>(number);
   bits += 0x7fff + (bits >> 16 & 1);
@@ -75,12 +83,13 @@ std::vector<float> panelsOf(const std::vector<float> &matrix, int64_t rows, int6
 /// matrix.
 struct Product {
   int64_t rows, inputs, outputs, perTile;
-  std::vector<int32_t> segments;
+  std::vector<int32_t> segments = {};
+  int64_t columns = 32; // of a tile
   int64_t experts() const { return segments.empty() ? 1 : static_cast<int64_t>(segments.size()) - 1; }
 };
 
 void checkProduct(const Case &which, const Product &product) {
-  const auto &[rows, inputs, outputs, perTile, segments] = product;
+  const auto &[rows, inputs, outputs, perTile, segments, columns] = product;
   // The weight is (outputs, inputs), or (inputs, outputs) to be transposed.
   const bool transposed = which.transposed;
   const int64_t high = transposed ? inputs : outputs, wide = transposed ? outputs : inputs,
@@ -89,12 +98,10 @@ void checkProduct(const Case &which, const Product &product) {
   std::vector<float> weight = panelsOf(w, experts * high, wide), first;
   std::vector<uint16_t> halves = halvesOf(x);
   for (bool narrow : {false, true}) {
-    if (narrow && which.machine.isGpu()) // reads f32 alone
-      continue;
     std::string text = fmt::format(
         R"(
 kernel.func @product(%x: !kernel.rows<{0}x{6}>, %w: !kernel.weight<{3}x{4}, f32>{7}, %o: !kernel.rows<{1}xf32>) {{
-  kernel.matmul left(%x : !kernel.rows<{0}x{6}>) {5} weights(%w : !kernel.weight<{3}x{4}, f32>) {8} over(rows) schedule<rows_per_tile = {2}, columns_per_tile = 32> attributes {{kernel.bf16}} ranges {{
+  kernel.matmul left(%x : !kernel.rows<{0}x{6}>) {5} weights(%w : !kernel.weight<{3}x{4}, f32>) {8} over(rows) schedule<rows_per_tile = {2}, columns_per_tile = {9}> attributes {{kernel.bf16}} ranges {{
     kernel.range 0 to {1} group 1 {{
     ^bb0(%a: vector<1xf32>, %row: index, %column: index):
       kernel.store %a, %o[%row, %column] : vector<1xf32>, !kernel.rows<{1}xf32>
@@ -103,7 +110,7 @@ kernel.func @product(%x: !kernel.rows<{0}x{6}>, %w: !kernel.weight<{3}x{4}, f32>
 }})",
         inputs, outputs, perTile, experts * high, wide, transposed ? "transposed" : "",
         narrow ? "bf16" : "f32", segments.empty() ? "" : fmt::format(", %s: !kernel.segments<{}>", experts),
-        segments.empty() ? "" : fmt::format("experts(%s : !kernel.segments<{}>)", experts));
+        segments.empty() ? "" : fmt::format("experts(%s : !kernel.segments<{}>)", experts), columns);
     KernelRunner runner(text, which.machine);
     ASSERT_TRUE(runner);
     AlignedBytes out(rows * outputs * 4);
@@ -113,7 +120,8 @@ kernel.func @product(%x: !kernel.rows<{0}x{6}>, %w: !kernel.weight<{3}x{4}, f32>
     if (!segments.empty())
       buffers.push_back(places.data());
     buffers.push_back(out.data());
-    int64_t tiles = (outputs + 31) / 32 * (segments.empty() ? (rows + perTile - 1) / perTile : experts);
+    int64_t tiles =
+        (outputs + columns - 1) / columns * (segments.empty() ? (rows + perTile - 1) / perTile : experts);
     for (int64_t part = 0; part < 3; ++part)
       if (int64_t begin = tiles * part / 3, end = tiles * (part + 1) / 3; begin < end)
         runner.run("product", buffers, step, begin, end);
@@ -151,6 +159,16 @@ TEST_P(RoundedProducts, AreThoseOfBf16) {
       checkProduct(GetParam(), product);
 }
 
+/// With all their rows, columns and chunks of 64 inputs, and without.
+TEST_P(RoundedProducts, OfWideTilesAreThoseOfBf16) {
+  for (const Product &product :
+       {Product{.rows = 200, .inputs = 128, .outputs = 256, .perTile = 128, .columns = 128},
+        Product{.rows = 130, .inputs = 196, .outputs = 144, .perTile = 64, .columns = 64},
+        Product{.rows = 64, .inputs = 64, .outputs = 150, .perTile = 64, .columns = 128},
+        Product{.rows = 128, .inputs = 260, .outputs = 192, .perTile = 128, .columns = 64}})
+    checkProduct(GetParam(), product);
+}
+
 TEST_P(RoundedProducts, OfExpertsAreThoseOfBf16) {
   // Experts with many rows, few and none, whose matrices begin with a panel and inside of one.
   for (const Product &product : {Product{41, 48, 32, 96, {0, 3, 3, 40, 41}},
@@ -161,27 +179,31 @@ TEST_P(RoundedProducts, OfExpertsAreThoseOfBf16) {
 
 struct Gradient {
   int64_t rows, outputs, inputs;
-  std::vector<int32_t> segments;
+  std::vector<int32_t> segments = {};
+  int64_t sideOutputs = 0, sideInputs = 0; // of a tile; 0: as without a schedule
   int64_t experts() const { return segments.empty() ? 1 : static_cast<int64_t>(segments.size()) - 1; }
 };
 
-void checkGradient(const Case &which, const Gradient &gradient) {
-  const auto &[rows, outputs, inputs, segments] = gradient;
+void checkGradient(const Machine &machine, const Gradient &gradient) {
+  const auto &[rows, outputs, inputs, segments, sideOutputs, sideInputs] = gradient;
   const int64_t experts = gradient.experts(), high = experts * outputs;
   std::vector<float> g = numbers(rows * outputs, 1), x = numbers(rows * inputs, 2), first;
   std::vector<uint16_t> halfG = halvesOf(g), halfX = halvesOf(x);
+  const bool isWide = sideOutputs && machine.isGpu(); // a processor's tiles are its own
+  const std::string schedule =
+      isWide ? fmt::format("schedule<columns_per_tile = {}, tile_columns = {}>", sideOutputs, sideInputs)
+             : "";
+  const int64_t tileOutputs = isWide ? sideOutputs : 32, tileInputs = isWide ? sideInputs : 288;
   for (auto [narrowG, narrowX] : {std::pair(false, false), {true, true}, {true, false}, {false, true}}) {
-    if ((narrowG || narrowX) && which.machine.isGpu()) // reads f32 alone
-      continue;
-    std::string text =
-        fmt::format(R"(
+    std::string text = fmt::format(
+        R"(
 kernel.func @wg(%g: !kernel.rows<{0}x{3}>, %x: !kernel.rows<{1}x{4}>, %w: !kernel.weight<{2}x{1}, f32>{5}) {{
-  kernel.weight_gradient gradient(%g : !kernel.rows<{0}x{3}>) input(%x : !kernel.rows<{1}x{4}>) output(%w : !kernel.weight<{2}x{1}, f32>) {6} {{kernel.bf16}}
+  kernel.weight_gradient gradient(%g : !kernel.rows<{0}x{3}>) input(%x : !kernel.rows<{1}x{4}>) output(%w : !kernel.weight<{2}x{1}, f32>) {6} {7} {{kernel.bf16}}
 }})",
-                    outputs, inputs, high, narrowG ? "bf16" : "f32", narrowX ? "bf16" : "f32",
-                    segments.empty() ? "" : fmt::format(", %s: !kernel.segments<{}>", experts),
-                    segments.empty() ? "" : fmt::format("experts(%s : !kernel.segments<{}>)", experts));
-    KernelRunner runner(text, which.machine);
+        outputs, inputs, high, narrowG ? "bf16" : "f32", narrowX ? "bf16" : "f32",
+        segments.empty() ? "" : fmt::format(", %s: !kernel.segments<{}>", experts),
+        segments.empty() ? "" : fmt::format("experts(%s : !kernel.segments<{}>)", experts), schedule);
+    KernelRunner runner(text, machine);
     ASSERT_TRUE(runner);
     AlignedBytes out((high + 15) / 16 * 16 * inputs * 4);
     sinter_step step = stepOf(rows);
@@ -190,7 +212,9 @@ kernel.func @wg(%g: !kernel.rows<{0}x{3}>, %x: !kernel.rows<{1}x{4}>, %w: !kerne
                                    narrowX ? static_cast<void *>(halfX.data()) : x.data(), out.data()};
     if (!segments.empty())
       buffers.push_back(places.data());
-    runner.run("wg", buffers, step, 0, (outputs + 31) / 32 * ((inputs + 287) / 288) * experts);
+    runner.run("wg", buffers, step, 0,
+               (outputs + tileOutputs - 1) / tileOutputs * ((inputs + tileInputs - 1) / tileInputs) *
+                   experts);
     EXPECT_TRUE(out.isIntact());
     std::vector<float> found;
     for (int64_t o = 0; o < high; ++o)
@@ -214,28 +238,40 @@ kernel.func @wg(%g: !kernel.rows<{0}x{3}>, %x: !kernel.rows<{1}x{4}>, %w: !kerne
   }
 }
 
-TEST_P(RoundedProducts, OfGradientsAndInputsAreThoseOfBf16) {
+TEST_P(RoundedGradients, AreThoseOfBf16) {
   for (const Gradient &gradient : {Gradient{1, 16, 6}, {3, 5, 7}, {300, 100, 72}, {520, 33, 301}})
     checkGradient(GetParam(), gradient);
 }
 
-TEST_P(RoundedProducts, OfGradientsAndInputsOfExpertsAreThoseOfBf16) {
+TEST_P(RoundedGradients, OfWideTilesAreThoseOfBf16) {
+  for (const Gradient &gradient :
+       {Gradient{.rows = 192, .outputs = 256, .inputs = 128, .sideOutputs = 128, .sideInputs = 128},
+        Gradient{.rows = 64, .outputs = 100, .inputs = 196, .sideOutputs = 64, .sideInputs = 128},
+        Gradient{.rows = 70, .outputs = 160, .inputs = 72, .sideOutputs = 128, .sideInputs = 64}})
+    checkGradient(GetParam(), gradient);
+}
+
+TEST_P(RoundedGradients, OfExpertsAreThoseOfBf16) {
   for (const Gradient &gradient :
        {Gradient{41, 32, 48, {0, 3, 3, 40, 41}}, {300, 20, 33, {0, 0, 17, 300, 300}}})
     checkGradient(GetParam(), gradient);
 }
 
-INSTANTIATE_TEST_SUITE_P(Machines, RoundedProducts,
-                         testing::Values(Case{cpu::Isa::Avx2, false}, Case{cpu::Isa::Avx2, true},
-                                         Case{cpu::Isa::Avx512, false}, Case{cpu::Isa::Avx512, true},
-                                         Case{cpu::Isa::Avx512Bf16, false}, Case{cpu::Isa::Avx512Bf16, true},
-                                         Case{cpu::Isa::Amx, false}, Case{cpu::Isa::Amx, true},
-                                         Case{gpu::Architecture::Sm80, false},
-                                         Case{gpu::Architecture::Sm80, true},
-                                         Case{gpu::Architecture::Sm90, false}),
-                         [](const auto &info) {
-                           return info.param.machine.name() + (info.param.transposed ? "_transposed" : "");
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    Machines, RoundedProducts,
+    testing::Values(Case{cpu::Isa::Avx2, false}, Case{cpu::Isa::Avx2, true}, Case{cpu::Isa::Avx512, false},
+                    Case{cpu::Isa::Avx512, true}, Case{cpu::Isa::Avx512Bf16, false},
+                    Case{cpu::Isa::Avx512Bf16, true}, Case{cpu::Isa::Amx, false}, Case{cpu::Isa::Amx, true},
+                    Case{gpu::Architecture::Sm80, false}, Case{gpu::Architecture::Sm80, true},
+                    Case{gpu::Architecture::Sm90, false}, Case{gpu::Architecture::Sm90, true}),
+    [](const auto &info) {
+      return info.param.machine.name() + (info.param.transposed ? "_transposed" : "");
+    });
+
+INSTANTIATE_TEST_SUITE_P(Machines, RoundedGradients,
+                         testing::Values(cpu::Isa::Avx2, cpu::Isa::Avx512, cpu::Isa::Avx512Bf16,
+                                         cpu::Isa::Amx, gpu::Architecture::Sm80, gpu::Architecture::Sm90),
+                         [](const auto &info) { return info.param.name(); });
 
 } // namespace
 } // namespace sinter::test

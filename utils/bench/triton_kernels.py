@@ -18,6 +18,27 @@ def matmul(a, b, c, M, N, K, BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexp
 
 
 @triton.jit
+def rounded_matmul(a, b, c, M, N, K, A_IS_KM: tl.constexpr, B_IS_KN: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr):
+    """A product of a training step under mixed precision: both factors are f32 in memory and rounded to bf16 on the way. a is (M, K) or
+    (K, M), b (N, K) or (K, N)."""
+    m = tl.program_id(0) * BM + tl.arange(0, BM)
+    n = tl.program_id(1) * BN + tl.arange(0, BN)
+    k = tl.arange(0, BK)
+    total = tl.zeros((BM, BN), tl.float32)
+    for at in range(0, K, BK):
+        if A_IS_KM:
+            x = tl.load(a + (at + k)[None, :] * M + m[:, None])
+        else:
+            x = tl.load(a + m[:, None] * K + (at + k)[None, :])
+        if B_IS_KN:
+            y = tl.load(b + (at + k)[:, None] * N + n[None, :])
+        else:
+            y = tl.load(b + n[None, :] * K + (at + k)[:, None])
+        total = tl.dot(x.to(tl.bfloat16), y.to(tl.bfloat16), total)
+    tl.store(c + m[:, None] * N + n[None, :], total)
+
+
+@triton.jit
 def matvec(a, b, c, M, N, K, BN: tl.constexpr, BK: tl.constexpr):
     n = tl.program_id(0) * BN + tl.arange(0, BN)
     k = tl.arange(0, BK)

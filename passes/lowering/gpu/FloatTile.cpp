@@ -63,6 +63,8 @@ void FloatTile::storeTurned(ValueRange sums, Value shared) {
       }
 }
 
+static Type elementOf(Emitter &e, const TileSide &side) { return side.isRounded ? e.bf16() : e.f32(); }
+
 SmallVector<FloatTile::Piece> FloatTile::piecesOf(const TileSide &operand) {
   int64_t w = operand.width, across = (operand.alongK ? depth : side) / w, turns = depth / w;
   SmallVector<Piece> pieces;
@@ -92,7 +94,8 @@ SmallVector<Value> FloatTile::fetch(const TileSide &operand, Value first) {
     Value k = e.add(first, piece.k), line = e.fresh(piece.line), inside;
     if (operand.lines)
       line = within(line, operand.lines, !operand.alongK);
-    Value value = e.loadWide(e.f32(), w, operand.at(line, within(k, operand.depth, operand.alongK)));
+    Value value =
+        e.loadWide(elementOf(e, operand), w, operand.at(line, within(k, operand.depth, operand.alongK)));
     if (operand.zeroLines)
       inside = e.less(piece.line, operand.lines);
     if (operand.zeroDepth)
@@ -124,8 +127,8 @@ FloatTile::Walk FloatTile::walk(const TileSide &operand, Value first) {
     return result;
   // 16 pieces: 64 bits for the first one, 32 for each other.
   for (Value place : ArrayRef(result.places).drop_front())
-    result.offsets.push_back(arith::TruncIOp::create(
-        e.b, e.loc, e.i32(), e.sub(number(place), number(result.places[0]))));
+    result.offsets.push_back(
+        arith::TruncIOp::create(e.b, e.loc, e.i32(), e.sub(number(place), number(result.places[0]))));
   result.places.truncate(1);
   return result;
 }
@@ -139,7 +142,7 @@ SmallVector<Value> FloatTile::fetchWhole(const TileSide &operand, ValueRange car
   if (operand.zeroLines && !operand.shared)
     pieces = piecesOf(operand);
   for (auto [number, place] : llvm::enumerate(places)) {
-    Value value = e.loadWide(e.f32(), operand.width, place);
+    Value value = e.loadWide(elementOf(e, operand), operand.width, place);
     if (operand.zeroLines)
       value = e.select(e.less(pieces[number].line, operand.lines), value, e.zeros(operand.width));
     values.push_back(value);

@@ -18,11 +18,13 @@ struct TileSide {
   bool alongK = true;
   /// How many neighbours are read at once, from a multiple of that on: 4, 2 or 1.
   int64_t width = 1;
-  /// Address of f32 (line, k), both i32 and below `lines` and `depth`; the same way from each k to k + 16.
+  /// Whether numbers are rounded already: bf16, else f32.
+  bool isRounded = false;
+  /// Address of number (line, k), both i32 and below `lines` and `depth`; the same way from each k to k + 16.
   llvm::function_ref<mlir::Value(mlir::Value line, mlir::Value k)> at = nullptr;
   mlir::Value lines = nullptr; // i32, 1 or more: how many there are; behind them lies the last one again
-  /// i32, 1 or more: numbers of a line that may be read, not less than are multiplied. Products end with a whole
-  /// chunk: behind `depth` lies the last number again, and the other side has zeros there, or this one
+  /// i32, 1 or more: numbers of a line that may be read, not less than are multiplied. Products end with a
+  /// whole chunk: behind `depth` lies the last number again, and the other side has zeros there, or this one
   /// (zeroDepth).
   mlir::Value depth = nullptr;
   /// Zeros stand for lines, or numbers of lines, that there are not.
@@ -75,8 +77,8 @@ private:
   llvm::SmallVector<Piece> piecesOf(const TileSide &operand);
   llvm::SmallVector<mlir::Value> fetch(const TileSide &operand, mlir::Value first);
   /// Where the pieces of a whole chunk lie, the one that begins with number `first`, and how many bytes (i64)
-  /// behind them those of the next one. Nothing, and null, of a side in shared memory. Of pieces of one number
-  /// only the first one's place, and how many bytes (i32, below 2 GiB) behind it the others are.
+  /// behind them those of the next one. Nothing, and null, of a side in shared memory. Of pieces of one
+  /// number only the first one's place, and how many bytes (i32, below 2 GiB) behind it the others are.
   struct Walk {
     llvm::SmallVector<mlir::Value> places, offsets;
     mlir::Value distance;

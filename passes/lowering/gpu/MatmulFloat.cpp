@@ -6,6 +6,7 @@
 
 #include "passes/lowering/cpu/Rounding.h"
 #include "passes/lowering/gpu/FloatTile.h"
+#include "passes/lowering/gpu/MatmulRounded.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
@@ -78,11 +79,13 @@ LogicalResult FloatMatmul::emitRows(Value begin, Value end, Value first, Value r
 void FloatMatmul::emitColumns(FloatTile &tile, int64_t weight, Value base, Value inTile) {
   const kernel::WeightLayout &layout = m.layouts[weight];
   Value address = m.weights[weight], k = e.constant(m.inputs), column = e.add(base, inTile);
+  Type element = m.op.getLeft().getType().getElement();
   Value firstRow = e.fresh(row); // addresses of rows are made again for each 64 columns
   auto leftAt = [&](Value line, Value k) {
-    return e.at(frame.rowOf(m.op.getLeft(), e.add(firstRow, line)), k, e.f32());
+    return e.at(frame.rowOf(m.op.getLeft(), e.add(firstRow, line)), k, element);
   };
-  TileSide left{.width = neighbours(m.inputs), .at = leftAt, .lines = rows, .depth = k};
+  TileSide left{
+      .width = neighbours(m.inputs), .isRounded = element.isBF16(), .at = leftAt, .lines = rows, .depth = k};
   left.zeroDepth = m.inputs % FloatTile::depth;
 
   auto forwardAt = [&](Value line, Value k) {
@@ -125,13 +128,18 @@ void FloatMatmul::emitColumns(FloatTile &tile, int64_t weight, Value base, Value
 bool fitsFloatTiles(kernel::MatmulOp op) {
   kernel::ScheduleAttr schedule = op.getScheduleAttr();
   bool isMany = op.getTransposed() || (schedule && schedule.getRowsPerTile());
-  return isMany && op.getLeft() && op.getLeft().getType().getElement().isF32() &&
+  if (!isMany || !op.getLeft())
+    return false;
+  Type left = op.getLeft().getType().getElement();
+  return (left.isF32() || (left.isBF16() && cpu::roundsFactors(op))) &&
          llvm::all_of(op.getWeights().getTypes(), [](Type type) {
            return cast<kernel::WeightType>(type).getFormat() == kernel::WeightFormat::F32;
          });
 }
 
 LogicalResult emitFloatMatmul(Frame &frame, kernel::MatmulOp op) {
+  if (fitsRoundedTiles(frame, op))
+    return emitRoundedMatmul(frame, op);
   frame.threads = FloatTile::threads;
   return FloatMatmul(frame, op).run();
 }

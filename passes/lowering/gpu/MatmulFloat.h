@@ -7,7 +7,8 @@
 
 namespace sinter::gpu {
 
-/// Whether both sides are f32 in memory, for many rows or with transposed weights.
+/// Whether both sides are f32 in memory, the left one perhaps rounded already, for many rows or with
+/// transposed weights.
 bool fitsFloatTiles(kernel::MatmulOp op);
 mlir::LogicalResult emitFloatMatmul(Frame &frame, kernel::MatmulOp op);
 

@@ -180,11 +180,13 @@ Registers multiply(Emitter &e, Type element, ValueRange left, Value right, Value
   return change(e, text, sums, others, "r,r,r,r,l");
 }
 
-Registers multiplyShared(Emitter &e, Type element, Value left, Value right, Value adds, ValueRange sums) {
+Registers multiplyShared(Emitter &e, Type element, Value left, Value right, Value adds, ValueRange sums,
+                         bool isLeftTransposed, bool isRightTransposed) {
   size_t count = sums.size();
-  std::string product =
-      llvm::formatv("wgmma.mma_async.sync.aligned.m64n{0}k16.f32.{1}.{1} {2}, ${3}, ${4}, {5}, 1, 1, 0, 1;",
-                    count * 2, nameOf(element), list(0, count), count, count + 1, adds ? "adds" : "1");
+  std::string product = llvm::formatv(
+      "wgmma.mma_async.sync.aligned.m64n{0}k16.f32.{1}.{1} {2}, ${3}, ${4}, {5}, 1, 1, {6}, {7};", count * 2,
+      nameOf(element), list(0, count), count, count + 1, adds ? "adds" : "1", isLeftTransposed ? 1 : 0,
+      isRightTransposed ? 1 : 0);
   if (!adds)
     return change(e, product, sums, {left, right}, "l,l");
   std::string text =

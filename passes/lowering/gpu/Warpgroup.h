@@ -68,9 +68,9 @@ void fenceAsyncShared(Emitter &e);
 /// An operand's descriptor (i64): rows of 128 bytes, 8 rows a 1024-byte aligned kilobyte, swizzled by
 /// 128 bytes: 16 bytes number p of row r lie at p ^ (r % 8). PTX ISA, "Matrix descriptor".
 mlir::Value describeRows(Emitter &e, mlir::Value address);
-/// Another right operand's, contiguous along its columns (wgmma's N): 64 columns are a line of 128 bytes, 8
-/// lines of k a 1024-byte aligned kilobyte, swizzled by 128 bytes; the next 64 columns are `further` bytes
-/// away.
+/// Another operand's, contiguous along its columns (wgmma's N; of a left one its rows, M): 64 columns are a
+/// line of 128 bytes, 8 lines of k a 1024-byte aligned kilobyte, swizzled by 128 bytes; the next 64 columns
+/// are `further` bytes away.
 mlir::Value describeColumns(Emitter &e, mlir::Value address, int64_t further);
 /// The same of lines of 32 bytes, 16 columns each, swizzled by 32 bytes: bit 4 of an address is that one ^
 /// bit 7. The next 16 columns are `further` bytes away.
@@ -86,10 +86,11 @@ Registers fenceRegisters(Emitter &e, mlir::ValueRange registers);
 /// `isTransposed`: right is as describeColumns says.
 Registers multiply(Emitter &e, mlir::Type element, mlir::ValueRange left, mlir::Value right,
                    mlir::ValueRange sums, bool isTransposed = false);
-/// sums + left (64 x 16, describeRows) * right (16 x columns, describeColumns). Where `adds` (i32) is
-/// given and is 0, the products alone. Asynchronous.
+/// sums + left (64 x 16) * right (16 x columns), each as describeRows says, or, transposed, as
+/// describeColumns. Where `adds` (i32) is given and is 0, the products alone. Asynchronous.
 Registers multiplyShared(Emitter &e, mlir::Type element, mlir::Value left, mlir::Value right,
-                         mlir::Value adds, mlir::ValueRange sums);
+                         mlir::Value adds, mlir::ValueRange sums, bool isLeftTransposed = false,
+                         bool isRightTransposed = true);
 /// Ends a group of products.
 void commitProducts(Emitter &e);
 /// Until all groups but the `pending` latest are done; the sums as they are then. `left`: operands in

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "passes/lowering/gpu/WideTiles.h"
 
+#include "passes/lowering/cpu/Rounding.h"
 #include "passes/lowering/gpu/Attention.h"
+#include "passes/lowering/gpu/MatmulFloat.h"
 #include "passes/lowering/gpu/MatmulTensor.h"
 
 using namespace mlir;
@@ -16,6 +18,29 @@ static int64_t longestHead(kernel::AttentionOp op) {
   return std::max(op.getKeys().getType().getSize(), op.getValues().getType().getSize());
 }
 
+/// Tiles of training's products whose factors are rounded.
+static void widenRounded(Operation *anchor) {
+  if (!cpu::roundsFactors(anchor))
+    return;
+  auto scheduleOf = [&](int64_t rows, int64_t columns, int64_t tileColumns) {
+    return kernel::ScheduleAttr::get(anchor->getContext(), rows, columns, 0, 0, tileColumns, 0, 0, 0);
+  };
+  // As many tiles as an H100 has multiprocessors.
+  constexpr int64_t fewestOfGradient = 132;
+  if (auto gradient = dyn_cast<kernel::WeightGradientOp>(anchor)) {
+    kernel::WeightType weight = gradient.getOutput().getType();
+    if (weight.getRows() * weight.getColumns() >= fewestOfGradient * widest * widest)
+      gradient.setScheduleAttr(scheduleOf(0, widest, widest));
+    return;
+  }
+  auto op = cast<kernel::MatmulOp>(anchor);
+  if (!fitsFloatTiles(op) || op.getExperts() || op.getOutputs() < widest * fewest)
+    return;
+  int64_t columns = op.getScheduleAttr().getColumnsPerTile();
+  columns *= std::max<int64_t>(1, widest / columns);
+  op.setScheduleAttr(scheduleOf(widest, columns, 0));
+}
+
 void widenTiles(ModuleOp module, Architecture architecture) {
   for (auto function : module.getOps<kernel::FuncOp>()) {
     Operation *anchor = function.getAnchor();
@@ -25,6 +50,8 @@ void widenTiles(ModuleOp module, Architecture architecture) {
       attention.setScheduleAttr(kernel::ScheduleAttr::get(attention.getContext(), /*rowsPerTile=*/128, 0, 0,
                                                           0, 0, attention.getScheduleAttr().getStreams(), 0,
                                                           0));
+    if (isa<kernel::MatmulOp, kernel::WeightGradientOp>(anchor))
+      widenRounded(anchor);
     auto op = dyn_cast<kernel::MatmulOp>(anchor);
     // An expert has a part of the rows.
     if (!op || !fitsTensorCores(op) || op.getExperts() || op.getOutputs() < widest * fewest)

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+// kernel.matmul of f32 whose factors are rounded to bf16 (RoundedTile). A panel's lines of 16
+// columns lie along the product's columns; those of a transposed weight along K.
+#include "passes/lowering/gpu/MatmulRounded.h"
+
+#include "passes/lowering/cpu/Rounding.h"
+#include "passes/lowering/gpu/RoundedTile.h"
+
+using namespace mlir;
+
+namespace sinter::gpu {
+namespace {
+
+constexpr int64_t panelRows = kernel::panelRows;
+
+class RoundedMatmul {
+public:
+  RoundedMatmul(Frame &frame, kernel::MatmulOp op);
+
+  bool fits() const { return rows > 0; }
+  LogicalResult run();
+
+private:
+  LogicalResult emitRows(Value begin, Value end, Value first, Value rowEnd);
+  void emitColumns(RoundedTile &tile, int64_t weight, Value column, Value inTile);
+  int64_t weights() const { return m.weights.size(); }
+
+  Frame &frame;
+  Emitter &e;
+  int64_t columns; // of a product
+  Matmul m;
+  bool isTransposed, sharesStages = false; // the accumulators, which are those of one product
+  int64_t rows = 0;
+  std::optional<RoundedTile> tile;
+  Accumulators accumulators;
+  Value row, rowCount, expert; // of the tile; the expert's number or null
+};
+
+/// 64 or 128 of a side of a tile.
+int64_t sideOf(int64_t asked) { return asked >= 128 ? 128 : 64; }
+
+RoundedMatmul::RoundedMatmul(Frame &frame, kernel::MatmulOp op)
+    : frame(frame), e(frame.e), columns(sideOf(op.getScheduleAttr().getColumnsPerTile())),
+      m(frame, op, columns), isTransposed(op.getTransposed()) {
+  // Numbers come by fours; a transposed weight of an expert begins with a panel.
+  if (m.inputs % 4 || (isTransposed && op.getExperts() && m.inputs % panelRows))
+    return;
+  int64_t wide = llvm::alignTo(m.accumulatorColumns(), columns), stride = wide + 8; // rows in other banks
+  sharesStages = weights() == 1 && wide == columns;
+  for (int64_t asked = sideOf(op.getScheduleAttr().getRowsPerTile()); asked >= 64 && !fits(); asked /= 2) {
+    int64_t kept = std::max(reservedBytes, epilogueBytes(m, RoundedTile::threadsFor(asked)));
+    int64_t stages = RoundedTile::stageBytesFor(asked, columns), sums = weights() * asked * stride * 4;
+    if ((sharesStages ? std::max(stages, sums) : stages + sums) + kept <= maxSharedBytes(e.architecture))
+      rows = asked;
+  }
+  accumulators = {{}, stride, rows * stride, rows};
+}
+
+LogicalResult RoundedMatmul::run() {
+  frame.threads = RoundedTile::threadsFor(rows);
+  frame.blocksPerSm = rows * columns <= 64 * 64 ? 3 : 1;
+  frame.isCrowded = true;
+  tile.emplace(frame, rows, columns);
+  int64_t bytes = weights() * rows * accumulators.rowStride * 4;
+  if (sharesStages) { // and goes on behind them
+    accumulators.address = tile->memory();
+    frame.allocate(std::max<int64_t>(0, bytes - RoundedTile::stageBytesFor(rows, columns)));
+  } else {
+    accumulators.address = frame.allocate(bytes);
+  }
+  LogicalResult result = success();
+  m.forEachChunk([&](Value begin, Value end, Value rowBegin, Value rowEnd) {
+    // The columns of a transposed weight's product are no rows of a stack of matrices.
+    expert = m.expertColumn ? e.div(m.expertColumn, m.outputs) : Value();
+    if (isTransposed)
+      m.expertColumn = Value();
+    e.loop(rowBegin, rowEnd, rows, [&](Value first) {
+      if (failed(emitRows(begin, end, first, rowEnd)))
+        result = failure();
+    });
+  });
+  return result;
+}
+
+LogicalResult RoundedMatmul::emitRows(Value begin, Value end, Value first, Value rowEnd) {
+  row = first;
+  rowCount = e.sub(rowEnd, first);
+  Value panelBegin = m.firstPanel(begin), panelEnd = m.panelEnd(end);
+  Value base = e.mul(panelBegin, panelRows), width = e.sub(e.mul(panelEnd, panelRows), base);
+  for (int64_t weight = 0; weight < weights(); ++weight)
+    e.loop(e.constant(0), width, columns,
+           [&](Value inTile) { emitColumns(*tile, weight, e.add(base, inTile), inTile); });
+  e.barrier();
+  Value count = e.min(rowCount, e.constant(rows));
+  LogicalResult result = emitEpilogues(m, accumulators, panelBegin, begin, end, first, count);
+  e.barrier();
+  return result;
+}
+
+void RoundedMatmul::emitColumns(RoundedTile &tile, int64_t weight, Value column, Value inTile) {
+  kernel::RowsType type = m.op.getLeft().getType();
+  const kernel::WeightLayout &layout = m.layouts[weight];
+  int64_t lineBytes = panelRows * 4;
+  Value k = e.constant(m.inputs);
+  RoundedSide left{.base = frame.rowOf(m.op.getLeft(), row),
+                   .element = type.getElement(),
+                   .acrossBytes = type.getRowBytes(),
+                   .lines = rowCount,
+                   .depth = k};
+  RoundedSide right{.element = e.f32(),
+                    .alongK = isTransposed,
+                    .isPacked = true,
+                    .packedBytes = layout.columns * lineBytes,
+                    .acrossBytes = lineBytes,
+                    .depth = k};
+  if (isTransposed) { // number k of a column is row k of the weight, behind those of the experts before
+    Value before = expert ? e.mul(expert, m.inputs / panelRows) : e.constant(0);
+    Value line = e.add(e.mul(e.extend(before), layout.columns), e.extend(column));
+    right.base = frame.farAt(m.weights[weight], line, lineBytes);
+    right.lines = e.sub(e.constant(m.outputs), column);
+  } else {
+    right.base = m.panel(weight, e.div(column, panelRows));
+    right.lines = e.sub(e.constant(layout.panels() * panelRows), column);
+  }
+  SmallVector<Value> sums = tile.multiply(left, right, k);
+  Value place = accumulators.at(e, weight, tile.firstM(), e.add(inTile, tile.firstN()));
+  tile.forEachPair(sums, [&](int64_t line, int64_t n, Value pair) {
+    e.storeAligned(pair, e.at(place, line * accumulators.rowStride + n, e.f32()));
+  });
+}
+
+} // namespace
+
+bool fitsRoundedTiles(Frame &frame, kernel::MatmulOp op) {
+  return cpu::roundsFactors(op) && op.getScheduleAttr() && RoundedMatmul(frame, op).fits();
+}
+
+LogicalResult emitRoundedMatmul(Frame &frame, kernel::MatmulOp op) { return RoundedMatmul(frame, op).run(); }
+
+} // namespace sinter::gpu
