@@ -285,8 +285,11 @@ FailureOr<KernelFunction> TensorFunction::collect(ModuleOp kernels) {
   }
   llvm::StringSet<> taken;
   for (const Slot &slot : slots) {
+    if (!slot.type && slot.written)
+      return original.emitOpError("expected each result to differ from the others and from arguments, found '")
+             << slot.name << "', which does not";
     if (!slot.type)
-      return original.emitOpError("expected every weight to be used, found no use of '") << slot.name << "'";
+      return original.emitOpError("expected every argument to be used, found no use of '") << slot.name << "'";
     if (!isCIdentifier(slot.name))
       return original.emitOpError("expected arguments whose names are identifiers in C, found '")
              << slot.name << "'";

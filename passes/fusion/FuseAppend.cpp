@@ -21,7 +21,7 @@ struct FuseAppendPass : impl::FuseAppendPassBase<FuseAppendPass> {
     for (auto append : llvm::make_early_inc_range(getOperation().getOps<lm::AppendOp>())) {
       lm::GroupOp group = definingGroup(append.getKey());
       if (group && group == definingGroup(append.getValue()) && group.getKind() == lm::GroupKind::matmul &&
-          canAbsorb(group, append))
+          fitsEpilogue(group, append) && canAbsorb(group, append))
         absorb(rewriter, group, append);
     }
   }

@@ -29,7 +29,7 @@ struct FuseEmbeddingPass : impl::FuseEmbeddingPassBase<FuseEmbeddingPass> {
         continue; // an earlier lookup's group took it
       lm::GroupOp group = wrapInGroup(rewriter, lookup, lm::GroupKind::gather);
       while (Operation *user = onlyUser(group)) {
-        if (!isRowwise(user) || !canAbsorb(group, user))
+        if (!isOnWholeRows(user) || !canAbsorb(group, user))
           break;
         // A second lookup (positions) that only this user reads comes along.
         for (Value operand : user->getOperands())

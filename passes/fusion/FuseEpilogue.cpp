@@ -17,10 +17,6 @@ namespace sinter {
 
 namespace {
 
-bool isElementwise(Operation *op) {
-  return isRowwise(op) && !isa<lm::RmsNormOp, lm::LayerNormOp, lm::RopeOp, lm::SliceOp, lm::ConcatOp>(op);
-}
-
 /// The matmul (bare or in a group) that makes an operand of `op` which nothing else uses; of two, the later
 /// one.
 Operation *findMatmul(Operation *op) {
@@ -46,7 +42,7 @@ struct FuseEpiloguePass : impl::FuseEpiloguePassBase<FuseEpiloguePass> {
       if (!producer)
         continue;
       lm::GroupOp group = wrapInGroup(rewriter, producer, lm::GroupKind::matmul);
-      if (canAbsorb(group, &op))
+      if (fitsEpilogue(group, &op) && canAbsorb(group, &op))
         absorb(rewriter, group, &op);
     }
   }

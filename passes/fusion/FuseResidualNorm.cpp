@@ -20,9 +20,8 @@ namespace sinter {
 
 namespace {
 
-bool isBareRowwise(Operation *op) {
-  return op && (isRowwise(op) || isa<lm::SelectRowsOp, lm::CombineOp>(op));
-}
+/// Whether a program on whole rows computes `op`.
+bool isInRows(Operation *op) { return op && (isOnWholeRows(op) || isa<lm::SelectRowsOp, lm::CombineOp>(op)); }
 
 /// The plain rows that a matmul or a layer of experts (bare or in a group) multiplies, or null.
 Value leftOf(Operation *op) {
@@ -39,8 +38,9 @@ Value leftOf(Operation *op) {
   return {};
 }
 
-/// Takes the bare row-wise producers of what `group` uses into it, as long as that is possible.
-lm::GroupOp absorbProducers(RewriterBase &rewriter, lm::GroupOp group) {
+/// Takes the producers of what `group` uses that are `wanted` into it, as long as that is possible.
+lm::GroupOp absorbProducers(RewriterBase &rewriter, lm::GroupOp group,
+                            llvm::function_ref<bool(Operation *)> wanted) {
   for (bool changed = true; changed;) {
     changed = false;
     SetVector<Value> used;
@@ -51,7 +51,7 @@ lm::GroupOp absorbProducers(RewriterBase &rewriter, lm::GroupOp group) {
     });
     for (Value value : used) {
       Operation *producer = value.getDefiningOp();
-      if (!producer || group->isAncestor(producer) || !isBareRowwise(producer) || !canAbsorb(group, producer))
+      if (!producer || group->isAncestor(producer) || !wanted(producer) || !canAbsorb(group, producer))
         continue;
       group = absorb(rewriter, group, producer);
       changed = true;
@@ -80,7 +80,7 @@ struct FuseResidualNormPass : impl::FuseResidualNormPassBase<FuseResidualNormPas
       lm::GroupOp group =
           wrapInGroup(rewriter, matmul, experts ? lm::GroupKind::experts : lm::GroupKind::matmul);
       Operation *producer = leftOf(group).getDefiningOp();
-      if (!producer || group->isAncestor(producer) || !isBareRowwise(producer))
+      if (!producer || group->isAncestor(producer) || !isInRows(producer))
         continue;
       bool shared =
           llvm::any_of(producer->getUsers(), [&](Operation *user) { return !group->isAncestor(user); });
@@ -94,7 +94,7 @@ struct FuseResidualNormPass : impl::FuseResidualNormPassBase<FuseResidualNormPas
       }
       if (!canAbsorb(group, producer))
         continue;
-      absorbProducers(rewriter, absorb(rewriter, group, producer));
+      absorbProducers(rewriter, absorb(rewriter, group, producer), isInRows);
     }
   }
 
@@ -105,12 +105,13 @@ struct FuseResidualNormPass : impl::FuseResidualNormPassBase<FuseResidualNormPas
         norms.push_back(&op);
     for (Operation *norm : llvm::reverse(norms))
       if (isa<func::FuncOp>(norm->getParentOp())) // the last norm may have taken an earlier one along
-        absorbProducers(rewriter, wrapInGroup(rewriter, norm, lm::GroupKind::rows));
+        absorbProducers(rewriter, wrapInGroup(rewriter, norm, lm::GroupKind::rows),
+                        headWidth(norm) ? isElementwise : isInRows);
     // What no norm reads: the sum over experts that ends the layers, with its residual.
     for (lm::CombineOp combine : SmallVector<lm::CombineOp>(getOperation().getOps<lm::CombineOp>()))
       if (auto add = combine->hasOneUse() ? dyn_cast<lm::AddOp>(*combine->user_begin()) : nullptr)
         if (isa<func::FuncOp>(add->getParentOp()))
-          absorbProducers(rewriter, wrapInGroup(rewriter, add, lm::GroupKind::rows));
+          absorbProducers(rewriter, wrapInGroup(rewriter, add, lm::GroupKind::rows), isInRows);
   }
 };
 

@@ -19,16 +19,41 @@ namespace {
 
 /// Whether `op` works on each head alone.
 bool isPerHead(Operation *op) {
-  if (auto norm = dyn_cast<lm::RmsNormOp>(op))
-    return norm.getGroup().has_value();
-  if (auto norm = dyn_cast<lm::LayerNormOp>(op))
-    return norm.getGroup().has_value();
-  return isa<lm::RopeOp, lm::SliceOp, lm::ClampOp>(op);
+  return (headWidth(op) != 0 && !isa<lm::AppendOp>(op)) || isa<lm::ClampOp>(op);
+}
+
+/// The slices that all users of `linear` are, when they cut its columns without a rest; else nothing.
+SmallVector<lm::SliceOp> slicesOf(lm::LinearOp linear) {
+  SmallVector<lm::SliceOp> slices;
+  for (Operation *user : linear->getUsers()) {
+    auto slice = dyn_cast<lm::SliceOp>(user);
+    if (!slice || slice->getBlock() != linear->getBlock())
+      return {};
+    slices.push_back(slice);
+  }
+  llvm::sort(slices, [](lm::SliceOp a, lm::SliceOp b) { return a.getOffset() < b.getOffset(); });
+  int64_t end = 0;
+  for (lm::SliceOp slice : slices) {
+    if (static_cast<int64_t>(slice.getOffset()) != end)
+      return {};
+    end += lm::width(slice.getResult());
+  }
+  return end == lm::width(linear.getResult()) ? slices : SmallVector<lm::SliceOp>();
 }
 
 struct FuseRopePass : impl::FuseRopePassBase<FuseRopePass> {
   void runOnOperation() override {
     IRRewriter rewriter(&getContext());
+    for (auto linear : llvm::make_early_inc_range(getOperation().getOps<lm::LinearOp>())) {
+      SmallVector<lm::SliceOp> slices = slicesOf(linear);
+      if (slices.empty())
+        continue;
+      for (lm::SliceOp slice : llvm::reverse(slices)) // so that nothing that reads one stands between them
+        rewriter.moveOpAfter(slice, linear);
+      lm::GroupOp group = wrapInGroup(rewriter, linear, lm::GroupKind::matmul);
+      for (lm::SliceOp slice : slices)
+        group = absorb(rewriter, group, slice);
+    }
     for (Operation &op : llvm::make_early_inc_range(getOperation().getBody().front())) {
       if (!isPerHead(&op))
         continue;
@@ -36,7 +61,8 @@ struct FuseRopePass : impl::FuseRopePassBase<FuseRopePass> {
       auto group = dyn_cast_or_null<lm::GroupOp>(producer);
       if (isa_and_nonnull<lm::LinearOp>(producer))
         group = wrapInGroup(rewriter, producer, lm::GroupKind::matmul);
-      if (group && group.getKind() == lm::GroupKind::matmul && canAbsorb(group, &op))
+      if (group && group.getKind() == lm::GroupKind::matmul && fitsEpilogue(group, &op) &&
+          canAbsorb(group, &op))
         absorb(rewriter, group, &op);
     }
   }

@@ -2,6 +2,8 @@
 // Growing lm.group by moving operations in.
 #include "passes/fusion/Grouping.h"
 
+#include "llvm/ADT/TypeSwitch.h"
+
 using namespace mlir;
 
 namespace sinter {
@@ -22,6 +24,60 @@ Operation *definingOpThroughGroups(Value value) {
 bool isRowwise(Operation *op) {
   return isActivation(op) || isa<lm::RmsNormOp, lm::LayerNormOp, lm::RopeOp, lm::AddOp, lm::MulOp,
                                  lm::ScaleOp, lm::SoftcapOp, lm::ClampOp, lm::SliceOp, lm::ConcatOp>(op);
+}
+
+int64_t headWidth(Operation *op) {
+  if (auto rope = dyn_cast<lm::RopeOp>(op))
+    return rope.getHeadDim();
+  if (auto append = dyn_cast<lm::AppendOp>(op))
+    return lm::width(append.getKey()) / static_cast<int64_t>(append.getKvHeads());
+  return llvm::TypeSwitch<Operation *, int64_t>(op)
+      .Case<lm::RmsNormOp, lm::LayerNormOp, lm::RmsNormBackwardInputOp, lm::LayerNormBackwardInputOp>(
+          [](auto norm) { return static_cast<int64_t>(norm.getGroup().value_or(0)); })
+      .Default([](Operation *) -> int64_t { return 0; });
+}
+
+bool isElementwise(Operation *op) {
+  return isRowwise(op) && !isa<lm::RmsNormOp, lm::LayerNormOp, lm::RopeOp, lm::SliceOp, lm::ConcatOp>(op);
+}
+
+bool isOnWholeRows(Operation *op) {
+  return isElementwise(op) || (isa<lm::RmsNormOp, lm::LayerNormOp>(op) && headWidth(op) == 0);
+}
+
+/// The slices of a product in `group` that `value` is computed from there.
+static void collectSlices(lm::GroupOp group, Value value, SmallPtrSetImpl<Operation *> &slices) {
+  Operation *op = value.getDefiningOp();
+  if (!op || !group->isAncestor(op) || isa<lm::LinearOp, lm::LinearBackwardInputOp, lm::ReadOp>(op))
+    return;
+  if (isa<lm::SliceOp>(op))
+    return void(slices.insert(op));
+  for (Value operand : op->getOperands())
+    collectSlices(group, operand, slices);
+}
+
+bool fitsEpilogue(lm::GroupOp group, Operation *op) {
+  if (isa<lm::SliceOp, lm::ConcatOp>(op))
+    return false;
+  Operation *yield = group.getBody().front().getTerminator();
+  SmallPtrSet<Operation *, 4> slices;
+  for (Value operand : op->getOperands()) {
+    if (definingGroup(operand) == group)
+      collectSlices(group, yield->getOperand(cast<OpResult>(operand).getResultNumber()), slices);
+    else if (isa_and_nonnull<lm::CachedAttentionOp>(definingOpThroughGroups(operand)))
+      return false;
+  }
+  if (slices.size() > 1 && !isa<lm::AppendOp>(op))
+    return false;
+  int64_t width = headWidth(op);
+  return llvm::none_of(group.getBody().front(), [&](Operation &inner) {
+    SmallPtrSet<Operation *, 4> others;
+    for (Value result : inner.getResults())
+      collectSlices(group, result, others);
+    bool shares =
+        slices.empty() || llvm::any_of(slices, [&](Operation *each) { return others.contains(each); });
+    return width && headWidth(&inner) && shares && headWidth(&inner) != width;
+  });
 }
 
 /// Inside `group`, its results are the values they stand for; so they are for every user when `everywhere`.

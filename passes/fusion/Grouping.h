@@ -24,6 +24,11 @@ bool canAbsorb(lm::GroupOp group, mlir::Operation *op);
 /// stands where the later of both stood. Gives the new group.
 lm::GroupOp absorb(mlir::RewriterBase &rewriter, lm::GroupOp group, mlir::Operation *op);
 
+/// Whether `op` can follow the matmul of `group` in its epilogue, which computes the columns between two cuts
+/// by slices, and of them one head after another: what it reads of the group must be of the same columns, and
+/// its heads as wide as those there. Slices never (absorbSlices), nor what reads attention's partial results.
+bool fitsEpilogue(lm::GroupOp group, mlir::Operation *op);
+
 /// The group whose result `value` is, or null.
 lm::GroupOp definingGroup(mlir::Value value);
 
@@ -33,6 +38,16 @@ mlir::Operation *definingOpThroughGroups(mlir::Value value);
 /// Whether the operation computes each row of its results from the same row of its operands, weights aside,
 /// with elementwise arithmetic and reductions along the row (a row program).
 bool isRowwise(mlir::Operation *op);
+
+/// Of those what computes each number from numbers of the same column.
+bool isElementwise(mlir::Operation *op);
+
+/// Of those what is elementwise or a norm of the whole row.
+bool isOnWholeRows(mlir::Operation *op);
+
+/// The columns that an operation works on at once, those of a head: of rope, of norms of groups, of append;
+/// of others 0.
+int64_t headWidth(mlir::Operation *op);
 
 } // namespace sinter
 

@@ -2,6 +2,7 @@
 // From groups to kernels: which kernels compute a group. Attention is made here; the others have a file each.
 #include "passes/kernels/GroupToKernel.h"
 
+#include "passes/fusion/Grouping.h"
 #include "passes/kernels/KernelBuilder.h"
 
 #include <numeric>
@@ -26,6 +27,8 @@ FailureOr<LaunchedKernel> KernelBuilder::attention() {
       kernel::FormAttr::get(builder.getContext(), buffers.form), builder.getI64IntegerAttr(heads),
       op.getScaleAttr(), builder.getI64IntegerAttr(op.getWindow().value_or(0)),
       op.getSoftcapAttr() ? op.getSoftcapAttr() : builder.getF64FloatAttr(0.0), kernel::ScheduleAttr());
+  if (buffers.usesOf(result).quantised)
+    kernel.notQuantised.push_back(result);
   return finish();
 }
 
@@ -37,6 +40,18 @@ FailureOr<SmallVector<LaunchedKernel>> allOf(MutableArrayRef<FailureOr<LaunchedK
     kernels.push_back(std::move(*kernel));
   }
   return kernels;
+}
+
+/// Whether something reads `value` that does not take whole rows (which are put together from partial results
+/// as they are read): the caller, or a program on heads.
+static bool isReadByColumns(Value value) {
+  return llvm::any_of(value.getUsers(), [](Operation *user) {
+    auto group = user->getParentOfType<lm::GroupOp>();
+    return !group || (group.getKind() == lm::GroupKind::rows &&
+                      llvm::any_of(group.getBody().front(), [](Operation &op) {
+                        return headWidth(&op) != 0 || isa<lm::SliceOp>(op);
+                      }));
+  });
 }
 
 FailureOr<SmallVector<LaunchedKernel>> convertGroup(lm::GroupOp group, EntryBuffers &buffers) {
@@ -55,14 +70,12 @@ FailureOr<SmallVector<LaunchedKernel>> convertGroup(lm::GroupOp group, EntryBuff
     }
   FailureOr<LaunchedKernel> main = failure();
   KernelBuilder kernel(group, buffers);
-  bool quantisedApart = false;
   switch (group.getKind()) {
   case lm::GroupKind::matmul:
     main = kernel.matmul();
     break;
   case lm::GroupKind::attention:
     main = kernel.attention();
-    quantisedApart = true;
     break;
   case lm::GroupKind::gather:
     main = kernel.rows();
@@ -70,18 +83,8 @@ FailureOr<SmallVector<LaunchedKernel>> convertGroup(lm::GroupOp group, EntryBuff
   case lm::GroupKind::rows: {
     int64_t width = 0;
     group.walk([&](Operation *op) {
-      if (auto rope = dyn_cast<lm::RopeOp>(op))
-        width = rope.getHeadDim();
-      else if (auto norm = dyn_cast<lm::RmsNormOp>(op); norm && norm.getGroup())
-        width = *norm.getGroup();
-      else if (auto norm = dyn_cast<lm::LayerNormOp>(op); norm && norm.getGroup())
-        width = *norm.getGroup();
-      else if (auto norm = dyn_cast<lm::RmsNormBackwardInputOp>(op); norm && norm.getGroup())
-        width = *norm.getGroup();
-      else if (auto norm = dyn_cast<lm::LayerNormBackwardInputOp>(op); norm && norm.getGroup())
-        width = *norm.getGroup();
-      else if (auto append = dyn_cast<lm::AppendOp>(op))
-        width = lm::width(append.getKey()) / static_cast<int64_t>(append.getKvHeads());
+      if (int64_t head = headWidth(op))
+        width = head;
       else if (auto slice = dyn_cast<lm::SliceOp>(op))
         width = std::gcd(lm::width(slice.getResult()), 32);
     });
@@ -93,11 +96,18 @@ FailureOr<SmallVector<LaunchedKernel>> convertGroup(lm::GroupOp group, EntryBuff
   }
   if (failed(main))
     return failure();
+  SmallVector<Value> notQuantised = main->notQuantised;
   SmallVector<LaunchedKernel> kernels;
   kernels.push_back(std::move(*main));
-  if (quantisedApart && buffers.usesOf(group.getResult(0)).quantised &&
-      !buffers.partialOf(group.getResult(0))) {
-    FailureOr<LaunchedKernel> second = KernelBuilder(group, buffers).quantise(group.getResult(0));
+  if (group.getKind() == lm::GroupKind::attention && buffers.partialOf(group.getResult(0)) &&
+      isReadByColumns(group.getResult(0))) {
+    FailureOr<LaunchedKernel> second = KernelBuilder(group, buffers).combine(group.getResult(0));
+    if (failed(second))
+      return failure();
+    kernels.push_back(std::move(*second));
+  }
+  for (Value value : notQuantised) {
+    FailureOr<LaunchedKernel> second = KernelBuilder(group, buffers).quantise(value);
     if (failed(second))
       return failure();
     kernels.push_back(std::move(*second));

@@ -11,6 +11,7 @@ namespace sinter {
 struct LaunchedKernel {
   mlir::OwningOpRef<kernel::FuncOp> function;
   llvm::SmallVector<mlir::Value> buffers;
+  llvm::SmallVector<mlir::Value> notQuantised; // results of the group that are read quantised, and are not yet
 };
 
 /// All of them, or failure where one failed.

@@ -28,12 +28,21 @@ Value KernelBuilder::argument(Value buffer) {
   return place;
 }
 
-LaunchedKernel KernelBuilder::finish() {
+FailureOr<LaunchedKernel> KernelBuilder::finish() {
+  if (misplaced)
+    return failure();
   kernel.function->setFunctionType(
       builder.getFunctionType(kernel.function->getBody().getArgumentTypes(), {}));
   if (isa<kernel::MatmulOp>(kernel.function->getAnchor().getOperation()))
     kernel.function.get()->setAttr("form", builder.getStringAttr(kernel::stringifyForm(buffers.form)));
   return std::move(kernel);
+}
+
+void KernelBuilder::checkOutside(Value value) {
+  if (!isInside(value) || misplaced)
+    return;
+  value.getDefiningOp()->emitOpError("expected what reads it to be in the same program of its kernel");
+  misplaced = true;
 }
 
 void KernelBuilder::split(Value left, SmallVectorImpl<Operation *> &prologue,
@@ -67,6 +76,7 @@ RowProgram KernelBuilder::rowProgram(Value row, int64_t width) {
 
 RowProgram KernelBuilder::columnProgram(Value row, Value column, int64_t width) {
   auto load = [this, row](Value value, int64_t width, Value from) -> Value {
+    checkOutside(value);
     return kernel::LoadOp::create(builder, loc, vectorOf(width), argument(buffers.rows(value)), row, from);
   };
   return RowProgram(
@@ -81,6 +91,7 @@ RowProgram KernelBuilder::columnProgram(Value row, Value column, int64_t width) 
 
 /// A whole row of a value from outside the group.
 Value KernelBuilder::loadRow(Value value, Value row) {
+  checkOutside(value);
   VectorType type = vectorOf(lm::width(value));
   if (Value partial = buffers.partialOf(value)) {
     auto producer = cast<lm::CachedAttentionOp>(definingOpThroughGroups(value));
@@ -157,14 +168,14 @@ int64_t KernelBuilder::groupWidth(int64_t columns, ArrayRef<Operation *> ops) {
   int64_t width = 0;
   bool quantised = false;
   for (Operation *op : ops) {
-    if (auto rope = dyn_cast<lm::RopeOp>(op))
-      width = rope.getHeadDim();
-    else if (auto norm = dyn_cast<lm::RmsNormOp>(op))
-      width = norm.getGroup().value_or(columns);
-    else if (auto norm = dyn_cast<lm::LayerNormOp>(op))
-      width = norm.getGroup().value_or(columns);
-    else if (auto append = dyn_cast<lm::AppendOp>(op))
-      width = lm::width(append.getKey()) / static_cast<int64_t>(append.getKvHeads());
+    int64_t own = headWidth(op);
+    if (!own && isa<lm::RmsNormOp, lm::LayerNormOp>(op))
+      own = columns;
+    if (width && own && own != width) {
+      op->emitOpError("expected heads of ") << width << " columns, as other ones in its kernel have";
+      misplaced = true;
+    }
+    width = own ? own : width;
   }
   if (width)
     return width;
@@ -216,6 +227,8 @@ LogicalResult KernelBuilder::emitColumnOps(RowProgram &program, ArrayRef<Operati
     if (uses.quantised && direct)
       kernel::StoreOp::create(builder, loc, program.get(inner), argument(buffers.quantised(out)), row,
                               column);
+    if (uses.quantised && !direct)
+      kernel.notQuantised.push_back(out);
   }
   return success();
 }

@@ -19,6 +19,8 @@ public:
   /// A program on whole rows, or on groups of `width` columns (operations on heads or on elements).
   mlir::FailureOr<LaunchedKernel> rows();
   mlir::FailureOr<LaunchedKernel> columns(int64_t width);
+  /// A kernel that writes the rows which attention has left as partial results.
+  mlir::FailureOr<LaunchedKernel> combine(mlir::Value value);
   /// A kernel that quantises rows.
   mlir::FailureOr<LaunchedKernel> quantise(mlir::Value value);
 
@@ -41,7 +43,8 @@ public:
 
 private:
   mlir::Value argument(mlir::Value buffer);
-  LaunchedKernel finish();
+  /// The kernel, or failure where something was reported as misplaced.
+  mlir::FailureOr<LaunchedKernel> finish();
   bool isInside(mlir::Value value) {
     return value.getDefiningOp() && value.getDefiningOp() != group &&
            group->isAncestor(value.getDefiningOp());
@@ -77,6 +80,8 @@ private:
                                     mlir::Value row, mlir::Value column, int64_t width);
   void append(lm::AppendOp op, RowProgram &program, mlir::Value row, mlir::Value column, int64_t width);
   int64_t groupWidth(int64_t columns, llvm::ArrayRef<mlir::Operation *> ops);
+  /// Reports a value that a program reads and another one of the kernel computes.
+  void checkOutside(mlir::Value value);
 
   lm::GroupOp group;
   EntryBuffers &buffers;
@@ -84,6 +89,7 @@ private:
   mlir::Location loc;
   LaunchedKernel kernel;
   llvm::DenseMap<mlir::Value, mlir::Value> arguments;
+  bool misplaced = false; // an operation stands in a kernel that cannot compute it
 };
 
 /// The choices by which the rows of a value (rows, k, width) are sorted, or null.

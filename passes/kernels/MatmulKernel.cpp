@@ -101,6 +101,10 @@ FailureOr<LaunchedKernel> KernelBuilder::matmul() {
       return failure();
     return finish();
   }
+  // Each range of the product is a vector of its own.
+  for (Operation *user : linears[0]->getUsers())
+    if (linears.size() > 1 || !isa<lm::SliceOp>(user))
+      return user->emitOpError("expected slices alone of a product that is sliced in its kernel"), failure();
   for (lm::SliceOp slice : slices) {
     llvm::SetVector<Operation *> dependent;
     getForwardSlice(slice.getOperation(), &dependent);

@@ -59,7 +59,7 @@ Value RowProgram::normalise(Value x, double epsilon, bool centred, Value *invers
 Value RowProgram::rope(lm::RopeOp op) {
   Value x = get(op.getInput());
   int64_t half = lm::width(op.getCos());
-  assert(columns == static_cast<int64_t>(op.getHeadDim()) && "rope works on one head");
+  assert(columns == static_cast<int64_t>(op.getHeadDim()) && "emit() has checked it");
   // Angles have a width of their own: they are loaded like parameters.
   Value cos = loadParameter(op.getCos(), half), sin = loadParameter(op.getSin(), half);
   auto rotate = [&](Value a, Value b) {
@@ -146,7 +146,9 @@ LogicalResult RowProgram::emit(Operation *op) {
         set(norm.getResult(), y);
         return success();
       })
-      .Case<lm::RopeOp>([&](auto op) {
+      .Case<lm::RopeOp>([&](auto op) -> LogicalResult {
+        if (static_cast<int64_t>(op.getHeadDim()) != columns)
+          return op.emitOpError("expected a program as wide as a head");
         set(op.getResult(), rope(op));
         return success();
       })

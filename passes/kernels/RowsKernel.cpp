@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Groups without a matmul: programs on rows, on groups of columns, and the quantisation of rows.
+// Groups without a matmul: programs on rows, on groups of columns, and rows in another form.
 #include "passes/kernels/KernelBuilder.h"
 
 using namespace mlir;
@@ -25,6 +25,8 @@ FailureOr<LaunchedKernel> KernelBuilder::rows() {
                               row, index(column));
       column += lm::width(input);
     }
+    if (buffers.usesOf(group.getResult(0)).quantised)
+      kernel.notQuantised.push_back(group.getResult(0));
     kernel::YieldOp::create(builder, loc);
     return finish();
   }
@@ -33,6 +35,13 @@ FailureOr<LaunchedKernel> KernelBuilder::rows() {
     return failure();
   for (OpResult out : group->getResults())
     storeRow(out, program.get(yielded(out)), row);
+  kernel::YieldOp::create(builder, loc);
+  return finish();
+}
+
+FailureOr<LaunchedKernel> KernelBuilder::combine(Value value) {
+  Value row = beginRows(domainOf(value))->getArgument(0);
+  kernel::StoreOp::create(builder, loc, loadRow(value, row), argument(buffers.rows(value)), row, Value());
   kernel::YieldOp::create(builder, loc);
   return finish();
 }

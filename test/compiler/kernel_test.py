@@ -397,7 +397,9 @@ int main(void) {
             "func.func @f(%x: tensor<?x8xf32>) -> tensor<?x8xf32> {\n  return %x : tensor<?x8xf32>\n}":
                 "f.mlir:2:3: error: 'func.return' op expected each result to be computed by an operation of its own",
             "func.func @f(%x: tensor<?x8xf32>, %w: tensor<8xf32>) -> tensor<?x8xf32> {\n  %0 = lm.silu %x : tensor<?x8xf32>\n  return %0 : tensor<?x8xf32>\n}":
-                "f.mlir:1:1: error: 'func.func' op expected every weight to be used, found no use of 'w'",
+                "f.mlir:1:1: error: 'func.func' op expected every argument to be used, found no use of 'w'",
+            "func.func @f(%x: tensor<?x8xf32>) -> (tensor<?x8xf32>, tensor<?x8xf32>) {\n  %0 = lm.silu %x : tensor<?x8xf32>\n  %1 = lm.silu %x : tensor<?x8xf32>\n  return %0, %1 : tensor<?x8xf32>, tensor<?x8xf32>\n}":
+                "f.mlir:1:1: error: 'func.func' op expected each result to differ from the others and from arguments, found 'y2'",
             **{f"func.func @{name}(%x: tensor<?x8xf32>) -> tensor<?x8xf32> {{\n  %0 = lm.silu %x : tensor<?x8xf32>\n  return %0 : tensor<?x8xf32>\n}}":
                 f"expected a name that C and C++ leave to programs, found '{name}'"
                for name in ("int", "typename", "or", "memcpy", "tanh", "expf", "sinter_run_function")},

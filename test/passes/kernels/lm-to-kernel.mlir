@@ -70,6 +70,65 @@ func.func @decode(%x: tensor<?x4xf32>) -> tensor<?x2xf32> attributes {lm.form = 
 
 // -----
 
+// What the fusion passes do not make, but IR may say.
+lm.parameter @w : tensor<8x4xf32>
+func.func @decode(%x: tensor<?x4xf32>) -> (tensor<?x8xf32>, tensor<?x4xf32>) attributes {lm.form = "decode"} {
+  %w = lm.read @w : tensor<8x4xf32>
+  %y:2 = lm.group matmul {
+    %0 = lm.linear %x, %w : (tensor<?x4xf32>, tensor<8x4xf32>) -> tensor<?x8xf32>
+    %1 = lm.slice %0 from 0 : tensor<?x8xf32> -> tensor<?x4xf32>
+    // expected-error @below {{expected slices alone of a product that is sliced in its kernel}}
+    lm.yield %0, %1 : tensor<?x8xf32>, tensor<?x4xf32>
+  } : tensor<?x8xf32>, tensor<?x4xf32>
+  return %y#0, %y#1 : tensor<?x8xf32>, tensor<?x4xf32>
+}
+
+// -----
+
+lm.parameter @w : tensor<8x4xf32>
+func.func @decode(%x: tensor<?x4xf32>) -> tensor<?x4xf32> attributes {lm.form = "decode"} {
+  %w = lm.read @w : tensor<8x4xf32>
+  %y = lm.group matmul {
+    %0 = lm.linear %x, %w : (tensor<?x4xf32>, tensor<8x4xf32>) -> tensor<?x8xf32>
+    %1 = lm.slice %0 from 0 : tensor<?x8xf32> -> tensor<?x4xf32>
+    // expected-error @below {{expected what reads it to be in the same program of its kernel}}
+    %2 = lm.slice %0 from 4 : tensor<?x8xf32> -> tensor<?x4xf32>
+    %3 = lm.mul %1, %2 : tensor<?x4xf32>
+    lm.yield %3 : tensor<?x4xf32>
+  } : tensor<?x4xf32>
+  return %y : tensor<?x4xf32>
+}
+
+// -----
+
+lm.parameter @w : tensor<8x4xf32>
+func.func @decode(%x: tensor<?x4xf32>) -> tensor<?x8xf32> attributes {lm.form = "decode"} {
+  %w = lm.read @w : tensor<8x4xf32>
+  %y = lm.group matmul {
+    %0 = lm.linear %x, %w : (tensor<?x4xf32>, tensor<8x4xf32>) -> tensor<?x8xf32>
+    // expected-error @below {{expected a program as wide as the norm's group}}
+    %1 = lm.rms_norm %0 {epsilon = 1.0e-5 : f64, group = 4 : i64} : tensor<?x8xf32>
+    // expected-error @below {{expected heads of 4 columns, as other ones in its kernel have}}
+    %2 = lm.rms_norm %1 {epsilon = 1.0e-5 : f64, group = 2 : i64} : tensor<?x8xf32>
+    lm.yield %2 : tensor<?x8xf32>
+  } : tensor<?x8xf32>
+  return %y : tensor<?x8xf32>
+}
+
+// -----
+
+func.func @decode(%x: tensor<?x8xf32>, %cos: tensor<?x2xf32>, %sin: tensor<?x2xf32>) -> tensor<?x8xf32> attributes {lm.form = "decode"} {
+  %y = lm.group rows {
+    // expected-error @below {{expected a program as wide as a head}}
+    %0 = lm.rope %x, %cos, %sin {head_dim = 4 : i64} : tensor<?x8xf32>, tensor<?x2xf32>, tensor<?x2xf32>
+    %1 = lm.rms_norm %0 {epsilon = 1.0e-5 : f64, group = 2 : i64} : tensor<?x8xf32>
+    lm.yield %1 : tensor<?x8xf32>
+  } : tensor<?x8xf32>
+  return %y : tensor<?x8xf32>
+}
+
+// -----
+
 // Activations that a caller brings are marked, and quantised first where a matmul over many rows wants them so.
 // CHECK-LABEL: kernel.entry @prefill_f32
 // CHECK: %[[X:.*]] = kernel.buffer arena {argument = 0 : i64} : !kernel.rows<64xf32>
