@@ -105,6 +105,11 @@ def Kernel_SelfAttentionOp : Kernel_Anchor<"self_attention", [AttrSizedOperandSe
     them). Scores as in kernel.attention. With a `site` (a number in a table) probabilities are multiplied by 0 or
     1 / (1 - dropout), as lm.attention says. log_sum (rows, heads) is log2 of the sum of 2^(score * log2(e)), which the
     backward pass reads. Never more than a block of scores is in memory.
+
+    With the attribute `kernel.bf16` the factors of both products are rounded to bf16, to nearest even: rows of query,
+    key and value, and weights 2^(score * log2(e) - m) times what dropout multiplies them by, for any m up to which scores
+    of the row reach so far. Sums are f32, as are scores, maxima and log_sum, which is that of weights before they are
+    rounded. A target may leave factors as they are: processors do.
   }];
   let arguments = !con((ins Kernel_RowsType:$query, Kernel_RowsType:$key, Kernel_RowsType:$value,
                             Optional<Kernel_TableType>:$slopes, Optional<Kernel_TableType>:$site, Arg<Kernel_RowsType, "", [MemWrite]>:$output,
@@ -123,6 +128,10 @@ def Kernel_SelfAttentionBackwardOp : Kernel_Anchor<"self_attention_backward", [A
   let description = [{
     Dao et al. 2022, arXiv:2205.14135, algorithm 4: probabilities are computed again from log_sum. A tile is a key head
     of a sequence with all its query heads: it writes all of its rows of the three gradients, in one order.
+
+    With `kernel.bf16` factors are rounded as in kernel.self_attention: rows of gradient, query, key and value, the
+    probabilities (times what dropout multiplied them by) and the gradients by products of query and key. The sum over
+    gradient * output is of rows as they are.
   }];
   let arguments = !con((ins Kernel_RowsType:$gradient, Kernel_RowsType:$query, Kernel_RowsType:$key,
                             Kernel_RowsType:$value, Optional<Kernel_TableType>:$slopes,

@@ -4,10 +4,11 @@
 //   kernel.matmul left(%x) weights(%w) ...             ->   kernel.matmul ... attributes {kernel.bf16}
 //   kernel.weight_gradient gradient(%g) input(%x) ...  ->   kernel.weight_gradient ... {kernel.bf16}
 //
-// Numbers change: activations, weights and gradients are rounded to 8 bits where they are multiplied, each
-// product to a relative 2^-8; sums, norms, attention, the loss and the parameters stay f32. The logits of
-// routers are computed exactly, as a rounded one may choose another expert (Fedus et al. 2021,
-// arXiv:2101.03961, section 2.4). It runs before updates have kernels: theirs stay exact.
+// and kernel.self_attention and its backward pass in the same way. Numbers change: activations, weights,
+// probabilities and gradients are rounded to 8 bits where they are multiplied, each product to a relative
+// 2^-8; sums, norms, the softmax, the loss and the parameters stay f32. The logits of routers are computed
+// exactly, as a rounded one may choose another expert (Fedus et al. 2021, arXiv:2101.03961, section 2.4).
+// It runs before updates have kernels: theirs stay exact.
 #include "passes/Passes.h"
 
 using namespace mlir;
@@ -43,7 +44,9 @@ struct RoundProductsPass : impl::RoundProductsPassBase<RoundProductsPass> {
     llvm::SmallPtrSet<Operation *, 4> routers = findRouters(getOperation());
     for (auto function : getOperation().getOps<kernel::FuncOp>()) {
       Operation *anchor = function.getAnchor();
-      if (isa<kernel::MatmulOp, kernel::WeightGradientOp>(anchor) && !routers.contains(anchor))
+      if (isa<kernel::MatmulOp, kernel::WeightGradientOp, kernel::SelfAttentionOp,
+              kernel::SelfAttentionBackwardOp>(anchor) &&
+          !routers.contains(anchor))
         anchor->setAttr("kernel.bf16", UnitAttr::get(&getContext()));
     }
   }

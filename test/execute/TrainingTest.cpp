@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The anchors of training against naive code in double, on odd sizes: gradients of weights, sums, losses,
-// attention in both directions, products with transposed weights, and an update.
+// products with transposed weights, and an update.
 #include "dialects/lm/Dropout.h"
 #include "runtime/training/TrainingAbi.h"
-#include "test/execute/KernelRunner.h"
+#include "test/execute/TrainingStep.h"
 
 #include <cmath>
 #include <fmt/format.h>
@@ -21,28 +21,6 @@ protected:
   }
 };
 
-/// A step of `rows` rows: documents of `sequence` rows begin at multiples of it and at `extra`.
-struct Step {
-  explicit Step(int64_t rows, int64_t sequence = 1 << 20, int64_t extra = -1)
-      : positions(rows), tokens(rows), targets(rows) {
-    for (int64_t i = 0, position = 0; i < rows; ++i, ++position) {
-      if (i % sequence == 0 || i == extra)
-        position = 0;
-      positions[i] = static_cast<int32_t>(position);
-      tokens[i] = static_cast<int32_t>(i * 7 % 23);
-      targets[i] = static_cast<int32_t>(i % 4 == 3 ? -1 : i * 5 % 17);
-    }
-    step = {};
-    step.rows = step.selected = rows;
-    step.tokens = tokens.data();
-    step.positions = positions.data();
-    step.targets = targets.data();
-    step.target_weight = 0.125f;
-  }
-  std::vector<int32_t> positions, tokens, targets;
-  sinter_step step;
-};
-
 /// A packed f32 weight: panels of 16 rows.
 std::vector<float> packed(const std::vector<float> &values, int64_t rows, int64_t columns) {
   std::vector<float> out((rows + 15) / 16 * 16 * columns);
@@ -50,14 +28,6 @@ std::vector<float> packed(const std::vector<float> &values, int64_t rows, int64_
     for (int64_t c = 0; c < columns; ++c)
       out[(r / 16 * columns + c) * 16 + r % 16] = values[r * columns + c];
   return out;
-}
-
-/// Runs tiles in three calls, as threads would.
-void runInParts(const KernelRunner &runner, const char *name, const std::vector<void *> &buffers,
-                const sinter_step &step, int64_t tiles) {
-  for (int64_t part = 0; part < 3; ++part)
-    if (int64_t begin = tiles * part / 3, end = tiles * (part + 1) / 3; begin < end)
-      runner.run(name, buffers, step, begin, end);
 }
 
 TEST_P(Training, GradientsOfWeightsSumOverRowsAndAddWhenAsked) {
@@ -251,172 +221,6 @@ kernel.func @gradient(%x: !kernel.rows<{0}xf32>, %v: !kernel.table<1x{2}xf32>, %
                     1e-5 * factor * mean)
             << experts << " experts, row " << r;
     }
-  }
-}
-
-struct AttentionCase {
-  int64_t batch, sequence, heads, keyHeads, size, valueSize, window;
-  double softcap;
-  bool slopes;
-  double dropout = 0;
-};
-
-/// Of the tests with dropout.
-constexpr uint64_t dropoutSeed = 0x123456789ABCDEFu, dropoutSite = 5;
-
-/// Attention in double, and its gradients by the chain rule on whole matrices of probabilities.
-struct NaiveAttention {
-  std::vector<double> output, dq, dk, dv;
-  NaiveAttention(const AttentionCase &c, const Step &step, const std::vector<float> &q,
-                 const std::vector<float> &k, const std::vector<float> &v, const std::vector<float> &g,
-                 const std::vector<float> &slopes, double scale) {
-    int64_t rows = c.batch * c.sequence, group = c.heads / c.keyHeads;
-    int64_t qw = c.heads * c.size, kw = c.keyHeads * c.size, vw = c.keyHeads * c.valueSize,
-            ow = c.heads * c.valueSize;
-    output.assign(rows * ow, 0), dq.assign(rows * qw, 0), dk.assign(rows * kw, 0), dv.assign(rows * vw, 0);
-    for (int64_t h = 0; h < c.heads; ++h)
-      for (int64_t i = 0; i < rows; ++i) {
-        int64_t first = i - step.positions[i], kh = h / group;
-        if (c.window)
-          first = std::max(first, i + 1 - c.window);
-        std::vector<double> p, slope;
-        double maximum = -1e30, sum = 0, dot = 0;
-        for (int64_t j = first; j <= i; ++j) {
-          double s = 0, derivative = scale;
-          for (int64_t d = 0; d < c.size; ++d)
-            s += static_cast<double>(q[i * qw + h * c.size + d]) * k[j * kw + kh * c.size + d];
-          s *= scale;
-          if (c.softcap > 0) {
-            double t = std::tanh(s / c.softcap);
-            s = c.softcap * t;
-            derivative *= 1 - t * t;
-          }
-          if (c.slopes)
-            s += slopes[h] * static_cast<double>(j - i);
-          p.push_back(s);
-          slope.push_back(derivative);
-          maximum = std::max(maximum, s);
-        }
-        for (double &s : p)
-          sum += s = std::exp(s - maximum);
-        std::vector<double> factor(p.size(), 1.0);
-        for (int64_t j = first; j <= i; ++j) {
-          p[j - first] /= sum;
-          if (c.dropout > 0)
-            factor[j - first] =
-                lm::dropoutFactor(dropoutSeed, dropoutSite, i * c.heads + h, i - j, c.dropout);
-        }
-        for (int64_t j = first; j <= i; ++j)
-          for (int64_t d = 0; d < c.valueSize; ++d)
-            output[i * ow + h * c.valueSize + d] +=
-                factor[j - first] * p[j - first] * v[j * vw + kh * c.valueSize + d];
-        for (int64_t d = 0; d < c.valueSize; ++d)
-          dot += g[i * ow + h * c.valueSize + d] * output[i * ow + h * c.valueSize + d];
-        for (int64_t j = first; j <= i; ++j) {
-          double dp = 0;
-          for (int64_t d = 0; d < c.valueSize; ++d) {
-            dp += static_cast<double>(g[i * ow + h * c.valueSize + d]) * v[j * vw + kh * c.valueSize + d];
-            dv[j * vw + kh * c.valueSize + d] +=
-                factor[j - first] * p[j - first] * g[i * ow + h * c.valueSize + d];
-          }
-          double ds = p[j - first] * (factor[j - first] * dp - dot) * slope[j - first];
-          for (int64_t d = 0; d < c.size; ++d) {
-            dq[i * qw + h * c.size + d] += ds * k[j * kw + kh * c.size + d];
-            dk[j * kw + kh * c.size + d] += ds * q[i * qw + h * c.size + d];
-          }
-        }
-      }
-  }
-};
-
-void expectNear(const std::vector<float> &found, const std::vector<double> &expected,
-                const std::string &what) {
-  double difference = 0, norm = 0;
-  for (size_t i = 0; i < expected.size(); ++i) {
-    difference += std::pow(found[i] - expected[i], 2);
-    norm += expected[i] * expected[i];
-  }
-  EXPECT_LT(std::sqrt(difference / norm), 3e-6) << what;
-}
-
-TEST_P(Training, AttentionAndItsGradientsAreThoseOfWholeMatrices) {
-  const AttentionCase cases[] = {
-      {1, 1, 1, 1, 4, 4, 0, 0, false},          {2, 17, 2, 2, 8, 8, 0, 0, false},
-      {2, 70, 6, 2, 12, 12, 0, 0, false},       {1, 130, 4, 1, 16, 16, 0, 0, true},
-      {1, 150, 2, 2, 20, 20, 33, 0, false},     {2, 65, 3, 3, 7, 9, 0, 5.0, false},
-      {1, 200, 4, 2, 64, 64, 70, 10.0, true},   {2, 17, 2, 2, 8, 8, 0, 0, false, 0.1},
-      {2, 150, 6, 2, 12, 12, 0, 0, false, 0.5}, {1, 200, 4, 2, 64, 64, 70, 10.0, true, 0.25},
-      {1, 70, 2, 1, 80, 72, 0, 0, false},
-  };
-  for (AttentionCase c : cases) {
-    if (GetParam().isGpu()) // emulated, with races checked: two blocks of keys are enough
-      c.sequence = std::min<int64_t>(c.sequence, 80);
-    std::string attributes =
-        fmt::format("{{heads = {} : i64, kv_heads = {} : i64, sequence = {} : i64, scale = 0.3 : f64, "
-                    "window = {} : i64, softcap = {:e} : f64, dropout = {:e} : f64}}",
-                    c.heads, c.keyHeads, c.sequence, c.window, c.softcap, c.dropout);
-    std::string slopesType = c.slopes ? fmt::format(", %s: !kernel.table<1x{}xf32>", c.heads) : "";
-    std::string slopesUse = c.slopes ? fmt::format("slopes(%s : !kernel.table<1x{}xf32>)", c.heads) : "";
-    if (c.dropout > 0) {
-      slopesType += ", %site: !kernel.table<1x1xf32>";
-      slopesUse += " site(%site : !kernel.table<1x1xf32>)";
-    }
-    auto rowsType = [](int64_t columns) { return fmt::format("!kernel.rows<{}xf32>", columns); };
-    std::string q = rowsType(c.heads * c.size), k = rowsType(c.keyHeads * c.size),
-                v = rowsType(c.keyHeads * c.valueSize);
-    std::string o = rowsType(c.heads * c.valueSize), l = rowsType(c.heads);
-    std::string text = fmt::format(R"(
-kernel.func @forward(%q: {0}, %k: {1}, %v: {2}, %o: {3}, %l: {4}{5}) {{
-  kernel.self_attention query(%q : {0}) key(%k : {1}) value(%v : {2}) {6} output(%o : {3}) log_sum(%l : {4}) {7}
-}}
-kernel.func @backward(%g: {3}, %q: {0}, %k: {1}, %v: {2}, %o: {3}, %l: {4}, %dq: {0}, %dk: {1}, %dv: {2}{5}) {{
-  kernel.self_attention_backward gradient(%g : {3}) query(%q : {0}) key(%k : {1}) value(%v : {2}) {6} output(%o : {3}) log_sum(%l : {4}) gradients(%dq, %dk, %dv : {0}, {1}, {2}) {7}
-}})",
-                                   q, k, v, o, l, slopesType, slopesUse, attributes);
-    KernelRunner runner(text, GetParam());
-    ASSERT_TRUE(runner);
-    int64_t rows = c.batch * c.sequence;
-    Step step(rows, c.sequence, c.sequence > 16 ? 9 : -1);
-    std::vector<float> Q = randomFloats(rows * c.heads * c.size, 1),
-                       K = randomFloats(rows * c.keyHeads * c.size, 2);
-    std::vector<float> V = randomFloats(rows * c.keyHeads * c.valueSize, 3),
-                       G = randomFloats(rows * c.heads * c.valueSize, 4);
-    std::vector<float> slopes = {0.5f, 0.25f, 0.125f, 0.0625f}, O(G.size(), NAN), L(rows * c.heads, NAN);
-    std::vector<float> dq(Q.size(), NAN), dk(K.size(), NAN), dv(V.size(), NAN);
-    std::vector<void *> forward = {Q.data(), K.data(), V.data(), O.data(), L.data()};
-    std::vector<void *> backward = {G.data(), Q.data(),  K.data(),  V.data(), O.data(),
-                                    L.data(), dq.data(), dk.data(), dv.data()};
-    if (c.slopes) {
-      forward.push_back(slopes.data());
-      backward.push_back(slopes.data());
-    }
-    std::vector<float> site = {dropoutSite};
-    sinter_update update = {};
-    update.dropout = 1;
-    if (c.dropout > 0) {
-      forward.push_back(site.data());
-      backward.push_back(site.data());
-      step.step.seed = dropoutSeed;
-      step.step.update = &update;
-    }
-    runInParts(runner, "forward", forward, step.step, c.heads * c.batch);
-    runInParts(runner, "backward", backward, step.step, c.keyHeads * c.batch);
-    NaiveAttention naive(c, step, Q, K, V, G, slopes, 0.3);
-    std::string what = fmt::format("sequence {}, heads {}, window {}", c.sequence, c.heads, c.window);
-    expectNear(O, naive.output, what + ": output");
-    expectNear(dv, naive.dv, what + ": value");
-    if (c.sequence == 1) // softmax over one key does not change
-      continue;
-    expectNear(dq, naive.dq, what + ": query");
-    expectNear(dk, naive.dk, what + ": key");
-    if (c.dropout == 0)
-      continue;
-    update.dropout = 0; // an evaluation
-    runInParts(runner, "forward", forward, step.step, c.heads * c.batch);
-    AttentionCase whole = c;
-    whole.dropout = 0;
-    expectNear(O, NaiveAttention(whole, step, Q, K, V, G, slopes, 0.3).output,
-               what + ": output without dropout");
   }
 }
 

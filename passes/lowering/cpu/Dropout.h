@@ -17,7 +17,7 @@ public:
 
   /// The key of a row's numbers; `row` is i64.
   mlir::Value keyOf(mlir::Value row) { return mixed(siteKey, row); }
-  /// The factors of columns first, first + step, ..., n of them; `first` is i64, `step` 1 or -1.
+  /// The factors of columns first, first + step, ..., n of them; `first` is i64.
   mlir::Value factors(mlir::Value key, mlir::Value first, int64_t step, int64_t n);
 
 private:

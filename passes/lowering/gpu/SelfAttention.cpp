@@ -8,6 +8,7 @@
 #include "passes/lowering/cpu/SelfAttention.h"
 #include "passes/lowering/gpu/Emitters.h"
 #include "passes/lowering/gpu/Team.h"
+#include "passes/lowering/gpu/TensorSelfAttention.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -243,6 +244,10 @@ private:
 } // namespace
 
 LogicalResult emitSelfAttention(Frame &frame, kernel::SelfAttentionOp op) {
+  if (fitsTensorSelfAttention(op)) {
+    emitTensorSelfAttention(frame, op);
+    return success();
+  }
   frame.threads = FloatTile::threads;
   frame.blocksPerSm = 4; // 255 registers
   frame.isCrowded = true;

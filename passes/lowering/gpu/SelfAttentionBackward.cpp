@@ -9,6 +9,7 @@
 
 #include "passes/lowering/gpu/Emitters.h"
 #include "passes/lowering/gpu/Team.h"
+#include "passes/lowering/gpu/TensorSelfAttention.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
@@ -174,6 +175,10 @@ private:
 } // namespace
 
 LogicalResult emitSelfAttentionBackward(Frame &frame, kernel::SelfAttentionBackwardOp op) {
+  if (fitsTensorSelfAttention(op)) {
+    emitTensorSelfAttentionBackward(frame, op);
+    return success();
+  }
   frame.threads = FloatTile::threads;
   frame.blocksPerSm = 3; // by shared memory
   frame.isCrowded = true;

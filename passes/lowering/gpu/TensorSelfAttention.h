@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+// What both directions of attention among the rows of the step share where factors are rounded to bf16
+// (kernel.bf16): heads of rows in shared memory, and their products by mma.sync m16n8k16 with f32 sums. A
+// lane has rows g and g + 8 of 16, g = lane / 4, and of every 8 columns 2t and 2t + 1, t = lane % 4.
+#ifndef SINTER_PASSES_LOWERING_GPU_TENSORSELFATTENTION_H
+#define SINTER_PASSES_LOWERING_GPU_TENSORSELFATTENTION_H
+
+#include "passes/lowering/cpu/Dropout.h"
+#include "passes/lowering/gpu/Frame.h"
+#include "passes/lowering/gpu/Mma.h"
+
+#include <optional>
+
+namespace sinter::gpu {
+
+using Numbers = llvm::SmallVector<mlir::Value>;
+
+/// Rows of bf16 in shared memory. A row takes an odd number of pieces of 16 bytes: the 8 rows of a matrix are
+/// in different banks.
+class HalfRows {
+public:
+  HalfRows(Frame &frame, int64_t rows, int64_t columns);
+
+  /// Address of a number.
+  mlir::Value place(mlir::Value row, mlir::Value column);
+
+  //--- operands that begin at (first + row, column), `first` of the same in all lanes of a warp
+  /// 16 rows by 16 along K.
+  Four left(mlir::Value first, int64_t column) { return matrices(first, 0, {}, column, true, false); }
+  /// 16 along K by 16 rows, which are columns here, from `firstColumn` on.
+  Four leftTurned(int64_t row, mlir::Value firstColumn) {
+    return matrices({}, row, firstColumn, 0, false, true);
+  }
+  /// Two of 8 columns, which are rows here, by 16 along K.
+  Four right(int64_t row, int64_t column) { return matrices({}, row, {}, column, false, false); }
+  /// Two of 16 along K by 8 columns.
+  Four rightTurned(int64_t row, mlir::Value firstColumn, int64_t column) {
+    return matrices({}, row, firstColumn, column, true, true);
+  }
+
+  const int64_t rows, columns;
+  /// The lane that operands are for, as each product makes it again, and with it their addresses.
+  mlir::Value lane;
+
+private:
+  /// Four matrices of 8 x 8. `isTall`: the second one is below the first one, else beside it.
+  Four matrices(mlir::Value firstRow, int64_t row, mlir::Value firstColumn, int64_t column, bool isTall,
+                bool isTurned);
+
+  Emitter &e;
+  const int64_t stride; // bytes
+  mlir::Value base;
+};
+
+/// Numbers of rows are those of the tile's sequence, from 0.
+class TensorSelfAttention {
+public:
+  /// Keys, and queries at most, of a block.
+  static constexpr int64_t block = 64;
+
+  template <typename OpT>
+  TensorSelfAttention(Frame &frame, OpT op)
+      : frame(frame), e(frame.e), heads(op.getHeads()), keyHeads(op.getKvHeads()), group(heads / keyHeads),
+        keySize(op.getQuery().getType().getColumns() / heads),
+        valueSize(op.getValue().getType().getColumns() / keyHeads), window(op.getWindow()),
+        scale(op.getScale().convertToDouble()), cap(op.getSoftcap().convertToDouble()), query(op.getQuery()),
+        key(op.getKey()), value(op.getValue()), slopes(op.getSlopes()) {
+    if (op.getSite())
+      dropout.emplace(cpu::dropoutAt(frame, frame.wideStepField(abi::stepSeed), op.getSite(),
+                                     op.getDropout().convertToDouble()));
+  }
+
+  /// Rows begin to end - 1 of the step are the tile's sequence.
+  void setSequence(mlir::Value begin, mlir::Value end) {
+    rowBegin = begin;
+    rows = e.sub(end, begin);
+  }
+  /// The head's slope, times log2(e).
+  void setHead(mlir::Value ofHead);
+  mlir::Value clamped(mlir::Value row) { return e.min(row, e.sub(rows, 1)); }
+  /// One head of an argument's row, which must be there.
+  mlir::Value headOf(mlir::Value argument, mlir::Value row, mlir::Value ofHead, int64_t size);
+  /// The first key that a row sees, whatever positions say none of another sequence.
+  mlir::Value firstKeyOf(mlir::Value row);
+  /// With dropout: the key (i64) of the probabilities of a row.
+  mlir::Value dropoutKeyOf(mlir::Value row);
+
+  /// Of rows on their way to shared memory, what a thread brings by one access: numbers of `row` of the
+  /// block, which is `line` of the sequence; in memory from `from` on, in shared memory from `column` on.
+  struct Piece {
+    mlir::Value row, line, from, column, numbers;
+  };
+  struct Pieces {
+    llvm::SmallVector<Piece> all;
+    int64_t perRow; // that follow each other
+    int64_t lanes;  // neighbours that share a row
+  };
+  /// One head of the rows from `first` on, as many as `to` has, for `put`. Behind the last row of the
+  /// sequence lies that one again, behind `size` numbers lie zeros.
+  Pieces fetch(const HalfRows &to, mlir::Value argument, mlir::Value first, mlir::Value ofHead, int64_t size);
+  void put(HalfRows &to, const Pieces &pieces);
+
+  /// Products (rows of b / 8, 4) of 16 rows of `a` from `first` on and all of `b`.
+  Numbers multiplyRows(HalfRows &a, mlir::Value first, HalfRows &b);
+  /// sums (columns / 8, 4) + left operands * columns of `b` from `column` on.
+  void addWeighted(llvm::function_ref<Four(int64_t step)> left, HalfRows &b, mlir::Value column,
+                   Numbers &sums);
+  /// Numbers (8 columns, 4) rounded: left operands (16 columns, 4).
+  Numbers pairsOf(mlir::ValueRange numbers);
+
+  /// Stores sums (8 columns, 4) as numbers from `column` on of a head's 16 rows from `first` of the sequence
+  /// on, those that there are; `adds` them to what is there.
+  void storeRows(mlir::ValueRange sums, mlir::Value argument, mlir::Value first, mlir::Value ofHead,
+                 int64_t size, mlir::Value column, bool adds);
+
+  /// g and 2t.
+  mlir::Value laneRow() { return e.div(frame.lane(), 4); }
+  mlir::Value laneColumn() { return e.mul(e.rem(frame.lane(), 4), 2); }
+
+  Frame &frame;
+  Emitter &e;
+  std::optional<cpu::Dropout> dropout;
+  int64_t heads, keyHeads, group, keySize, valueSize, window;
+  double scale, cap;
+  mlir::Value query, key, value, slopes; // arguments of the kernel
+  mlir::Value rowBegin, rows;            // of the tile
+  mlir::Value head, slope;
+};
+
+/// Whether factors are rounded and tensor cores have this attention: heads are up to 256 long.
+template <typename OpT> bool fitsTensorSelfAttention(OpT op) {
+  auto heads = static_cast<int64_t>(op.getHeads()), keyHeads = static_cast<int64_t>(op.getKvHeads());
+  return op->hasAttr("kernel.bf16") && op.getQuery().getType().getColumns() <= 256 * heads &&
+         op.getValue().getType().getColumns() <= 256 * keyHeads;
+}
+void emitTensorSelfAttention(Frame &frame, kernel::SelfAttentionOp op);
+void emitTensorSelfAttentionBackward(Frame &frame, kernel::SelfAttentionBackwardOp op);
+
+} // namespace sinter::gpu
+
+#endif // SINTER_PASSES_LOWERING_GPU_TENSORSELFATTENTION_H

@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: Apache-2.0
+// kernel.self_attention_backward with factors rounded to bf16, as FlashAttention-2 goes (Dao 2023,
+// arXiv:2307.08691, algorithm 2). A tile is a key head of a sequence: for each 64 keys, all its query heads
+// and the queries that see one of them. With P = 2^(score - log_sum), F what dropout multiplied P by (else
+// 1), D = sum of gradient * output:
+//   value gradient += (F * P)^T * gradient    dP = gradient * value^T    dS = P * (F * dP - D) * d score / d
+//   product query gradient += dS * key                key gradient += dS^T * query
+//
+// Scores are made as (key, query), 16 keys a warp: so F * P and dS are left operands of the sums for values
+// and keys as they stand, and these stay in registers. dS alone goes through shared memory, to the sums for
+// queries. The same thread always has the same place of those in memory, so they need no barriers.
+#include "passes/lowering/gpu/TensorSelfAttention.h"
+
+#include "passes/lowering/cpu/SelfAttention.h"
+#include "passes/lowering/gpu/Team.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+
+using namespace mlir;
+
+namespace sinter::gpu {
+namespace {
+
+/// How heads up to a size are cut: sums of 16 keys by a head are as many registers as it is long.
+struct HeadCut {
+  int64_t queries; // of a block
+  int64_t shares;  // warps that share 16 keys, each with a part of the head
+  int64_t columns; // that heads are filled up to a multiple of, with zeros
+};
+HeadCut cutOf(int64_t size) {
+  return size <= 64 ? HeadCut{64, 1, 16} : size <= 128 ? HeadCut{32, 1, 32} : HeadCut{16, 2, 128};
+}
+
+class TensorBackward {
+public:
+  static constexpr int64_t blockKeys = TensorSelfAttention::block, keyTiles = blockKeys / 16;
+
+  TensorBackward(Frame &frame, kernel::SelfAttentionBackwardOp op, HeadCut cut)
+      : frame(frame), e(frame.e), a(frame, op), op(op), cut(cut),
+        keys(frame, blockKeys, llvm::alignTo(a.keySize, cut.columns)),
+        values(frame, blockKeys, llvm::alignTo(a.valueSize, cut.columns)),
+        queries(frame, cut.queries, keys.columns), gradients(frame, cut.queries, values.columns),
+        differences(frame, blockKeys, cut.queries), firstSeen(frame.allocate(cut.queries * 4)),
+        reaches(frame.allocate(cut.queries * 4)), logSums(frame.allocate(cut.queries * 4)),
+        dots(frame.allocate(cut.queries * 4)), lowest(frame.allocate(4 * 2)), kept(frame.allocate(4 * 5)) {
+    if (a.dropout)
+      dropoutKeys = frame.allocate(cut.queries * 8);
+  }
+
+  void emit() {
+    forEachTile(frame, op.getGrid(), [&](Value tileHead, Value begin, Value end, Value) {
+      keyHead = tileHead;
+      a.setSequence(begin, end);
+      e.loop(e.constant(0), a.rows, blockKeys, [&](Value first) { emitKeys(first); });
+    });
+  }
+
+private:
+  /// Numbers of the tile and the block of keys, which are in shared memory while products are made.
+  std::array<Value *, 5> numbers() { return {&firstKey, &keyEnd, &keyHead, &a.rowBegin, &a.rows}; }
+  void keep() {
+    e.ifThen(e.equal(frame.thread, e.constant(0)), [&] {
+      for (auto [i, number] : llvm::enumerate(numbers()))
+        e.store(*number, e.at(kept, i, e.i32()));
+    });
+  }
+  void recall() {
+    for (auto [i, number] : llvm::enumerate(numbers()))
+      *number = e.load(e.i32(), e.at(kept, i, e.i32()));
+    Value warp = e.div(e.fresh(frame.thread), warpSize);
+    warpKey = e.mul(e.rem(warp, keyTiles), 16);
+    share = e.div(warp, keyTiles);
+  }
+
+  void emitKeys(Value first) {
+    firstKey = first;
+    keyEnd = e.min(e.add(first, blockKeys), a.rows);
+    e.barrier(); // the keys before have been multiplied
+    keep();
+    a.put(keys, a.fetch(keys, a.key, first, keyHead, a.keySize));
+    a.put(values, a.fetch(values, a.value, first, keyHead, a.valueSize));
+    // Of values, then of keys.
+    Numbers sums((valueColumns() + keyColumns()) / 8 * 4, e.constantF(e.f32(), 0));
+    Value firstHead = e.mul(keyHead, a.group), end = a.rows;
+    if (a.window) // rows behind see none of these keys
+      end = e.min(end, e.add(keyEnd, a.window - 1));
+    sums = e.loop(firstHead, e.add(firstHead, a.group), 1, sums, [&](Value head, ValueRange before) {
+      return e.loop(first, end, cut.queries, before, [&](Value firstRow, ValueRange carried) {
+        a.setHead(head);
+        return emitQueries(firstRow, carried);
+      });
+    });
+    recall();
+    ArrayRef<Value> all(sums), ofValues = all.take_front(valueColumns() / 8 * 4);
+    Value row = e.add(firstKey, warpKey);
+    a.storeRows(ofValues, op.getValueGradient(), row, keyHead, a.valueSize, e.mul(share, valueColumns()),
+                /*adds=*/false);
+    a.storeRows(all.drop_front(ofValues.size()), op.getKeyGradient(), row, keyHead, a.keySize,
+                e.mul(share, keyColumns()), /*adds=*/false);
+  }
+
+  /// Of the warp's sums.
+  int64_t valueColumns() const { return values.columns / cut.shares; }
+  int64_t keyColumns() const { return keys.columns / cut.shares; }
+
+  Numbers emitQueries(Value firstRow, ValueRange carried) {
+    e.barrier(); // what the queries before left has been read
+    recall();
+    describeRows(firstRow);
+    e.barrier();
+    Value least = e.load(e.i32(), lowest);
+    if (cut.queries > warpSize)
+      least = e.min(least, e.load(e.i32(), e.at(lowest, 1, e.i32())));
+    SmallVector<Type> types(carried.getTypes());
+    auto choice = scf::IfOp::create(e.b, e.loc, types, e.less(least, keyEnd), /*withElseRegion=*/true);
+    OpBuilder::InsertionGuard guard(e.b);
+    e.b.setInsertionPointToStart(choice.elseBlock());
+    scf::YieldOp::create(e.b, e.loc, carried);
+    e.b.setInsertionPointToStart(choice.thenBlock());
+    scf::YieldOp::create(e.b, e.loc, addQueries(firstRow, least, carried));
+    return Numbers(choice.getResults());
+  }
+
+  /// What the queries from `firstRow` on see, for all threads; a thread has a row.
+  void describeRows(Value firstRow) {
+    int64_t warps = llvm::divideCeil(cut.queries, warpSize);
+    e.ifThen(e.less(frame.warp(), e.constant(warps)), [&] {
+      Value slot = e.min(frame.thread, e.constant(cut.queries - 1)), row = e.add(firstRow, slot);
+      Value inside = a.clamped(row), sees = a.firstKeyOf(inside), least = sees;
+      for (int64_t mask = warpSize / 2; mask >= 1; mask /= 2)
+        least = e.min(least, e.shuffleXor(least, mask));
+      e.ifThen(e.equal(frame.lane(), e.constant(0)),
+               [&] { e.store(least, e.at(lowest, frame.warp(), e.i32())); });
+      e.ifThen(e.less(frame.thread, e.constant(cut.queries)), [&] {
+        auto put = [&](Value value, Value to) { e.store(value, e.at(to, slot, value.getType())); };
+        put(sees, firstSeen);
+        Value reach = e.sub(e.add(row, 1), sees);
+        put(e.select(e.less(row, a.rows), reach, e.constant(0)), reaches);
+        Value logSum = e.load(e.f32(), a.headOf(op.getLogSum(), inside, e.fresh(a.head), 1));
+        put(arith::NegFOp::create(e.b, e.loc, logSum), logSums);
+        if (a.dropout)
+          put(a.dropoutKeyOf(inside), dropoutKeys);
+      });
+    });
+  }
+
+  Numbers addQueries(Value firstRow, Value least, ValueRange carried) {
+    blockRow = firstRow;
+    a.put(queries, a.fetch(queries, a.query, firstRow, a.head, a.keySize));
+    TensorSelfAttention::Pieces pieces = a.fetch(gradients, op.getGradient(), firstRow, a.head, a.valueSize);
+    a.put(gradients, pieces);
+    storeDots(pieces);
+    e.barrier();
+    recall();
+
+    Numbers weights = a.multiplyRows(keys, warpKey, queries), derivatives;
+    forEachPair([&](int64_t number, Value column, Value row) {
+      Value first = two(e.i32(), firstSeen, column), reach = two(e.i32(), reaches, column),
+            logSum = two(e.f32(), logSums, column);
+      for (int64_t i = 0; i < 4; ++i) {
+        int64_t c = i % 2;
+        Value ofKey = keyOf(i / 2), derivative;
+        weights[number + i] =
+            weight(weights[number + i], e.add(row, c), ofKey, e.extract(logSum, c), derivative);
+        if (derivative)
+          derivatives.push_back(derivative);
+        // first <= key <= row: one unsigned comparison.
+        Value sees = arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::ult,
+                                           e.sub(ofKey, e.extract(first, c)), e.extract(reach, c));
+        weights[number + i] = e.select(sees, weights[number + i], e.constantF(e.f32(), 0));
+      }
+    });
+    Numbers along = a.multiplyRows(values, warpKey, gradients);
+    forEachPair([&](int64_t number, Value column, Value row) {
+      Value d = two(e.f32(), dots, column);
+      SmallVector<Value> factors = a.dropout ? factorsOf(column, row) : SmallVector<Value>();
+      for (int64_t i = 0; i < 4; ++i) {
+        Value &p = weights[number + i], &dP = along[number + i];
+        if (a.dropout)
+          dP = e.mulF(dP, factors[i]);
+        dP = e.mulF(e.mulF(p, e.subF(dP, e.extract(d, i % 2))), e.constantF(e.f32(), a.scale));
+        if (a.cap > 0)
+          dP = e.mulF(dP, derivatives[number + i]);
+        if (a.dropout)
+          p = e.mulF(p, factors[i]);
+      }
+    });
+
+    Numbers ofValues(carried.take_front(valueColumns() / 8 * 4)), ofKeys(carried.drop_front(ofValues.size()));
+    Numbers pairs = a.pairsOf(weights), differencePairs = a.pairsOf(along);
+    storeDifferences(differencePairs);
+    auto leftOf = [](Numbers &pairs) {
+      return [&](int64_t step) {
+        return Four{pairs[4 * step], pairs[4 * step + 1], pairs[4 * step + 2], pairs[4 * step + 3]};
+      };
+    };
+    a.addWeighted(leftOf(pairs), gradients, e.mul(share, valueColumns()), ofValues);
+    a.addWeighted(leftOf(differencePairs), queries, e.mul(share, keyColumns()), ofKeys);
+    e.barrier();
+    recall();
+    emitQueryGradient(firstRow, least);
+    ofValues.append(ofKeys);
+    return ofValues;
+  }
+
+  /// D of rows whose gradients are `pieces`.
+  void storeDots(const TensorSelfAttention::Pieces &pieces) {
+    Value head = e.fresh(a.head);
+    for (size_t first = 0; first < pieces.all.size(); first += pieces.perRow) {
+      Value total;
+      for (const TensorSelfAttention::Piece &piece : ArrayRef(pieces.all).slice(first, pieces.perRow)) {
+        Value output = a.headOf(op.getOutput(), piece.line, head, a.valueSize);
+        int64_t w = cast<VectorType>(piece.numbers.getType()).getDimSize(0);
+        Value products = e.mulF(piece.numbers, e.loadWide(e.f32(), w, e.at(output, piece.from, e.f32())));
+        Value sum = elementsCombined(e, vector::CombiningKind::ADD, products);
+        total = total ? e.addF(total, sum) : sum;
+      }
+      for (int64_t mask = pieces.lanes / 2; mask >= 1; mask /= 2)
+        total = e.addF(total, e.shuffleXor(total, mask));
+      e.ifThen(e.equal(e.rem(frame.thread, pieces.lanes), e.constant(0)),
+               [&] { e.store(total, e.at(dots, pieces.all[first].row, e.f32())); });
+    }
+  }
+
+  /// Calls `body` for each four products of the lane: their first number, the first of their two queries in
+  /// the block, and its row.
+  void forEachPair(llvm::function_ref<void(int64_t number, Value column, Value row)> body) {
+    for (int64_t tile = 0; tile < cut.queries / 8; ++tile) {
+      Value column = e.add(a.laneColumn(), tile * 8);
+      body(tile * 4, column, e.add(blockRow, column));
+    }
+  }
+  Value two(Type type, Value numbers, Value column) {
+    return e.loadAligned(e.vec(2, type), e.at(numbers, column, type));
+  }
+  /// The lane's key r of its two.
+  Value keyOf(int64_t r) { return e.add(e.add(firstKey, e.add(warpKey, a.laneRow())), 8 * r); }
+
+  /// P of a product, whether the row sees the key or not; `derivative`, where scores are capped, is 1 -
+  /// tanh^2.
+  Value weight(Value product, Value row, Value ofKey, Value minusLogSum, Value &derivative) {
+    Value factor = e.constantF(e.f32(), cpu::selfAttentionFactor(a.scale, a.cap));
+    if (a.cap <= 0 && !a.slope)
+      return e.exp2(e.fma(product, factor, minusLogSum));
+    Value capped, score = cpu::selfAttentionScores(e, e.splat(e.mulF(product, factor), 1), a.cap, a.slope,
+                                                   row, ofKey, &capped);
+    if (capped) {
+      capped = e.extract(capped, 0);
+      derivative = e.subF(e.constantF(e.f32(), 1), e.mulF(capped, capped));
+    }
+    return e.exp2(e.addF(e.extract(score, 0), minusLogSum));
+  }
+
+  /// What four probabilities were multiplied by.
+  SmallVector<Value> factorsOf(Value column, Value row) {
+    SmallVector<Value> factors(4);
+    for (int64_t c = 0; c < 2; ++c) {
+      Value key = e.load(e.i64(), e.at(dropoutKeys, e.add(column, c), e.i64()));
+      Value both = a.dropout->factors(key, e.extend(e.sub(e.add(row, c), keyOf(0))), -8, 2);
+      for (int64_t r = 0; r < 2; ++r)
+        factors[2 * r + c] = e.extract(both, r);
+    }
+    return factors;
+  }
+
+  /// dS as (key, query); warps that share keys have the same.
+  void storeDifferences(const Numbers &pairs) {
+    e.ifThen(e.equal(share, e.constant(0)), [&] {
+      Value row = e.add(warpKey, a.laneRow());
+      for (int64_t number = 0; number < static_cast<int64_t>(pairs.size()); ++number)
+        e.store(pairs[number],
+                differences.place(e.add(row, number % 2 * 8), e.add(a.laneColumn(), number / 2 * 8)));
+    });
+  }
+
+  /// The sums for queries of this block of keys: stored where it is the first one that a row sees, else
+  /// added.
+  void emitQueryGradient(Value firstRow, Value least) {
+    int64_t tiles = cut.queries / 16, parts = frame.warps() / tiles, columns = keys.columns / parts;
+    Value tile = e.mul(e.rem(frame.warp(), tiles), 16), column = e.mul(e.div(frame.warp(), tiles), columns);
+    Numbers sums(columns / 8 * 4, e.constantF(e.f32(), 0));
+    differences.lane = e.fresh(frame.lane());
+    a.addWeighted([&](int64_t step) { return differences.leftTurned(step * 16, tile); }, keys, column, sums);
+    auto choice = scf::IfOp::create(e.b, e.loc, e.less(least, firstKey), /*withElseRegion=*/true);
+    for (bool adds : {true, false}) {
+      OpBuilder::InsertionGuard guard(e.b);
+      e.b.setInsertionPointToStart(adds ? choice.thenBlock() : choice.elseBlock());
+      a.storeRows(sums, op.getQueryGradient(), e.add(firstRow, tile), a.head, a.keySize, column, adds);
+    }
+  }
+
+  Frame &frame;
+  Emitter &e;
+  TensorSelfAttention a;
+  kernel::SelfAttentionBackwardOp op;
+  const HeadCut cut;
+  HalfRows keys, values, queries, gradients, differences; // of the block; dS as (key, query)
+  // Shared memory, of the block's queries: the first key, how many keys up to the row, - log_sum, D; keys of
+  // dropout; the first key of a row of each warp's.
+  Value firstSeen, reaches, logSums, dots, lowest, kept, dropoutKeys;
+  Value keyHead, firstKey, keyEnd, blockRow; // of the tile; of the block of keys, of that of queries
+  Value warpKey, share; // the warp's first key in the block; which part of the head is its own
+};
+
+} // namespace
+
+void emitTensorSelfAttentionBackward(Frame &frame, kernel::SelfAttentionBackwardOp op) {
+  int64_t keySize = op.getQuery().getType().getColumns() / op.getHeads(),
+          valueSize = op.getValue().getType().getColumns() / op.getKvHeads();
+  HeadCut cut = cutOf(std::max(keySize, valueSize));
+  frame.threads = TensorBackward::keyTiles * cut.shares * warpSize;
+  frame.blocksPerSm = cut.shares == 1 ? 2 : 1;
+  frame.isCrowded = true;
+  TensorBackward(frame, op, cut).emit();
+}
+
+} // namespace sinter::gpu
