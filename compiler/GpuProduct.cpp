@@ -113,6 +113,8 @@ public:
 private:
   void kernel(kernel::FuncOp kernel);
   void code(kernel::FuncOp kernel, const GpuCode &code);
+  void function(const KernelFunction &function);
+  void argument(const KernelArgument &argument);
 
   const GpuProduct &product;
   GpuForm form;
@@ -170,15 +172,35 @@ void GpuManifest::kernel(kernel::FuncOp kernel) {
       .key("kind")
       .value("step")
       .endObject();
-  for (const KernelArgument &argument : makeKernelFunction(kernel, {}).arguments) {
-    json.beginObject().key("name").value(argument.name).key("written").value(argument.written);
-    writeBufferType(json, argument.type);
-    json.endObject();
-  }
+  for (const KernelArgument &each : makeKernelFunction(kernel, {}).arguments)
+    argument(each);
   json.endArray().key("code").beginObject();
   for (const GpuCode &each : product.code)
     code(kernel, each);
   json.endObject().endObject();
+}
+
+void GpuManifest::argument(const KernelArgument &argument) {
+  json.beginObject().key("name").value(argument.name).key("written").value(argument.written);
+  writeBufferType(json, argument.type);
+  json.endObject();
+}
+
+void GpuManifest::function(const KernelFunction &function) {
+  json.beginObject().key("name").value(function.name).key("arguments").beginArray();
+  for (const KernelArgument &each : function.arguments)
+    argument(each);
+  json.endArray().key("max_rows").value(function.maxRows).key("workspace_bytes").value(function.arenaBytes);
+  writeConstants(json.key("constants"), function);
+  json.key("launches").beginArray();
+  for (const KernelLaunch &launch : function.launches) {
+    kernel::FuncOp callee = launch.kernel;
+    json.beginObject().key("kernel").value(std::string_view(callee.getName())).key("buffers").beginArray();
+    for (const KernelBuffer &buffer : launch.buffers)
+      writeBuffer(json, buffer);
+    json.endArray().endObject();
+  }
+  json.endArray().endObject();
 }
 
 std::string GpuManifest::write(const std::string &name) {
@@ -187,19 +209,8 @@ std::string GpuManifest::write(const std::string &name) {
   for (kernel::FuncOp each : kernelsOf(product))
     kernel(each);
   json.endArray().key("functions").beginArray();
-  for (const KernelFunction &function : product.functions) {
-    json.beginObject().key("name").value(function.name).key("workspace_bytes").value(function.arenaBytes);
-    writeConstants(json.key("constants"), function);
-    json.key("launches").beginArray();
-    for (const KernelLaunch &launch : function.launches) {
-      kernel::FuncOp callee = launch.kernel;
-      json.beginObject().key("kernel").value(std::string_view(callee.getName())).key("buffers").beginArray();
-      for (const KernelBuffer &buffer : launch.buffers)
-        writeBuffer(json, buffer);
-      json.endArray().endObject();
-    }
-    json.endArray().endObject();
-  }
+  for (const KernelFunction &each : product.functions)
+    function(each);
   json.endArray();
   if (!product.model.empty())
     json.key("model").raw(product.model);

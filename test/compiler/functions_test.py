@@ -1,244 +1,19 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""sinter kernel: functions of random operations of the dialect lm, called beside the same in double. Whatever stands beside
-what, no fusion may change results, or leave anything that has no kernel."""
+"""sinter kernel: functions of random operations of the dialect lm, called on the processor and launched on the emulated GPU, beside
+the same in double. Whatever stands beside what, no fusion may change results, or leave anything that has no kernel."""
 import ctypes
 import json
-import math
-import random
-import struct
+import os
 import subprocess
 import sys
 import unittest
 
 sys.dont_write_bytecode = True
+from functions import SLOT, FirstTokens, Function
 from products import COMPILERS, SINTER, ProductTest, run
 
-ROWS = (1, 3, 17, 100)   # 100: more than one step has
-ACTIVATIONS = {
-    "silu": lambda x: x / (1 + math.exp(-x)), "relu": lambda x: max(x, 0.), "sigmoid": lambda x: 1 / (1 + math.exp(-x)), "tanh": math.tanh,
-    "gelu": lambda x: x / 2 * (1 + math.erf(x / math.sqrt(2))), "quick_gelu": lambda x: x / (1 + math.exp(-1.702 * x)),
-    "gelu_tanh": lambda x: x / 2 * (1 + math.tanh(math.sqrt(2 / math.pi) * (x + .044715 * x ** 3)))}
-
-
-def rowType(width):
-    return f"tensor<?x{width}xf32>"
-
-
-def normalised(row, weight, group):
-    result = []
-    for first in range(0, len(row), group):
-        head = row[first:first + group]
-        scale = 1 / math.sqrt(sum(x * x for x in head) / group + 1e-5)
-        result += [x * scale * w for x, w in zip(head, weight)]
-    return result
-
-
-def turned(row, head, position):
-    result, half = list(row), head // 2
-    for first in range(0, len(row), head):
-        for i in range(half):
-            cos, sin = math.cos(position * 2. ** -i), math.sin(position * 2. ** -i)
-            a, b = row[first + i], row[first + half + i]
-            result[first + i], result[first + half + i] = a * cos - b * sin, b * cos + a * sin
-    return result
-
-
-class Function:
-    """A random function: its text, its inputs, and its results in double."""
-
-    def __init__(self, seed):
-        self.random = random.Random(seed)
-        self.rows = self.random.choice(ROWS)
-        self.positions = [self.random.randrange(40) for _ in range(self.rows)]
-        self.tokens = [self.random.randrange(20) for _ in range(self.rows)]
-        self.values, self.widths, self.lines, self.reads, self.arguments, self.inputs = {}, {}, {}, {}, {}, {}
-        for name in ("x", "z")[:self.random.choice((1, 1, 2))]:
-            width = self.widths["x"] if name == "z" else self.random.choice((1, 3, 8, 16, 17, 32, 36, 64))
-            self.put(name, width, [], "", [self.numbers(width, 1) for _ in range(self.rows)], [(name, rowType(width))])
-            self.inputs[name] = [each for row in self.values[name] for each in row]
-        operations = [self.activation, self.norm, self.layerNorm, self.headNorm, self.sum, self.product, self.sum, self.limit, self.slice,
-                      self.halves, self.halves, self.join, self.linear, self.linear, self.lookup, self.rope]
-        for number in range(self.random.randint(2, 8)):
-            self.random.choice(operations)(f"v{number}")
-        self.bounds = {}   # of the error of a result: its numbers, where that is more than f32's
-        if self.random.random() < .4:
-            self.random.choice((self.rope, self.headNorm, self.slice, self.join))("vp")
-            self.quantised("vq")
-        computed = [name for name in self.values if name not in self.inputs]
-        self.results = computed[-1:] + (self.random.sample(computed[:-1], 1) if len(computed) > 1 and self.random.random() < .4 else [])
-
-    def numbers(self, count, scale):
-        return list(struct.unpack(f"<{count}f", struct.pack(f"<{count}f", *(self.random.gauss(0, scale) for _ in range(count)))))
-
-    def put(self, name, width, reads, line, value, arguments=()):
-        self.values[name], self.widths[name], self.lines[name], self.reads[name], self.arguments[name] = value, width, line, reads, arguments
-
-    def pick(self, fits=lambda width: True):
-        """One of the latest values of such a width, which the next operation reads; None where there is none."""
-        return self.random.choice([name for name in list(self.values)[-4:] if fits(self.widths[name])] or [None])
-
-    def parameter(self, name, count, scale, type):
-        self.inputs[name] = self.numbers(count, scale)
-        return self.inputs[name], (name, type)
-
-    def each(self, name, a, operation, function):
-        width = self.widths[a]
-        self.put(name, width, [a], f"%{name} = lm.{operation} : {rowType(width)}", [[function(x) for x in row] for row in self.values[a]])
-
-    def activation(self, name):
-        a, kind = self.pick(), self.random.choice(list(ACTIVATIONS))
-        self.each(name, a, f"{kind} %{a}", ACTIVATIONS[kind])
-
-    def limit(self, name):
-        a = self.pick()
-        self.each(name, a, *self.random.choice([(f"scale %{a} {{factor = 0.5 : f64}}", lambda x: x / 2), (f"clamp %{a} {{limit = 1.5 : f64}}", lambda x: min(max(x, -1.5), 1.5)),
-                                                (f"softcap %{a} {{cap = 3.0 : f64}}", lambda x: 3 * math.tanh(x / 3))]))
-
-    def norm(self, name, group=None):
-        a = self.pick(lambda width: width % (group or 1) == 0)
-        if a is None:
-            return
-        width = self.widths[a]
-        heads = f", group = {group} : i64" if group else ""
-        weight, argument = self.parameter(f"w{name}", group or width, 1, f"tensor<{group or width}xf32>")
-        self.put(name, width, [a], f"%{name} = lm.rms_norm %{a}, %w{name} : {argument[1]} {{epsilon = 1.0e-5 : f64{heads}}} : {rowType(width)}",
-                 [normalised(row, weight, group or width) for row in self.values[a]], [argument])
-
-    def headNorm(self, name):
-        self.norm(name, self.random.choice((2, 4, 8)))
-
-    def layerNorm(self, name):
-        a = self.pick()
-        width = self.widths[a]
-        weight, argument = self.parameter(f"w{name}", width, 1, f"tensor<{width}xf32>")
-        centred = [[x - sum(row) / width for x in row] for row in self.values[a]]
-        self.put(name, width, [a], f"%{name} = lm.layer_norm %{a} weight %w{name} : {argument[1]} {{epsilon = 1.0e-5 : f64}} : {rowType(width)}",
-                 [normalised(row, weight, width) for row in centred], [argument])
-
-    def pair(self, name, operation, function):
-        a = self.pick()
-        b = self.random.choice([other for other, width in self.widths.items() if width == self.widths[a]])
-        self.put(name, self.widths[a], [a, b], f"%{name} = lm.{operation} %{a}, %{b} : {rowType(self.widths[a])}",
-                 [[function(x, y) for x, y in zip(p, q)] for p, q in zip(self.values[a], self.values[b])])
-
-    def sum(self, name):
-        self.pair(name, "add", lambda x, y: x + y)
-
-    def product(self, name):
-        self.pair(name, "mul", lambda x, y: x * y)
-
-    def cut(self, name, a, first, width):
-        self.put(name, width, [a], f"%{name} = lm.slice %{a} from {first} : {rowType(self.widths[a])} -> {rowType(width)}",
-                 [row[first:first + width] for row in self.values[a]])
-
-    def slice(self, name):
-        if a := self.pick(lambda width: width > 1):
-            width = self.random.randint(1, self.widths[a] - 1)
-            self.cut(name, a, self.random.randint(0, self.widths[a] - width), width)
-
-    def halves(self, name):
-        if a := self.pick(lambda width: width % 2 == 0):
-            for part, letter in enumerate("ab"):
-                self.cut(name + letter, a, part * self.widths[a] // 2, self.widths[a] // 2)
-
-    def join(self, name):
-        a, b = self.pick(), self.pick()
-        p, q = self.widths[a], self.widths[b]
-        self.put(name, p + q, [a, b], f"%{name} = lm.concat %{a}, %{b} : ({rowType(p)}, {rowType(q)}) -> {rowType(p + q)}",
-                 [x + y for x, y in zip(self.values[a], self.values[b])])
-
-    def linear(self, name):
-        a, out = self.pick(), self.random.choice((1, 5, 16, 32, 48))
-        width, biased = self.widths[a], self.random.random() < .5
-        weight, argument = self.parameter(f"w{name}", out * width, width ** -.5, f"tensor<{out}x{width}xf32>")
-        bias, second = self.parameter(f"b{name}", out, 1, f"tensor<{out}xf32>") if biased else ([0.] * out, None)
-        self.put(name, out, [a], f"%{name} = lm.linear %{a}, %w{name}{f' bias %b{name}' if biased else ''} : ({rowType(width)}, {argument[1]}"
-                 f"{f', {second[1]}' if biased else ''}) -> {rowType(out)}",
-                 [[sum(w * x for w, x in zip(weight[i * width:], row)) + bias[i] for i in range(out)] for row in self.values[a]],
-                 [argument] + ([second] if biased else []))
-
-    def quantised(self, name):
-        """A product of weights in q8_0 at the end, of which norms make no larger errors."""
-        if a := self.pick(lambda width: width % 32 == 0):
-            width = self.widths[a]
-            weight, argument = self.parameter(f"w{name}", 16 * width, width ** -.5, f"tensor<16x{width}x!lm.block<q8_0>>")
-            rows = [weight[i * width:(i + 1) * width] for i in range(16)]
-            norm = lambda v: math.sqrt(sum(x * x for x in v))
-            # Numbers of a block are off by 1/254 of its largest, weights and activations: of vectors of 32 less than 2%.
-            self.bounds[name] = [.04 * norm(w) * norm(row) for row in self.values[a] for w in rows]
-            self.put(name, 16, [a], f"%{name} = lm.linear %{a}, %w{name} : ({rowType(width)}, {argument[1]}) -> {rowType(16)}",
-                     [[sum(p * q for p, q in zip(w, row)) for w in rows] for row in self.values[a]], [argument])
-
-    def lookup(self, name):
-        width = self.random.choice((8, 16, self.widths["x"]))
-        table, argument = self.parameter(f"w{name}", 20 * width, 1, f"tensor<20x{width}xf32>")
-        self.put(name, width, [], f"%{name} = lm.embedding %tokens, %w{name} : (tensor<?xi32>, {argument[1]}) -> {rowType(width)}",
-                 [table[token * width:(token + 1) * width] for token in self.tokens], [argument])
-
-    def rope(self, name):
-        head = self.random.choice((4, 8, 16))
-        if a := self.pick(lambda width: width % head == 0):
-            angles, width = rowType(head // 2), self.widths[a]
-            frequencies = ", ".join(str(2. ** -i) for i in range(head // 2))
-            self.put(name, width, [a], f"%c{name}, %s{name} = lm.rope_angles %positions {{frequencies = array<f32: {frequencies}>}} : tensor<?xi32> -> {angles}, {angles}\n"
-                     f"  %{name} = lm.rope %{a}, %c{name}, %s{name} {{head_dim = {head} : i64}} : {rowType(width)}, {angles}, {angles}",
-                     [turned(row, head, position) for row, position in zip(self.values[a], self.positions)])
-
-    def text(self, form):
-        live = set()
-
-        def keep(name):
-            live.add(name)
-            for each in self.reads[name]:
-                keep(each)
-        for name in self.results:
-            keep(name)
-        order = [name for name in self.values if name in live]
-        arguments = ["%tokens: tensor<?xi32>", "%positions: tensor<?xi32>"] + [f"%{name}: {type}" for value in order for name, type in self.arguments[value]]
-        types = ", ".join(rowType(self.widths[name]) for name in self.results)
-        body = "\n  ".join(self.lines[name] for name in order if self.lines[name])
-        return (f'func.func @f({", ".join(arguments)}) -> ({types}) attributes {{lm.form = "{form}"}} {{\n  {body}\n'
-                f'  return {", ".join("%" + name for name in self.results)} : {types}\n}}\n')
-
-
-SLOT = 2 * 16 * 16 * 4   # bytes of the keys, or values, of a sequence: 2 heads, 16 tokens, 16 columns
-
-
-class FirstTokens:
-    """Attention at the beginning of each of 3 sequences, where a token sees its own value alone, and what follows."""
-    TEXT = """func.func @f(%x: tensor<?x128xf32>, %tokens: tensor<?xi32>, %positions: tensor<?xi32>, %sequences: tensor<?xi32>, %cache: !lm.cache)
-    -> (tensor<?x{width}xf32>, !lm.cache) attributes {{lm.form = "decode", lm.kv_type = "f32"}} {{
-  %q = lm.slice %x from 0 : tensor<?x128xf32> -> tensor<?x64xf32>
-  %k = lm.slice %x from 64 : tensor<?x128xf32> -> tensor<?x32xf32>
-  %v = lm.slice %x from 96 : tensor<?x128xf32> -> tensor<?x32xf32>
-  %c = lm.append %cache, %k, %v, %positions, %sequences {{kv_heads = 2 : i64, layer = 0 : i64}}
-    : (!lm.cache, tensor<?x32xf32>, tensor<?x32xf32>, tensor<?xi32>, tensor<?xi32>) -> !lm.cache
-  %a = lm.cached_attention %q, %c, %positions, %sequences {{heads = 4 : i64, kv_heads = 2 : i64, layer = 0 : i64, scale = 0.25 : f64}}
-    : (tensor<?x64xf32>, !lm.cache, tensor<?xi32>, tensor<?xi32>) -> tensor<?x64xf32>
-  {line}
-  return %{result}, %c : tensor<?x{width}xf32>, !lm.cache
-}}
-"""
-    # What follows: its result, its width, its line, and what it makes of a row of attention (`x` is a row of the input).
-    CASES = {
-        "nothing": ("a", 64, "", lambda a, x: a),
-        "a slice": ("y", 32, "%y = lm.slice %a from 8 : tensor<?x64xf32> -> tensor<?x32xf32>", lambda a, x: a[8:40]),
-        "a norm of heads": ("y", 64, "%y = lm.rms_norm %a {epsilon = 1.0e-5 : f64, group = 16 : i64} : tensor<?x64xf32>", lambda a, x: normalised(a, [1] * 16, 16)),
-        "a sum and a norm of heads": ("y", 64, "%s = lm.add %q, %a : tensor<?x64xf32>\n  %y = lm.rms_norm %s {epsilon = 1.0e-5 : f64, group = 16 : i64} : tensor<?x64xf32>",
-                                      lambda a, x: normalised([p + q for p, q in zip(a, x)], [1] * 16, 16)),
-        "a sum": ("y", 64, "%y = lm.add %q, %a : tensor<?x64xf32>", lambda a, x: [p + q for p, q in zip(a, x)]),
-        "rows beside it": ("y", 128, "%y = lm.concat %a, %q : (tensor<?x64xf32>, tensor<?x64xf32>) -> tensor<?x128xf32>", lambda a, x: a + x[:64])}
-
-    def __init__(self, case):
-        self.rows, self.tokens, self.positions = 3, [0] * 3, [0] * 3
-        result, width, line, follows = self.CASES[case]
-        self.text = self.TEXT.format(width=width, line=line, result=result)
-        generator = random.Random(1)
-        self.inputs = {"x": [generator.randrange(-64, 64) / 32 for _ in range(3 * 128)]}
-        self.expected = []
-        for row in (self.inputs["x"][i:i + 128] for i in (0, 128, 256)):
-            self.expected += follows([x for head in (0, 0, 1, 1) for x in row[96 + 16 * head:112 + 16 * head]], row)
+EMULATOR = SINTER.parent.parent / "lib/libsinter-cuda-emulator.so"
 
 
 class Step(ctypes.Structure):
@@ -247,82 +22,190 @@ class Step(ctypes.Structure):
                 ("slots", ctypes.c_void_p), ("select", ctypes.c_void_p), ("logits", ctypes.c_void_p), ("keys", ctypes.c_int64), ("more", ctypes.c_int64 * 16)]
 
 
-def memory(size):
-    """So many bytes, all ones: numbers that nobody has written are NaN. Aligned to 64; the buffer, and its address."""
-    buffer = ctypes.create_string_buffer(b"\xff" * (size + 64), size + 64)
-    return buffer, -(-ctypes.addressof(buffer) // 64) * 64
+def memory(data):
+    """A copy of bytes, aligned to 64: the buffer, and its address."""
+    buffer = ctypes.create_string_buffer(len(data) + 64)
+    address = -(-ctypes.addressof(buffer) // 64) * 64
+    ctypes.memmove(address, data, len(data))
+    return buffer, address
+
+
+def unwritten(size):
+    """Bytes of NaN."""
+    return b"\xff" * size
+
+
+def floats(data):
+    return list((ctypes.c_float * (len(data) // 4)).from_buffer_copy(data))
+
+
+class Gpu:
+    """The emulated GPU, of sm_80, by the driver's interface: races and accesses out of bounds are errors."""
+
+    def __init__(self):
+        os.environ.update(SINTER_EMULATOR_SM="80", SINTER_EMULATOR_RACES="1")
+        self.driver, self.given = ctypes.CDLL(str(EMULATOR)), []
+        device, context = ctypes.c_int(), ctypes.c_void_p()
+        self.do("cuInit", 0)
+        self.do("cuDeviceGet", ctypes.byref(device), 0)
+        self.do("cuDevicePrimaryCtxRetain", ctypes.byref(context), device)
+        self.do("cuCtxSetCurrent", context)
+
+    def do(self, function, *arguments):
+        if status := getattr(self.driver, function)(*arguments):
+            message = ctypes.c_char_p()
+            self.driver.cuGetErrorString(status, ctypes.byref(message))
+            raise AssertionError(f"{function}: {message.value.decode()}")
+
+    def put(self, data):
+        """The address of a copy of bytes, which stays until `free`."""
+        address = ctypes.c_uint64()
+        self.do("cuMemAlloc_v2", ctypes.byref(address), ctypes.c_size_t(len(data)))
+        self.given.append(address)
+        self.do("cuMemcpyHtoD_v2", address, bytes(data), ctypes.c_size_t(len(data)))
+        return address.value
+
+    def get(self, address, size):
+        result = ctypes.create_string_buffer(size)
+        self.do("cuMemcpyDtoH_v2", result, ctypes.c_uint64(address), ctypes.c_size_t(size))
+        return result.raw
+
+    def free(self):
+        for address in self.given:
+            self.do("cuMemFree_v2", address)
+        self.given = []
+
+    def launch(self, ptx, code, addresses):
+        """A kernel by a few blocks that share its tiles; `code` describes it in the manifest."""
+        module, kernel = ctypes.c_void_p(), ctypes.c_void_p()
+        self.do("cuModuleLoadData", ctypes.byref(module), ptx + b"\0")
+        self.do("cuModuleGetFunction", ctypes.byref(kernel), module, code["function"].encode())
+        values = [ctypes.c_uint64(address) for address in addresses]
+        pointers = (ctypes.c_void_p * len(values))(*map(ctypes.addressof, values))
+        self.do("cuLaunchKernel", kernel, 3, 1, 1, *code["block"], code["shared_bytes"], None, pointers, None)
+        self.do("cuModuleUnload", module)
 
 
 class FunctionsTest(ProductTest):
-    def call(self, name, function):
-        described = json.loads((self.folder / name / f"{name}.json").read_text())["functions"][0]
-        run(COMPILERS[0], "-shared", "-o", self.folder / f"{name}.so", self.folder / name / f"{name}.o")
-        library = ctypes.CDLL(str(self.folder / f"{name}.so"))
-        kept, given, written = [], [], []
-        for argument in described["arguments"]:
-            size = argument["row_bytes"] if argument["kind"] == "rows" else SLOT if "cache" in argument["kind"] else argument["bytes"]
-            size *= 1 if argument["kind"] in ("weight", "table") else function.rows
-            buffer, address = memory(size)
-            kept.append(buffer)
-            given.append(ctypes.c_void_p(address))
-            if argument["kind"].startswith("cache") or argument["kind"] == "partial":
-                continue
-            if argument["written"]:
-                written.append((address, size // 4))
-                continue
-            numbers = function.inputs[argument["name"]]
-            array = (ctypes.c_float * len(numbers))(*numbers)
-            if argument["kind"] == "weight":
-                getattr(library, argument["pack"] if argument["dtype"] == "f32" else argument["round"])(array, given[-1])
-            else:
-                ctypes.memmove(address, array, ctypes.sizeof(array))
-        tokens, positions = ((ctypes.c_int32 * function.rows)(*ids) for ids in (function.tokens, function.positions))
-        slots = (ctypes.c_int32 * function.rows)(*range(function.rows))
-        step = Step(rows=function.rows, selected=function.rows, tokens=ctypes.addressof(tokens), positions=ctypes.addressof(positions),
-                    slots=ctypes.addressof(slots), keys=max(function.positions) + 1)
-        step.more[0], step.more[1] = 16, SLOT   # tokens of a slot of the cache
-        given.append(ctypes.byref(step) if described["last"] == "step" else ctypes.c_int64(function.rows))
-        if described["workspace_bytes"]:
-            buffer, address = memory(described["workspace_bytes"])
-            kept.append(buffer)
-            given.append(ctypes.c_void_p(address))
-        library.f(*given)
-        return [list((ctypes.c_float * count).from_address(address)) for address, count in written]
+    def kernel(self, name, text, target):
+        """What `sinter kernel` describes of a function in text, and the folder of its files; None where its results are not its own."""
+        source, folder = self.folder / f"{name}.mlir", self.folder / f"{name}-{target.partition(':')[0]}"
+        source.write_text(text)
+        err = subprocess.run([SINTER, "kernel", source, "-o", folder, f"--target={target}"], stderr=subprocess.PIPE, text=True, timeout=600).stderr
+        if "expected each result to differ" in err:
+            return None, folder
+        self.assertEqual(err, "", text)
+        return json.loads((folder / f"{folder.name}.json").read_text()), folder
 
-    def check(self, seed):
-        function = Function(seed)
-        if not function.results:
-            return
-        for form in ("prefill", "decode"):
-            with self.subTest(f"seed {seed}, {form}"):
-                name, text = f"f{seed}{form}", function.text(form)
-                (self.folder / f"{name}.mlir").write_text(text)
-                err = subprocess.run([SINTER, "kernel", self.folder / f"{name}.mlir", "-o", self.folder / name, "--target=cpu:avx2"],
-                                     stderr=subprocess.PIPE, text=True, timeout=600).stderr
-                if "expected each result to differ" in err:
-                    continue
-                self.assertEqual(err, "", text)
-                for found, result in zip(self.call(name, function), function.results, strict=True):
-                    expected = [x for row in function.values[result] for x in row]
-                    # Else sums in f32 of numbers that operations before have rounded.
-                    bounds = function.bounds.get(result) or [3e-4 * (1 + abs(b)) for b in expected]
-                    for a, b, bound in zip(found, expected, bounds, strict=True):
-                        self.assertLess(abs(a - b), bound, text)
+    def library(self, folder):
+        run(COMPILERS[0], "-shared", "-o", folder / "library.so", folder / f"{folder.name}.o")
+        return ctypes.CDLL(str(folder / "library.so"))
+
+    @staticmethod
+    def contents(argument, function, library):
+        """The bytes of an argument: the input of its name, packed by the processor's library, or nothing yet."""
+        kind = argument["kind"]
+        size = argument["row_bytes"] if kind == "rows" else SLOT if "cache" in kind else argument["bytes"]
+        size *= 1 if kind in ("weight", "table") else function.rows
+        if argument["written"] or argument["name"] not in function.inputs:
+            return unwritten(size)
+        numbers = function.inputs[argument["name"]]
+        array = (ctypes.c_float * len(numbers))(*numbers)
+        if kind != "weight":
+            return bytes(array)
+        buffer, address = memory(unwritten(size))
+        getattr(library, argument["pack"] if argument["dtype"] == "f32" else argument["round"])(array, ctypes.c_void_p(address))
+        return ctypes.string_at(address, size)
+
+    @staticmethod
+    def step(function, put):
+        """A struct sinter_step; `put` gives the address of a copy of bytes."""
+        tokens, positions, slots = (put(bytes((ctypes.c_int32 * function.rows)(*ids)))
+                                    for ids in (function.tokens, function.positions, range(function.rows)))
+        step = Step(rows=function.rows, selected=function.rows, tokens=tokens, positions=positions, slots=slots, keys=max(function.positions) + 1)
+        step.more[0], step.more[1] = 16, SLOT   # tokens of a slot of the cache
+        return step
+
+    def call(self, function, described, library):
+        """Results of the function on the processor."""
+        kept = []
+
+        def put(data):
+            buffer, address = memory(data)
+            kept.append(buffer)
+            return address
+        data = [self.contents(each, function, library) for each in described["arguments"]]
+        addresses = [put(each) for each in data]
+        step = self.step(function, put)
+        last = ctypes.byref(step) if described["last"] == "step" else ctypes.c_int64(function.rows)
+        library.f(*map(ctypes.c_void_p, addresses), last, ctypes.c_void_p(put(unwritten(described["workspace_bytes"]))))
+        return [floats(ctypes.string_at(address, len(each))) for address, each, argument in zip(addresses, data, described["arguments"])
+                if argument["written"] and argument["kind"] == "rows"]
+
+    def launch(self, gpu, function, manifest, folder, packing):
+        """Results of the function on the emulated GPU, which takes the same bytes; `packing`: the processor's manifest and library."""
+        described, = manifest["functions"]
+        arguments, library = packing[0]["functions"][0]["arguments"], packing[1]
+        self.assertEqual([(each["name"], each["written"], each["kind"]) for each in described["arguments"]],
+                         [(each["name"], each["written"], each["kind"]) for each in arguments])
+        self.assertTrue(described["max_rows"] == 0 or function.rows <= described["max_rows"])
+        data = [self.contents(each, function, library) for each in arguments]
+        places = {"argument": [gpu.put(each) for each in data],
+                  "constant": [gpu.put(bytes((ctypes.c_float * len(each["values"]))(*each["values"]))) for each in described["constants"]]}
+        workspace = gpu.put(unwritten(described["workspace_bytes"] or 1))
+        step = gpu.put(bytes(self.step(function, gpu.put)))
+        codes = {each["kernel"]: each["code"]["sm_80"] for each in manifest["kernels"]}
+        for launch in described["launches"]:
+            buffers = [next(workspace + number if place == "workspace" else places[place][number] for place, number in each.items())
+                       for each in launch["buffers"]]
+            code = codes[launch["kernel"]]
+            gpu.launch((folder / code["file"]).read_bytes(), code, [step] + buffers)
+        results = [floats(gpu.get(address, len(each))) for address, each, argument in zip(places["argument"], data, arguments)
+                   if argument["written"] and argument["kind"] == "rows"]
+        gpu.free()
+        return results
+
+    def compare(self, found, function, text):
+        for numbers, result in zip(found, function.results, strict=True):
+            expected = [x for row in function.values[result] for x in row]
+            # Else sums in f32 of numbers that operations before have rounded.
+            bounds = function.bounds.get(result) or [3e-4 * (1 + abs(b)) for b in expected]
+            for a, b, bound in zip(numbers, expected, bounds, strict=True):
+                self.assertLess(abs(a - b), bound, text)
+
+    def check(self, seeds, rows, gpu=None):
+        for seed in seeds:
+            function = Function(seed, rows)
+            for form in ("prefill", "decode") if function.results else ():
+                with self.subTest(f"seed {seed}, {form}"):
+                    text, name = function.text(form), f"f{seed}{form}"
+                    manifest, folder = self.kernel(name, text, "cpu:avx2")
+                    if manifest is None:
+                        continue
+                    packing = manifest, self.library(folder)
+                    if gpu:
+                        found = self.launch(gpu, function, *self.kernel(name, text, "cuda:sm_80"), packing)
+                    else:
+                        found = self.call(function, manifest["functions"][0], packing[1])
+                    self.compare(found, function, text)
 
     def testRandomFunctionsComputeWhatTheirOperationsSay(self):
-        for seed in range(40):
-            self.check(seed)
+        self.check(range(40), rows=(1, 3, 17, 100))   # 100: more than one step has
 
+    def testRandomFunctionsComputeTheSameOnAGpu(self):
+        self.check(range(40, 55), rows=(1, 3, 16), gpu=Gpu())
 
     def testWhateverReadsAttentionsResultOfASingleTokenReadsAllOfIt(self):
+        gpu = Gpu()
         for number, case in enumerate(FirstTokens.CASES):
             with self.subTest(case):
                 function, name = FirstTokens(case), f"attention{number}"
-                (self.folder / f"{name}.mlir").write_text(function.text)
-                run(SINTER, "kernel", self.folder / f"{name}.mlir", "-o", self.folder / name, "--target=cpu:avx2")
-                found, = self.call(name, function)
-                for a, b in zip(found, function.expected, strict=True):
-                    self.assertLess(abs(a - b), 1e-5)   # norms of f32
+                manifest, folder = self.kernel(name, function.text, "cpu:avx2")
+                packing = manifest, self.library(folder)
+                for numbers, in (self.call(function, manifest["functions"][0], packing[1]),
+                                 self.launch(gpu, function, *self.kernel(name, function.text, "cuda:sm_80"), packing)):
+                    for a, b in zip(numbers, function.expected, strict=True):
+                        self.assertLess(abs(a - b), 1e-5)   # norms of f32
 
 
 if __name__ == "__main__":
