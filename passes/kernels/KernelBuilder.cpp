@@ -204,6 +204,13 @@ void KernelBuilder::append(lm::AppendOp op, RowProgram &program, Value row, Valu
   }
 }
 
+/// Whether what `op` makes comes in other pieces than blocks of the quads of its input, which a GPU's threads
+/// round together: halves of heads, single columns.
+static bool splitsBlocks(Operation &op) {
+  auto slice = dyn_cast<lm::SliceOp>(op);
+  return isa<lm::RopeOp>(op) || (slice && (slice.getOffset() % 4 || lm::width(slice.getInput()) % 4));
+}
+
 /// Emits epilogue operations, those of one column range, on a group of `width` columns from `column` (local
 /// to it).
 LogicalResult KernelBuilder::emitColumnOps(RowProgram &program, ArrayRef<Operation *> ops, Value row,
@@ -216,12 +223,12 @@ LogicalResult KernelBuilder::emitColumnOps(RowProgram &program, ArrayRef<Operati
     else if (failed(program.emit(op)))
       return failure();
   }
+  bool direct = width % 32 == 0 && llvm::none_of(group.getBody().front(), splitsBlocks);
   for (OpResult out : group->getResults()) {
     Value inner = yielded(out);
     if (!isa<RankedTensorType>(out.getType()) || !program.has(inner))
       continue;
     ValueUses uses = buffers.usesOf(out);
-    bool direct = width % 32 == 0;
     if (uses.rows || !uses.quantised || !direct)
       kernel::StoreOp::create(builder, loc, program.get(inner), argument(buffers.rows(out)), row, column);
     if (uses.quantised && direct)

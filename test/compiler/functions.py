@@ -23,13 +23,14 @@ def normalised(row, weight, group):
     return result
 
 
-def turned(row, head, position):
-    result, half = list(row), head // 2
+def turned(row, head, half, interleaved, position):
+    """Rotary positions of the first 2 * half columns of each head."""
+    result = list(row)
     for first in range(0, len(row), head):
         for i in range(half):
+            p, q = (first + 2 * i, first + 2 * i + 1) if interleaved else (first + i, first + half + i)
             cos, sin = math.cos(position * 2. ** -i), math.sin(position * 2. ** -i)
-            a, b = row[first + i], row[first + half + i]
-            result[first + i], result[first + half + i] = a * cos - b * sin, b * cos + a * sin
+            result[p], result[q] = row[p] * cos - row[q] * sin, row[q] * cos + row[p] * sin
     return result
 
 
@@ -167,13 +168,14 @@ class Function:
                  [table[token * width:(token + 1) * width] for token in self.tokens], [argument])
 
     def rope(self, name):
-        head = self.random.choice((4, 8, 16))
+        head = self.random.choice((4, 8, 16, 32))
         if a := self.pick(lambda width: width % head == 0):
-            angles, width = rowType(head // 2), self.widths[a]
-            frequencies = ", ".join(str(2. ** -i) for i in range(head // 2))
+            half, interleaved = self.random.choice((head // 2, head // 4, 1)), self.random.random() < .3
+            angles, width = rowType(half), self.widths[a]
+            frequencies = ", ".join(str(2. ** -i) for i in range(half))
             self.put(name, width, [a], f"%c{name}, %s{name} = lm.rope_angles %positions {{frequencies = array<f32: {frequencies}>}} : tensor<?xi32> -> {angles}, {angles}\n"
-                     f"  %{name} = lm.rope %{a}, %c{name}, %s{name} {{head_dim = {head} : i64}} : {rowType(width)}, {angles}, {angles}",
-                     [turned(row, head, position) for row, position in zip(self.values[a], self.positions)])
+                     f"  %{name} = lm.rope %{a}, %c{name}, %s{name} {{head_dim = {head} : i64{', interleaved' if interleaved else ''}}} : {rowType(width)}, {angles}, {angles}",
+                     [turned(row, head, half, interleaved, position) for row, position in zip(self.values[a], self.positions)])
 
     def text(self, form):
         live = set()

@@ -152,3 +152,50 @@ func.func @prefill(%x: tensor<?x64xf32>) -> (tensor<?x32xf32>, tensor<?x32xf32>)
   } : tensor<?x32xf32>
   return %y, %h : tensor<?x32xf32>, tensor<?x32xf32>
 }
+
+// -----
+
+// Threads of GPUs round blocks of quads: what comes in other pieces is stored as it is, and rounded by the next kernel.
+// CHECK-LABEL: kernel.entry @prefill_f32
+// CHECK: %[[X:.*]] = kernel.buffer arena {argument = 0 : i64} : !kernel.rows<80xf32>
+// CHECK: %[[S:.*]] = kernel.buffer arena : !kernel.rows<64xf32>
+// CHECK: %[[Q:.*]] = kernel.buffer arena : !kernel.rows<64xq8>
+// CHECK: kernel.launch @{{.*}}(%[[X]], %[[S]])
+// CHECK: kernel.launch @{{.*}}(%[[S]], %[[Q]])
+// CHECK: kernel.launch @{{.*}}(%{{.*}}, %[[Q]], %{{.*}})
+lm.parameter @w : tensor<32x64x!lm.block<q8_0>>
+func.func @prefill(%x: tensor<?x80xf32>) -> tensor<?x32xf32> attributes {lm.form = "prefill"} {
+  %w = lm.read @w : tensor<32x64x!lm.block<q8_0>>
+  %s = lm.group rows {
+    %0 = lm.slice %x from 10 : tensor<?x80xf32> -> tensor<?x64xf32>
+    lm.yield %0 : tensor<?x64xf32>
+  } : tensor<?x64xf32>
+  %y = lm.group matmul {
+    %0 = lm.linear %s, %w : (tensor<?x64xf32>, tensor<32x64x!lm.block<q8_0>>) -> tensor<?x32xf32>
+    lm.yield %0 : tensor<?x32xf32>
+  } : tensor<?x32xf32>
+  return %y : tensor<?x32xf32>
+}
+
+// -----
+
+// CHECK-LABEL: kernel.entry @prefill_f32
+// CHECK: %[[X:.*]] = kernel.buffer arena {argument = 0 : i64} : !kernel.rows<64xf32>
+// CHECK: %[[T:.*]] = kernel.buffer arena : !kernel.rows<64xf32>
+// CHECK: %[[Q:.*]] = kernel.buffer arena : !kernel.rows<64xq8>
+// CHECK: kernel.launch @{{.*}}(%[[X]], {{.*}}%[[T]])
+// CHECK: kernel.launch @{{.*}}(%[[T]], %[[Q]])
+lm.parameter @w : tensor<32x64x!lm.block<q8_0>>
+func.func @prefill(%x: tensor<?x64xf32>, %cos: tensor<?x16xf32>, %sin: tensor<?x16xf32>) -> tensor<?x32xf32>
+    attributes {lm.form = "prefill"} {
+  %w = lm.read @w : tensor<32x64x!lm.block<q8_0>>
+  %t = lm.group rows {
+    %0 = lm.rope %x, %cos, %sin {head_dim = 32 : i64, interleaved} : tensor<?x64xf32>, tensor<?x16xf32>, tensor<?x16xf32>
+    lm.yield %0 : tensor<?x64xf32>
+  } : tensor<?x64xf32>
+  %y = lm.group matmul {
+    %0 = lm.linear %t, %w : (tensor<?x64xf32>, tensor<32x64x!lm.block<q8_0>>) -> tensor<?x32xf32>
+    lm.yield %0 : tensor<?x32xf32>
+  } : tensor<?x32xf32>
+  return %y : tensor<?x32xf32>
+}
