@@ -146,6 +146,12 @@ template <typename AttentionOp> static LogicalResult verifyAttention(AttentionOp
            << "expected queries and keys of one size of head, and outputs as wide as the values' heads, "
               "found widths "
            << query << ", " << key << ", " << value << " and " << output;
+  for (RowsType type : {op.getQuery().getType(), op.getKey().getType(), op.getValue().getType()})
+    if (!isF32(type) && !(type.getElement().isBF16() && op->hasAttr("kernel.bf16")))
+      return op.emitOpError()
+             << "expected queries, keys and values of f32, or, with kernel.bf16, bf16, found " << type;
+  if (!isF32(op.getOutput().getType()))
+    return op.emitOpError() << "expected outputs of f32, found " << op.getOutput().getType();
   if (op.getLogSum().getType().getColumns() != heads)
     return op.emitOpError() << "expected a log_sum of " << heads << " columns, one a head, found "
                             << op.getLogSum().getType();
@@ -167,11 +173,14 @@ LogicalResult SelfAttentionOp::verify() { return verifyAttention(*this); }
 LogicalResult SelfAttentionBackwardOp::verify() {
   if (failed(verifyAttention(*this)))
     return failure();
-  if (getQueryGradient().getType() != getQuery().getType() ||
-      getKeyGradient().getType() != getKey().getType() ||
-      getValueGradient().getType() != getValue().getType() ||
-      getGradient().getType() != getOutput().getType())
-    return emitOpError() << "expected gradients of the types of what they are gradients of";
+  auto isGradient = [](RowsType gradient, RowsType type) {
+    return isF32(gradient) && gradient.getColumns() == type.getColumns();
+  };
+  if (!isGradient(getQueryGradient().getType(), getQuery().getType()) ||
+      !isGradient(getKeyGradient().getType(), getKey().getType()) ||
+      !isGradient(getValueGradient().getType(), getValue().getType()) ||
+      !isGradient(getGradient().getType(), getOutput().getType()))
+    return emitOpError() << "expected gradients of f32, as wide as what they are gradients of";
   return success();
 }
 

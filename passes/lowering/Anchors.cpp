@@ -31,4 +31,10 @@ LogicalResult checkInputs(kernel::MatmulOp op) {
   return success();
 }
 
+Type elementOf(Value argument) {
+  if (auto rows = dyn_cast<kernel::RowsType>(argument.getType()))
+    return rows.getElement();
+  return cast<kernel::TableType>(argument.getType()).getElement();
+}
+
 } // namespace sinter

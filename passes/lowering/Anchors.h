@@ -26,6 +26,9 @@ struct AttentionSizes {
   bool hasSlopes() const { return op.getSlopes() != nullptr; }
 };
 
+/// Of an argument that is rows of activations (not q8) or a table.
+mlir::Type elementOf(mlir::Value argument);
+
 /// A located error where the inputs of a weight are not whole blocks of its format.
 mlir::LogicalResult checkInputs(kernel::MatmulOp op);
 

@@ -6,8 +6,9 @@
 //   kernel.launch @down_gradient(%dy, %h, %dw) {kernel.bf16}
 //
 // They take half the memory from the forward to the backward pass. Numbers are rounded once, as they are
-// written, instead of by each product that reads them: no bit changes. After --kernel-round-products, which
-// marks the products.
+// written, instead of by each product that reads them: no bit changes, but where a processor's attention
+// would have left its queries, keys and values as they are. After --kernel-round-products, which marks the
+// products.
 #include "passes/Passes.h"
 #include "passes/kernels/RetypeKernels.h"
 
@@ -26,6 +27,13 @@ bool isFactor(OpOperand &use) {
     return false;
   if (auto matmul = dyn_cast<kernel::MatmulOp>(op))
     return matmul.getLeft() == use.get();
+  auto isInput = [&](auto attention) {
+    return llvm::is_contained({attention.getQuery(), attention.getKey(), attention.getValue()}, use.get());
+  };
+  if (auto attention = dyn_cast<kernel::SelfAttentionOp>(op))
+    return isInput(attention);
+  if (auto attention = dyn_cast<kernel::SelfAttentionBackwardOp>(op))
+    return isInput(attention);
   auto gradient = dyn_cast<kernel::WeightGradientOp>(op);
   return gradient && gradient.getOutput() != use.get();
 }

@@ -17,6 +17,7 @@
 #include "llvm/ExecutionEngine/Orc/LLJIT.h"
 #include "llvm/Support/MemoryBuffer.h"
 
+#include <bit>
 #include <cstring>
 #include <gtest/gtest.h>
 #include <random>
@@ -33,6 +34,25 @@ std::vector<float> randomFloats(size_t n, unsigned seed) {
   for (float &value : values)
     value = normal(generator);
   return values;
+}
+
+float toBf16(float number) {
+  auto bits = std::bit_cast<uint32_t>(number);
+  bits += 0x7fff + (bits >> 16 & 1);
+  return std::bit_cast<float>(bits & 0xffff0000u);
+}
+
+std::vector<float> toBf16(std::vector<float> numbers) {
+  for (float &number : numbers)
+    number = toBf16(number);
+  return numbers;
+}
+
+std::vector<uint16_t> halvesOf(const std::vector<float> &numbers) {
+  std::vector<uint16_t> halves;
+  for (float number : numbers)
+    halves.push_back(static_cast<uint16_t>(std::bit_cast<uint32_t>(toBf16(number)) >> 16));
+  return halves;
 }
 
 AlignedBytes::AlignedBytes(size_t size, unsigned char fill) : bytes(size), storage(size + guardBytes + 64) {

@@ -41,6 +41,11 @@ bool canRun(Machine machine);
 /// Numbers of the standard normal distribution.
 std::vector<float> randomFloats(size_t n, unsigned seed);
 
+/// Rounded to bf16, to nearest even; and as bf16 lies in memory.
+float toBf16(float number);
+std::vector<float> toBf16(std::vector<float> numbers);
+std::vector<uint16_t> halvesOf(const std::vector<float> &numbers);
+
 /// Memory aligned to 64 bytes, followed by bytes that `isIntact` watches.
 class AlignedBytes {
 public:

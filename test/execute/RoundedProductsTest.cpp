@@ -3,7 +3,6 @@
 // order of f32 sums.
 #include "test/execute/KernelRunner.h"
 
-#include <bit>
 #include <cmath>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -32,12 +31,6 @@ protected:
   }
 };
 
-float toBf16(float number) {
-  auto bits = std::bit_cast<uint32_t>(number);
-  bits += 0x7fff + (bits >> 16 & 1);
-  return std::bit_cast<float>(bits & 0xffff0000u);
-}
-
 /// Numbers of many digits, some of which bf16 has exactly between two of its own.
 std::vector<float> numbers(int64_t count, unsigned seed) {
   std::vector<float> all = randomFloats(count, seed);
@@ -60,14 +53,6 @@ void expectNear(float found, const std::vector<std::pair<float, float>> &factors
     magnitude += std::abs(product);
   }
   ASSERT_NEAR(found, sum, 2e-6 * magnitude) << what;
-}
-
-/// The same numbers in two bytes.
-std::vector<uint16_t> halvesOf(const std::vector<float> &numbers) {
-  std::vector<uint16_t> halves;
-  for (float number : numbers)
-    halves.push_back(static_cast<uint16_t>(std::bit_cast<uint32_t>(toBf16(number)) >> 16));
-  return halves;
 }
 
 /// (rows, columns) in panels of 16 rows.

@@ -5,7 +5,6 @@
 #include "runtime/training/TrainingAbi.h"
 #include "test/execute/TrainingStep.h"
 
-#include <bit>
 #include <cmath>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -27,17 +26,6 @@ struct AttentionCase {
   bool slopes;
   double dropout = 0;
 };
-
-float toBf16(float number) {
-  auto bits = std::bit_cast<uint32_t>(number);
-  bits += 0x7fff + (bits >> 16 & 1);
-  return std::bit_cast<float>(bits & 0xffff0000u);
-}
-std::vector<float> toBf16(std::vector<float> numbers) {
-  for (float &number : numbers)
-    number = toBf16(number);
-  return numbers;
-}
 
 /// Rows that attention and its backward pass read: queries, keys, values and the output's gradient.
 struct AttentionRows {
@@ -132,8 +120,8 @@ void expectNear(const std::vector<float> &found, const std::vector<double> &expe
 }
 
 /// `rounds`: factors of products are rounded to bf16 (on GPUs; processors may leave them as they are, and
-/// do).
-void checkAttention(const AttentionCase &c, Machine machine, bool rounds) {
+/// do). `narrow`: queries, keys and values are in memory as bf16.
+void checkAttention(const AttentionCase &c, Machine machine, bool rounds, bool narrow = false) {
   std::string attributes = fmt::format(
       "{{heads = {} : i64, kv_heads = {} : i64, sequence = {} : i64, scale = 0.3 : f64, "
       "window = {} : i64, softcap = {:e} : f64, dropout = {:e} : f64{}}}",
@@ -144,18 +132,22 @@ void checkAttention(const AttentionCase &c, Machine machine, bool rounds) {
     slopesType += ", %site: !kernel.table<1x1xf32>";
     slopesUse += " site(%site : !kernel.table<1x1xf32>)";
   }
-  auto rowsType = [](int64_t columns) { return fmt::format("!kernel.rows<{}xf32>", columns); };
-  std::string q = rowsType(c.heads * c.size), k = rowsType(c.keyHeads * c.size),
-              v = rowsType(c.keyHeads * c.valueSize);
+  auto rowsType = [](int64_t columns, bool isBf16 = false) {
+    return fmt::format("!kernel.rows<{}x{}>", columns, isBf16 ? "bf16" : "f32");
+  };
+  std::string q = rowsType(c.heads * c.size, narrow), k = rowsType(c.keyHeads * c.size, narrow),
+              v = rowsType(c.keyHeads * c.valueSize, narrow);
+  std::string dqType = rowsType(c.heads * c.size), dkType = rowsType(c.keyHeads * c.size),
+              dvType = rowsType(c.keyHeads * c.valueSize);
   std::string o = rowsType(c.heads * c.valueSize), l = rowsType(c.heads);
   std::string text = fmt::format(R"(
 kernel.func @forward(%q: {0}, %k: {1}, %v: {2}, %o: {3}, %l: {4}{5}) {{
   kernel.self_attention query(%q : {0}) key(%k : {1}) value(%v : {2}) {6} output(%o : {3}) log_sum(%l : {4}) {7}
 }}
-kernel.func @backward(%g: {3}, %q: {0}, %k: {1}, %v: {2}, %o: {3}, %l: {4}, %dq: {0}, %dk: {1}, %dv: {2}{5}) {{
-  kernel.self_attention_backward gradient(%g : {3}) query(%q : {0}) key(%k : {1}) value(%v : {2}) {6} output(%o : {3}) log_sum(%l : {4}) gradients(%dq, %dk, %dv : {0}, {1}, {2}) {7}
+kernel.func @backward(%g: {3}, %q: {0}, %k: {1}, %v: {2}, %o: {3}, %l: {4}, %dq: {8}, %dk: {9}, %dv: {10}{5}) {{
+  kernel.self_attention_backward gradient(%g : {3}) query(%q : {0}) key(%k : {1}) value(%v : {2}) {6} output(%o : {3}) log_sum(%l : {4}) gradients(%dq, %dk, %dv : {8}, {9}, {10}) {7}
 }})",
-                                 q, k, v, o, l, slopesType, slopesUse, attributes);
+                                 q, k, v, o, l, slopesType, slopesUse, attributes, dqType, dkType, dvType);
   KernelRunner runner(text, machine);
   ASSERT_TRUE(runner);
   int64_t rows = c.batch * c.sequence;
@@ -166,8 +158,18 @@ kernel.func @backward(%g: {3}, %q: {0}, %k: {1}, %v: {2}, %o: {3}, %l: {4}, %dq:
   auto &[Q, K, V, G] = given;
   std::vector<float> slopes = {0.5f, 0.25f, 0.125f, 0.0625f}, O(G.size(), NAN), L(rows * c.heads, NAN);
   std::vector<float> dq(Q.size(), NAN), dk(K.size(), NAN), dv(V.size(), NAN);
-  std::vector<void *> forward = {Q.data(), K.data(), V.data(), O.data(), L.data()};
-  std::vector<void *> backward = {G.data(), Q.data(),  K.data(),  V.data(), O.data(),
+  std::vector<uint16_t> halfQ, halfK, halfV;
+  if (narrow)
+    for (auto [numbers, halves] : {std::pair(&Q, &halfQ), {&K, &halfK}, {&V, &halfV}}) {
+      *numbers = toBf16(*numbers);
+      *halves = halvesOf(*numbers);
+    }
+  auto place = [&](std::vector<float> &numbers, std::vector<uint16_t> &halves) {
+    return narrow ? static_cast<void *>(halves.data()) : numbers.data();
+  };
+  void *query = place(Q, halfQ), *key = place(K, halfK), *value = place(V, halfV);
+  std::vector<void *> forward = {query, key, value, O.data(), L.data()};
+  std::vector<void *> backward = {G.data(), query,     key,       value,    O.data(),
                                   L.data(), dq.data(), dk.data(), dv.data()};
   if (c.slopes) {
     forward.push_back(slopes.data());
@@ -238,7 +240,8 @@ TEST_P(SelfAttention, RoundedAttentionAndItsGradientsAreThoseOfRoundedFactors) {
            {1, 70, 2, 1, 256, 160, 0, 20.0, true},
            {1, 17, 1, 1, 264, 8, 0, 0, false},
        })
-    checkAttention(c, GetParam(), /*rounds=*/true);
+    for (bool narrow : {false, true})
+      checkAttention(c, GetParam(), /*rounds=*/true, narrow);
 }
 
 INSTANTIATE_TEST_SUITE_P(Machines, SelfAttention,

@@ -13,17 +13,8 @@ using namespace mlir;
 namespace sinter::cpu {
 
 Value columnAddress(Frame &frame, Value buffer, Value row, Value column) {
-  Type type = buffer.getType();
-  Type element = isa<kernel::RowsType>(type) ? cast<kernel::RowsType>(type).getElement()
-                                             : cast<kernel::TableType>(type).getElement();
   Value address = frame.rowOf(buffer, row);
-  return column ? frame.e.at(address, column, element) : address;
-}
-
-Type elementOf(Value buffer) {
-  if (auto rows = dyn_cast<kernel::RowsType>(buffer.getType()))
-    return rows.getElement();
-  return cast<kernel::TableType>(buffer.getType()).getElement();
+  return column ? frame.e.at(address, column, elementOf(buffer)) : address;
 }
 
 /// Keys go to a panel of 16 tokens, one element a line of 16; values to a row.

@@ -3,6 +3,7 @@
 #ifndef SINTER_PASSES_LOWERING_CPU_REGIONOPS_H
 #define SINTER_PASSES_LOWERING_CPU_REGIONOPS_H
 
+#include "passes/lowering/Anchors.h"
 #include "passes/lowering/StepOps.h"
 #include "passes/lowering/cpu/RowProgram.h"
 
@@ -10,7 +11,6 @@ namespace sinter::cpu {
 
 /// Address of an element of a row of activations (not q8) or of a table; `column` may be null.
 mlir::Value columnAddress(Frame &frame, mlir::Value buffer, mlir::Value row, mlir::Value column);
-mlir::Type elementOf(mlir::Value buffer);
 
 /// kernel.lookup and kernel.combine: the vector is written to memory, f32.
 mlir::LogicalResult emitSource(Frame &frame, mlir::Operation &op, mlir::Value index, mlir::Value destination);

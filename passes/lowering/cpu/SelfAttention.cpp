@@ -3,6 +3,7 @@
 // block of queries, blocks of keys that one of them sees, with a running maximum.
 #include "passes/lowering/cpu/SelfAttention.h"
 
+#include "passes/lowering/Anchors.h"
 #include "passes/lowering/cpu/Emitters.h"
 #include "passes/lowering/cpu/TileProduct.h"
 
@@ -52,12 +53,13 @@ Value SelfAttention::leastFirst(Value begin, Value end) {
 }
 
 Value SelfAttention::headOf(Value argument, Value row, Value head, int64_t size) {
-  return e.at(frame.rowOf(argument, row), e.mul(head, size), e.f32());
+  return e.at(frame.rowOf(argument, row), e.mul(head, size), elementOf(argument));
 }
 
 void SelfAttention::transpose(Value argument, Value rowBegin, Value rows, Value head, int64_t size,
                               Value to) {
   int64_t columns = cast<kernel::RowsType>(argument.getType()).getColumns();
+  Type element = elementOf(argument);
   Value from = headOf(argument, rowBegin, head, size);
   Value blocks = e.ceilDiv(rows, attentionBlock);
   e.loop(e.constant(0), blocks, 1, [&](Value block) {
@@ -65,9 +67,9 @@ void SelfAttention::transpose(Value argument, Value rowBegin, Value rows, Value 
     Value first = e.mul(block, attentionBlock), count = e.min(e.sub(rows, first), e.constant(attentionBlock));
     e.loop(e.constant(0), e.constant(size), 1, [&](Value d) {
       Value line = e.at(target, e.mul(d, attentionBlock), e.f32());
-      Value source = e.at(e.at(from, e.mul(first, columns), e.f32()), d, e.f32());
+      Value source = e.at(e.at(from, e.mul(first, columns), element), d, element);
       e.loop(e.constant(0), count, 1, [&](Value t) {
-        e.store(e.load(e.f32(), e.at(source, e.mul(t, columns), e.f32())), e.at(line, t, e.f32()));
+        e.store(e.loadWide(element, e.at(source, e.mul(t, columns), element)), e.at(line, t, e.f32()));
       });
       e.loop(count, e.constant(attentionBlock), 1,
              [&](Value t) { e.store(e.constantF(e.f32(), 0), e.at(line, t, e.f32())); });
@@ -77,11 +79,12 @@ void SelfAttention::transpose(Value argument, Value rowBegin, Value rows, Value 
 
 void SelfAttention::copyQueries(Value rowBegin, Value rows, Value head, Value to) {
   double factor = selfAttentionFactor(scale, cap);
+  Type element = elementOf(query);
   e.loop(e.constant(0), rows, 1, [&](Value row) {
     Value from = headOf(query, e.add(rowBegin, row), head, keySize),
           place = e.at(to, e.mul(row, keySize), e.f32());
     for (Segment segment : segmentsOf(keySize, lanes)) {
-      Value q = e.load(e.vec(segment.n), e.at(from, segment.first, e.f32()));
+      Value q = e.loadWide(element, segment.n, e.at(from, segment.first, element));
       e.store(e.mulF(q, e.constantF(q.getType(), factor)), e.at(place, segment.first, e.f32()));
     }
   });
@@ -150,8 +153,8 @@ private:
       e.loop(e.constant(0), rows, 1, [&](Value row) { weigh(row, e.add(begin, row), block); });
       int64_t columns = cast<kernel::RowsType>(a.value.getType()).getColumns();
       emitTileProduct(e,
-                      {scores, attentionBlock, 1, floatAt(values, e.mul(block, columns)), columns, sums,
-                       a.valueSize, a.valueSize, /*adds=*/true},
+                      {scores, attentionBlock, 1, e.at(values, e.mul(block, columns), elementOf(a.value)),
+                       columns, sums, a.valueSize, a.valueSize, /*adds=*/true, elementOf(a.value)},
                       rows, e.min(e.sub(end, block), e.constant(attentionBlock)));
     });
     e.loop(e.constant(0), rows, 1, [&](Value row) { finish(row, e.add(e.add(rowBegin, begin), row)); });

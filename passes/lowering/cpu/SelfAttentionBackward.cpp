@@ -6,6 +6,7 @@
 //   product query gradient += dS * key                key gradient += dS^T * query
 #include "passes/lowering/cpu/SelfAttention.h"
 
+#include "passes/lowering/Anchors.h"
 #include "passes/lowering/cpu/Emitters.h"
 #include "passes/lowering/cpu/TileProduct.h"
 
@@ -91,11 +92,12 @@ private:
                       width, count);
       emitTileProduct(e,
                       {gradients, block, 1, blockAt(a.key, first, keyHead, a.keySize), keyColumns,
-                       queryGradient, queryColumns, a.keySize, true},
+                       queryGradient, queryColumns, a.keySize, true, elementOf(a.key)},
                       count, width);
       emitTileProduct(e,
                       {gradients, 1, block, query, queryColumns,
-                       blockAt(op.getKeyGradient(), first, keyHead, a.keySize), keyColumns, a.keySize, true},
+                       blockAt(op.getKeyGradient(), first, keyHead, a.keySize), keyColumns, a.keySize, true,
+                       elementOf(a.query)},
                       width, count);
     });
   }

@@ -11,7 +11,8 @@ namespace sinter::cpu {
 /// Rows row to row + count - 1 and the columns of `segments` from `column` on.
 static void emitRegisterTile(Emitter &e, const TileProduct &p, Value row, int64_t count, Value column,
                              ArrayRef<Segment> segments, Value depth) {
-  Value a0 = e.at(p.a, e.mul(row, p.aRow), e.f32()), b0 = e.at(p.b, column, e.f32());
+  Type bElement = p.bElement ? p.bElement : e.f32();
+  Value a0 = e.at(p.a, e.mul(row, p.aRow), e.f32()), b0 = e.at(p.b, column, bElement);
   Value c0 = e.at(e.at(p.c, e.mul(row, p.cRow), e.f32()), column, e.f32());
   auto place = [&](int64_t i, Segment segment) { return e.at(c0, i * p.cRow + segment.first, e.f32()); };
   SmallVector<Value> sums;
@@ -20,9 +21,9 @@ static void emitRegisterTile(Emitter &e, const TileProduct &p, Value row, int64_
       sums.push_back(p.adds ? e.load(e.vec(segment.n), place(i, segment)) : e.zeros(segment.n));
   sums = e.loop(e.constant(0), depth, 1, sums, [&](Value k, ValueRange carried) {
     SmallVector<Value> next(carried), b;
-    Value line = e.at(b0, e.mul(k, p.bRow), e.f32()), a = e.at(a0, e.mul(k, p.aK), e.f32());
+    Value line = e.at(b0, e.mul(k, p.bRow), bElement), a = e.at(a0, e.mul(k, p.aK), e.f32());
     for (Segment segment : segments)
-      b.push_back(e.load(e.vec(segment.n), e.at(line, segment.first, e.f32())));
+      b.push_back(e.loadWide(bElement, segment.n, e.at(line, segment.first, bElement)));
     for (int64_t i = 0; i < count; ++i) {
       Value x = e.load(e.f32(), e.at(a, i * p.aRow, e.f32()));
       for (size_t j = 0; j < segments.size(); ++j)

@@ -78,32 +78,34 @@ SelfAttention::forEachKeys(ValueRange carried,
 }
 
 Value SelfAttention::headOf(Value argument, Value ofRow, Value ofHead, int64_t size) {
-  return e.at(frame.rowOf(argument, e.add(rowBegin, ofRow)), e.mul(ofHead, size), e.f32());
+  return e.at(frame.rowOf(argument, e.add(rowBegin, ofRow)), e.mul(ofHead, size), elementOf(argument));
 }
 
 SmallVector<Value> SelfAttention::products(Value a, Value firstA, Value headA, Value b, Value firstB,
                                            Value headB, int64_t size) {
   auto aAt = [&](Value line, Value k) {
-    return e.at(headOf(a, e.add(firstA, line), headA, size), k, e.f32());
+    return e.at(headOf(a, e.add(firstA, line), headA, size), k, elementOf(a));
   };
   auto bAt = [&](Value line, Value k) {
-    return e.at(headOf(b, e.add(firstB, line), headB, size), k, e.f32());
+    return e.at(headOf(b, e.add(firstB, line), headB, size), k, elementOf(b));
   };
   Value depth = e.constant(size);
   TileSide left{.width = neighbours(size), .at = aAt, .lines = e.sub(rows, firstA), .depth = depth};
   TileSide right{.width = neighbours(size), .at = bAt, .lines = e.sub(rows, firstB), .depth = depth};
   left.zeroDepth = right.zeroDepth = size % FloatTile::depth;
+  left.isRounded = elementOf(a).isBF16(), right.isRounded = elementOf(b).isBF16();
   return tile.multiply(left, right, depth, tile.zeros());
 }
 
 SmallVector<Value> SelfAttention::weighted(Value shared, Value argument, Value firstRow, Value ofHead,
                                            int64_t size, Value column, ValueRange sums) {
   auto at = [&](Value line, Value k) {
-    return e.at(headOf(argument, e.add(firstRow, k), ofHead, size), e.add(column, line), e.f32());
+    return e.at(headOf(argument, e.add(firstRow, k), ofHead, size), e.add(column, line), elementOf(argument));
   };
   TileSide left{.shared = shared};
   TileSide right{
       .alongK = false, .width = neighbours(size), .at = at, .lines = e.sub(e.constant(size), column)};
+  right.isRounded = elementOf(argument).isBF16();
   right.depth = e.sub(rows, firstRow); // behind it weights are 0
   return tile.multiply(left, right, e.min(right.depth, e.constant(block)), sums);
 }

@@ -4,6 +4,7 @@
 // Scores never leave registers: as weights they are the left operand of the second product as they stand.
 #include "passes/lowering/gpu/TensorSelfAttention.h"
 
+#include "passes/lowering/Anchors.h"
 #include "passes/lowering/cpu/SelfAttention.h"
 #include "passes/lowering/gpu/Team.h"
 
@@ -60,7 +61,7 @@ TensorSelfAttention::Pieces TensorSelfAttention::fetch(const HalfRows &to, Value
       Value column = e.mul(e.add(e.rem(thread, lanes), i * lanes), w), from = column;
       if (to.columns > size)
         from = e.min(column, e.constant(size - w));
-      Value numbers = e.loadWide(e.f32(), w, e.at(source, from, e.f32()));
+      Value numbers = e.loadWide(elementOf(argument), w, e.at(source, from, elementOf(argument)));
       if (to.columns > size)
         numbers = e.select(e.less(column, e.constant(size)), numbers, e.zeros(w));
       pieces.all.push_back({row, line, from, column, numbers});
@@ -121,7 +122,7 @@ void TensorSelfAttention::setHead(Value ofHead) {
 }
 
 Value TensorSelfAttention::headOf(Value argument, Value row, Value ofHead, int64_t size) {
-  return e.at(frame.rowOf(argument, e.add(rowBegin, row)), e.mul(ofHead, size), e.f32());
+  return e.at(frame.rowOf(argument, e.add(rowBegin, row)), e.mul(ofHead, size), elementOf(argument));
 }
 
 Value TensorSelfAttention::firstKeyOf(Value row) {

@@ -7,6 +7,7 @@
 #include "passes/lowering/gpu/RoundedTile.h"
 
 #include "dialects/kernel/WeightLayout.h"
+#include "passes/lowering/Anchors.h"
 #include "passes/lowering/cpu/Rounding.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -109,8 +110,6 @@ private:
           });
         });
   }
-
-  static Type elementOf(Value argument) { return cast<kernel::RowsType>(argument.getType()).getElement(); }
 
   void emitBlock(Value input, Value output) {
     Value rows = e.sub(rowEnd, rowBegin);

@@ -50,6 +50,20 @@ kernel.func @f(%q: !kernel.rows<32xf32>, %k: !kernel.rows<12xf32>, %l: !kernel.r
 }
 
 // -----
+kernel.func @f(%q: !kernel.rows<32xbf16>, %k: !kernel.rows<16xf32>, %o: !kernel.rows<32xf32>, %l: !kernel.rows<4xf32>) {
+  // expected-error @below {{expected queries, keys and values of f32, or, with kernel.bf16, bf16, found '!kernel.rows<32xbf16>'}}
+  kernel.self_attention query(%q : !kernel.rows<32xbf16>) key(%k : !kernel.rows<16xf32>) value(%k : !kernel.rows<16xf32>)
+      output(%o : !kernel.rows<32xf32>) log_sum(%l : !kernel.rows<4xf32>) {heads = 4 : i64, kv_heads = 2 : i64, sequence = 4 : i64, scale = 1.0 : f64}
+}
+
+// -----
+kernel.func @f(%q: !kernel.rows<32xf32>, %k: !kernel.rows<16xf32>, %o: !kernel.rows<32xbf16>, %l: !kernel.rows<4xf32>) {
+  // expected-error @below {{expected outputs of f32, found '!kernel.rows<32xbf16>'}}
+  kernel.self_attention query(%q : !kernel.rows<32xf32>) key(%k : !kernel.rows<16xf32>) value(%k : !kernel.rows<16xf32>)
+      output(%o : !kernel.rows<32xbf16>) log_sum(%l : !kernel.rows<4xf32>) {heads = 4 : i64, kv_heads = 2 : i64, sequence = 4 : i64, scale = 1.0 : f64}
+}
+
+// -----
 kernel.func @f(%q: !kernel.rows<32xf32>, %k: !kernel.rows<16xf32>, %l: !kernel.rows<2xf32>) {
   // expected-error @below {{expected a log_sum of 4 columns, one a head, found '!kernel.rows<2xf32>'}}
   kernel.self_attention query(%q : !kernel.rows<32xf32>) key(%k : !kernel.rows<16xf32>) value(%k : !kernel.rows<16xf32>)
@@ -72,7 +86,7 @@ kernel.func @f(%q: !kernel.rows<32xf32>, %k: !kernel.rows<16xf32>, %l: !kernel.r
 
 // -----
 kernel.func @f(%q: !kernel.rows<32xf32>, %k: !kernel.rows<16xf32>, %l: !kernel.rows<4xf32>) {
-  // expected-error @below {{expected gradients of the types of what they are gradients of}}
+  // expected-error @below {{expected gradients of f32, as wide as what they are gradients of}}
   kernel.self_attention_backward gradient(%q : !kernel.rows<32xf32>) query(%q : !kernel.rows<32xf32>) key(%k : !kernel.rows<16xf32>) value(%k : !kernel.rows<16xf32>)
       output(%q : !kernel.rows<32xf32>) log_sum(%l : !kernel.rows<4xf32>) gradients(%k, %k, %k : !kernel.rows<16xf32>, !kernel.rows<16xf32>, !kernel.rows<16xf32>)
       {heads = 4 : i64, kv_heads = 2 : i64, sequence = 4 : i64, scale = 1.0 : f64}
