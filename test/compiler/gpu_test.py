@@ -109,7 +109,26 @@ kernel.func @attention_backward{name}(%g: {rows}, %q: {rows}, %k: {rows}, %v: {r
 """
 
 
-TRAINING = attentions("", 64, "") + "".join(attentions(f"_rounded_{size}", size, ", kernel.bf16") for size in (64, 128, 256)) + """kernel.func @logits_backward(%w: !kernel.weight<50257x768, f32>, %x: !kernel.rows<50257xf32>, %y: !kernel.rows<768xf32>) attributes {form = "prefill"} {
+def products(width):
+    """Kernels whose factors are rounded: a layer of GPT-2 124M of `width` outputs, forward and backward, in tiles of 64 or 128 a side."""
+    matmul = """kernel.func @{name}(%w: !kernel.weight<{shape}, f32>, %x: !kernel.rows<768x{left}>, %y: !kernel.rows<{width}xf32>) attributes {{form = "prefill"}} {{
+  kernel.matmul left(%x : !kernel.rows<768x{left}>) {transposed} weights(%w : !kernel.weight<{shape}, f32>) over(rows) schedule <rows_per_tile = 64, columns_per_tile = 64> attributes {{kernel.bf16}} ranges {{
+    kernel.range 0 to {width} group 64 {{
+    ^bb0(%a: vector<64xf32>, %row: index, %column: index):
+      kernel.store %a, %y[%row, %column] : vector<64xf32>, !kernel.rows<{width}xf32>
+    }}
+  }}
+}}
+"""
+    gradient = f"""kernel.func @gradient_{width}(%g: !kernel.rows<{width}xf32>, %x: !kernel.rows<768xbf16>, %w: !kernel.weight<{width}x768, f32>) {{
+  kernel.weight_gradient gradient(%g : !kernel.rows<{width}xf32>) input(%x : !kernel.rows<768xbf16>) output(%w : !kernel.weight<{width}x768, f32>) {{kernel.bf16}}
+}}
+"""
+    return (matmul.format(name=f"product_{width}", shape=f"{width}x768", left="bf16", width=width, transposed="")
+            + matmul.format(name=f"backward_{width}", shape=f"768x{width}", left="f32", width=width, transposed="transposed") + gradient)
+
+
+TRAINING = attentions("", 64, "") + "".join(attentions(f"_rounded_{size}", size, ", kernel.bf16") for size in (64, 128, 256)) + products(768) + products(3072) + """kernel.func @logits_backward(%w: !kernel.weight<50257x768, f32>, %x: !kernel.rows<50257xf32>, %y: !kernel.rows<768xf32>) attributes {form = "prefill"} {
   kernel.matmul left(%x : !kernel.rows<50257xf32>) transposed weights(%w : !kernel.weight<50257x768, f32>) over(rows) schedule <rows_per_tile = 256, columns_per_tile = 128> ranges {
     kernel.range 0 to 768 group 64 {
     ^bb0(%a: vector<64xf32>, %row: index, %column: index):
@@ -406,7 +425,7 @@ class GpuTest(ProductTest):
         source.write_text(TRAINING)
         run(SINTER, "kernel", source, "--target=cuda", "-o", folder)
         kernels = json.loads((folder / "training.json").read_text())["kernels"]
-        self.assertEqual(len(kernels), 11)
+        self.assertEqual(len(kernels), 17)
         for kernel in kernels:
             for arch, code in kernel["code"].items():
                 said = subprocess.run(["ptxas", f"-arch={arch}", "-v", folder / code["file"], "-o", "/dev/null"], capture_output=True, text=True)
