@@ -15,6 +15,7 @@
 #include "compiler/WeightImage.h"
 #include "passes/Passes.h"
 #include "passes/lowering/CpuPipeline.h"
+#include "runtime/files/Utf8.h"
 
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Support/Timing.h"
@@ -347,6 +348,10 @@ Result<> Compilation::checkOutputs() const {
   auto whole = [&](const std::string &path) { return std::filesystem::weakly_canonical(path, code); };
   if (!options.weightsFile.empty() && whole(options.weightsFile) == whole(options.output))
     return fail("{}: expected another file for --weights-file than for -o", options.output);
+  const std::string name = std::filesystem::path(options.weightsFile).filename();
+  if (validUtf8Prefix(name) != name.size()) // the product remembers it, in JSON
+    return fail("{}: expected a name in UTF-8 for --weights-file, found byte {:#04x}", options.weightsFile,
+                static_cast<unsigned char>(name[validUtf8Prefix(name)]));
   return {};
 }
 

@@ -119,6 +119,12 @@ class WeightsFileTest(ProductTest):
         self.assertEqual(chat.returncode, 1, err)
         self.assertIn(b"error: expected the whole file of the weights", err)
 
+    def testANameThatIsNotUtf8IsRefused(self):
+        weights = f"{self.folder}/w\udcff"  # the byte 0xff
+        _, err = self.compile(self.tinyModel(), "--weights-file", weights, "-o", self.folder / "exe", code=1)
+        self.assertIn("expected a name in UTF-8 for --weights-file, found byte 0xff", err)
+        self.assertFalse(os.path.exists(weights))
+
     def testAFailedCompilationLeavesNoWeights(self):
         new = self.folder / "new.weights"
         self.compile(self.tinyModel(), "--weights-file", new, "-o", self.folder / "no/such", code=1)
