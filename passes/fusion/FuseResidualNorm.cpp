@@ -38,6 +38,16 @@ Value leftOf(Operation *op) {
   return {};
 }
 
+/// Whether what follows a product of `group` reads a result of `op`: a prologue keeps nothing for epilogues.
+bool isReadByEpilogue(lm::GroupOp group, Operation *op) {
+  auto isProduct = [](Operation *op) { return isa<lm::LinearOp, lm::ExpertLinearOp>(op); };
+  return llvm::any_of(op->getUsers(), [&](Operation *user) {
+    return user->getParentOp() == group && !isProduct(user) &&
+           llvm::any_of(group.getBody().front(),
+                        [&](Operation &before) { return isProduct(&before) && before.isBeforeInBlock(user); });
+  });
+}
+
 /// Takes the producers of what `group` uses that are `wanted` into it, as long as that is possible.
 lm::GroupOp absorbProducers(RewriterBase &rewriter, lm::GroupOp group,
                             llvm::function_ref<bool(Operation *)> wanted) {
@@ -51,7 +61,8 @@ lm::GroupOp absorbProducers(RewriterBase &rewriter, lm::GroupOp group,
     });
     for (Value value : used) {
       Operation *producer = value.getDefiningOp();
-      if (!producer || group->isAncestor(producer) || !wanted(producer) || !canAbsorb(group, producer))
+      if (!producer || group->isAncestor(producer) || !wanted(producer) || !canAbsorb(group, producer) ||
+          isReadByEpilogue(group, producer))
         continue;
       group = absorb(rewriter, group, producer);
       changed = true;
@@ -80,7 +91,7 @@ struct FuseResidualNormPass : impl::FuseResidualNormPassBase<FuseResidualNormPas
       lm::GroupOp group =
           wrapInGroup(rewriter, matmul, experts ? lm::GroupKind::experts : lm::GroupKind::matmul);
       Operation *producer = leftOf(group).getDefiningOp();
-      if (!producer || group->isAncestor(producer) || !isInRows(producer))
+      if (!producer || group->isAncestor(producer) || !isInRows(producer) || isReadByEpilogue(group, producer))
         continue;
       bool shared =
           llvm::any_of(producer->getUsers(), [&](Operation *user) { return !group->isAncestor(user); });

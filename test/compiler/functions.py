@@ -53,9 +53,9 @@ class Function:
         for number in range(self.random.randint(2, 8)):
             self.random.choice(operations)(f"v{number}")
         self.bounds = {}   # of the error of a result: its numbers, where that is more than f32's
-        if self.random.random() < .4:
+        if self.random.random() < .6:
             self.random.choice((self.rope, self.headNorm, self.slice, self.join))("vp")
-            self.quantised("vq")
+            self.rounded("vq")
         computed = [name for name in self.values if name not in self.inputs]
         self.results = computed[-1:] + (self.random.sample(computed[:-1], 1) if len(computed) > 1 and self.random.random() < .4 else [])
 
@@ -140,7 +140,7 @@ class Function:
                  [x + y for x, y in zip(self.values[a], self.values[b])])
 
     def linear(self, name):
-        a, out = self.pick(), self.random.choice((1, 5, 16, 32, 48))
+        a, out = self.pick(), self.random.choice((1, 5, 16, 32, 48, *self.widths.values()))
         width, biased = self.widths[a], self.random.random() < .5
         weight, argument = self.parameter(f"w{name}", out * width, width ** -.5, f"tensor<{out}x{width}xf32>")
         bias, second = self.parameter(f"b{name}", out, 1, f"tensor<{out}xf32>") if biased else ([0.] * out, None)
@@ -149,15 +149,16 @@ class Function:
                  [[sum(w * x for w, x in zip(weight[i * width:], row)) + bias[i] for i in range(out)] for row in self.values[a]],
                  [argument] + ([second] if biased else []))
 
-    def quantised(self, name):
-        """A product of weights in q8_0 at the end, of which norms make no larger errors."""
-        if a := self.pick(lambda width: width % 32 == 0):
+    def rounded(self, name):
+        """A product of weights in another format at the end, of which norms make no larger errors."""
+        # Numbers of a block of q8_0 are off by 1/254 of its largest, weights and activations: of vectors of 32 less than 2%.
+        type, error, multiple = self.random.choice((("!lm.block<q8_0>", .04, 32), ("bf16", .01, 1), ("f16", .002, 1)))
+        if a := self.pick(lambda width: width % multiple == 0):
             width = self.widths[a]
-            weight, argument = self.parameter(f"w{name}", 16 * width, width ** -.5, f"tensor<16x{width}x!lm.block<q8_0>>")
+            weight, argument = self.parameter(f"w{name}", 16 * width, width ** -.5, f"tensor<16x{width}x{type}>")
             rows = [weight[i * width:(i + 1) * width] for i in range(16)]
             norm = lambda v: math.sqrt(sum(x * x for x in v))
-            # Numbers of a block are off by 1/254 of its largest, weights and activations: of vectors of 32 less than 2%.
-            self.bounds[name] = [.04 * norm(w) * norm(row) for row in self.values[a] for w in rows]
+            self.bounds[name] = [error * norm(w) * norm(row) + 1e-4 for row in self.values[a] for w in rows]
             self.put(name, 16, [a], f"%{name} = lm.linear %{a}, %w{name} : ({rowType(width)}, {argument[1]}) -> {rowType(16)}",
                      [[sum(p * q for p, q in zip(w, row)) for w in rows] for row in self.values[a]], [argument])
 

@@ -80,6 +80,7 @@ class Gpu:
         module, kernel = ctypes.c_void_p(), ctypes.c_void_p()
         self.do("cuModuleLoadData", ctypes.byref(module), ptx + b"\0")
         self.do("cuModuleGetFunction", ctypes.byref(kernel), module, code["function"].encode())
+        self.do("cuFuncSetAttribute", kernel, 8, code["shared_bytes"])   # the most dynamic shared memory
         values = [ctypes.c_uint64(address) for address in addresses]
         pointers = (ctypes.c_void_p * len(values))(*map(ctypes.addressof, values))
         self.do("cuLaunchKernel", kernel, 3, 1, 1, *code["block"], code["shared_bytes"], None, pointers, None)
