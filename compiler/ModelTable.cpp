@@ -138,9 +138,9 @@ llvm::Constant *TableBuilder::persistent(kernel::EntryOp decode, kernel::EntryOp
   for (const sinter_gpu_task &task : plan.tasks)
     tasks.push_back(structure({i32(task.kernel), i32(task.domain), i32(task.columns), i32(task.rows_per_tile),
                                i32(task.keys_per_tile), i32(task.first_wait), i32(task.wait_count),
-                               i32(task.first_address), i32(task.prefetches[0].buffer),
-                               i32(task.prefetches[0].tile_bytes), i32(task.prefetches[1].buffer),
-                               i32(task.prefetches[1].tile_bytes)}));
+                               i32(task.first_address), i32(task.address_count),
+                               i32(task.prefetches[0].buffer), i32(task.prefetches[0].tile_bytes),
+                               i32(task.prefetches[1].buffer), i32(task.prefetches[1].tile_bytes)}));
   for (uint32_t wait : plan.waits)
     waits.push_back(i32(wait));
   return array({structure({text(kernel.function), array(tasks), i64(tasks.size()), array(waits),

@@ -23,6 +23,7 @@ static_assert(offsetof(sinter_gpu_task, keys_per_tile) == abi::taskKeysPerTile);
 static_assert(offsetof(sinter_gpu_task, first_wait) == abi::taskFirstWait);
 static_assert(offsetof(sinter_gpu_task, wait_count) == abi::taskWaitCount);
 static_assert(offsetof(sinter_gpu_task, first_address) == abi::taskFirstAddress);
+static_assert(offsetof(sinter_gpu_task, address_count) == abi::taskAddressCount);
 static_assert(offsetof(sinter_gpu_task, prefetches) == abi::taskPrefetches);
 static_assert(offsetof(sinter_gpu_task, prefetches[0].buffer) == abi::taskPrefetches + abi::prefetchBuffer);
 static_assert(offsetof(sinter_gpu_task, prefetches[0].tile_bytes) ==
@@ -129,10 +130,11 @@ PersistentTasks planTasks(kernel::EntryOp decode, kernel::EntryOp sample, const 
                               static_cast<uint32_t>(plan.waits.size()),
                               0,
                               addresses,
+                              static_cast<uint32_t>(launch.getBuffers().size()),
                               {}};
       auto function = symbols.lookup<kernel::FuncOp>(launch.getCallee());
       planPrefetches(task, function, grid);
-      addresses += launch.getBuffers().size();
+      addresses += task.address_count;
       accesses.push_back(accessesOf(launch, entry, function));
       llvm::BitVector known(number);
       for (uint32_t earlier = number; earlier-- > 0;) {

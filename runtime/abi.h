@@ -15,7 +15,7 @@
 extern "C" {
 #endif
 
-#define SINTER_ABI_VERSION 3
+#define SINTER_ABI_VERSION 4
 
 /* Levels of the x86-64 instruction set that kernels are compiled for; a higher one includes the lower.
  *   AVX2        x86-64-v3: AVX2, FMA, F16C, BMI
@@ -264,6 +264,7 @@ struct sinter_gpu_task {
   uint32_t first_wait; /* the tasks that must be finished before, earlier ones */
   uint32_t wait_count;
   uint32_t first_address; /* of its buffers */
+  uint32_t address_count;
   struct {
     uint32_t buffer;     /* its number in the launch */
     uint32_t tile_bytes; /* 0: none; tile i reads bytes i * tile_bytes to (i + 1) * tile_bytes */

@@ -4,7 +4,7 @@
 //   module attributes {kernel.persistent = [{name = "persistent", tasks = 9 : i64, kernels = ["a", "b"]}]}
 //   llvm.func @a(%step, %x) attributes {nvvm.kernel, kernel.threads = 128, ...}
 //   ->
-//   llvm.func @a.task(%step, %x, %thread, %first)     // beside @a
+//   llvm.func @a.task(%thread, %first)                // beside @a
 //   llvm.func @persistent(%step, %tasks, %waits, %addresses, %finished, %count) attributes {nvvm.kernel, ...}
 //
 // struct sinter_gpu_persistent in runtime/abi.h says what the table holds. All blocks are resident at once. A
@@ -16,7 +16,9 @@
 // before ended. Who has tiles of a task waits until the tasks that it depends on are finished, and adds the
 // number of its tiles to the task's counter when they are. A task depends on earlier ones alone and all
 // blocks run, so nobody waits for ever. While it waits, the weights of its first tile come to the L2 cache.
-// Functions are called, not inlined: registers are the greatest number of any.
+// Functions are called, not inlined: registers are the greatest number of any. Addresses of the step and of
+// buffers lie in shared memory, and a function loads them where it uses them: as arguments they would take
+// two registers each all the while, more than there are beside the sums of a matmul with many buffers.
 #include "passes/Passes.h"
 #include "passes/lowering/AbiLayout.h"
 #include "passes/lowering/GpuPipeline.h"
@@ -29,6 +31,7 @@
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/BuiltinOps.h"
+#include "mlir/Interfaces/LoopLikeInterface.h"
 
 namespace sinter {
 #define GEN_PASS_DEF_MAKEPERSISTENTPASS
@@ -51,7 +54,7 @@ constexpr int64_t barriers = 16;
 /// A kernel as a function that some threads of a block run.
 struct Task {
   LLVM::LLVMFuncOp function;
-  int64_t threads = 0, sharedBytes = 0, buffers = 0;
+  int64_t threads = 0, sharedBytes = 0;
 };
 
 /// What is for all threads of a real block, or for several blocks.
@@ -60,6 +63,24 @@ bool isOfWholeBlocks(Operation *op) {
     return barrier.getBarrierId() || barrier.getNumberOfThreads();
   auto assembly = dyn_cast<LLVM::InlineAsmOp>(op);
   return assembly && (assembly.getAsmString().contains("bulk") || assembly.getAsmString().contains("%tid"));
+}
+
+bool hasBarrier(Operation *loop) {
+  return loop->walk([](NVVM::BarrierOp) { return WalkResult::interrupt(); }).wasInterrupted();
+}
+
+/// Where an address that `user` takes is loaded: outside of the loops around it that are one phase between
+/// barriers, so once for many turns, and behind the phases before, so that it takes no register in them.
+Operation *placeOfLoad(Operation *user) {
+  Operation *place = user;
+  for (Operation *outer = user->getParentOp(); !isa<LLVM::LLVMFuncOp>(outer); outer = outer->getParentOp()) {
+    if (!isa<LoopLikeOpInterface>(outer))
+      continue;
+    if (hasBarrier(outer))
+      break;
+    place = outer;
+  }
+  return place;
 }
 
 class Persistent {
@@ -72,11 +93,14 @@ public:
 private:
   LogicalResult makeKernel(DictionaryAttr plan);
   FailureOr<Task> taskOf(LLVM::LLVMFuncOp kernel);
+  void loadAddresses(LLVM::LLVMFuncOp function, Value table);
   void emitLoop(Emitter &e, LLVM::LLVMFuncOp function, int64_t tasks);
   Value tileCount(Emitter &e, Value step, Value task);
   void prefetch(Emitter &e, Value plan, Value addresses, Value tile);
   void waitFor(Emitter &e, Value counter, Value target);
-  void callTask(Emitter &e, Task &task, Value step, Value addresses, Value first);
+  void callTask(Emitter &e, Task &task, Value first);
+  /// Where the addresses of a task are: of the step, then of its buffers.
+  Value addressesIn(Emitter &e, Value table) { return e.atByte(table, addressesAt); }
   /// Blocks of the task in one block of the persistent kernel.
   int64_t groupsOf(const Task &task) const {
     int64_t most = std::min(threads / task.threads, task.threads == warpSize ? threads : barriers - 1);
@@ -89,7 +113,7 @@ private:
   const Architecture architecture;
   llvm::StringMap<Task> tasks; // by kernel
   SmallVector<Task> mine;      // of the kernel that is made, in the order of its plan
-  int64_t threads = leastThreads, tableBytes = 0; // of every kernel
+  int64_t threads = leastThreads, addressesAt = 0, tableBytes = 0; // of every kernel
 };
 
 SmallVector<StringRef> kernelsOf(DictionaryAttr plan) {
@@ -113,8 +137,7 @@ FailureOr<Task> Persistent::taskOf(LLVM::LLVMFuncOp kernel) {
                                  "persistent step, found '"
                               << kernel.getName() << "'";
   Task task{cast<LLVM::LLVMFuncOp>(kernel->clone()), notedNumber(kernel, "kernel.threads"),
-            static_cast<int64_t>(llvm::alignTo(notedNumber(kernel, "kernel.shared_bytes"), 128)),
-            kernel.getNumArguments() - 1};
+            static_cast<int64_t>(llvm::alignTo(notedNumber(kernel, "kernel.shared_bytes"), 128))};
   if (groupsOf(task) < 1)
     return kernel.emitError() << "expected at most " << maxSharedBytes(architecture) - tableBytes
                               << " bytes of shared memory for a persistent step, found " << task.sharedBytes;
@@ -131,25 +154,21 @@ FailureOr<Task> Persistent::taskOf(LLVM::LLVMFuncOp kernel) {
 
   builder.setInsertionPointToStart(&function.front());
   Emitter e(builder, kernel.getLoc(), architecture);
-  // The thread in its group, and the tile of the real block's first group; all else follows: arguments take
-  // registers of caller and callee or, behind the twelfth, memory.
+  Value table = LLVM::AddressOfOp::create(builder, kernel.getLoc(), e.sharedPtr(), sharedName);
+  loadAddresses(function, table);
+  // The thread in its group, and the tile of the real block's first group; all else follows.
   Value thread = function.front().addArgument(e.i32(), kernel.getLoc()),
         first = function.front().addArgument(e.i32(), kernel.getLoc());
-  SmallVector<Type> types(function.front().getArgumentTypes());
-  function.setFunctionType(LLVM::LLVMFunctionType::get(function.getFunctionType().getReturnType(), types));
-  SmallVector<Attribute> attributes;
-  if (ArrayAttr known = function.getArgAttrsAttr())
-    attributes.append(known.begin(), known.end());
-  attributes.resize(types.size(), builder.getDictionaryAttr({}));
-  function.setAllArgAttrs(attributes);
-
+  function.setFunctionType(
+      LLVM::LLVMFunctionType::get(function.getFunctionType().getReturnType(), {e.i32(), e.i32()}));
   auto limit = LLVM::ConstantRangeAttr::get(builder.getContext(), APInt(32, 0), APInt(32, task.threads));
-  function.setArgAttr(cast<BlockArgument>(thread).getArgNumber(), LLVM::LLVMDialect::getRangeAttrName(),
-                      limit);
+  auto range = builder.getNamedAttr(LLVM::LLVMDialect::getRangeAttrName(), limit);
+  function.setAllArgAttrs(
+      ArrayRef<Attribute>{builder.getDictionaryAttr(range), builder.getDictionaryAttr({})});
 
+  builder.setInsertionPointAfterValue(table);
   Value all = e.thread(), group = e.div(all, task.threads);
   Value grid = e.blocks(), block = e.add(first, e.mul(group, grid)), blocks = e.mul(grid, groupsOf(task));
-  Value table = LLVM::AddressOfOp::create(builder, kernel.getLoc(), e.sharedPtr(), sharedName);
   Value shared = e.atByte(table, e.add(e.mul(group, task.sharedBytes), tableBytes));
   Value barrier = e.add(group, 1), count = e.constant(task.threads);
   llvm::SmallPtrSet<Operation *, 4> own;
@@ -179,6 +198,25 @@ FailureOr<Task> Persistent::taskOf(LLVM::LLVMFuncOp kernel) {
     op->erase();
   });
   return place->second = task;
+}
+
+/// The function's arguments become loads from the table.
+void Persistent::loadAddresses(LLVM::LLVMFuncOp function, Value table) {
+  for (auto [number, argument] : llvm::enumerate(function.getArguments())) {
+    llvm::SmallDenseMap<Operation *, Value> loaded; // by place
+    for (OpOperand &use : llvm::make_early_inc_range(argument.getUses())) {
+      Operation *place = placeOfLoad(use.getOwner());
+      Value &address = loaded[place];
+      if (!address) {
+        OpBuilder::InsertionGuard guard(builder);
+        builder.setInsertionPoint(place);
+        Emitter e(builder, function.getLoc(), architecture);
+        address = e.load(e.globalPtr(), e.atByte(table, addressesAt + number * 8));
+      }
+      use.set(address);
+    }
+  }
+  function.front().eraseArguments(0, function.getNumArguments());
 }
 
 /// As runtime/abi.h says of struct sinter_grid.
@@ -236,14 +274,10 @@ void Persistent::prefetch(Emitter &e, Value plan, Value addresses, Value tile) {
 }
 
 /// `first` is the first group's tile; those of others are gridDim further each.
-void Persistent::callTask(Emitter &e, Task &task, Value step, Value addresses, Value first) {
+void Persistent::callTask(Emitter &e, Task &task, Value first) {
   int64_t groups = groupsOf(task);
   auto call = [&] {
-    SmallVector<Value> operands{step};
-    for (int64_t i = 0; i < task.buffers; ++i)
-      operands.push_back(e.load(e.globalPtr(), e.at(addresses, i, e.i64())));
-    operands.append({e.rem(e.thread(), task.threads), first});
-    LLVM::CallOp::create(e.b, e.loc, task.function, operands);
+    LLVM::CallOp::create(e.b, e.loc, task.function, ValueRange{e.rem(e.thread(), task.threads), first});
   };
   if (groups * task.threads == threads)
     return call();
@@ -262,6 +296,7 @@ void Persistent::emitLoop(Emitter &e, LLVM::LLVMFuncOp function, int64_t most) {
   Value zero = e.constant(0), tableSize = e.constant(most);
   e.loop(thread, e.min(count, tableSize), threads,
          [&](Value number) { e.store(tileCount(e, step, taskAt(number)), tilesOf(number)); });
+  e.ifThen(e.equal(thread, zero), [&] { e.store(step, addressesIn(e, table)); });
   e.barrier();
   // Where the loop is: the number of a task, and the block that its first tile goes to.
   auto loop = scf::WhileOp::create(e.b, e.loc, TypeRange{e.i32(), e.i32()}, ValueRange{zero, zero});
@@ -277,7 +312,8 @@ void Persistent::emitLoop(Emitter &e, LLVM::LLVMFuncOp function, int64_t most) {
   };
   Value number = body->getArgument(0), place = body->getArgument(1), first = firstOf(place);
   auto run = [&] {
-    // A kernel takes every register that it can get: while it runs, the place in the loop is in shared memory.
+    // A kernel takes every register that it can get: while it runs, the place in the loop is in shared
+    // memory.
     Value kept = tilesOf(tableSize), keptPlace = tilesOf(e.constant(most + 1));
     e.ifThen(e.equal(thread, zero), [&] {
       e.store(number, kept);
@@ -286,6 +322,10 @@ void Persistent::emitLoop(Emitter &e, LLVM::LLVMFuncOp function, int64_t most) {
     Value task = taskAt(number);
     auto field = [&](int64_t offset) { return e.load(e.i32(), e.atByte(task, offset)); };
     Value buffers = e.at(addresses, field(abi::taskFirstAddress), e.i64());
+    e.loop(thread, field(abi::taskAddressCount), threads, [&](Value i) {
+      Value address = e.load(e.globalPtr(), e.at(buffers, i, e.i64()));
+      e.store(address, e.at(addressesIn(e, table), e.add(i, 1), e.i64()));
+    });
     for (int64_t i = 0; i < abi::taskPrefetchCount; ++i)
       prefetch(e, e.atByte(task, abi::taskPrefetches + i * abi::prefetchBytes), buffers, first);
     Value waitsAt = e.at(waits, field(abi::taskFirstWait), e.i32());
@@ -300,7 +340,7 @@ void Persistent::emitLoop(Emitter &e, LLVM::LLVMFuncOp function, int64_t most) {
     for (auto [region, each] : llvm::zip(choice.getCaseRegions(), mine)) {
       OpBuilder::InsertionGuard guard(e.b);
       e.b.createBlock(&region);
-      callTask(e, each, step, buffers, first);
+      callTask(e, each, first);
       scf::YieldOp::create(e.b, e.loc);
     }
     {
@@ -336,16 +376,19 @@ void Persistent::emitLoop(Emitter &e, LLVM::LLVMFuncOp function, int64_t most) {
 }
 
 LogicalResult Persistent::make(ArrayRef<Attribute> plans) {
-  // Kernels are shared, so threads and the table are the same for all.
+  // Kernels are shared, so threads and the table are the same for all: tiles of each task, the place in the
+  // loop, the addresses of the task's step and buffers.
+  int64_t addresses = 0;
   for (Attribute each : plans) {
     auto plan = cast<DictionaryAttr>(each);
-    // Tiles of each task, the place in the loop.
-    tableBytes = std::max<int64_t>(tableBytes, llvm::alignTo((taskCountOf(plan) + 2) * 4, 128));
+    addressesAt = std::max<int64_t>(addressesAt, llvm::alignTo((taskCountOf(plan) + 2) * 4, 8));
     for (StringRef name : kernelsOf(plan)) {
-      int64_t own = notedNumber(module.lookupSymbol<LLVM::LLVMFuncOp>(name), "kernel.threads");
-      threads = std::max<int64_t>(threads, llvm::alignTo(own, 128));
+      auto kernel = module.lookupSymbol<LLVM::LLVMFuncOp>(name);
+      threads = std::max<int64_t>(threads, llvm::alignTo(notedNumber(kernel, "kernel.threads"), 128));
+      addresses = std::max<int64_t>(addresses, kernel.getNumArguments());
     }
   }
+  tableBytes = llvm::alignTo(addressesAt + addresses * 8, 128);
   for (Attribute plan : plans)
     if (failed(makeKernel(cast<DictionaryAttr>(plan))))
       return failure();

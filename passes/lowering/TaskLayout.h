@@ -9,7 +9,7 @@
 namespace sinter::abi {
 inline constexpr int64_t taskKernel = 0, taskDomain = 4, taskColumns = 8, taskRowsPerTile = 12,
                          taskKeysPerTile = 16, taskFirstWait = 20, taskWaitCount = 24, taskFirstAddress = 28,
-                         taskPrefetches = 32, taskBytes = 48;
+                         taskAddressCount = 32, taskPrefetches = 36, taskBytes = 52;
 /// Of a prefetch: the buffer's number, bytes a tile.
 inline constexpr int64_t prefetchBuffer = 0, prefetchTileBytes = 4, prefetchBytes = 8, taskPrefetchCount = 2;
 /// From one task's counter to the next one's.

@@ -1,15 +1,16 @@
 // RUN: sinter-opt %s --kernel-emit-gpu=architecture=sm_80 --kernel-make-persistent=architecture=sm_80 | FileCheck %s
 // RUN: sinter-opt %s --kernel-emit-gpu=architecture=sm_90a --kernel-make-persistent=architecture=sm_90a | FileCheck %s
 // Two kernels become functions of one that walks a table of tasks. A block of 384 threads holds twelve blocks of one warp,
-// or three of 128 threads, each with its part of the shared memory and a barrier of its own.
+// or three of 128 threads, each with its part of the shared memory and a barrier of its own. Addresses of the step and of
+// buffers are loaded from shared memory, behind the barriers of the phases before.
 
 // CHECK-NOT: kernel.persistent
 module attributes {kernel.persistent = [{name = "step", tasks = 40 : i64, kernels = ["norm", "wide"]}]} {
 
 // CHECK-LABEL: llvm.func @norm(
 // CHECK-SAME: nvvm.kernel
-// CHECK-LABEL: llvm.func internal @norm.task(
-// CHECK-SAME: %{{[^:]*}}: i32 {llvm.range = #llvm.constant_range<i32, 0, 32>}, %[[FIRST:[^:]*]]: i32)
+// CHECK-LABEL: llvm.func internal @norm.task(%arg0: i32
+// CHECK-SAME: {llvm.range = #llvm.constant_range<i32, 0, 32>}, %[[FIRST:[^:]*]]: i32)
 // CHECK-SAME: no_inline
 // CHECK-NOT: nvvm.kernel
 // CHECK: %[[ALL:.*]] = nvvm.read.ptx.sreg.tid.x
@@ -36,11 +37,16 @@ kernel.func @norm(%x: !kernel.rows<256xf32>, %y: !kernel.rows<256xf32>) {
 // CHECK-LABEL: llvm.func @wide(
 // CHECK-SAME: kernel.shared_bytes = 128
 // CHECK: nvvm.barrier{{$}}
-// CHECK-LABEL: llvm.func internal @wide.task(
-// CHECK-SAME: #llvm.constant_range<i32, 0, 128>}, %{{[^:]*}}: i32)
+// CHECK-LABEL: llvm.func internal @wide.task(%arg0: i32
+// CHECK-SAME: {llvm.range = #llvm.constant_range<i32, 0, 128>}, %{{[^:]*}}: i32)
 // CHECK: %[[GROUP:.*]] = arith.divui
 // CHECK: %[[BARRIER:.*]] = arith.addi %[[GROUP]], %{{.*}} : i32
+// CHECK-NOT: nvvm.barrier{{$}}
 // CHECK: nvvm.barrier id = %[[BARRIER]] number_of_threads = %{{.*}}
+// The address of what is stored to is loaded behind the reduction's barriers.
+// CHECK: nvvm.barrier id
+// CHECK: llvm.load %{{.*}} : !llvm.ptr<3> -> !llvm.ptr<1>
+// CHECK: llvm.store %{{.*}} : vector<4xf32>, !llvm.ptr<1>
 // CHECK-NOT: nvvm.barrier{{$}}
 kernel.func @wide(%x: !kernel.rows<4096xf32>, %y: !kernel.rows<4096xf32>) {
   kernel.rows over(rows) {
@@ -55,7 +61,7 @@ kernel.func @wide(%x: !kernel.rows<4096xf32>, %y: !kernel.rows<4096xf32>) {
 
 // What only a persistent kernel runs has no other form.
 // CHECK-NOT: @narrow
-// 40 counts of tiles (256 bytes), then three times what @wide takes.
+// 40 counts of tiles, the place in the loop, 3 addresses (256 bytes), then three times what @wide takes.
 // CHECK-LABEL: llvm.func @step(
 // CHECK-SAME: kernel.shared_bytes = 640
 // CHECK-SAME: kernel.threads = 384
@@ -68,7 +74,7 @@ kernel.func @wide(%x: !kernel.rows<4096xf32>, %y: !kernel.rows<4096xf32>) {
 // CHECK: nvvm.barrier
 // CHECK: scf.index_switch
 // CHECK: case 0
-// CHECK: llvm.call @norm.task
+// CHECK: llvm.call @norm.task(%{{[^,]*}}, %{{[^,]*}}) : (i32, i32) -> ()
 // CHECK: case 1
 // CHECK: llvm.call @wide.task
 // CHECK: nvvm.barrier

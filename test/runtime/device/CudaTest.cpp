@@ -443,9 +443,9 @@ TEST_F(CudaTest, AKernelThatIsMissingIsNamed) {
 
 /// The model with its decode step as one kernel.
 struct PersistentModel : Model {
-  sinter_gpu_task tasks[3] = {{0, SINTER_DOMAIN_ROWS, 1, 1, 0, 0, 0, 0, {}},
-                              {1, SINTER_DOMAIN_SELECTED, 1, 1, 0, 0, 1, 2, {}},
-                              {2, SINTER_DOMAIN_DRAWS, 1, 1, 0, 1, 1, 4, {}}};
+  sinter_gpu_task tasks[3] = {{0, SINTER_DOMAIN_ROWS, 1, 1, 0, 0, 0, 0, 2, {}},
+                              {1, SINTER_DOMAIN_SELECTED, 1, 1, 0, 0, 1, 2, 2, {}},
+                              {2, SINTER_DOMAIN_DRAWS, 1, 1, 0, 1, 1, 4, 2, {}}};
   uint32_t waits[2] = {0, 1};
   sinter_gpu_persistent persistent = {"step", tasks, 3, waits, 2, 384, 1024};
   PersistentModel() {
