@@ -150,14 +150,20 @@ Result<std::vector<ObjectFile>> Compilation::makeObjects() {
   return objects;
 }
 
+/// Files of kernels have no split K: who calls them would have to bring memory for it.
+CudaOptions Compilation::cudaOptions(gpu::Architecture architecture) const {
+  bool isProduct = options.stage != Stage::Ptx && options.stage != Stage::Cubin;
+  return {architecture, /*chooseSchedules=*/true, options.persistent,
+          /*splits=*/isProduct && !options.pipeline.train};
+}
+
 Result<std::vector<GpuCode>> Compilation::makeGpuCode() {
   std::vector<GpuCode> all;
   Result<Ptxas> ptxas = Ptxas::find();
   for (gpu::Architecture architecture : options.gpus) {
     std::string name = gpu::nameOf(architecture).str();
     announce("compiling kernels for " + name);
-    llvm::FailureOr<CudaKernels> kernels =
-        compileCudaKernels(*module, {architecture, /*chooseSchedules=*/true, options.persistent});
+    llvm::FailureOr<CudaKernels> kernels = compileCudaKernels(*module, cudaOptions(architecture));
     if (failed(kernels))
       return fail("{}: expected kernels that compile for {}", options.model, name);
     GpuCode code{architecture, std::move(*kernels), std::nullopt};
@@ -298,7 +304,7 @@ bool Compilation::printVersions() {
   };
   for (gpu::Architecture architecture : options.gpus)
     if (!add(gpu::nameOf(architecture), options.gpus.size() > 1,
-             printCudaKernels(*module, {architecture, /*chooseSchedules=*/true, options.persistent},
+             printCudaKernels(*module, cudaOptions(architecture),
                               target ? CudaStage::Target : CudaStage::Llvm)))
       return false;
   if (options.gpus.empty())

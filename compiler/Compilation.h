@@ -35,6 +35,7 @@ private:
 
   /// Kernels, and the table of the model that refers to them.
   Result<std::vector<ObjectFile>> makeObjects();
+  CudaOptions cudaOptions(gpu::Architecture architecture) const;
   Result<std::vector<GpuCode>> makeGpuCode();
   WeightImage weightImage();
   Result<> writeWeightsOutside();

@@ -133,20 +133,22 @@ std::string ptxName(llvm::StringRef name) {
 }
 
 /// A copy of the module's kernels, with names of PTX and, if asked for, schedules for GPUs.
-OwningOpRef<ModuleOp> copyKernels(ModuleOp module, gpu::Architecture architecture, bool chooseSchedules) {
+OwningOpRef<ModuleOp> copyKernels(ModuleOp module, const CudaOptions &options) {
   OwningOpRef<ModuleOp> copy(ModuleOp::create(module.getLoc()));
   for (auto kernel : module.getOps<kernel::FuncOp>()) {
     auto clone = cast<kernel::FuncOp>(kernel->clone());
     clone.setName(ptxName(kernel.getName()));
     copy->push_back(clone);
   }
-  if (chooseSchedules) {
+  if (options.chooseSchedules) {
     gpu::shortenGroups(*copy);
     PassManager passes(module.getContext());
     passes.addPass(createChooseSchedulesPass({/*gpu=*/true}));
     [[maybe_unused]] LogicalResult chosen = passes.run(*copy);
     assert(succeeded(chosen) && "every kernel has a schedule for GPUs");
-    gpu::widenTiles(*copy, architecture);
+    gpu::widenTiles(*copy, options.architecture);
+    if (options.splits)
+      gpu::splitFewTiles(*copy);
   }
   return copy;
 }
@@ -203,7 +205,7 @@ FailureOr<CudaKernels> compileCudaKernels(ModuleOp module, const CudaOptions &op
     return module.emitError() << "expected kernels that compile for " << gpu::nameOf(options.architecture),
            failure();
   };
-  OwningOpRef<ModuleOp> copy = copyKernels(module, options.architecture, options.chooseSchedules);
+  OwningOpRef<ModuleOp> copy = copyKernels(module, options);
   CudaKernels result;
   if (options.persistent)
     result.persistent = planPersistent(module, *copy);
@@ -221,6 +223,8 @@ FailureOr<CudaKernels> compileCudaKernels(ModuleOp module, const CudaOptions &op
     facts.sharedBytes = number("kernel.shared_bytes");
     facts.cluster = number("kernel.cluster");
     facts.maps = mapsOf(function);
+    if (auto split = function->getAttrOfType<DenseI64ArrayAttr>("kernel.split_k"))
+      facts.split = {split[0], split[1], split[2], split[3]};
     facts.blocksPerSm = std::max(number("kernel.blocks_per_sm"), 1u);
   }
   for (auto &[entry, facts] : result.persistent) {
@@ -246,7 +250,7 @@ FailureOr<CudaKernels> compileCudaKernels(ModuleOp module, const CudaOptions &op
 
 FailureOr<std::string> printCudaKernels(ModuleOp module, const CudaOptions &options, CudaStage stage) {
   const gpu::Architecture architecture = options.architecture;
-  OwningOpRef<ModuleOp> copy = copyKernels(module, architecture, options.chooseSchedules);
+  OwningOpRef<ModuleOp> copy = copyKernels(module, options);
   if (options.persistent)
     planPersistent(module, *copy);
   if (failed(lower(*copy, architecture)))

@@ -20,6 +20,17 @@ struct CudaOptions {
   bool chooseSchedules = true;
   /// One kernel for each type of cache that runs a whole decode step, too.
   bool persistent = false;
+  /// Kernels with few tiles may split K (runtime/abi.h, SINTER_SPACE_SPLIT), where kernels get schedules.
+  bool splits = false;
+};
+
+/// Sums of the parts of a kernel's K, f32: what SINTER_SPACE_SPLIT holds of it.
+struct SplitSums {
+  int64_t parts = 1, rowsPerTile = 0, columnTiles = 0, tileBytes = 0; // of a part
+  int64_t tiles(int64_t rows) const {
+    return rowsPerTile ? (rows + rowsPerTile - 1) / rowsPerTile * columnTiles : 0;
+  }
+  int64_t bytes(int64_t rows) const { return tiles(rows) * parts * tileBytes; }
 };
 
 /// What a launch of a kernel needs; the fields of struct sinter_gpu_launch.
@@ -28,6 +39,7 @@ struct CudaKernel {
   kernel::Grid grid;    // not that of the CPU's kernel: schedules differ
   uint32_t threads = 0, sharedBytes = 0, cluster = 1, blocksPerSm = 1;
   std::vector<sinter_tensor_map> maps;
+  SplitSums split; // of more than one part: a parameter behind the buffers
 };
 
 /// A kernel that runs a decode step and what draws tokens after it: fields of struct sinter_gpu_persistent.

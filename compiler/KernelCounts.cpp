@@ -193,6 +193,14 @@ Result<> KernelLaunchOnce::run(emulator::LoadedModule &loaded, emulator::GlobalM
     arguments.push_back(*address);
     counts.neededBytes += neededBytes(argument, value);
   }
+  if (facts.split.parts > 1) {
+    uint64_t counters = llvm::alignTo(facts.split.tiles(counts.rows) * sizeof(uint32_t), 256);
+    Result<uint64_t> address = allocate(counters + facts.split.bytes(counts.rows), "sums of parts of K");
+    if (!address)
+      return tl::unexpected(address.error());
+    std::memset(reinterpret_cast<void *>(*address), 0, counters);
+    arguments.push_back(*address + counters);
+  }
   countFlops();
   Result<uint64_t> step = makeStep();
   if (!step)

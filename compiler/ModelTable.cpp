@@ -113,7 +113,14 @@ llvm::Constant *TableBuilder::gpuLaunch(kernel::LaunchOp op, const CudaKernels &
   auto function = symbols.lookup<kernel::FuncOp>(op.getCallee());
   const CudaKernel &code = kernels.kernels.at(op.getCallee().str());
   StepCost cost = costOfLaunch(op, function);
-  return gpuLaunch(op.getCallee(), code, buffers(op), cost.weightBytes, cost.rowFlops);
+  llvm::SmallVector<llvm::Constant *> all = buffers(op);
+  if (code.split.parts > 1) {
+    auto entry = op->getParentOfType<kernel::EntryOp>();
+    int64_t rows = code.grid.domain == kernel::Domain::Selected ? entry.getMaxSelected() : entry.getMaxRows();
+    all.push_back(
+        structure({i32(SINTER_SPACE_SPLIT), i32(code.split.tiles(rows)), i64(code.split.bytes(rows))}));
+  }
+  return gpuLaunch(op.getCallee(), code, all, cost.weightBytes, cost.rowFlops);
 }
 
 llvm::Constant *TableBuilder::gpuEntry(kernel::EntryOp op, llvm::StringRef name, const CudaKernels &kernels) {

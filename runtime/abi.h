@@ -117,13 +117,16 @@ enum sinter_space {
   SINTER_SPACE_PARTIAL = 4, /* partial results of attention, shared by all launches:
                                (rows, ceil(cache_tokens / keys_per_tile), model.partial_bytes) */
   SINTER_SPACE_LOGITS = 5,  /* step.logits (also reachable as such) */
-  /* 6 to 12: runtime/training/TrainingAbi.h */
-  SINTER_SPACE_DRAWN = 13 /* (step.draws) i32: drawn tokens; -1 where a logit is not a number or the largest
+  /* 6 to 12 and 14: runtime/training/TrainingAbi.h */
+  SINTER_SPACE_DRAWN = 13, /* (step.draws) i32: drawn tokens; -1 where a logit is not a number or the largest
                              is infinite */
+  SINTER_SPACE_SPLIT = 15  /* GPUs: sums of parts of matmuls whose K is split, shared by all launches; `offset`:
+                              bytes that the launch takes, `counters`: how many u32 it takes before the address,
+                              downwards, which are 0 between launches */
 };
 struct sinter_buffer {
   uint32_t space;
-  uint32_t reserved;
+  uint32_t counters; /* of SINTER_SPACE_SPLIT; else 0 */
   uint64_t offset;
 };
 

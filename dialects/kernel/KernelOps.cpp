@@ -127,6 +127,10 @@ Grid RowsOp::getGrid() {
 
 //===--- matmul
 
+int64_t MatmulOp::getSplits() {
+  auto splits = (*this)->getAttrOfType<IntegerAttr>("kernel.split_k");
+  return splits ? splits.getInt() : 1;
+}
 int64_t MatmulOp::getExpertCount() { return getExperts() ? getExperts().getType().getExperts() : 1; }
 static int64_t matrixRows(MatmulOp op) {
   return cast<WeightType>(op.getWeights().front().getType()).getRows() / op.getExpertCount();
@@ -204,8 +208,8 @@ Grid MatmulOp::getGrid() {
   // How many rows an expert has is known when a launch runs: a tile has all of them.
   if (getExperts())
     return {(perTile ? (getOutputs() + perTile - 1) / perTile : 1) * getExpertCount(), 0, 0, getDomain()};
-  return {perTile ? (getOutputs() + perTile - 1) / perTile : 1, schedule ? schedule.getRowsPerTile() : 0, 0,
-          getDomain()};
+  return {(perTile ? (getOutputs() + perTile - 1) / perTile : 1) * getSplits(),
+          schedule ? schedule.getRowsPerTile() : 0, 0, getDomain()};
 }
 
 LogicalResult RangeOp::verify() {

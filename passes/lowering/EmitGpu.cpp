@@ -56,7 +56,8 @@ LogicalResult emitAnchor(Frame &frame, Operation *anchor) {
       });
 }
 
-/// Buffers do not overlap. Tensor maps are parameters themselves, 128 bytes that the host has encoded.
+/// Buffers do not overlap; sums of a K in parts are other blocks', too. Tensor maps are parameters
+/// themselves, 128 bytes that the host has encoded.
 void setArguments(LLVM::LLVMFuncOp function, const Frame &frame) {
   OpBuilder builder(function.getContext());
   SmallVector<Type> types(function.front().getArgumentTypes());
@@ -66,6 +67,8 @@ void setArguments(LLVM::LLVMFuncOp function, const Frame &frame) {
   auto bytes = LLVM::LLVMArrayType::get(builder.getI64Type(), 16);
   for (size_t i = 0; i < count; ++i) {
     if (i < pointers) {
+      if (function.getArgument(i) == frame.splitAddress)
+        continue;
       function.setArgAttr(i, LLVM::LLVMDialect::getNoAliasAttrName(), builder.getUnitAttr());
       continue;
     }
@@ -132,6 +135,9 @@ LogicalResult emitKernel(sinter::kernel::FuncOp kernel, Architecture architectur
     function->setAttr("nvvm.cluster_dim",
                       builder.getDenseI32ArrayAttr({static_cast<int32_t>(frame.cluster)}));
   function->setAttr("kernel.cluster", builder.getI64IntegerAttr(frame.cluster));
+  if (const SplitPlan &plan = frame.splitK; plan.count > 1)
+    function->setAttr("kernel.split_k",
+                      builder.getDenseI64ArrayAttr({plan.count, plan.rows, plan.columns, plan.bytes}));
   function->setAttr("kernel.blocks_per_sm", builder.getI64IntegerAttr(frame.blocksPerSm));
   if (most)
     function->setAttr("kernel.most_threads", most);

@@ -22,11 +22,11 @@ int64_t tilesOf(const sinter_gpu_task &task, const sinter_step &step) {
 
 Result<void> PersistentStep::upload(const sinter_gpu_persistent &program, const Places &places,
                                     Stream stream) {
-  constexpr uint64_t unit = 16;
-  const uint64_t taskBytes = program.task_count * sizeof(sinter_gpu_task),
-                 waitBytes = (program.wait_count * sizeof(uint32_t) + unit - 1) / unit * unit;
+  const auto whole = [](uint64_t bytes) { return (bytes + 15) / 16 * 16; };
+  const uint64_t taskBytes = whole(program.task_count * sizeof(sinter_gpu_task)),
+                 waitBytes = whole(program.wait_count * sizeof(uint32_t));
   std::vector<std::byte> bytes(taskBytes + waitBytes + places.buffers.size_bytes());
-  std::memcpy(bytes.data(), program.tasks, taskBytes);
+  std::memcpy(bytes.data(), program.tasks, program.task_count * sizeof(sinter_gpu_task));
   if (program.wait_count)
     std::memcpy(bytes.data() + taskBytes, program.waits, program.wait_count * sizeof(uint32_t));
   std::memcpy(bytes.data() + taskBytes + waitBytes, places.buffers.data(), places.buffers.size_bytes());

@@ -96,6 +96,14 @@ Result<void> CudaSession::allocate() {
     const uint64_t tileKeys = uint64_t(model.gpu_partial_keys);
     return tileKeys ? rows * ((uint64_t(tokens) + tileKeys - 1) / tileKeys) * model.gpu_partial_bytes : 0;
   };
+  uint64_t splitBytes = 0;
+  for (const sinter_gpu_entry *entry : {&program.prefill, &program.decode})
+    for (uint64_t i = 0; i < entry->launch_count; ++i)
+      for (uint64_t j = 0; j < entry->launches[i].buffer_count; ++j)
+        if (const sinter_buffer &buffer = entry->launches[i].buffers[j]; buffer.space == SINTER_SPACE_SPLIT) {
+          splitCounterBytes = std::max(splitCounterBytes, roundUp(buffer.counters * sizeof(uint32_t), 256));
+          splitBytes = std::max(splitBytes, buffer.offset);
+        }
   struct Need {
     DeviceBuffer *where;
     uint64_t bytes;
@@ -108,6 +116,7 @@ Result<void> CudaSession::allocate() {
       {&sampleArena, program.sample.arena_bytes, "drawing tokens"},
       {&deviceDrawn, uint64_t(drawCount) * sizeof(int32_t), "drawn tokens"},
       {&partial, partialBytes(layout.tokens), "partial results of attention"},
+      {&split, splitCounterBytes + splitBytes, "sums of parts of matmuls"},
       {&cache, layout.slotBytes * uint64_t(slotCount), "keys and values"},
   };
   size_t available = 0, total = 0;
@@ -142,6 +151,11 @@ Result<void> CudaSession::allocate() {
           driver.check(driver.fillBytes(cache.address(), 0, cache.bytes(), stream), "clearing the cache");
       !filled)
     return filled;
+  if (splitCounterBytes) // each launch leaves them at 0
+    if (Result<void> filled = driver.check(driver.fillBytes(split.address(), 0, splitCounterBytes, stream),
+                                           "clearing counters of tiles");
+        !filled)
+      return filled;
   Result<PinnedBuffer> step =
       PinnedBuffer::allocate(shared->gpu->driver(), stepBytes, "the description of a step");
   if (!step)
@@ -190,6 +204,8 @@ Address CudaSession::resolve(const sinter_buffer &buffer, const DeviceBuffer &ar
     return deviceLogits.address();
   case SINTER_SPACE_DRAWN:
     return deviceDrawn.address();
+  case SINTER_SPACE_SPLIT:
+    return split.address() + splitCounterBytes;
   }
   assert(false && "the compiler wrote a buffer in an unknown space");
   return 0;

@@ -80,8 +80,9 @@ private:
   const int64_t drawCount;
   OwnedStream stream;
   std::vector<OwnedEvent> events; // of the launches whose times are taken
-  DeviceBuffer cache, arena, partial, deviceLogits, deviceStep, sampleArena, deviceDrawn;
+  DeviceBuffer cache, arena, partial, split, deviceLogits, deviceStep, sampleArena, deviceDrawn;
   PinnedBuffer hostLogits, hostStep, hostDrawn;
+  uint64_t splitCounterBytes = 0; // of `split`, before the sums
   // struct sinter_step and the arrays that it points to, in one block that is copied whole: places in it.
   uint64_t tokensAt = 0, positionsAt = 0, slotsAt = 0, selectAt = 0, samplingAt = 0, adjustmentsAt = 0,
            countersAt = 0, stepBytes = 0;

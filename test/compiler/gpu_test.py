@@ -8,9 +8,13 @@ import re
 import shutil
 import struct
 import subprocess
+import sys
 import unittest
 
-from products import SCALE, SINTER, ProductTest, run
+from products import ROOT, SCALE, SINTER, ProductTest, run
+
+sys.path.insert(0, str(ROOT / "utils"))
+from tiny import catalog, files
 
 EMULATOR = SINTER.parent.parent / "lib/libsinter-cuda-emulator.so"
 
@@ -228,6 +232,27 @@ class GpuTest(ProductTest):
         for value in found.values():
             self.assertAlmostEqual(value / found["cpu90"], 1, delta=5e-3, msg=found)
 
+    def testKOfFewTilesIsSplitInExecutablesAlone(self):
+        # 64 outputs of 1024 inputs: one tile of columns. Perplexity as above; quantised rows are rounded elsewhere than on the processor.
+        catalog.VARIANTS["llama"]["wide"] = {**catalog.VARIANTS["llama"]["default"], "hidden": 64, "heads": 4, "kv": 2, "ff": 1024, "layers": 1}
+        path, model, text = self.folder / "split", self.folder / "wide.gguf", self.folder / "words"
+        files.writeGguf(catalog.build("llama", "wide")[0], model)
+        text.write_text("the quick brown fox")
+        for weights in "f16", "q8_0":
+            self.compile(model, "--weights", weights, "--target=cuda", "-o", path)
+            found = {}
+            for device, sm in ("cpu", "90"), ("emulator", "90"), ("emulator", "80"):
+                out, _ = run(path, "--perplexity", "--json", "-f", text, "--device", device,
+                             env=self.environment(SINTER_EMULATOR_SM=sm, SINTER_EMULATOR_RACES="1"))
+                found[device + sm] = json.loads(out.splitlines()[-1])["perplexity"]
+            for value in found.values():
+                self.assertAlmostEqual(value / found["cpu90"], 1, delta=1e-2, msg=(weights, found))
+        # 4 parts of 256 inputs, tiles of 64 rows, one of columns, 64 x 64 sums; nothing for who calls kernels.
+        out, _ = self.compile(model, "--weights", "f16", "--target=cuda:sm_80", "--emit=target", "-o", "-")
+        self.assertEqual(set(re.findall(r"kernel.split_k = array<i64: ([\d, ]+)>", out)), {"4, 64, 1, 16384"})
+        self.compile(model, "--weights", "f16", "--target=cuda:sm_80", "--emit=ptx", "-o", self.folder / "unsplit")
+        self.assertFalse(any("atom.acq_rel" in each.read_text() for each in (self.folder / "unsplit").glob("*.ptx")))
+
     def testWithoutADriverTheProcessorRunsItAndTheReasonIsSaid(self):
         if shutil.which("nvidia-smi"):
             self.skipTest("this machine may have a GPU")
@@ -391,6 +416,56 @@ class GpuTest(ProductTest):
             self.assertEqual(said.returncode, 0, said.stderr)
             self.assertIn(" 0 bytes spill stores, 0 bytes spill loads", said.stderr)
             self.assertNotRegex(said.stderr, r"C75\d\d")   # wgmma that ptxas serialises
+
+    @unittest.skipUnless(shutil.which("ptxas"), "ptxas is not here")
+    def testTilesAsWideAsALongHeadDoNotSpill(self):
+        source, folder = self.folder / "heads.mlir", self.folder / "heads"
+        text = """kernel.func @heads_{0}(%x: !kernel.rows<640x{0}>, %w: !kernel.weight<1536x640, {0}>, %y: !kernel.rows<1536xf32>) {{
+  kernel.matmul left(%x : !kernel.rows<640x{0}>) weights(%w : !kernel.weight<1536x640, {0}>) over(rows) schedule <rows_per_tile = 64> ranges {{
+    kernel.range 0 to 1536 group 256 {{
+    ^bb0(%a: vector<256xf32>, %row: index, %column: index):
+      %s = arith.mulf %a, %a : vector<256xf32>
+      %sum = vector.reduction <add>, %s : vector<256xf32> into f32
+      %inv = math.rsqrt %sum : f32
+      %iv = vector.broadcast %inv : f32 to vector<256xf32>
+      %o = arith.mulf %a, %iv : vector<256xf32>
+      kernel.store %o, %y[%row, %column] : vector<256xf32>, !kernel.rows<1536xf32>
+    }}
+  }}
+}}
+"""
+        source.write_text("".join(text.format(dtype) for dtype in ("f16", "bf16")))
+        run(SINTER, "kernel", source, "--target=cuda", "-o", folder)
+        kernels = json.loads((folder / "heads.json").read_text())["kernels"]
+        for kernel in kernels:
+            for arch, code in kernel["code"].items():
+                self.assertEqual((code["grid"]["rows_per_tile"], code["grid"]["columns"]), (64, 6))
+                said = subprocess.run(["ptxas", f"-arch={arch}", "-v", folder / code["file"], "-o", "/dev/null"], capture_output=True, text=True)
+                self.assertEqual(said.returncode, 0, said.stderr)
+                self.assertIn(" 0 bytes spill stores, 0 bytes spill loads", said.stderr, (kernel["kernel"], arch))
+                self.assertNotRegex(said.stderr, r"C75\d\d", (kernel["kernel"], arch))
+        self.assertEqual([k["code"]["sm_90a"]["cluster"][0] for k in kernels], [4, 1])   # by tensor maps, by the weights' registers
+
+    @unittest.skipUnless(shutil.which("ptxas"), "ptxas is not here")
+    def testAttentionForAmpereDoesNotSpill(self):
+        source, folder = self.folder / "ampere.mlir", self.folder / "ampere"
+        kernel = """kernel.func @{name}(%q: !kernel.rows<{width}x{query}>, %k: !kernel.cache_k<4x{size}x{dtype}>, %v: !kernel.cache_v<4x{size}x{dtype}>,
+    %s: !kernel.table<1x4xf32>, %y: !kernel.rows<{width}xf32>) {{
+  kernel.attention prefill heads 4 scale 0.1 {more} query(%q : !kernel.rows<{width}x{query}>) keys(%k : !kernel.cache_k<4x{size}x{dtype}>)
+    values(%v : !kernel.cache_v<4x{size}x{dtype}>) {slopes} output(%y : !kernel.rows<{width}xf32>)
+}}
+"""
+        kinds = {"plain": "", "cap": "softcap 30.0", "all": "window 512 softcap 30.0"}
+        source.write_text("".join(
+            kernel.format(name=f"{kind}_{size}_{dtype}_{query}", size=size, width=4 * size, dtype=dtype, query=query, more=more,
+                          slopes="slopes(%s : !kernel.table<1x4xf32>)" if kind == "all" else "")
+            for kind, more in kinds.items() for size in (48, 64, 128, 256) for dtype, query in (("f16", "f32"), ("bf16", "bf16"))))
+        run(SINTER, "kernel", source, "--target=cuda:sm_80", "-o", folder)
+        for entry in json.loads((folder / "ampere.json").read_text())["kernels"]:
+            said = subprocess.run(["ptxas", "-arch=sm_80", "-v", folder / entry["code"]["sm_80"]["file"], "-o", "/dev/null"],
+                                  capture_output=True, text=True)
+            self.assertEqual(said.returncode, 0, said.stderr)
+            self.assertIn(" 0 bytes spill stores, 0 bytes spill loads", said.stderr, entry["kernel"])
 
     @unittest.skipUnless(shutil.which("ptxas"), "ptxas is not here")
     def testAttentionForHopperTakesTurnsWithoutSpills(self):

@@ -38,7 +38,8 @@ public:
     return true;
   }
 
-  void run(const std::string &kernel, const std::vector<void *> &buffers, const sinter_step &step) override {
+  void run(const std::string &kernel, const std::vector<void *> &buffers, const sinter_step &step,
+           unsigned blocks) override {
     const CudaKernel &facts = kernels.kernels.at(kernel);
     auto program = module->kernel(facts.function);
     if (!program) {
@@ -64,19 +65,28 @@ public:
             "buffer " + std::to_string(arguments.size() - 1));
       arguments.push_back(reinterpret_cast<uint64_t>(buffer));
     }
+    const bool isSelected = facts.grid.domain == kernel::Domain::Selected;
+    const int64_t stepRows = isSelected ? step.selected : step.rows;
+    // Sums of parts of K: not numbers, behind counters of 0.
+    const size_t counters = size_t(facts.split.tiles(stepRows));
+    std::vector<uint32_t> split(counters + size_t(facts.split.bytes(stepRows)) / 4 + 4, 0x7fc00001);
+    if (counters) {
+      const size_t padded = (counters + 3) / 4 * 4;
+      std::fill_n(split.begin(), padded, 0);
+      map(split.data(), split.size() * 4, "sums of parts of K");
+      arguments.push_back(reinterpret_cast<uint64_t>(split.data() + padded));
+    }
     Launch launch;
     launch.program = *program;
-    launch.grid = {(3 + facts.cluster - 1) / facts.cluster * facts.cluster, 1, 1};
+    launch.grid = {(blocks + facts.cluster - 1) / facts.cluster * facts.cluster, 1, 1};
     launch.cluster = {facts.cluster, 1, 1};
     launch.block = {facts.threads, 1, 1};
     launch.dynamicShared = facts.sharedBytes;
     launch.memory = &memory;
     launch.options = {Schedule::latest, /*races=*/true, /*counters=*/false, /*threads=*/1};
-    bool isSelected = facts.grid.domain == kernel::Domain::Selected;
     int64_t slots = step.slots ? 1 + *std::max_element(step.slots, step.slots + step.rows) : 0;
-    auto parameters = launchParameters(
-        arguments, facts.maps,
-        {isSelected ? step.selected : step.rows, step.cache_tokens, step.cache_slot_bytes, slots});
+    auto parameters =
+        launchParameters(arguments, facts.maps, {stepRows, step.cache_tokens, step.cache_slot_bytes, slots});
     ASSERT_TRUE(parameters) << parameters.error().message;
     launch.parameters = std::move(*parameters);
     auto done = execute(launch);
@@ -84,6 +94,9 @@ public:
       ADD_FAILURE() << done.error().message;
     for (const std::string &hazard : launch.hazards.take())
       ADD_FAILURE() << kernel << ": " << hazard;
+    for (size_t i = 0; i < counters; ++i)
+      EXPECT_EQ(split[(counters + 3) / 4 * 4 - 1 - i], 0u)
+          << kernel << ": counter " << i << " after the launch";
     for (uint64_t address : mapped)
       memory.unmap(address);
     mapped.clear();

@@ -24,9 +24,10 @@ public:
   /// Null after a failure, of which the diagnostics are a GoogleTest failure.
   static std::unique_ptr<GpuKernels> compile(mlir::ModuleOp module, gpu::Architecture architecture);
 
-  /// One launch by a few blocks. Faults, hazards and accesses out of bounds are GoogleTest failures.
-  virtual void run(const std::string &kernel, const std::vector<void *> &buffers,
-                   const sinter_step &step) = 0;
+  /// One launch by so many blocks, or the next whole number of clusters. Faults, hazards and accesses out of
+  /// bounds are GoogleTest failures.
+  virtual void run(const std::string &kernel, const std::vector<void *> &buffers, const sinter_step &step,
+                   unsigned blocks) = 0;
 };
 
 } // namespace sinter::test

@@ -160,7 +160,7 @@ uint64_t KernelRunner::scratchBytes(const std::string &kernel) const { return ji
 void KernelRunner::run(const std::string &kernel, const std::vector<void *> &buffers, const sinter_step &step,
                        int64_t begin, int64_t end) const {
   if (gpu)
-    return begin ? void() : gpu->run(kernel, buffers, step);
+    return begin ? void() : gpu->run(kernel, buffers, step, blocks);
   AlignedBytes scratch(scratchBytes(kernel), 0xff);
   sinter_call call{buffers.data(), &step, scratch.data()};
   if (sinter_kernel function = find(kernel))

@@ -78,10 +78,12 @@ public:
   sinter_kernel find(const std::string &kernel) const;
   uint64_t scratchBytes(const std::string &kernel) const;
   /// Runs tiles begin to end - 1 with fresh scratch, which holds NaN. A launch on a GPU is always whole: the
-  /// call with the first tile runs it, by a few blocks that share the tiles, with all of the emulator's
+  /// call with the first tile runs it, by `blocks` blocks that share the tiles, with all of the emulator's
   /// checks.
   void run(const std::string &kernel, const std::vector<void *> &buffers, const sinter_step &step,
            int64_t begin, int64_t end) const;
+  /// Of a launch on a GPU; whole clusters.
+  unsigned blocks = 3;
 
 private:
   struct Jit;

@@ -18,7 +18,7 @@ struct MatmulCase {
   int64_t rows = 1, outputs = 16, inputs = 32;
   LeftKind left = LeftKind::F32;
   bool quantisesRows = true; // rows of f32 for a quantised weight; else they are rounded, as AMX does it
-  std::string schedule; // "columns_per_tile = 32, ..."
+  std::string schedule;      // "columns_per_tile = 32, ..."
   int64_t columnsPerTile = 0, rowsPerTile = 0;
   /// Ranges of columns and their groups; each stores to a buffer of its own. Empty: one range, group 16 or
   /// the widest that divides.
@@ -32,6 +32,7 @@ struct MatmulCase {
   std::string output = "f32";
   bool adds = false, addsLargest = false;
   bool selected = false;
+  int64_t splits = 1;  // of K, on GPUs
   bool stores = false; // the prologue stores the doubled row
   /// Rows that each expert has: the first of each, and the end. Empty: no experts.
   std::vector<int32_t> segments;

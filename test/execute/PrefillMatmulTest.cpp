@@ -156,6 +156,56 @@ TEST_P(PrefillMatmul, GoesOverManyTilesOfFewInputs) {
   }
 }
 
+/// Of parts of K: quantised formats, weights and rows of 16 bits, rows that are rounded; parts of one chunk
+/// and of different numbers of chunks; groups as long as a head.
+TEST_P(PrefillMatmul, SumsPartsOfKThatOtherBlocksMultiply) {
+  if (!GetParam().isGpu())
+    GTEST_SKIP() << "K is split where blocks of threads have few tiles";
+  for (const char *format : {"q4_1", "q8_0", "q5_0"}) {
+    MatmulCase c{.format = format, .outputs = 192, .inputs = 608, .left = LeftKind::Q8, .splits = 2};
+    check(tiled(c, 64, 64), {1, 64, 150});
+    c.splits = 4, c.adds = true;
+    check(tiled(c, 64, 64), {70});
+  }
+  for (const char *format : {"q4_k", "q6_k"}) {
+    MatmulCase c{.format = format, .outputs = 512, .inputs = 1024, .left = LeftKind::Q8, .splits = 4};
+    c.ranges = {{0, 256, 256}, {256, 512, 256}};
+    check(tiled(c, 64, 256), {5, 70});
+  }
+  for (const char *format : {"f16", "bf16"}) {
+    MatmulCase c{.format = format, .outputs = 128, .inputs = 584, .left = LeftKind::Half, .splits = 2};
+    check(tiled(c, 64, 64), {1, 64, 150});
+    c.splits = 8, c.adds = true; // parts of one and of two chunks
+    check(tiled(c, 64, 64), {70});
+    check(tiled(c, 128, 64), {200});
+    c.weights = 2, c.splits = 3;
+    check(tiled(c, 64, 64), {70});
+    check(tiled({.format = format, .outputs = 128, .inputs = 339, .splits = 2}, 64, 64), {70});
+  }
+}
+
+/// Whichever block is last: with one block the last part, with others any of them.
+TEST_P(PrefillMatmul, SumsPartsOfKInOneOrder) {
+  if (!GetParam().isGpu())
+    GTEST_SKIP() << "K is split where blocks of threads have few tiles";
+  for (auto [format, left] :
+       {std::pair("q4_1", LeftKind::Q8), {"f16", LeftKind::Half}, {"bf16", LeftKind::Half}}) {
+    MatmulCase c = tiled(
+        {.format = format, .rows = 70, .outputs = 128, .inputs = 1024, .left = left, .splits = 4}, 64, 64);
+    KernelRunner runner(c.text(), GetParam());
+    ASSERT_TRUE(runner);
+    std::vector<float> first;
+    for (unsigned blocks : {1u, 2u, 3u, 5u, 7u, 16u}) {
+      runner.blocks = blocks;
+      std::vector<float> found = MatmulData(c, 1).run(runner);
+      if (first.empty())
+        first = found;
+      EXPECT_EQ(std::memcmp(found.data(), first.data(), found.size() * 4), 0)
+          << format << ", " << blocks << " blocks";
+    }
+  }
+}
+
 TEST_P(PrefillMatmul, TakesOtherRegisterTiles) {
   for (const char *format : {"f32", "q8_0", "q5_k"}) {
     MatmulCase c = tiled({.format = format, .outputs = 112, .inputs = 256}, 24, 64);

@@ -59,14 +59,14 @@ def rms_norm(x, w, y, N, eps, B: tl.constexpr):
 
 
 @triton.jit
-def attention(q, k, v, o, N, scale, H: tl.constexpr, D: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr):
+def attention(q, k, v, o, N, scale, H: tl.constexpr, G: tl.constexpr, D: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr):
     """Causal attention of one row block of one head, by blocks of keys with a running maximum and sum (FlashAttention-2): first
-    the blocks that all rows see, then those that the diagonal cuts. q and o are (N, H, D), k and v (H, N, D)."""
+    the blocks that all rows see, then those that the diagonal cuts. q and o are (N, H, D), k and v (H / G, N, D)."""
     block, head = tl.program_id(0), tl.program_id(1)
     m, n, d = block * BM + tl.arange(0, BM), tl.arange(0, BN), tl.arange(0, D)
     x = tl.load(q + m[:, None] * (H * D) + head * D + d[None, :])
-    k += head * N * D
-    v += head * N * D
+    k += head // G * N * D
+    v += head // G * N * D
     high = tl.full((BM,), -1e30, tl.float32)
     total = tl.zeros((BM,), tl.float32)
     sums = tl.zeros((BM, D), tl.float32)

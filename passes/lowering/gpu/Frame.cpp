@@ -23,6 +23,13 @@ Value Frame::tensorMap(Value argument, TensorMapPlan plan) {
   return entry->addArgument(e.ptr(), e.loc);
 }
 
+Value Frame::splitSums() {
+  assert(maps.empty() && "maps are behind all buffers");
+  if (!splitAddress)
+    splitAddress = entry->addArgument(e.globalPtr(), e.loc);
+  return splitAddress;
+}
+
 void Frame::keepStep(int64_t bytes) {
   keptStep = allocate(bytes);
   keptStepBytes = bytes;

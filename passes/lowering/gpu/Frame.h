@@ -38,6 +38,12 @@ struct StagedRows {
   int64_t rows = 0, boxColumns = 0, columns = 0;
 };
 
+/// How a kernel's K is split (SplitK.h): parts; tiles of rows begin at multiples of `rows`; tiles of columns;
+/// bytes that a part's sums of a tile take.
+struct SplitPlan {
+  int64_t count = 1, rows = 0, columns = 0, bytes = 0;
+};
+
 struct Frame {
   Emitter &e;
   mlir::Value step;             // const sinter_step *, in global memory
@@ -50,11 +56,14 @@ struct Frame {
   int64_t sharedBytes = 0;
   int64_t cluster = 1; // blocks a cluster
   llvm::SmallVector<TensorMapPlan> maps;
-  int64_t blocksPerSm = 0; // to be resident at once: ptxas keeps to the registers that allows; 0: it chooses
-  StagedRows staged;       // of the program that is being emitted
+  SplitPlan splitK;
+  mlir::Value splitAddress; // splitSums(), once it was asked for
+  int64_t blocksPerSm = 0;  // to be resident at once: ptxas keeps to the registers that allows; 0: it chooses
+  StagedRows staged;        // of the program that is being emitted
   bool limitsRegisters = true; // whether ptxas is told blocksPerSm
-  bool isCrowded = false;  // code in tiles takes every register: numbers of loops around it wait in shared memory
-  mlir::Value keptStep;    // the first bytes of the step, in shared memory
+  bool isCrowded =
+      false; // code in tiles takes every register: numbers of loops around it wait in shared memory
+  mlir::Value keptStep; // the first bytes of the step, in shared memory
   int64_t keptStepBytes = 0;
 
   int64_t warps() const { return threads / warpSize; }
@@ -65,6 +74,8 @@ struct Frame {
   mlir::Value buffer(mlir::Value argument) { return buffers.lookup(argument); }
   /// A tensor map of an argument of the kernel.func: its generic address.
   mlir::Value tensorMap(mlir::Value argument, TensorMapPlan plan);
+  /// The parts' sums where K is split: a parameter behind the buffers.
+  mlir::Value splitSums();
   /// Reserves bytes of shared memory, 128-byte aligned, for the whole function.
   mlir::Value allocate(int64_t bytes);
   /// Copies the first `bytes` of the step to shared memory, where they are read from then on: else each warp

@@ -10,6 +10,7 @@
 #include "passes/lowering/gpu/MatmulTensor.h"
 #include "passes/lowering/gpu/MatmulWarpgroup.h"
 #include "passes/lowering/gpu/RegionPlan.h"
+#include "passes/lowering/gpu/SplitK.h"
 #include "passes/lowering/gpu/TileStores.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -25,7 +26,8 @@ namespace sinter::gpu {
 constexpr int64_t longestGroup = 256;
 
 Matmul::Matmul(Frame &frame, kernel::MatmulOp op, int64_t widestChunk)
-    : frame(frame), e(frame.e), op(op), inputs(op.getInputs()), outputs(op.getOutputs()) {
+    : frame(frame), e(frame.e), op(op), inputs(op.getInputs()), outputs(op.getOutputs()),
+      splits(op.getSplits()) {
   for (Value weight : op.getWeights()) {
     layouts.emplace_back(cast<kernel::WeightType>(weight.getType()));
     weights.push_back(frame.buffer(weight));
@@ -78,6 +80,10 @@ void Matmul::forEachChunk(ChunkBody body) {
   forEachTile(frame, op.getGrid(), [&](Value column, Value rowBegin, Value rowEnd, Value) {
     // Right where a tile has all rows, which is where it is asked for.
     isFirstChunk = e.equal(column, e.block());
+    if (splits > 1) {
+      split = e.rem(column, splits);
+      column = e.div(column, splits);
+    }
     if (!op.getExperts())
       return chunks(column, rowBegin, rowEnd);
     int64_t experts = op.getExpertCount();
@@ -101,6 +107,21 @@ Value Matmul::panelEnd(Value end) {
 
 Value Matmul::panel(int64_t weight, Value index) {
   return frame.farAt(weights[weight], index, layouts[weight].panelBytes());
+}
+
+/// Parts differ by one step at most.
+static Value firstStep(Emitter &e, Value split, int64_t splits, int64_t steps) {
+  return e.div(e.mul(split, steps), splits);
+}
+
+Value Matmul::stepsOfSplit(int64_t steps) {
+  if (splits == 1)
+    return e.constant(steps);
+  return e.sub(firstStep(e, e.add(split, 1), splits, steps), firstStep(e, split, splits, steps));
+}
+
+Value Matmul::stepOfSplit(Value number, int64_t steps) {
+  return splits == 1 ? number : e.add(firstStep(e, split, splits, steps), number);
 }
 
 Value Accumulators::at(Emitter &e, int64_t weight, Value row, Value column) const {
@@ -271,8 +292,8 @@ int64_t epilogueBytes(Matmul &m, int64_t threads) {
   return most;
 }
 
-LogicalResult emitEpilogues(Matmul &m, const Accumulators &accumulators, Value panel, Value begin, Value end,
-                            Value firstRow, Value rows) {
+static LogicalResult emitRanges(Matmul &m, const Accumulators &accumulators, Value panel, Value begin,
+                                Value end, Value firstRow, Value rows) {
   Emitter &e = m.e;
   Value base = e.mul(panel, kernel::panelRows);
   if (m.expertColumn)
@@ -292,14 +313,27 @@ LogicalResult emitEpilogues(Matmul &m, const Accumulators &accumulators, Value p
   return result;
 }
 
+LogicalResult emitEpilogues(Matmul &m, const Accumulators &accumulators, Value panel, Value begin, Value end,
+                            Value firstRow, Value rows) {
+  if (m.splits == 1)
+    return emitRanges(m, accumulators, panel, begin, end, firstRow, rows);
+  LogicalResult result = success();
+  m.e.ifThen(combineSplits(m, accumulators, firstRow, begin),
+             [&] { result = emitRanges(m, accumulators, panel, begin, end, firstRow, rows); });
+  return result;
+}
+
 LogicalResult emitMatmul(Frame &frame, kernel::MatmulOp op) {
   if (failed(checkInputs(op)))
     return failure();
+  if (op.getSplits() > 1 && !canSplit(op))
+    return op.emitOpError() << "expected a matmul for tensor cores with whole tiles of up to 64 columns for "
+                               "kernel.split_k";
   if (fitsFloatTiles(op))
     return emitFloatMatmul(frame, op);
   if (!fitsTensorCores(op))
     return emitStreamedMatmul(frame, op);
-  if (fitsMaps(frame, op))
+  if (op.getSplits() == 1 && fitsMaps(frame, op)) // blocks of a cluster go through all of K together
     return emitMappedMatmul(frame, op);
   if (fitsHalves(frame, op))
     return emitHalfMatmul(frame, op);

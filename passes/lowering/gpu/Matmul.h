@@ -29,6 +29,11 @@ struct Matmul {
   mlir::Value expertColumn;
   /// Where epilogues store by tensor maps; null elsewhere.
   TileStores *tileStores = nullptr;
+  /// Parts of K, each a tile of its own; that of the tile, from 0; rows of the accumulators, all of which
+  /// have numbers.
+  int64_t splits;
+  mlir::Value split;
+  int64_t sumRows = 0;
   /// Whether this is the first chunk of the block's first tile (i1).
   mlir::Value isFirstChunk;
 
@@ -48,6 +53,12 @@ struct Matmul {
   mlir::Value firstPanel(mlir::Value begin);
   mlir::Value panelEnd(mlir::Value end);
   mlir::Value panel(int64_t weight, mlir::Value index);
+
+  /// Of `steps` steps along K: those of the tile's part; the least number that a part has; step `number` of
+  /// the part.
+  mlir::Value stepsOfSplit(int64_t steps);
+  int64_t fewestSteps(int64_t steps) const { return steps / splits; }
+  mlir::Value stepOfSplit(mlir::Value number, int64_t steps);
 };
 
 /// f32 accumulators in shared memory: (weight, row, column), column 0 being the first of panel `panel`.
@@ -62,7 +73,7 @@ struct Accumulators {
 int64_t epilogueBytes(Matmul &m, int64_t threads);
 
 /// Runs the epilogues of the groups that begin in columns begin to end - 1, for `rows` rows from `firstRow`
-/// on. The block has waited for the accumulators.
+/// on. The block has waited for the accumulators. Where K is split: the block that is done last.
 mlir::LogicalResult emitEpilogues(Matmul &m, const Accumulators &accumulators, mlir::Value panel,
                                   mlir::Value begin, mlir::Value end, mlir::Value firstRow, mlir::Value rows);
 

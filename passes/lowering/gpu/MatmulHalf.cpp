@@ -131,7 +131,7 @@ LogicalResult HalfMatmul::run() {
   frame.blocksPerSm = sumsOfThread() > fewSums ? 1 : threads == 128 ? 4 : 2;
   place = frame.allocate(std::max(stages * stageBytes(), partRows() * accumulators.rowStride * 4));
   accumulators.address = place;
-  accumulators.rows = partRows();
+  accumulators.rows = m.sumRows = partRows();
   LogicalResult result = success();
   m.forEachChunk([&](Value begin, Value end, Value firstRow, Value rowEnd) {
     Value panelBegin = m.firstPanel(begin), panelEnd = m.panelEnd(end);
@@ -156,11 +156,16 @@ LogicalResult HalfMatmul::run() {
 
 Registers HalfMatmul::multiplyTile(Value first, Value rowEnd, Value panelBegin, Value panelEnd) {
   Sources sources = sourcesOf(first, rowEnd, panelBegin, panelEnd);
+  Value count = m.stepsOfSplit(chunks());
   for (int64_t chunk = 0; chunk < stages - 1; ++chunk) {
-    if (chunk < chunks()) {
-      fetch(sources, e.constant(chunk), e.constant(chunk * stageBytes()));
-      sources = advance(sources);
-    }
+    auto fetchIt = [&] {
+      fetch(sources, m.stepOfSplit(e.constant(chunk), chunks()), e.constant(chunk * stageBytes()));
+    };
+    if (chunk < m.fewestSteps(chunks()))
+      fetchIt();
+    else if (m.splits > 1)
+      e.ifThen(e.less(e.constant(chunk), count), fetchIt);
+    sources = advance(sources);
     asyncCommit(e); // may be empty
   }
   int64_t sumCount = sumsOfThread();
@@ -171,7 +176,7 @@ Registers HalfMatmul::multiplyTile(Value first, Value rowEnd, Value panelBegin, 
   bool isEven = stages % 2 == 0;
   auto stageOf = [&](Value chunk) { return e.mul(e.rem(chunk, stages), stageBytes()); };
   carried.append(sources);
-  carried = e.loop(e.constant(0), e.constant(chunks()), 1, carried, [&](Value chunk, ValueRange before) {
+  carried = e.loop(e.constant(0), count, 1, carried, [&](Value chunk, ValueRange before) {
     Registers sums(before.take_front(sumCount));
     Value stage = isEven ? stageOf(chunk) : before[sumCount], next = e.add(chunk, stages - 1);
     ValueRange from = before.drop_front(sumCount + 1);
@@ -184,7 +189,7 @@ Registers HalfMatmul::multiplyTile(Value first, Value rowEnd, Value panelBegin, 
     Value free = isEven ? stageOf(next)
                         : e.select(e.equal(stage, e.constant(0)), e.constant((stages - 1) * stageBytes()),
                                    e.sub(stage, stageBytes()));
-    e.ifThen(e.less(next, e.constant(chunks())), [&] { fetch(from, next, free); });
+    e.ifThen(e.less(next, count), [&] { fetch(from, m.stepOfSplit(next, chunks()), free); });
     asyncCommit(e);
     sums = isGroup ? multiplyGroup(stage, chunk, sums) : multiplySync(stage, sums);
     Value after = e.add(stage, stageBytes()), isLast = e.equal(after, e.constant(stages * stageBytes()));
@@ -218,6 +223,11 @@ HalfMatmul::Sources HalfMatmul::sourcesOf(Value first, Value rowEnd, Value panel
       panel = e.min(panel, lastPanel); // absent ones are some other panel's, and dropped
     sources.push_back(e.atByte(m.panel(weightOf(copy), panel), e.mul(e.rem(frame.thread, 128), 16)));
   }
+  if (m.splits > 1)
+    for (auto [number, source] : llvm::enumerate(sources)) {
+      Value first = m.stepOfSplit(e.constant(0), chunks());
+      source = e.atByte(source, e.mul(first, number ? panelChunk : leftLine));
+    }
   return sources;
 }
 

@@ -49,6 +49,7 @@ private:
   void storeSums(ValueRange sums, Value index);
 
   int64_t steps() const { return llvm::divideCeil(m.inputs, stepColumns()); }
+  int64_t chunks() const { return llvm::divideCeil(steps(), chunkSteps); }
   /// What a left side of floats is rounded to.
   Type halfType() { return m.layouts[0].format == kernel::WeightFormat::F16 ? e.f16() : e.bf16(); }
   int64_t stepColumns() const { return isQuantised ? 32 : 16; }
@@ -117,6 +118,7 @@ void TensorMatmul::plan() {
   else
     place = frame.allocate(bytes);
   accumulators = {place, stride, tileRows * stride, passes() == 1 ? tileRows : 0};
+  m.sumRows = tileRows;
 }
 
 LogicalResult TensorMatmul::run() {
@@ -139,21 +141,21 @@ LogicalResult TensorMatmul::run() {
 void TensorMatmul::emitTile(Value first, Value rowEnd) {
   rowBegin = first;
   lastRow = e.sub(rowEnd, 1);
-  Value chunks = e.constant(llvm::divideCeil(steps(), chunkSteps));
+  Value count = m.stepsOfSplit(chunks());
   e.loop(e.constant(0), e.constant(passes()), 1, [&](Value pass) {
     // Warps without a panel do the last one again, and drop it.
     Value index = e.add(panelBegin, e.add(e.mul(pass, frame.warps()), frame.warp()));
     panel = e.min(index, e.sub(panelEnd, 1));
-    fetch(e.constant(0), e.constant(0));
+    fetch(m.stepOfSplit(e.constant(0), chunks()), e.constant(0));
     asyncCommit(e);
     Sums sums(weights() * rowTiles * 2 * 4, e.constantF(e.f32(), 0));
-    sums = e.loop(e.constant(0), chunks, 1, sums, [&](Value chunk, ValueRange carried) {
+    sums = e.loop(e.constant(0), count, 1, sums, [&](Value chunk, ValueRange carried) {
       Value stage = e.rem(chunk, stages), next = e.add(chunk, 1);
-      e.ifThen(e.less(next, chunks), [&] { fetch(next, e.rem(next, stages)); });
+      e.ifThen(e.less(next, count), [&] { fetch(m.stepOfSplit(next, chunks()), e.rem(next, stages)); });
       asyncCommit(e); // the last one is empty
       asyncWait(e, 1);
       e.barrier();
-      Sums added = emitChunk(chunk, stage, carried);
+      Sums added = emitChunk(m.stepOfSplit(chunk, chunks()), stage, carried);
       e.barrier();
       return added;
     });

@@ -88,8 +88,8 @@ private:
                     e.mul(e.add(e.mul(stage, m.panelsPerChunk()), panel), slotBytes(weight)));
   }
   //--- the number of chunks that the warpgroup has seen so far, in all tiles
-  Value count() { return e.load(e.i32(), counter); }
-  void setCount(Value value) { e.store(value, counter); }
+  Value seen() { return e.load(e.i32(), counter); }
+  void setSeen(Value value) { e.store(value, counter); }
   Value stageOf(Value number) { return e.rem(number, stages); }
   Value parityOf(Value number) { return e.bitAnd(e.div(number, stages), 1); }
 
@@ -154,9 +154,10 @@ LogicalResult WarpgroupMatmul::run() {
   // 4 more columns: what lanes of a warp store lies in different banks.
   int64_t stride = m.accumulatorColumns() + 4;
   accumulators = {frame.allocate(weights() * tokens * stride * 4), stride, tokens * stride, tokens};
+  m.sumRows = tokens;
   initBarriers();
   counter = LLVM::AllocaOp::create(e.b, e.loc, e.ptr(), e.i32(), e.constant(1));
-  setCount(e.constant(0));
+  setSeen(e.constant(0));
   Value thread = frame.thread, isConsumer = e.less(thread, e.constant(consumers * warpgroupSize));
   LogicalResult result = success();
   e.ifThen(isConsumer, [&] {
@@ -193,16 +194,19 @@ void WarpgroupMatmul::produce() {
 void WarpgroupMatmul::produceTile(Value first, Value lastRow, Value panelBegin, Value panelCount) {
   Registers maxima = isQuantised ? rowMaxima(first, lastRow) : Registers();
   // The next chunk's numbers are on their way while this one's stage is waited for.
-  Registers loaded = loadLeft(e.constant(0), first, lastRow);
-  e.loop(e.constant(0), e.constant(chunks()), 1, loaded, [&](Value chunk, ValueRange carried) {
-    Registers next = loadLeft(e.min(e.add(chunk, 1), e.constant(chunks() - 1)), first, lastRow);
-    Value number = count(), stage = stageOf(number);
+  Value count = m.stepsOfSplit(chunks());
+  auto chunkAt = [&](Value turn) { return m.stepOfSplit(turn, chunks()); };
+  Registers loaded = loadLeft(chunkAt(e.constant(0)), first, lastRow);
+  e.loop(e.constant(0), count, 1, loaded, [&](Value turn, ValueRange carried) {
+    Value chunk = chunkAt(turn);
+    Registers next = loadLeft(chunkAt(e.min(e.add(turn, 1), e.sub(count, 1))), first, lastRow);
+    Value number = seen(), stage = stageOf(number);
     waitBarrier(e, emptyBarrier(stage), e.bitXor(parityOf(number), e.constant(1)));
     copyWeights(chunk, stage, panelBegin, panelCount);
     storeLeft(stage, carried, maxima);
     fenceAsyncShared(e);
     arrive(e, fullBarrier(stage));
-    setCount(e.add(number, 1));
+    setSeen(e.add(number, 1));
     return next;
   });
 }
@@ -358,22 +362,23 @@ LogicalResult WarpgroupMatmul::consume() {
 
 Registers WarpgroupMatmul::sumTile(Value panelCount) {
   size_t sumCount = weights() * units * tokens / 2;
-  Value number = count();
+  Value number = seen(), count = m.stepsOfSplit(chunks());
+  auto chunkAt = [&](Value turn) { return m.stepOfSplit(turn, chunks()); };
   waitBarrier(e, fullBarrier(stageOf(number)), parityOf(number));
   Registers carried(sumCount, e.constantF(e.f32(), 0));
-  carried.append(loadWeights(e.constant(0), stageOf(number), panelCount));
-  carried = e.loop(e.constant(0), e.constant(chunks() - 1), 1, carried, [&](Value chunk, ValueRange before) {
+  carried.append(loadWeights(chunkAt(e.constant(0)), stageOf(number), panelCount));
+  carried = e.loop(e.constant(0), e.sub(count, 1), 1, carried, [&](Value chunk, ValueRange before) {
     Value stage = stageOf(e.add(number, chunk)), next = e.add(e.add(number, chunk), 1);
     Registers multiplied = before.drop_front(sumCount);
     Registers sums = multiplyChunk(stage, multiplied, before.take_front(sumCount));
     waitBarrier(e, fullBarrier(stageOf(next)), parityOf(next));
-    Registers left = loadWeights(e.add(chunk, 1), stageOf(next), panelCount);
+    Registers left = loadWeights(chunkAt(e.add(chunk, 1)), stageOf(next), panelCount);
     sums = waitProducts(e, sums, multiplied);
     release(stage);
     sums.append(left);
     return sums;
   });
-  Value last = stageOf(e.add(number, chunks() - 1));
+  Value last = stageOf(e.add(number, e.sub(count, 1)));
   ValueRange before(carried);
   Registers multiplied = before.drop_front(sumCount);
   Registers sums = multiplyChunk(last, multiplied, before.take_front(sumCount));
@@ -381,7 +386,7 @@ Registers WarpgroupMatmul::sumTile(Value panelCount) {
   if (isQuantised)
     scaleSums(last, sums);
   release(last);
-  setCount(e.add(number, chunks()));
+  setSeen(e.add(number, count));
   return sums;
 }
 

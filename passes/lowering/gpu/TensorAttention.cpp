@@ -20,7 +20,10 @@ public:
     frame.threads = rows / 16 * warpSize;
     // A row's weighted values are in registers: half as many as a head is long.
     frame.blocksPerSm = (shape.valueSize <= 64 ? 4 : shape.valueSize <= 128 ? 2 : 1) * 64 / rows;
-    blockKeys = shape.valueSize > 128 || shape.keySize > 128 ? 32 : 64;
+    // 128 registers a thread where heads are short: scores with a cap leave room for half of the keys.
+    bool isCapped = op.getSoftcap().convertToDouble() > 0;
+    bool isCrowded = isCapped && longest > 48 && shape.valueSize <= 64;
+    blockKeys = longest > 128 || isCrowded ? 32 : 64;
     allocate(rows * shape.keySize * 2, blockKeys * shape.keySize * 2, blockKeys * shape.valueSize * 2);
   }
 

@@ -5,6 +5,7 @@
 #include "passes/lowering/gpu/Attention.h"
 #include "passes/lowering/gpu/MatmulFloat.h"
 #include "passes/lowering/gpu/MatmulTensor.h"
+#include "passes/lowering/gpu/SplitK.h"
 
 using namespace mlir;
 
@@ -71,6 +72,24 @@ void widenTiles(ModuleOp module, Architecture architecture) {
     op.setScheduleAttr(kernel::ScheduleAttr::get(op.getContext(), rows, columns, /*keysPerTile=*/0,
                                                  /*tileRows=*/0, /*tileColumns=*/0, /*streams=*/0,
                                                  /*prefetch=*/0, /*keyBlock=*/0));
+  }
+}
+
+void splitFewTiles(ModuleOp module) {
+  // Of large GPUs, and the rows of a step of prefill; two blocks a multiprocessor are worth it. A part has so
+  // many columns of K at least.
+  constexpr int64_t multiprocessors = 132, stepRows = 512, leastDepth = 256, mostSplits = 8;
+  for (auto function : module.getOps<kernel::FuncOp>()) {
+    auto op = dyn_cast<kernel::MatmulOp>(function.getAnchor().getOperation());
+    if (!op || !canSplit(op))
+      continue;
+    kernel::Grid grid = op.getGrid();
+    int64_t tiles = grid.columns * llvm::divideCeil(stepRows, grid.rowsPerTile), splits = 1;
+    while (tiles < multiprocessors && splits < mostSplits && tiles * splits * 2 <= 2 * multiprocessors &&
+           op.getInputs() >= splits * 2 * leastDepth)
+      splits *= 2;
+    if (splits > 1)
+      op->setAttr("kernel.split_k", IntegerAttr::get(IntegerType::get(op.getContext(), 64), splits));
   }
 }
 

@@ -13,6 +13,9 @@ namespace sinter::gpu {
 /// others keep 64 x 64, which leaves more tiles to share.
 void widenTiles(mlir::ModuleOp module, Architecture architecture);
 
+/// Matmuls whose tiles are fewer than multiprocessors get kernel.split_k.
+void splitFewTiles(mlir::ModuleOp module);
+
 } // namespace sinter::gpu
 
 #endif // SINTER_PASSES_LOWERING_GPU_WIDETILES_H

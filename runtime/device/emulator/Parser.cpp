@@ -285,7 +285,9 @@ void Parser::performanceDirectives() {
       function->requiredCluster = dimensions();
     else if (token.text == "maxnreg")
       function->maxRegisters = static_cast<uint32_t>(expectInteger());
-    else if (token.text == "minnctapersm" || token.text == "maxnctapersm" || token.text == "maxclusterrank" ||
+    else if (token.text == "minnctapersm")
+      function->minBlocks = static_cast<uint32_t>(expectInteger());
+    else if (token.text == "maxnctapersm" || token.text == "maxclusterrank" ||
              token.text == "blocksareclusters")
       (void)(peek().kind == Token::integer && expectInteger());
     else if (token.text == "pragma")

@@ -91,6 +91,7 @@ struct Program {
   uint32_t parameterBytes = 0;
   std::array<uint32_t, 3> requiredThreads{}, maxThreads{}, requiredCluster{};
   uint32_t maxRegisters = 0;
+  uint32_t minBlocks = 0; // .minnctapersm
   /// Names of shared variables, for messages: start and end.
   struct SharedName {
     std::string name;

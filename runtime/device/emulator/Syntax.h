@@ -86,6 +86,7 @@ struct Function {
   std::array<uint32_t, 3> maxThreads{};      // .maxntid
   std::array<uint32_t, 3> requiredCluster{}; // .reqnctapercluster
   uint32_t maxRegisters = 0;                 // .maxnreg
+  uint32_t minBlocks = 0;                    // .minnctapersm
 };
 
 struct Module {

@@ -78,6 +78,7 @@ Result<std::unique_ptr<Program>> Translator::run() {
   program->maxThreads = entry.maxThreads;
   program->requiredCluster = entry.requiredCluster;
   program->maxRegisters = entry.maxRegisters;
+  program->minBlocks = entry.minBlocks;
   instances.push_back(std::make_unique<Instance>());
   instances.back()->function = &entry;
   layoutParameters(*instances.back());

@@ -293,17 +293,37 @@ void wgmma(Translator &t) {
   }
 }
 
-/// setmaxnreg.inc, .dec (PTX ISA 9.7.17.5): only accounts. More than the 64 Ki registers of a multiprocessor
-/// would hang.
+constexpr uint64_t smRegisters = 65536;
+
+/// What a thread has at the kernel's entry: .maxnreg, else what .minnctapersm blocks leave to each; 0:
+/// nothing says so.
+uint64_t registersAtEntry(const Program &program) {
+  if (program.maxRegisters || !program.minBlocks)
+    return program.maxRegisters;
+  const auto &size = program.requiredThreads[0] ? program.requiredThreads : program.maxThreads;
+  const uint64_t threads = uint64_t(size[0]) * size[1] * size[2];
+  return threads ? std::min<uint64_t>(smRegisters / (threads * program.minBlocks) / 8 * 8, 256) : 0;
+}
+
+/// setmaxnreg.inc, .dec (PTX ISA 9.7.17.5): only accounts. .inc may not ask for fewer registers than the
+/// thread has, nor .dec for more. More than those of a multiprocessor would hang.
 void setMaxRegisters(Warp &warp, const Instruction &in) {
   if (!converged(warp, in, allLanes))
     return;
+  const bool isMore = in.a != 0;
+  const uint64_t asked = uint64_t(in.offset);
+  const uint64_t now =
+      warp.maxRegisters ? warp.maxRegisters : registersAtEntry(*warp.block->cluster->launch->program);
+  if (now && (isMore ? asked < now : asked > now))
+    return warp.fault(in, "setmaxnreg.{} to {} registers where a thread has {}: expected {}",
+                      isMore ? "inc" : "dec", asked, now, isMore ? "no fewer" : "no more");
   warp.maxRegisters = static_cast<uint32_t>(in.offset);
   uint64_t total = 0;
   for (const Warp &each : warp.block->warps)
     total += each.live ? each.maxRegisters * lanesOfWarp : 0;
-  if (total > 65536)
-    warp.fault(in, "the warps of the block ask for {} registers; a multiprocessor has 65536", total);
+  if (total > smRegisters)
+    warp.fault(in, "the warps of the block ask for {} registers; a multiprocessor has {}", total,
+               smRegisters);
 }
 
 void setmaxnreg(Translator &t) {
@@ -314,7 +334,9 @@ void setmaxnreg(Translator &t) {
   uint64_t count = 0;
   if (kind < 0 || !t.immediate(t.operand(0), count) || count < 24 || count > 256 || count % 8)
     return t.fail("expected .inc or .dec and a multiple of 8 from 24 to 256");
-  t.emit(&setMaxRegisters, InstructionClass::barrier).offset = static_cast<int64_t>(count);
+  Instruction &in = t.emit(&setMaxRegisters, InstructionClass::barrier);
+  in.a = kind == 0;
+  in.offset = static_cast<int64_t>(count);
 }
 
 } // namespace

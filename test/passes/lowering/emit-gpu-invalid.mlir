@@ -7,6 +7,7 @@
 // RUN: not sinter-opt %t/heads.mlir --kernel-emit-gpu 2>&1 | FileCheck %s --check-prefix=HEADS
 // RUN: not sinter-opt %t/kept.mlir --kernel-emit-gpu 2>&1 | FileCheck %s --check-prefix=KEPT
 // RUN: not sinter-opt %t/streams.mlir --kernel-emit-gpu=architecture=sm_90a 2>&1 | FileCheck %s --check-prefix=STREAMS
+// RUN: not sinter-opt %t/split.mlir --kernel-emit-gpu 2>&1 | FileCheck %s --check-prefix=SPLIT
 
 // ARCHITECTURE: error: expected sm_80 or sm_90a as architecture, found sm_75
 // REDUCTION: error: 'vector.reduction' op expected a sum, product, maximum or minimum of f32
@@ -16,6 +17,7 @@
 // HEADS: error: 'kernel.attention' op expected heads that fit 101376 bytes of shared memory and 512 columns, found a group of 1 heads of 1024
 // KEPT: error: 'kernel.rows' op expected a program that keeps at most 101376 bytes of shared memory, found
 // STREAMS: error: 'kernel.attention' op expected a schedule of 1 or 2 streams for sm_90a, found 3
+// SPLIT: error: 'kernel.matmul' op expected a matmul for tensor cores with whole tiles of up to 64 columns for kernel.split_k
 
 //--- reduction.mlir
 kernel.func @f(%x: !kernel.rows<8xf32>) {
@@ -24,6 +26,15 @@ kernel.func @f(%x: !kernel.rows<8xf32>) {
     %a = kernel.load %x[%row] : !kernel.rows<8xf32>, vector<8xf32>
     %i = arith.fptosi %a : vector<8xf32> to vector<8xi32>
     %s = vector.reduction <xor>, %i : vector<8xi32> into i32
+  }
+}
+//--- split.mlir
+kernel.func @f(%x: !kernel.rows<64xf16>, %w: !kernel.weight<96x64, f16>, %y: !kernel.rows<96xf32>) {
+  kernel.matmul left(%x : !kernel.rows<64xf16>) weights(%w : !kernel.weight<96x64, f16>) over(rows) schedule <rows_per_tile = 64, columns_per_tile = 64> attributes {kernel.split_k = 2 : i64} ranges {
+    kernel.range 0 to 96 group 16 {
+    ^bb0(%sum: vector<16xf32>, %row: index, %column: index):
+      kernel.store %sum, %y[%row, %column] : vector<16xf32>, !kernel.rows<96xf32>
+    }
   }
 }
 //--- inputs.mlir

@@ -27,3 +27,64 @@ kernel.func @matmul(%x: !kernel.rows<520xf16>, %w: !kernel.weight<2048x520, f16>
     }
   }
 }
+
+// Where what the epilogue keeps leaves no room for 32 rows of 256 columns, boxes have 16; where it leaves none for 16, threads
+// store themselves: no map of the output.
+// CHECK-LABEL: llvm.func @few_rows(
+// CHECK-SAME: kernel.tensor_maps = array<i64: 0, 128, 520, 0, 1, 64, 32, 1, 1040, 0, 0, 1, 32, 16, 520, 128, 16, 64, 8, 32, 16640, 0, 2, 0, 4096, 0, 1, 256, 16, 1, 8192, 0, 0>
+kernel.func @few_rows(%x: !kernel.rows<520xf16>, %w: !kernel.weight<2048x520, f16>, %y: !kernel.rows<2048xf32>) {
+  kernel.matmul left(%x : !kernel.rows<520xf16>) weights(%w : !kernel.weight<2048x520, f16>) over(rows) schedule <rows_per_tile = 128, columns_per_tile = 256> ranges {
+    kernel.range 0 to 2048 group 256 {
+    ^bb0(%e0: vector<256xf32>, %row: index, %column: index):
+      %e1 = math.exp %e0 : vector<256xf32>
+      %e2 = math.exp %e1 : vector<256xf32>
+      %e3 = math.exp %e2 : vector<256xf32>
+      %e4 = math.exp %e3 : vector<256xf32>
+      %e5 = math.exp %e4 : vector<256xf32>
+      %sum = vector.reduction <add>, %e5 : vector<256xf32> into f32
+      %s0 = vector.broadcast %sum : f32 to vector<256xf32>
+      %s1 = arith.mulf %s0, %e1 : vector<256xf32>
+      %s2 = arith.mulf %s1, %e2 : vector<256xf32>
+      %s3 = arith.mulf %s2, %e3 : vector<256xf32>
+      %s4 = arith.mulf %s3, %e4 : vector<256xf32>
+      %s5 = arith.mulf %s4, %e5 : vector<256xf32>
+      %lo = vector.extract_strided_slice %s5 {offsets = [0], sizes = [128], strides = [1]} : vector<256xf32> to vector<128xf32>
+      %hi = vector.extract_strided_slice %s5 {offsets = [128], sizes = [128], strides = [1]} : vector<256xf32> to vector<128xf32>
+      %t0 = vector.insert_strided_slice %hi, %s5 {offsets = [0], strides = [1]} : vector<128xf32> into vector<256xf32>
+      %t = vector.insert_strided_slice %lo, %t0 {offsets = [128], strides = [1]} : vector<128xf32> into vector<256xf32>
+      kernel.store %t, %y[%row, %column] : vector<256xf32>, !kernel.rows<2048xf32>
+    }
+  }
+}
+// CHECK-LABEL: llvm.func @no_rows(
+// CHECK-SAME: kernel.tensor_maps = array<i64: 0, 128, 520, 0, 1, 64, 32, 1, 1040, 0, 0, 1, 32, 16, 520, 128, 16, 64, 8, 32, 16640, 0>
+kernel.func @no_rows(%x: !kernel.rows<520xf16>, %w: !kernel.weight<2048x520, f16>, %y: !kernel.rows<2048xf32>) {
+  kernel.matmul left(%x : !kernel.rows<520xf16>) weights(%w : !kernel.weight<2048x520, f16>) over(rows) schedule <rows_per_tile = 128, columns_per_tile = 256> ranges {
+    kernel.range 0 to 2048 group 256 {
+    ^bb0(%e0: vector<256xf32>, %row: index, %column: index):
+      %e1 = math.exp %e0 : vector<256xf32>
+      %e2 = math.exp %e1 : vector<256xf32>
+      %e3 = math.exp %e2 : vector<256xf32>
+      %e4 = math.exp %e3 : vector<256xf32>
+      %e5 = math.exp %e4 : vector<256xf32>
+      %e6 = math.exp %e5 : vector<256xf32>
+      %e7 = math.exp %e6 : vector<256xf32>
+      %e8 = math.exp %e7 : vector<256xf32>
+      %sum = vector.reduction <add>, %e8 : vector<256xf32> into f32
+      %s0 = vector.broadcast %sum : f32 to vector<256xf32>
+      %s1 = arith.mulf %s0, %e1 : vector<256xf32>
+      %s2 = arith.mulf %s1, %e2 : vector<256xf32>
+      %s3 = arith.mulf %s2, %e3 : vector<256xf32>
+      %s4 = arith.mulf %s3, %e4 : vector<256xf32>
+      %s5 = arith.mulf %s4, %e5 : vector<256xf32>
+      %s6 = arith.mulf %s5, %e6 : vector<256xf32>
+      %s7 = arith.mulf %s6, %e7 : vector<256xf32>
+      %s8 = arith.mulf %s7, %e8 : vector<256xf32>
+      %lo = vector.extract_strided_slice %s8 {offsets = [0], sizes = [128], strides = [1]} : vector<256xf32> to vector<128xf32>
+      %hi = vector.extract_strided_slice %s8 {offsets = [128], sizes = [128], strides = [1]} : vector<256xf32> to vector<128xf32>
+      %t0 = vector.insert_strided_slice %hi, %s8 {offsets = [0], strides = [1]} : vector<128xf32> into vector<256xf32>
+      %t = vector.insert_strided_slice %lo, %t0 {offsets = [128], strides = [1]} : vector<128xf32> into vector<256xf32>
+      kernel.store %t, %y[%row, %column] : vector<256xf32>, !kernel.rows<2048xf32>
+    }
+  }
+}

@@ -342,5 +342,29 @@ TEST(EmulatorMatrix, MoreRegistersThanThereAreIsAnError) {
             "");
 }
 
+/// PTX ISA 9.7.17.5. At the entry 384 threads of one block a multiprocessor have 168 registers each.
+TEST(EmulatorMatrix, SetmaxnregThatGoesTheOtherWayIsAnError) {
+  PtxRunner runner;
+  runner.block = {384, 1, 1};
+  const auto said = [&](const std::string &directives, const std::string &body) {
+    return runner.runBody(body, directives);
+  };
+  const std::string entry = ".reqntid 384, 1, 1 .minnctapersm 1", dec = "setmaxnreg.dec.sync.aligned.u32 ",
+                    inc = "setmaxnreg.inc.sync.aligned.u32 ";
+  EXPECT_NE(said(entry, inc + "160;")
+                .find("setmaxnreg.inc to 160 registers where a thread has 168: expected no fewer"),
+            std::string::npos);
+  EXPECT_NE(said(entry, dec + "176;")
+                .find("setmaxnreg.dec to 176 registers where a thread has 168: expected no more"),
+            std::string::npos);
+  EXPECT_NE(said(".maxnreg 128", inc + "120;").find("where a thread has 128"), std::string::npos);
+  EXPECT_NE(said("", dec + "40;\n" + dec + "48;").find("where a thread has 40: expected no more"),
+            std::string::npos);
+  EXPECT_NE(said("", dec + "40;\n" + inc + "32;").find("where a thread has 40: expected no fewer"),
+            std::string::npos);
+  EXPECT_EQ(said(entry, dec + "168;\n" + inc + "168;\n" + dec + "40;\n" + inc + "40;\n" + inc + "96;"), "");
+  EXPECT_EQ(said("", dec + "176;"), ""); // nobody knows what it has
+}
+
 } // namespace
 } // namespace sinter::emulator
