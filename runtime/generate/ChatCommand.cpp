@@ -60,17 +60,30 @@ Result<std::optional<std::string>> readLine(std::string &buffer, const std::atom
 /// Shows an answer and remembers its text.
 class Answer final : public LoopObserver {
 public:
-  explicit Answer(Transcript &transcript) : transcript(transcript) {}
-  bool onToken(const TokenEvent &event) override { return transcript.onToken(event); }
+  Answer(Transcript &transcript, const Codec &codec, bool special)
+      : transcript(transcript), codec(codec), special(special) {}
+  bool onToken(const TokenEvent &event) override {
+    if (event.isEnd && special)
+      end = codec.tokenBytes(event.token);
+    return transcript.onToken(event);
+  }
   bool onText(int sequence, std::string_view piece) override {
     text += piece;
     return transcript.onText(sequence, piece);
   }
   void onContextShift(int64_t kept) override { transcript.onContextShift(kept); }
-  std::string text;
+  /// What the conversation remembers: not the end token that --special shows, which the template adds itself.
+  std::string take() && {
+    if (text.ends_with(end))
+      text.resize(text.size() - end.size());
+    return std::move(text);
+  }
 
 private:
   Transcript &transcript;
+  const Codec &codec;
+  const bool special; // whether the end token is part of the text
+  std::string text, end;
 };
 
 /// One conversation.
@@ -97,9 +110,9 @@ public:
           "the conversation has {} tokens, the context {}: expected a larger -c or --context-shift, which "
           "forgets the oldest turns",
           prompt->size(), engine.capacity());
-    Answer answer(transcript);
+    Answer answer(transcript, codec, setting.options.special);
     const Result<Ending> ending = loop.run(*prompt, answer, interrupt);
-    messages.push_back({"assistant", std::move(answer.text)});
+    messages.push_back({"assistant", std::move(answer).take()});
     return ending;
   }
 

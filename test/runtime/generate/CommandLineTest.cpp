@@ -338,6 +338,21 @@ TEST(CommandLineTest, AChatGoesThroughTheTemplateAndRemembers) {
   EXPECT_EQ(run({"--system", "be nice", "-p", "hi", "-n", "30", "--temp", "0"}).out, told + "\n");
 }
 
+TEST(CommandLineTest, AChatRemembersNoEndTokenThatItShows) {
+  // The bias makes every answer a full stop, behind which the model ends.
+  const std::vector<std::string> flags = {"--chat", "--temp", "0", "--logit-bias", "46+15"};
+  std::vector<std::string> special = flags;
+  special.push_back("--special");
+  const Outcome hidden = run(flags, "hi\nand?\n"), shown = run(special, "hi\nand?\n");
+  EXPECT_EQ(hidden.out, ".\n.\n");
+  EXPECT_EQ(shown.out, ".</s>\n.</s>\n");
+  const auto prompt = [](const Outcome &outcome) {
+    const size_t begin = outcome.err.find("prompt: ");
+    return outcome.err.substr(begin, outcome.err.find(" in ", begin) - begin);
+  };
+  EXPECT_EQ(prompt(shown), prompt(hidden));
+}
+
 TEST(CommandLineTest, AChatThatOutgrowsTheContextSaysSoOrForgets) {
   const std::string line(30, 'x');
   std::string input;
