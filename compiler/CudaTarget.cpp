@@ -7,6 +7,7 @@
 #include "dialects/kernel/Kernel.h"
 #include "passes/Passes.h"
 #include "passes/lowering/GpuPipeline.h"
+#include "passes/lowering/gpu/SequenceTiles.h"
 #include "passes/lowering/gpu/ShortGroups.h"
 #include "passes/lowering/gpu/WideTiles.h"
 
@@ -135,9 +136,17 @@ std::string ptxName(llvm::StringRef name) {
 /// A copy of the module's kernels, with names of PTX and, if asked for, schedules for GPUs.
 OwningOpRef<ModuleOp> copyKernels(ModuleOp module, const CudaOptions &options) {
   OwningOpRef<ModuleOp> copy(ModuleOp::create(module.getLoc()));
+  llvm::StringMap<int64_t> mostRows;
+  for (auto entry : module.getOps<kernel::EntryOp>())
+    for (auto launch : entry.getOps<kernel::LaunchOp>()) {
+      int64_t &most = mostRows[launch.getCallee()];
+      most = std::max<int64_t>(most, launch.getRowCount().value_or(entry.getMaxRows()));
+    }
   for (auto kernel : module.getOps<kernel::FuncOp>()) {
     auto clone = cast<kernel::FuncOp>(kernel->clone());
     clone.setName(ptxName(kernel.getName()));
+    if (int64_t rows = mostRows.lookup(kernel.getName()))
+      clone->setAttr("kernel.most_rows", OpBuilder(clone).getI64IntegerAttr(rows));
     copy->push_back(clone);
   }
   if (options.chooseSchedules) {
@@ -149,6 +158,7 @@ OwningOpRef<ModuleOp> copyKernels(ModuleOp module, const CudaOptions &options) {
     gpu::widenTiles(*copy, options.architecture);
     if (options.splits)
       gpu::splitFewTiles(*copy);
+    gpu::cutSequences(*copy);
   }
   return copy;
 }

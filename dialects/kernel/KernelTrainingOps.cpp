@@ -158,6 +158,11 @@ template <typename AttentionOp> static LogicalResult verifyAttention(AttentionOp
   if (static_cast<int64_t>(op.getSequence()) <= 0)
     return op.emitOpError() << "expected sequences of at least one row, found "
                             << static_cast<int64_t>(op.getSequence());
+  if (int64_t rows = op.getRowsPerTile(), sequence = op.getSequence(); rows % 64 || sequence % rows)
+    if (rows != sequence)
+      return op.emitOpError()
+             << "expected rows_per_tile to be a multiple of 64 and to divide the sequence, found " << rows
+             << " of " << sequence;
   double dropout = op.getDropout().convertToDouble();
   if (!op.getSite() && dropout != 0)
     return op.emitOpError() << "expected a site for dropout of " << dropout << ", found none";
@@ -184,11 +189,19 @@ LogicalResult SelfAttentionBackwardOp::verify() {
   return success();
 }
 
+template <typename AttentionOp> static int64_t rowsPerTileOf(AttentionOp op) {
+  ScheduleAttr schedule = op.getScheduleAttr();
+  return schedule && schedule.getRowsPerTile() ? schedule.getRowsPerTile() : op.getSequence();
+}
+int64_t SelfAttentionOp::getRowsPerTile() { return rowsPerTileOf(*this); }
+int64_t SelfAttentionBackwardOp::getRowsPerTile() { return rowsPerTileOf(*this); }
+
 Grid SelfAttentionOp::getGrid() {
-  return {static_cast<int64_t>(getHeads()), static_cast<int64_t>(getSequence()), 0, Domain::Rows};
+  return {static_cast<int64_t>(getHeads()), getRowsPerTile(), 0, Domain::Rows};
 }
 Grid SelfAttentionBackwardOp::getGrid() {
-  return {static_cast<int64_t>(getKvHeads()), static_cast<int64_t>(getSequence()), 0, Domain::Rows};
+  int64_t heads = getKvHeads();
+  return {isWhole() ? heads : 2 * heads, getRowsPerTile(), 0, Domain::Rows};
 }
 
 //===--- norms

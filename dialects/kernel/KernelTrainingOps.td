@@ -96,7 +96,7 @@ def Kernel_BalanceGradientOp : Kernel_Anchor<"balance_gradient"> {
 defvar Kernel_SelfAttentionAttributes = (ins
   I64Attr:$heads, I64Attr:$kv_heads, I64Attr:$sequence, F64Attr:$scale,
   DefaultValuedAttr<I64Attr, "0">:$window, DefaultValuedAttr<F64Attr, "0.0">:$softcap,
-  DefaultValuedAttr<F64Attr, "0.0">:$dropout);
+  DefaultValuedAttr<F64Attr, "0.0">:$dropout, OptionalAttr<Kernel_ScheduleAttr>:$schedule);
 
 def Kernel_SelfAttentionOp : Kernel_Anchor<"self_attention", [AttrSizedOperandSegments]> {
   let summary = "attention of each row over the rows of its document before it, and itself";
@@ -110,6 +110,8 @@ def Kernel_SelfAttentionOp : Kernel_Anchor<"self_attention", [AttrSizedOperandSe
     key and value, and weights 2^(score * log2(e) - m) times what dropout multiplies them by, for any m up to which scores
     of the row reach so far. Sums are f32, as are scores, maxima and log_sum, which is that of weights before they are
     rounded. A target may leave factors as they are: processors do.
+
+    A tile is a head of a sequence, or of `rows_per_tile` rows of it, which divide the sequence (on GPUs alone).
   }];
   let arguments = !con((ins Kernel_RowsType:$query, Kernel_RowsType:$key, Kernel_RowsType:$value,
                             Optional<Kernel_TableType>:$slopes, Optional<Kernel_TableType>:$site, Arg<Kernel_RowsType, "", [MemWrite]>:$output,
@@ -118,7 +120,13 @@ def Kernel_SelfAttentionOp : Kernel_Anchor<"self_attention", [AttrSizedOperandSe
   let assemblyFormat = [{
     `query` `(` $query `:` type($query) `)` `key` `(` $key `:` type($key) `)` `value` `(` $value `:` type($value) `)`
     (`slopes` `(` $slopes^ `:` type($slopes) `)`)? (`site` `(` $site^ `:` type($site) `)`)?
-    `output` `(` $output `:` type($output) `)` `log_sum` `(` $log_sum `:` type($log_sum) `)` attr-dict
+    `output` `(` $output `:` type($output) `)` `log_sum` `(` $log_sum `:` type($log_sum) `)`
+    (`schedule` $schedule^)? attr-dict
+  }];
+  let extraClassDeclaration = [{
+    int64_t getRowsPerTile();
+    /// Whether a tile has all rows of a sequence.
+    bool isWhole() { return getRowsPerTile() == static_cast<int64_t>(getSequence()); }
   }];
   let hasVerifier = 1;
 }
@@ -127,7 +135,9 @@ def Kernel_SelfAttentionBackwardOp : Kernel_Anchor<"self_attention_backward", [A
   let summary = "gradients of kernel.self_attention by query, key and value";
   let description = [{
     Dao et al. 2022, arXiv:2205.14135, algorithm 4: probabilities are computed again from log_sum. A tile is a key head
-    of a sequence with all its query heads: it writes all of its rows of the three gradients, in one order.
+    of a sequence with all its query heads: it writes all of its rows of the three gradients, in one order. With
+    `rows_per_tile` (on GPUs alone, with `kernel.bf16`) a tile has so many of its rows: columns of the grid from 0 on write
+    the gradients by these keys and values, columns from kv_heads on those by these queries.
 
     With `kernel.bf16` factors are rounded as in kernel.self_attention: rows of gradient, query, key and value, the
     probabilities (times what dropout multiplied them by) and the gradients by products of query and key. The sum over
@@ -146,7 +156,12 @@ def Kernel_SelfAttentionBackwardOp : Kernel_Anchor<"self_attention_backward", [A
     (`slopes` `(` $slopes^ `:` type($slopes) `)`)? (`site` `(` $site^ `:` type($site) `)`)?
     `output` `(` $output `:` type($output) `)` `log_sum` `(` $log_sum `:` type($log_sum) `)`
     `gradients` `(` $query_gradient `,` $key_gradient `,` $value_gradient `:` type($query_gradient) `,`
-    type($key_gradient) `,` type($value_gradient) `)` attr-dict
+    type($key_gradient) `,` type($value_gradient) `)` (`schedule` $schedule^)? attr-dict
+  }];
+  let extraClassDeclaration = [{
+    int64_t getRowsPerTile();
+    /// Whether a tile has all rows of a sequence.
+    bool isWhole() { return getRowsPerTile() == static_cast<int64_t>(getSequence()); }
   }];
   let hasVerifier = 1;
 }

@@ -94,7 +94,7 @@ FailureOr<LaunchedKernel> convertTrainingOp(Operation *op, EntryBuffers &buffers
             Value output = rows(attention.getResult()), logSum = rows(attention.getLogSumExp());
             kernel::SelfAttentionOp::create(builder, loc, query, key, value, slopes, site, output, logSum,
                                             a.heads, a.kvHeads, a.sequence, a.scale, a.window, a.softcap,
-                                            a.dropout);
+                                            a.dropout, kernel::ScheduleAttr());
             return true;
           })
           .Case<lm::AttentionBackwardOp>([&](auto attention) {
@@ -106,9 +106,9 @@ FailureOr<LaunchedKernel> convertTrainingOp(Operation *op, EntryBuffers &buffers
             Value output = rows(attention.getOutput()), logSum = rows(attention.getLogSumExp());
             Value dq = rows(attention.getQueryGradient()), dk = rows(attention.getKeyGradient());
             Value dv = rows(attention.getValueGradient());
-            kernel::SelfAttentionBackwardOp::create(builder, loc, gradient, query, key, value, slopes, site,
-                                                    output, logSum, dq, dk, dv, a.heads, a.kvHeads,
-                                                    a.sequence, a.scale, a.window, a.softcap, a.dropout);
+            kernel::SelfAttentionBackwardOp::create(
+                builder, loc, gradient, query, key, value, slopes, site, output, logSum, dq, dk, dv, a.heads,
+                a.kvHeads, a.sequence, a.scale, a.window, a.softcap, a.dropout, kernel::ScheduleAttr());
             return true;
           })
           .Case<lm::LinearBackwardWeightOp>([&](auto linear) {

@@ -120,12 +120,16 @@ void expectNear(const std::vector<float> &found, const std::vector<double> &expe
 }
 
 /// `rounds`: factors of products are rounded to bf16 (on GPUs; processors may leave them as they are, and
-/// do). `narrow`: queries, keys and values are in memory as bf16.
-void checkAttention(const AttentionCase &c, Machine machine, bool rounds, bool narrow = false) {
-  std::string attributes = fmt::format(
-      "{{heads = {} : i64, kv_heads = {} : i64, sequence = {} : i64, scale = 0.3 : f64, "
-      "window = {} : i64, softcap = {:e} : f64, dropout = {:e} : f64{}}}",
-      c.heads, c.keyHeads, c.sequence, c.window, c.softcap, c.dropout, rounds ? ", kernel.bf16" : "");
+/// do). `narrow`: queries, keys and values are in memory as bf16. `rowsPerTile`: of tiles that are not whole
+/// sequences; of gradients only where they are rounded.
+void checkAttention(const AttentionCase &c, Machine machine, bool rounds, bool narrow = false,
+                    int64_t rowsPerTile = 0) {
+  auto attributesOf = [&](bool isCut) {
+    return fmt::format("{}{{heads = {} : i64, kv_heads = {} : i64, sequence = {} : i64, scale = 0.3 : f64, "
+                       "window = {} : i64, softcap = {:e} : f64, dropout = {:e} : f64{}}}",
+                       isCut ? fmt::format("schedule<rows_per_tile = {}> ", rowsPerTile) : "", c.heads,
+                       c.keyHeads, c.sequence, c.window, c.softcap, c.dropout, rounds ? ", kernel.bf16" : "");
+  };
   std::string slopesType = c.slopes ? fmt::format(", %s: !kernel.table<1x{}xf32>", c.heads) : "";
   std::string slopesUse = c.slopes ? fmt::format("slopes(%s : !kernel.table<1x{}xf32>)", c.heads) : "";
   if (c.dropout > 0) {
@@ -145,9 +149,10 @@ kernel.func @forward(%q: {0}, %k: {1}, %v: {2}, %o: {3}, %l: {4}{5}) {{
   kernel.self_attention query(%q : {0}) key(%k : {1}) value(%v : {2}) {6} output(%o : {3}) log_sum(%l : {4}) {7}
 }}
 kernel.func @backward(%g: {3}, %q: {0}, %k: {1}, %v: {2}, %o: {3}, %l: {4}, %dq: {8}, %dk: {9}, %dv: {10}{5}) {{
-  kernel.self_attention_backward gradient(%g : {3}) query(%q : {0}) key(%k : {1}) value(%v : {2}) {6} output(%o : {3}) log_sum(%l : {4}) gradients(%dq, %dk, %dv : {8}, {9}, {10}) {7}
+  kernel.self_attention_backward gradient(%g : {3}) query(%q : {0}) key(%k : {1}) value(%v : {2}) {6} output(%o : {3}) log_sum(%l : {4}) gradients(%dq, %dk, %dv : {8}, {9}, {10}) {11}
 }})",
-                                 q, k, v, o, l, slopesType, slopesUse, attributes, dqType, dkType, dvType);
+                                 q, k, v, o, l, slopesType, slopesUse, attributesOf(rowsPerTile > 0), dqType,
+                                 dkType, dvType, attributesOf(rowsPerTile > 0 && rounds));
   KernelRunner runner(text, machine);
   ASSERT_TRUE(runner);
   int64_t rows = c.batch * c.sequence;
@@ -225,6 +230,23 @@ TEST_P(SelfAttention, AttentionAndItsGradientsAreThoseOfWholeMatrices) {
   }
 }
 
+/// On GPUs alone: processors take whole sequences.
+class SelfAttentionInParts : public SelfAttention {};
+
+TEST_P(SelfAttentionInParts, OfASequenceIsTheSame) {
+  checkAttention({1, 128, 2, 1, 12, 12, 40, 0, true}, GetParam(), /*rounds=*/false, /*narrow=*/false, 64);
+  for (const AttentionCase &c : std::initializer_list<AttentionCase>{
+           {2, 128, 6, 2, 12, 12, 0, 0, false},
+           {1, 192, 4, 2, 64, 64, 70, 10.0, true, 0.25},
+           {1, 128, 2, 1, 80, 72, 100, 0, false, 0.1},
+           {1, 64, 2, 2, 20, 20, 0, 0, false},
+           {1, 128, 2, 1, 160, 256, 0, 20.0, true},
+       })
+    for (bool narrow : {false, true})
+      checkAttention(c, GetParam(), /*rounds=*/true, narrow, 64);
+  checkAttention({1, 256, 1, 1, 16, 16, 0, 0, false}, GetParam(), /*rounds=*/true, /*narrow=*/false, 128);
+}
+
 TEST_P(SelfAttention, RoundedAttentionAndItsGradientsAreThoseOfRoundedFactors) {
   // Heads of each cut (up to 64, 128 and 256), and longer ones, which are not rounded.
   for (const AttentionCase &c : std::initializer_list<AttentionCase>{
@@ -244,6 +266,9 @@ TEST_P(SelfAttention, RoundedAttentionAndItsGradientsAreThoseOfRoundedFactors) {
       checkAttention(c, GetParam(), /*rounds=*/true, narrow);
 }
 
+INSTANTIATE_TEST_SUITE_P(Machines, SelfAttentionInParts,
+                         testing::Values(Machine(gpu::Architecture::Sm80), Machine(gpu::Architecture::Sm90)),
+                         [](const auto &info) { return info.param.name(); });
 INSTANTIATE_TEST_SUITE_P(Machines, SelfAttention,
                          testing::Values(Machine(cpu::Isa::Avx2), Machine(cpu::Isa::Avx512),
                                          Machine(cpu::Isa::Avx512Bf16), Machine(cpu::Isa::Amx),

@@ -221,6 +221,9 @@ private:
 } // namespace
 
 LogicalResult emitSelfAttention(Frame &frame, kernel::SelfAttentionOp op) {
+  if (!op.isWhole())
+    return op.emitOpError() << "expected whole sequences in tiles on processors, found "
+                            << op.getRowsPerTile() << " rows";
   Forward(frame, op).emit();
   return success();
 }

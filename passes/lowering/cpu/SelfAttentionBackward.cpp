@@ -157,6 +157,9 @@ private:
 } // namespace
 
 LogicalResult emitSelfAttentionBackward(Frame &frame, kernel::SelfAttentionBackwardOp op) {
+  if (!op.isWhole())
+    return op.emitOpError() << "expected whole sequences in tiles on processors, found "
+                            << op.getRowsPerTile() << " rows";
   Backward(frame, op).emit();
   return success();
 }

@@ -101,6 +101,20 @@ void Frame::loopInShared(Value begin, Value end, Value step, llvm::function_ref<
   scf::YieldOp::create(e.b, e.loc, ValueRange{next, e.load(e.i32(), limit)});
 }
 
+SequencePart SequencePart::mirrored(Emitter &e) const {
+  Value rows = e.sub(sequenceEnd, sequenceBegin);
+  return {sequenceBegin, sequenceEnd, e.sub(rows, end), e.sub(rows, begin)};
+}
+
+SequencePart partOf(Frame &frame, int64_t sequence, int64_t rowsPerTile, Value rowBegin, Value rowEnd) {
+  Emitter &e = frame.e;
+  if (rowsPerTile == sequence)
+    return {rowBegin, rowEnd, e.constant(0), e.sub(rowEnd, rowBegin)};
+  Value first = e.sub(rowBegin, e.rem(rowBegin, sequence));
+  Value end = e.min(e.add(first, sequence), frame.domainRows(kernel::Domain::Rows));
+  return {first, end, e.sub(rowBegin, first), e.sub(rowEnd, first)};
+}
+
 void forEachTile(Frame &frame, const kernel::Grid &grid,
                  llvm::function_ref<void(Value, Value, Value, Value)> body) {
   Emitter &e = frame.e;

@@ -115,6 +115,18 @@ struct Frame {
                     llvm::function_ref<void(mlir::Value)> body);
 };
 
+/// Of a tile of rows of the step, its sequence's rows of the step, and from the sequence's first row on the
+/// tile's own.
+struct SequencePart {
+  mlir::Value sequenceBegin, sequenceEnd, begin, end;
+  /// The part as far from the sequence's end as this one is from its beginning: later rows see more keys, and
+  /// so begin first.
+  SequencePart mirrored(Emitter &e) const;
+};
+/// `rowsPerTile` divides `sequence`.
+SequencePart partOf(Frame &frame, int64_t sequence, int64_t rowsPerTile, mlir::Value rowBegin,
+                    mlir::Value rowEnd);
+
 /// How many neighbouring f32 of rows `width` long a thread takes at once: 4, 2 or 1.
 inline int64_t neighbours(int64_t width) { return width % 4 == 0 ? 4 : width % 2 == 0 ? 2 : 1; }
 

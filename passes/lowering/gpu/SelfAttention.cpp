@@ -136,8 +136,9 @@ public:
 
   void emit() {
     forEachTile(frame, op.getGrid(), [&](Value head, Value begin, Value end, Value) {
-      a.setSequence(begin, end);
-      frame.loopInShared(e.constant(0), a.rows, e.constant(SelfAttention::block), [&](Value first) {
+      SequencePart part = partOf(frame, op.getSequence(), op.getRowsPerTile(), begin, end).mirrored(e);
+      a.setSequence(part.sequenceBegin, part.sequenceEnd);
+      frame.loopInShared(part.begin, part.end, e.constant(SelfAttention::block), [&](Value first) {
         a.setQueries(head, first);
         e.loop(e.constant(0), e.constant(a.valueSize), FloatTile::side,
                [&](Value column) { emitQueries(column); });

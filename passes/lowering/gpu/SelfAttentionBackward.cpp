@@ -179,10 +179,14 @@ LogicalResult emitSelfAttentionBackward(Frame &frame, kernel::SelfAttentionBackw
     emitTensorSelfAttentionBackward(frame, op);
     return success();
   }
+  if (!op.isWhole())
+    return op.emitOpError() << "expected whole sequences in tiles where factors are not rounded, found "
+                            << op.getRowsPerTile() << " rows";
   frame.threads = FloatTile::threads;
   frame.blocksPerSm = 3; // by shared memory
   frame.isCrowded = true;
-  frame.limitsRegisters = false; // ptxas for sm_90a spills 16 bytes where it is told, and none where it chooses
+  frame.limitsRegisters =
+      false; // ptxas for sm_90a spills 16 bytes where it is told, and none where it chooses
   Backward(frame, op).emit();
   return success();
 }

@@ -172,9 +172,10 @@ public:
 
   void emit() {
     forEachTile(frame, op.getGrid(), [&](Value head, Value begin, Value end, Value) {
-      a.setSequence(begin, end);
+      SequencePart part = partOf(frame, op.getSequence(), op.getRowsPerTile(), begin, end).mirrored(e);
+      a.setSequence(part.sequenceBegin, part.sequenceEnd);
       a.setHead(head);
-      e.loop(e.constant(0), a.rows, TensorSelfAttention::block, [&](Value first) { emitQueries(first); });
+      e.loop(part.begin, part.end, TensorSelfAttention::block, [&](Value first) { emitQueries(first); });
     });
   }
 

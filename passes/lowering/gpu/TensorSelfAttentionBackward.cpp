@@ -49,10 +49,25 @@ public:
   }
 
   void emit() {
-    forEachTile(frame, op.getGrid(), [&](Value tileHead, Value begin, Value end, Value) {
-      keyHead = tileHead;
-      a.setSequence(begin, end);
-      e.loop(e.constant(0), a.rows, blockKeys, [&](Value first) { emitKeys(first); });
+    forEachTile(frame, op.getGrid(), [&](Value column, Value begin, Value end, Value) {
+      keyHead = op.isWhole() ? column : e.rem(column, a.keyHeads);
+      SequencePart part = partOf(frame, op.getSequence(), op.getRowsPerTile(), begin, end);
+      a.setSequence(part.sequenceBegin, part.sequenceEnd);
+      auto emitAllKeys = [&] {
+        frame.loopInShared(part.begin, part.end, e.constant(blockKeys),
+                           [&](Value first) { emitKeys(first); });
+      };
+      if (op.isWhole())
+        return emitAllKeys();
+      auto choice =
+          scf::IfOp::create(e.b, e.loc, e.less(column, e.constant(a.keyHeads)), /*withElseRegion=*/true);
+      OpBuilder::InsertionGuard guard(e.b);
+      e.b.setInsertionPointToStart(choice.elseBlock());
+      Value head = keyHead, rowBegin = a.rowBegin, rows = a.rows;
+      emitQueriesAlone(part.mirrored(e));
+      keyHead = head, a.rowBegin = rowBegin, a.rows = rows;
+      e.b.setInsertionPointToStart(choice.thenBlock());
+      emitAllKeys();
     });
   }
 
@@ -109,9 +124,7 @@ private:
     recall();
     describeRows(firstRow);
     e.barrier();
-    Value least = e.load(e.i32(), lowest);
-    if (cut.queries > warpSize)
-      least = e.min(least, e.load(e.i32(), e.at(lowest, 1, e.i32())));
+    Value least = leastSeen();
     SmallVector<Type> types(carried.getTypes());
     auto choice = scf::IfOp::create(e.b, e.loc, types, e.less(least, keyEnd), /*withElseRegion=*/true);
     OpBuilder::InsertionGuard guard(e.b);
@@ -120,6 +133,12 @@ private:
     e.b.setInsertionPointToStart(choice.thenBlock());
     scf::YieldOp::create(e.b, e.loc, addQueries(firstRow, least, carried));
     return Numbers(choice.getResults());
+  }
+
+  /// The first key that one of the described rows sees.
+  Value leastSeen() {
+    Value least = e.load(e.i32(), lowest);
+    return cut.queries > warpSize ? e.min(least, e.load(e.i32(), e.at(lowest, 1, e.i32()))) : least;
   }
 
   /// What the queries from `firstRow` on see, for all threads; a thread has a row.
@@ -145,51 +164,59 @@ private:
     });
   }
 
-  Numbers addQueries(Value firstRow, Value least, ValueRange carried) {
-    blockRow = firstRow;
+  void fetchQueries(Value firstRow) {
     a.put(queries, a.fetch(queries, a.query, firstRow, a.head, a.keySize));
     TensorSelfAttention::Pieces pieces = a.fetch(gradients, op.getGradient(), firstRow, a.head, a.valueSize);
     a.put(gradients, pieces);
     storeDots(pieces);
-    e.barrier();
-    recall();
+  }
 
-    Numbers weights = a.multiplyRows(keys, warpKey, queries), derivatives;
+  /// F * P and dS of the queries and keys in shared memory, rounded: left operands (16 queries, 4).
+  std::pair<Numbers, Numbers> differentiate() {
+    // P is rounded before dP is made, and then has the factors that dS gets besides: registers are few.
+    Numbers weights = a.multiplyRows(keys, warpKey, queries), slopes = weights, factors;
     forEachPair([&](int64_t number, Value column, Value row) {
       Value first = two(e.i32(), firstSeen, column), reach = two(e.i32(), reaches, column),
             logSum = two(e.f32(), logSums, column);
+      if (a.dropout)
+        factors.append(factorsOf(column, row));
       for (int64_t i = 0; i < 4; ++i) {
         int64_t c = i % 2;
-        Value ofKey = keyOf(i / 2), derivative;
-        weights[number + i] =
-            weight(weights[number + i], e.add(row, c), ofKey, e.extract(logSum, c), derivative);
-        if (derivative)
-          derivatives.push_back(derivative);
+        Value ofKey = keyOf(i / 2), derivative, &p = weights[number + i];
+        p = weight(p, e.add(row, c), ofKey, e.extract(logSum, c), derivative);
         // first <= key <= row: one unsigned comparison.
         Value sees = arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::ult,
                                            e.sub(ofKey, e.extract(first, c)), e.extract(reach, c));
-        weights[number + i] = e.select(sees, weights[number + i], e.constantF(e.f32(), 0));
+        p = e.select(sees, p, e.constantF(e.f32(), 0));
+        Value slope = e.mulF(p, e.constantF(e.f32(), a.scale));
+        slopes[number + i] = derivative ? e.mulF(slope, derivative) : slope;
+        if (a.dropout)
+          p = e.mulF(p, factors[number + i]);
       }
     });
-    Numbers along = a.multiplyRows(values, warpKey, gradients);
-    forEachPair([&](int64_t number, Value column, Value row) {
+    Numbers pairs = a.pairsOf(weights), along = a.multiplyRows(values, warpKey, gradients);
+    forEachPair([&](int64_t number, Value column, Value) {
       Value d = two(e.f32(), dots, column);
-      SmallVector<Value> factors = a.dropout ? factorsOf(column, row) : SmallVector<Value>();
       for (int64_t i = 0; i < 4; ++i) {
-        Value &p = weights[number + i], &dP = along[number + i];
+        Value &dP = along[number + i];
         if (a.dropout)
-          dP = e.mulF(dP, factors[i]);
-        dP = e.mulF(e.mulF(p, e.subF(dP, e.extract(d, i % 2))), e.constantF(e.f32(), a.scale));
-        if (a.cap > 0)
-          dP = e.mulF(dP, derivatives[number + i]);
-        if (a.dropout)
-          p = e.mulF(p, factors[i]);
+          dP = e.mulF(dP, factors[number + i]);
+        dP = e.mulF(slopes[number + i], e.subF(dP, e.extract(d, i % 2)));
       }
     });
+    return {pairs, a.pairsOf(along)};
+  }
 
+  /// The sums of the block of keys with the queries from `firstRow` on added.
+  Numbers addQueries(Value firstRow, Value least, ValueRange carried) {
+    fetchQueries(firstRow);
+    e.barrier();
+    recall();
+    blockRow = firstRow;
     Numbers ofValues(carried.take_front(valueColumns() / 8 * 4)), ofKeys(carried.drop_front(ofValues.size()));
-    Numbers pairs = a.pairsOf(weights), differencePairs = a.pairsOf(along);
-    storeDifferences(differencePairs);
+    auto [pairs, differencePairs] = differentiate();
+    if (op.isWhole())
+      storeDifferences(differencePairs);
     auto leftOf = [](Numbers &pairs) {
       return [&](int64_t step) {
         return Four{pairs[4 * step], pairs[4 * step + 1], pairs[4 * step + 2], pairs[4 * step + 3]};
@@ -197,11 +224,49 @@ private:
     };
     a.addWeighted(leftOf(pairs), gradients, e.mul(share, valueColumns()), ofValues);
     a.addWeighted(leftOf(differencePairs), queries, e.mul(share, keyColumns()), ofKeys);
-    e.barrier();
-    recall();
-    emitQueryGradient(firstRow, least);
+    if (op.isWhole()) {
+      e.barrier();
+      recall();
+      emitQueryGradient(firstRow, least);
+    }
     ofValues.append(ofKeys);
     return ofValues;
+  }
+
+  /// The gradients by queries of a tile that leaves those by its keys to another one.
+  void emitQueriesAlone(SequencePart part) {
+    Value firstHead = e.mul(keyHead, a.group);
+    firstKey = keyEnd = e.constant(0);
+    keep();
+    e.loop(firstHead, e.add(firstHead, a.group), 1, [&](Value head) {
+      e.loop(part.begin, part.end, cut.queries, [&](Value firstRow) {
+        e.barrier(); // what the queries before left has been read
+        recall();
+        a.setHead(head);
+        describeRows(firstRow);
+        fetchQueries(firstRow);
+        e.barrier();
+        recall();
+        Value begin = e.alignDown(leastSeen(), blockKeys), end = e.min(e.add(firstRow, cut.queries), a.rows);
+        Numbers sums(shareOfQueries().columns / 8 * 4, e.constantF(e.f32(), 0));
+        sums = e.loop(begin, end, blockKeys, sums, [&](Value first, ValueRange before) {
+          recall();
+          a.put(keys, a.fetch(keys, a.key, first, keyHead, a.keySize));
+          a.put(values, a.fetch(values, a.value, first, keyHead, a.valueSize));
+          e.barrier();
+          recall();
+          firstKey = first, blockRow = firstRow;
+          storeDifferences(differentiate().second);
+          e.barrier();
+          Numbers next(before);
+          addToQueries(next);
+          e.barrier(); // all keys have been multiplied
+          return next;
+        });
+        recall();
+        storeQueries(sums, firstRow, /*adds=*/false);
+      });
+    });
   }
 
   /// D of rows whose gradients are `pieces`.
@@ -274,19 +339,37 @@ private:
     });
   }
 
+  /// Of the sums for queries, the warp's: the first of 16 rows in the block, and columns.
+  struct QueryShare {
+    Value row, column;
+    int64_t columns;
+  };
+  QueryShare shareOfQueries() {
+    int64_t tiles = cut.queries / 16, columns = keys.columns / (frame.warps() / tiles);
+    Value warp = e.div(e.fresh(frame.thread), warpSize);
+    return {e.mul(e.rem(warp, tiles), 16), e.mul(e.div(warp, tiles), columns), columns};
+  }
+  void addToQueries(Numbers &sums) {
+    QueryShare own = shareOfQueries();
+    differences.lane = e.fresh(frame.lane());
+    a.addWeighted([&](int64_t step) { return differences.leftTurned(step * 16, own.row); }, keys, own.column,
+                  sums);
+  }
+  void storeQueries(ValueRange sums, Value firstRow, bool adds) {
+    QueryShare own = shareOfQueries();
+    a.storeRows(sums, op.getQueryGradient(), e.add(firstRow, own.row), a.head, a.keySize, own.column, adds);
+  }
+
   /// The sums for queries of this block of keys: stored where it is the first one that a row sees, else
   /// added.
   void emitQueryGradient(Value firstRow, Value least) {
-    int64_t tiles = cut.queries / 16, parts = frame.warps() / tiles, columns = keys.columns / parts;
-    Value tile = e.mul(e.rem(frame.warp(), tiles), 16), column = e.mul(e.div(frame.warp(), tiles), columns);
-    Numbers sums(columns / 8 * 4, e.constantF(e.f32(), 0));
-    differences.lane = e.fresh(frame.lane());
-    a.addWeighted([&](int64_t step) { return differences.leftTurned(step * 16, tile); }, keys, column, sums);
+    Numbers sums(shareOfQueries().columns / 8 * 4, e.constantF(e.f32(), 0));
+    addToQueries(sums);
     auto choice = scf::IfOp::create(e.b, e.loc, e.less(least, firstKey), /*withElseRegion=*/true);
     for (bool adds : {true, false}) {
       OpBuilder::InsertionGuard guard(e.b);
       e.b.setInsertionPointToStart(adds ? choice.thenBlock() : choice.elseBlock());
-      a.storeRows(sums, op.getQueryGradient(), e.add(firstRow, tile), a.head, a.keySize, column, adds);
+      storeQueries(sums, firstRow, adds);
     }
   }
 

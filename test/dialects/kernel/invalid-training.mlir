@@ -78,6 +78,13 @@ kernel.func @f(%q: !kernel.rows<32xf32>, %k: !kernel.rows<16xf32>, %l: !kernel.r
 }
 
 // -----
+kernel.func @f(%q: !kernel.rows<32xf32>, %k: !kernel.rows<16xf32>, %l: !kernel.rows<4xf32>) {
+  // expected-error @below {{expected rows_per_tile to be a multiple of 64 and to divide the sequence, found 64 of 96}}
+  kernel.self_attention query(%q : !kernel.rows<32xf32>) key(%k : !kernel.rows<16xf32>) value(%k : !kernel.rows<16xf32>)
+      output(%q : !kernel.rows<32xf32>) log_sum(%l : !kernel.rows<4xf32>) schedule <rows_per_tile = 64> {heads = 4 : i64, kv_heads = 2 : i64, sequence = 96 : i64, scale = 1.0 : f64}
+}
+
+// -----
 kernel.func @f(%q: !kernel.rows<32xf32>, %k: !kernel.rows<16xf32>, %l: !kernel.rows<4xf32>, %s: !kernel.table<1x3xf32>) {
   // expected-error @below {{expected 4 slopes, one a head, found '!kernel.table<1x3xf32>'}}
   kernel.self_attention query(%q : !kernel.rows<32xf32>) key(%k : !kernel.rows<16xf32>) value(%k : !kernel.rows<16xf32>) slopes(%s : !kernel.table<1x3xf32>)
