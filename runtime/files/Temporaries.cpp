@@ -9,14 +9,17 @@
 #include <cstring>
 #include <dirent.h>
 #include <fcntl.h>
+#include <mutex>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 namespace sinter {
 namespace {
 
-/// Each slot is null or a C string that is freed only by whoever took it out.
+/// Each slot is null or a C string. Whoever changes slots holds `changes`; a signal's handler only reads
+/// them.
 std::array<std::atomic<char *>, 1024> temporaries;
+std::mutex changes;
 
 /// Removes the files of a folder, and the folder. opendir() would allocate.
 void removeFolder(const char *path) noexcept {
@@ -44,24 +47,23 @@ void rememberTemporary(const std::string &path) {
   char *copy = ::strdup(path.c_str());
   if (!copy)
     return;
-  for (std::atomic<char *> &slot : temporaries) {
-    char *empty = nullptr;
-    if (slot.compare_exchange_strong(empty, copy))
+  const std::scoped_lock lock(changes);
+  for (std::atomic<char *> &slot : temporaries)
+    if (!slot.load()) {
+      slot.store(copy);
       return;
-  }
+    }
   ::free(copy);
 }
 
 void forgetTemporary(const std::string &path) {
-  for (std::atomic<char *> &slot : temporaries) {
-    char *known = slot.exchange(nullptr);
-    if (known && path == known) {
+  const std::scoped_lock lock(changes);
+  for (std::atomic<char *> &slot : temporaries)
+    if (char *known = slot.load(); known && path == known) {
+      slot.store(nullptr);
       ::free(known);
       return;
     }
-    if (known)
-      slot.store(known);
-  }
 }
 
 void removeTemporaries() noexcept {

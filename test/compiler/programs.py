@@ -65,20 +65,23 @@ class Tests:
     def entries(self, folder=None):
         return sorted(p.name for p in pathlib.Path(folder or self.folder).iterdir())
 
-    def interrupt(self, name, arguments, number, delays, folder):
-        """Sends signal `number` after each of `delays` seconds; `folder` must be empty afterwards."""
+    def interrupt(self, name, arguments, number, delays, output, whole):
+        """Sends signal `number` after each of `delays` seconds: `output` must not be there afterwards, or hold the
+        bytes `whole`: a signal can come when all is written and the process has not ended yet."""
         for delay in delays:
             child = subprocess.Popen([self.sinter, *map(str, arguments)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
             time.sleep(delay)
             child.send_signal(number)
             err = child.communicate(timeout=120)[1].decode(errors="replace")
+            left = self.entries(output.parent)
+            found = output.read_bytes() if output.exists() else None
+            output.unlink(missing_ok=True)
             if child.returncode == 0:   # it was done before
-                for left in pathlib.Path(folder).iterdir():
-                    left.unlink()
+                self.check(f"{name} after {delay} s, too late", found == whole, f"expected all of the output, found {left}")
                 break
-            self.check(f"{name} after {delay} s", child.returncode == -number and not self.entries(folder),
-                       f"expected the end by signal {number} and nothing left, found {child.returncode}, "
-                       f"{self.entries(folder)} {err[:500]}")
+            right = child.returncode == -number and (not left or left == [output.name] and found == whole)
+            self.check(f"{name} after {delay} s", right, f"expected the end by signal {number} and nothing or all of the "
+                       f"output left, found {child.returncode}, {left} {err[:500]}")
 
     def finish(self):
         self.place.cleanup()
