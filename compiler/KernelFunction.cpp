@@ -43,6 +43,13 @@ StringRef nameByKind(Type type, bool written) {
       .Case([](kernel::PartialType) { return "partial"; });
 }
 
+llvm::StringSet<> wordsOf(StringRef text) {
+  llvm::StringSet<> words;
+  for (StringRef word : llvm::split(text, ' '))
+    words.insert(word);
+  return words;
+}
+
 } // namespace
 
 std::string constantName(const KernelFunction &function, size_t number) {
@@ -51,126 +58,32 @@ std::string constantName(const KernelFunction &function, size_t number) {
 
 bool isCIdentifier(StringRef name) {
   // Keywords of C and C++, and what declarations have besides (docs/kernels.md).
-  static const llvm::StringSet<> reserved = {"alignas",
-                                             "alignof",
-                                             "and",
-                                             "and_eq",
-                                             "asm",
-                                             "auto",
-                                             "bitand",
-                                             "bitor",
-                                             "bool",
-                                             "break",
-                                             "case",
-                                             "catch",
-                                             "char",
-                                             "char16_t",
-                                             "char32_t",
-                                             "char8_t",
-                                             "class",
-                                             "co_await",
-                                             "co_return",
-                                             "co_yield",
-                                             "compl",
-                                             "concept",
-                                             "const",
-                                             "const_cast",
-                                             "consteval",
-                                             "constexpr",
-                                             "constinit",
-                                             "continue",
-                                             "decltype",
-                                             "default",
-                                             "delete",
-                                             "do",
-                                             "double",
-                                             "dynamic_cast",
-                                             "else",
-                                             "enum",
-                                             "explicit",
-                                             "export",
-                                             "extern",
-                                             "false",
-                                             "float",
-                                             "for",
-                                             "friend",
-                                             "goto",
-                                             "if",
-                                             "inline",
-                                             "int",
-                                             "long",
-                                             "mutable",
-                                             "namespace",
-                                             "new",
-                                             "noexcept",
-                                             "not",
-                                             "not_eq",
-                                             "nullptr",
-                                             "operator",
-                                             "or",
-                                             "or_eq",
-                                             "private",
-                                             "protected",
-                                             "public",
-                                             "register",
-                                             "reinterpret_cast",
-                                             "requires",
-                                             "restrict",
-                                             "return",
-                                             "short",
-                                             "signed",
-                                             "sizeof",
-                                             "static",
-                                             "static_assert",
-                                             "static_cast",
-                                             "struct",
-                                             "switch",
-                                             "template",
-                                             "this",
-                                             "thread_local",
-                                             "throw",
-                                             "true",
-                                             "try",
-                                             "typedef",
-                                             "typeid",
-                                             "typename",
-                                             "typeof",
-                                             "typeof_unqual",
-                                             "union",
-                                             "unsigned",
-                                             "using",
-                                             "virtual",
-                                             "void",
-                                             "volatile",
-                                             "wchar_t",
-                                             "while",
-                                             "xor",
-                                             "xor_eq",
-                                             "rows",
-                                             "step",
-                                             "workspace"};
+  static const llvm::StringSet<> reserved =
+      wordsOf("alignas alignof and and_eq asm auto bitand bitor bool break case catch char char16_t char32_t "
+              "char8_t class co_await co_return co_yield compl concept const const_cast consteval constexpr "
+              "constinit continue decltype default delete do double dynamic_cast else enum explicit export "
+              "extern false float for friend goto if inline int long mutable namespace new noexcept not "
+              "not_eq nullptr operator or or_eq private protected public register reinterpret_cast requires "
+              "restrict return short signed sizeof static static_assert static_cast struct switch template "
+              "this thread_local throw true try typedef typeid typename typeof typeof_unqual union unsigned "
+              "using virtual void volatile wchar_t while xor xor_eq rows step workspace");
   return !name.empty() && !llvm::isDigit(name[0]) && !reserved.contains(name) &&
          llvm::all_of(name, [](char c) { return llvm::isAlnum(c) || c == '_'; });
 }
 
 bool isCFunction(StringRef name) {
   // Functions of libc and libm that compilers know, which a program may call without a word of a kernel.
-  static const llvm::StringSet<> library = {
-      "abort",  "abs",    "atexit",  "atof",    "atoi",   "bcmp",    "bcopy",  "bzero",   "calloc", "div",
-      "exit",   "fclose", "fflush",  "ffs",     "fopen",  "fprintf", "fputs",  "free",    "fwrite", "getenv",
-      "index",  "labs",   "llabs",   "main",    "malloc", "memccpy", "memchr", "memcmp",  "memcpy", "memmove",
-      "memset", "printf", "putchar", "puts",    "qsort",  "rand",    "read",   "realloc", "remove", "rename",
-      "rindex", "scanf",  "signal",  "sprintf", "srand",  "strcat",  "strchr", "strcmp",  "strcpy", "strlen",
-      "system", "time",   "write",   "y0",      "y1",     "yn",      "j0",     "j1",      "jn"};
+  static const llvm::StringSet<> library =
+      wordsOf("abort abs atexit atof atoi bcmp bcopy bzero calloc div exit fclose fflush ffs fopen fprintf "
+              "fputs free fwrite getenv index labs llabs main malloc memccpy memchr memcmp memcpy memmove "
+              "memset printf putchar puts qsort rand read realloc remove rename rindex scanf signal sprintf "
+              "srand strcat strchr strcmp strcpy strlen system time write y0 y1 yn j0 j1 jn");
   // With f and l behind them, too: of float and long double.
-  static const llvm::StringSet<> mathematics = {
-      "acos",      "acosh",  "asin",  "asinh",  "atan",      "atan2",   "atanh",     "cbrt",        "ceil",
-      "copysign",  "cos",    "cosh",  "erf",    "erfc",      "exp",     "exp10",     "exp2",        "expm1",
-      "fabs",      "fdim",   "floor", "fma",    "fmax",      "fmin",    "fmod",      "frexp",       "gamma",
-      "hypot",     "ilogb",  "ldexp", "lgamma", "llrint",    "llround", "log",       "log10",       "log1p",
-      "log2",      "logb",   "lrint", "lround", "modf",      "nan",     "nearbyint", "nextafter",   "pow",
-      "remainder", "remquo", "rint",  "round",  "roundeven", "scalbln", "scalbn",    "significand", "sin",
-      "sincos",    "sinh",   "sqrt",  "tan",    "tanh",      "tgamma",  "trunc"};
+  static const llvm::StringSet<> mathematics =
+      wordsOf("acos acosh asin asinh atan atan2 atanh cbrt ceil copysign cos cosh erf erfc exp exp10 exp2 "
+              "expm1 fabs fdim floor fma fmax fmin fmod frexp gamma hypot ilogb ldexp lgamma llrint llround "
+              "log log10 log1p log2 logb lrint lround modf nan nearbyint nextafter pow remainder remquo rint "
+              "round roundeven scalbln scalbn significand sin sincos sinh sqrt tan tanh tgamma trunc");
   StringRef stem = name;
   bool isMath = mathematics.contains(name) ||
                 ((stem.consume_back("f") || stem.consume_back("l")) && mathematics.contains(stem));

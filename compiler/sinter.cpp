@@ -132,13 +132,6 @@ sinter::Invocation sinter::dropVerb(const Invocation &invocation, const char *na
   return {invocation.program, arguments};
 }
 
-sinter::Result<> sinter::checkThreads(unsigned threads) {
-  constexpr unsigned most = 1024;
-  if (threads > most)
-    return fail("-t: expected a number of threads from 0 to {}, found {}", most, threads);
-  return {};
-}
-
 bool sinter::parseFlags(const Invocation &invocation, llvm::StringRef overview) {
   // LLVM and MLIR bring some 400 flags of their own: --help shows the command's, --help-hidden all.
   for (auto &[flag, option] : llvm::cl::getRegisteredOptions()) {

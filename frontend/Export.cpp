@@ -5,6 +5,7 @@
 #include "frontend/ExportParts.h"
 #include "frontend/tokenizer/GgufTokenizer.h"
 #include "runtime/files/AtomicFile.h"
+#include "runtime/files/Temporaries.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -66,7 +67,7 @@ Result<> writeTensor(const ExportedTensor &tensor, SafeTensorsWriter &writer) {
   return {};
 }
 
-/// A folder that did not exist is removed again unless it is kept.
+/// A folder that did not exist is removed again unless it is kept, by the handler of a signal, too.
 class NewFolder {
 public:
   static Result<NewFolder> create(const std::string &path) {
@@ -80,6 +81,7 @@ public:
       return fail("{}: expected a new or empty folder, found a file", path);
     if (!std::filesystem::create_directory(path, error))
       return fail("{}: cannot create the folder: {}", path, error.message());
+    rememberTemporary(path);
     return NewFolder(path);
   }
   NewFolder(NewFolder &&other) noexcept : path(std::exchange(other.path, {})) {}
@@ -91,8 +93,13 @@ public:
     std::error_code ignored;
     if (!path.empty())
       std::filesystem::remove(path, ignored); // only if it is empty
+    keep();
   }
-  void keep() { path.clear(); }
+  void keep() {
+    if (!path.empty())
+      forgetTemporary(path);
+    path.clear();
+  }
 
 private:
   explicit NewFolder(std::string path) : path(std::move(path)) {}

@@ -4,8 +4,6 @@
 #ifndef SINTER_COMPILER_COMMANDS_COMMANDS_H
 #define SINTER_COMPILER_COMMANDS_COMMANDS_H
 
-#include "runtime/Result.h"
-
 #include "llvm/ADT/ArrayRef.h"
 
 namespace sinter {
@@ -32,9 +30,6 @@ int runPtxCommand(const Invocation &invocation);
 
 /// Parses flags declared as llvm::cl options; prints what is wrong to stderr and gives false.
 bool parseFlags(const Invocation &invocation, llvm::StringRef overview);
-
-/// Whether -t may be `threads`: 0 (all cores) to 1024.
-Result<> checkThreads(unsigned threads);
 
 } // namespace sinter
 

@@ -4,6 +4,7 @@
 #include "compiler/Pipeline.h"
 #include "compiler/commands/Commands.h"
 #include "compiler/commands/TargetFlag.h"
+#include "compiler/commands/ThreadsFlag.h"
 #include "frontend/WantedFormat.h"
 #include "runtime/training/TrainingOptions.h"
 
@@ -90,7 +91,7 @@ struct CompileFlags {
       cl::cat(category)};
   cl::list<std::string> skip{"skip-pass", cl::desc("Leave out a pass, by its flag"), cl::CommaSeparated,
                              cl::cat(category)};
-  cl::opt<unsigned> threads{"t", cl::desc("Threads (0: all cores)"), cl::init(0), cl::cat(category)};
+  ThreadsFlag threads{category};
   cl::opt<bool> verbose{"v", cl::desc("Say what is done, what was fused and how long it took"),
                         cl::cat(category)};
 };
@@ -210,8 +211,6 @@ int readOptions(const CompileFlags &flags, CompileOptions &options) {
   for (const std::string &flag : flags.skip)
     if (!isPipelinePass(flag))
       return wrong("--skip-pass: expected the flag of a pass of the pipeline, found '" + flag + "'");
-  if (Result<> checked = checkThreads(flags.threads); !checked)
-    return wrong(checked.error().message);
   options.pipeline.skip.assign(flags.skip.begin(), flags.skip.end());
   if (flags.weights == "f32")
     options.pipeline.cacheTypes = {"f32"};

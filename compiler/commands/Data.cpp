@@ -2,13 +2,13 @@
 // sinter data clean and sinter data tokenize: from text to what training reads.
 #include "compiler/commands/Commands.h"
 #include "compiler/commands/Progress.h"
+#include "compiler/commands/ThreadsFlag.h"
 #include "frontend/tokenizer/FolderTokenizer.h"
 #include "runtime/data/Clean.h"
 #include "runtime/data/Filters.h"
 #include "runtime/data/Hash.h"
 #include "runtime/data/PersonalData.h"
 #include "runtime/data/Tokenize.h"
-#include "runtime/device/ThreadTeam.h"
 #include "runtime/files/MappedFile.h"
 
 #include "llvm/ADT/SmallVector.h"
@@ -41,10 +41,8 @@ struct CommonFlags {
   cl::opt<std::string> format{"format", cl::desc("Format of named files: text, jsonl, wet"),
                               cl::cat(category)};
   cl::opt<unsigned> memory{"memory", cl::desc("Memory to use, in MiB"), cl::init(2048), cl::cat(category)};
-  cl::opt<unsigned> threads{"t", cl::desc("Threads (0: all cores)"), cl::init(0), cl::cat(category)};
+  ThreadsFlag threads{category};
   cl::opt<bool> quiet{"q", cl::desc("Show no progress"), cl::cat(category)};
-
-  unsigned cores() const { return unsigned(device::threadsOrCores(int(threads))); }
 };
 
 /// "default,-c4-sentences": all, none, default, names, names behind a minus.
@@ -126,8 +124,6 @@ int clean(const Invocation &invocation) {
     return usage("--val: expected a share from 0 to below 1, found " + std::to_string(validation));
   if (!(threshold > 0 && threshold <= 1))
     return usage("--threshold: expected a similarity above 0 up to 1, found " + std::to_string(threshold));
-  if (Result<> checked = checkThreads(flags.threads); !checked)
-    return usage(checked.error().message);
   if (level < 1 || level > 19 || shard < 1 || flags.memory < 64)
     return usage("expected --level from 1 to 19, --shard-size from 1, --memory from 64");
   data::CleanOptions options;
@@ -166,7 +162,7 @@ int clean(const Invocation &invocation) {
   options.shardBytes = uint64_t(shard) << 20;
   options.level = int(level);
   options.memory = size_t(flags.memory) << 20;
-  options.threads = flags.cores();
+  options.threads = flags.threads.count();
   Progress progress(flags.quiet);
   options.progress = [&](std::string_view what, uint64_t done, uint64_t of) {
     progress.show(what, done, of);
@@ -214,10 +210,6 @@ int tokenize(const Invocation &invocation) {
                           cl::cat(flags.category));
   if (!parseFlags(invocation, "Turns documents into token shards for training.\n"))
     return 2;
-  if (Result<> checked = checkThreads(flags.threads); !checked) {
-    llvm::errs() << "error: " << checked.error().message << "\n";
-    return 2;
-  }
   data::TokenizeOptions options;
   Result<std::vector<data::Input>> train = data::findInputs(flags.names, flags.format);
   if (!train)
@@ -245,7 +237,7 @@ int tokenize(const Invocation &invocation) {
   options.output = flags.output;
   options.shardTokens = uint64_t(std::max(1u, unsigned(shard))) * 1000000;
   options.memory = size_t(flags.memory) << 20;
-  options.threads = flags.cores();
+  options.threads = flags.threads.count();
   Progress progress(flags.quiet);
   options.progress = [&](std::string_view what, uint64_t done, uint64_t of) {
     progress.show(what, done, of);

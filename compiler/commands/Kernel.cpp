@@ -5,6 +5,7 @@
 #include "compiler/KernelProduct.h"
 #include "compiler/commands/Commands.h"
 #include "compiler/commands/TargetFlag.h"
+#include "compiler/commands/ThreadsFlag.h"
 
 #include "mlir/IR/AsmState.h"
 #include "mlir/Pass/PassManager.h"
@@ -82,7 +83,7 @@ int kernelCommand(const Invocation &invocation) {
                               cl::desc("cpu, cpu:native, cpu:avx2, cpu:avx512, cpu:avx512bf16, cpu:amx; "
                                        "cuda, cuda:sm_80, cuda:sm_90a: PTX for GPUs"),
                               cl::init("cpu"), cl::cat(category));
-  cl::opt<unsigned> threads("t", cl::desc("Threads (0: all cores)"), cl::init(0), cl::cat(category));
+  ThreadsFlag threads(category);
   registerAsmPrinterCLOptions();
   registerPassManagerCLOptions();
   if (!parseFlags(invocation,
@@ -91,10 +92,6 @@ int kernelCommand(const Invocation &invocation) {
   Result<Targets> targets = readTarget(target.getValue());
   if (!targets) {
     llvm::errs() << "error: " << targets.error().message << "\n";
-    return 2;
-  }
-  if (Result<> checked = checkThreads(threads); !checked) {
-    llvm::errs() << "error: " << checked.error().message << "\n";
     return 2;
   }
   std::string path = file, output = folder;

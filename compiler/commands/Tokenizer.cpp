@@ -2,8 +2,8 @@
 // sinter tokenizer train: a tokenizer from text.
 #include "compiler/commands/Commands.h"
 #include "compiler/commands/Progress.h"
+#include "compiler/commands/ThreadsFlag.h"
 #include "runtime/data/TrainTokenizer.h"
-#include "runtime/device/ThreadTeam.h"
 #include "runtime/files/AtomicFile.h"
 
 #include "llvm/Support/CommandLine.h"
@@ -67,17 +67,13 @@ int train(const Invocation &invocation) {
   cl::opt<std::string> format("format", cl::desc("Format of named files: text, jsonl, wet"),
                               cl::cat(category));
   cl::opt<unsigned> memory("memory", cl::desc("Memory to use, in MiB"), cl::init(2048), cl::cat(category));
-  cl::opt<unsigned> threads("t", cl::desc("Threads (0: all cores)"), cl::init(0), cl::cat(category));
+  ThreadsFlag threads(category);
   cl::opt<bool> quiet("q", cl::desc("Show no progress"), cl::cat(category));
   if (!parseFlags(invocation,
                   "Trains a byte-level BPE tokenizer, with the merges of Hugging Face's trainer.\n"))
     return 2;
   if (alphabet && !fallback) {
     llvm::errs() << "error: --limit-alphabet: expected --byte-fallback beside it, found none\n";
-    return 2;
-  }
-  if (Result<> checked = checkThreads(threads); !checked) {
-    llvm::errs() << "error: " << checked.error().message << "\n";
     return 2;
   }
   data::TokenizerTraining training;
@@ -93,7 +89,7 @@ int train(const Invocation &invocation) {
   training.bpe.alphabetLimit = alphabet;
   training.bpe.minFrequency = frequency;
   training.memory = size_t(memory) << 20;
-  training.threads = unsigned(device::threadsOrCores(int(threads)));
+  training.threads = threads.count();
   Progress progress(quiet);
   training.progress = [&](std::string_view what, uint64_t done, uint64_t of) {
     progress.show(what, done, of);

@@ -28,13 +28,15 @@ std::string readSmallFile(const char *path) {
   return got > 0 ? std::string(text, size_t(got)) : std::string();
 }
 
-/// The value in bytes of a line "Key:   123 kB" of /proc/meminfo, 0 when absent.
-uint64_t memoryInfo(const char *key) {
-  const std::string text = readSmallFile("/proc/meminfo");
+/// The number behind `key` where it first occurs in a small file, 0 when it does not.
+uint64_t numberBehind(const char *key, const char *path) {
+  const std::string text = readSmallFile(path);
   const size_t at = text.find(key);
-  return at == std::string::npos ? 0
-                                 : std::strtoull(text.c_str() + at + std::strlen(key), nullptr, 10) * 1024;
+  return at == std::string::npos ? 0 : std::strtoull(text.c_str() + at + std::strlen(key), nullptr, 10);
 }
+
+/// The value in bytes of a line "Key:   123 kB" of /proc/meminfo, 0 when absent.
+uint64_t memoryInfo(const char *key) { return numberBehind(key, "/proc/meminfo") * 1024; }
 
 /// What there is where /proc is not mounted: in bytes, and without what could be reclaimed.
 struct sysinfo askKernel() {
@@ -52,6 +54,20 @@ uint64_t groupLimit() {
   if (text.empty() || text[0] < '0' || text[0] > '9')
     return UINT64_MAX;
   return std::strtoull(text.c_str(), nullptr, 10);
+}
+
+/// What the control group may still use: its limit without what it uses already, but for the pages of files
+/// that the system can drop.
+uint64_t groupAvailable() {
+  const uint64_t limit = groupLimit();
+  if (limit == UINT64_MAX)
+    return limit;
+  constexpr const char *statistics = "/sys/fs/cgroup/memory.stat";
+  const uint64_t used = numberBehind("", "/sys/fs/cgroup/memory.current");
+  const uint64_t files =
+      numberBehind("\ninactive_file ", statistics) + numberBehind("\nactive_file ", statistics);
+  const uint64_t kept = used - std::min(used, files);
+  return limit - std::min(limit, kept);
 }
 
 } // namespace
@@ -130,7 +146,7 @@ uint64_t totalMemory() {
 
 uint64_t availableMemory() {
   const uint64_t known = memoryInfo("MemAvailable:");
-  return std::min(known ? known : askKernel().freeram, groupLimit());
+  return std::min(known ? known : askKernel().freeram, groupAvailable());
 }
 
 } // namespace sinter::device

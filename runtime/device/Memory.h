@@ -49,7 +49,7 @@ void copyFromFile(void *to, const void *from, size_t bytes);
 /// Bytes of memory that this process may use in all: the machine's, or its control group's if that is less.
 uint64_t totalMemory();
 
-/// Bytes that can be had now without swapping.
+/// Bytes that can be had now without swapping, in the machine and in this process's control group.
 uint64_t availableMemory();
 
 } // namespace sinter::device

@@ -4,6 +4,7 @@
 // consistent, so one of the two sees the other.
 #include "runtime/device/ThreadTeam.h"
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <climits>
 #include <cstdio>
@@ -16,6 +17,7 @@
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+#include <vector>
 
 namespace sinter::device {
 
@@ -35,6 +37,18 @@ void futexWait(std::atomic<uint32_t> &word, uint32_t old) {
 }
 void futexWakeAll(std::atomic<uint32_t> &word) {
   syscall(SYS_futex, &word, FUTEX_WAKE_PRIVATE, INT_MAX, nullptr, nullptr, 0);
+}
+
+/// The processors this process may run on, as one set of as many parts as the system needs (each is for
+/// 1,024); none when the system does not say.
+std::vector<cpu_set_t> allowedCpus() {
+  std::vector<cpu_set_t> allowed(1);
+  while (sched_getaffinity(0, allowed.size() * sizeof(cpu_set_t), allowed.data()) != 0) {
+    if (errno != EINVAL || allowed.size() >= 1024)
+      return {};
+    allowed.resize(allowed.size() * 2); // smaller than the system's own
+  }
+  return allowed;
 }
 
 } // namespace
@@ -78,9 +92,9 @@ void Signal::set(uint32_t next) {
 Result<std::unique_ptr<ThreadTeam>> ThreadTeam::start(int threads) {
   std::unique_ptr<ThreadTeam> team(new ThreadTeam(threads));
   team->workers.reserve(size_t(threads) - 1);
-  cpu_set_t allowed;
+  const std::vector<cpu_set_t> allowed = allowedCpus();
   team->crowding.always =
-      sched_getaffinity(0, sizeof allowed, &allowed) == 0 && CPU_COUNT(&allowed) < threads;
+      !allowed.empty() && CPU_COUNT_S(allowed.size() * sizeof(cpu_set_t), allowed.data()) < threads;
   for (int i = 1; i < threads; ++i) {
     team->workers.push_back({team.get(), i, {}});
     const int error =
@@ -133,12 +147,11 @@ void ThreadTeam::barrier() {
 }
 
 int usableCores() {
-  cpu_set_t allowed;
-  if (sched_getaffinity(0, sizeof allowed, &allowed) != 0)
-    return 1;
+  const std::vector<cpu_set_t> allowed = allowedCpus();
   std::set<std::pair<int, int>> cores; // (package, core): two hyperthreads count once
-  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
-    if (!CPU_ISSET(cpu, &allowed))
+  const size_t bytes = allowed.size() * sizeof(cpu_set_t);
+  for (int cpu = 0; cpu < int(bytes * 8); ++cpu) {
+    if (!CPU_ISSET_S(cpu, bytes, allowed.data()))
       continue;
     std::pair<int, int> core = {-1, cpu};
     for (const char *what : {"physical_package_id", "core_id"}) {

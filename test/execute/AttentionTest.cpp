@@ -361,9 +361,7 @@ TEST(AttentionForAmx, CompilesWhereItCannotRun) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Isas, Attention,
-                         testing::Values(cpu::Isa::Avx2, cpu::Isa::Avx512, cpu::Isa::Avx512Bf16,
-                                         gpu::Architecture::Sm80, gpu::Architecture::Sm90),
+INSTANTIATE_TEST_SUITE_P(Isas, Attention, testing::ValuesIn(everyMachineButAmx),
                          [](const auto &info) { return info.param.name(); });
 
 } // namespace

@@ -165,9 +165,7 @@ TEST_P(Experts, GiveTheSameNumbersHoweverTheTilesAreShared) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Isas, Experts,
-                         testing::Values(cpu::Isa::Avx2, cpu::Isa::Avx512, cpu::Isa::Avx512Bf16,
-                                         cpu::Isa::Amx, gpu::Architecture::Sm80, gpu::Architecture::Sm90),
+INSTANTIATE_TEST_SUITE_P(Isas, Experts, testing::ValuesIn(everyMachine),
                          [](const auto &info) { return info.param.name(); });
 
 } // namespace

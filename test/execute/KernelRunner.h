@@ -34,6 +34,14 @@ public:
 /// For messages of GoogleTest.
 inline void PrintTo(const Machine &machine, std::ostream *stream) { *stream << machine.name(); }
 
+/// For suites of tests: every machine, and those whose code for other kernels than matrix products differs
+/// (AMX's is that of AVX512-BF16).
+inline const std::vector<Machine> everyMachine = {cpu::Isa::Avx2,          cpu::Isa::Avx512,
+                                                  cpu::Isa::Avx512Bf16,    cpu::Isa::Amx,
+                                                  gpu::Architecture::Sm80, gpu::Architecture::Sm90};
+inline const std::vector<Machine> everyMachineButAmx = {
+    cpu::Isa::Avx2, cpu::Isa::Avx512, cpu::Isa::Avx512Bf16, gpu::Architecture::Sm80, gpu::Architecture::Sm90};
+
 /// Whether code for a machine runs here: instruction sets by their feature bits, GPUs always, as they are
 /// emulated, and AMX where the rest of its code runs (AVX-512 with BF16).
 bool canRun(Machine machine);

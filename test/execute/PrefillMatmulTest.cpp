@@ -235,9 +235,7 @@ TEST_P(PrefillMatmul, GivesARowTheSameBitsAsDecode) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(, PrefillMatmul,
-                         testing::Values(cpu::Isa::Avx2, cpu::Isa::Avx512, cpu::Isa::Avx512Bf16,
-                                         cpu::Isa::Amx, gpu::Architecture::Sm80, gpu::Architecture::Sm90),
+INSTANTIATE_TEST_SUITE_P(, PrefillMatmul, testing::ValuesIn(everyMachine),
                          [](const auto &info) { return info.param.name(); });
 
 } // namespace

@@ -15,6 +15,13 @@ struct Case {
   bool transposed;
 };
 
+std::vector<Case> everyCase() {
+  std::vector<Case> cases;
+  for (Machine machine : everyMachine)
+    cases.insert(cases.end(), {{machine, false}, {machine, true}});
+  return cases;
+}
+
 class RoundedProducts : public testing::TestWithParam<Case> {
 protected:
   void SetUp() override {
@@ -242,20 +249,11 @@ TEST_P(RoundedGradients, OfExpertsAreThoseOfBf16) {
     checkGradient(GetParam(), gradient);
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Machines, RoundedProducts,
-    testing::Values(Case{cpu::Isa::Avx2, false}, Case{cpu::Isa::Avx2, true}, Case{cpu::Isa::Avx512, false},
-                    Case{cpu::Isa::Avx512, true}, Case{cpu::Isa::Avx512Bf16, false},
-                    Case{cpu::Isa::Avx512Bf16, true}, Case{cpu::Isa::Amx, false}, Case{cpu::Isa::Amx, true},
-                    Case{gpu::Architecture::Sm80, false}, Case{gpu::Architecture::Sm80, true},
-                    Case{gpu::Architecture::Sm90, false}, Case{gpu::Architecture::Sm90, true}),
-    [](const auto &info) {
-      return info.param.machine.name() + (info.param.transposed ? "_transposed" : "");
-    });
+INSTANTIATE_TEST_SUITE_P(Machines, RoundedProducts, testing::ValuesIn(everyCase()), [](const auto &info) {
+  return info.param.machine.name() + (info.param.transposed ? "_transposed" : "");
+});
 
-INSTANTIATE_TEST_SUITE_P(Machines, RoundedGradients,
-                         testing::Values(cpu::Isa::Avx2, cpu::Isa::Avx512, cpu::Isa::Avx512Bf16,
-                                         cpu::Isa::Amx, gpu::Architecture::Sm80, gpu::Architecture::Sm90),
+INSTANTIATE_TEST_SUITE_P(Machines, RoundedGradients, testing::ValuesIn(everyMachine),
                          [](const auto &info) { return info.param.name(); });
 
 } // namespace

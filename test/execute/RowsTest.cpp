@@ -402,9 +402,7 @@ kernel.func @twice(%x: {1}, %y: {1}, %out: {1}) {{
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Isas, Rows,
-                         testing::Values(cpu::Isa::Avx2, cpu::Isa::Avx512, cpu::Isa::Avx512Bf16,
-                                         gpu::Architecture::Sm80, gpu::Architecture::Sm90),
+INSTANTIATE_TEST_SUITE_P(Isas, Rows, testing::ValuesIn(everyMachineButAmx),
                          [](const auto &info) { return info.param.name(); });
 
 } // namespace

@@ -269,10 +269,7 @@ TEST_P(SelfAttention, RoundedAttentionAndItsGradientsAreThoseOfRoundedFactors) {
 INSTANTIATE_TEST_SUITE_P(Machines, SelfAttentionInParts,
                          testing::Values(Machine(gpu::Architecture::Sm80), Machine(gpu::Architecture::Sm90)),
                          [](const auto &info) { return info.param.name(); });
-INSTANTIATE_TEST_SUITE_P(Machines, SelfAttention,
-                         testing::Values(Machine(cpu::Isa::Avx2), Machine(cpu::Isa::Avx512),
-                                         Machine(cpu::Isa::Avx512Bf16), Machine(cpu::Isa::Amx),
-                                         Machine(gpu::Architecture::Sm80), Machine(gpu::Architecture::Sm90)),
+INSTANTIATE_TEST_SUITE_P(Machines, SelfAttention, testing::ValuesIn(everyMachine),
                          [](const auto &info) { return info.param.name(); });
 
 } // namespace

@@ -346,10 +346,7 @@ kernel.func @norm(%x: !kernel.rows<640xf32>, %o: !kernel.rows<3xf32>) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Machines, Training,
-                         testing::Values(Machine(cpu::Isa::Avx2), Machine(cpu::Isa::Avx512),
-                                         Machine(cpu::Isa::Avx512Bf16), Machine(cpu::Isa::Amx),
-                                         Machine(gpu::Architecture::Sm80), Machine(gpu::Architecture::Sm90)),
+INSTANTIATE_TEST_SUITE_P(Machines, Training, testing::ValuesIn(everyMachine),
                          [](const auto &info) { return info.param.name(); });
 
 } // namespace

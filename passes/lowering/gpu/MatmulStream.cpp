@@ -55,8 +55,8 @@ private:
 
 LogicalResult StreamedMatmul::run() {
   frame.threads = 128;
-  frame.blocksPerSm =
-      3; // up to 168 registers: with 4 rows and unpacked words ptxas spills before it takes as many
+  // Up to 168 registers: with 4 rows and unpacked words ptxas spills before it takes as many.
+  frame.blocksPerSm = 3;
   if (m.op.getDomain() != kernel::Domain::Draws)
     frame.keepStep(abi::stepSelected + 8); // the numbers of rows: one sector
   left.emplace(m, mostRows);
