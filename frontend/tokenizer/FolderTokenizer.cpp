@@ -30,14 +30,23 @@ Result<TokenizerSpec> readMain(const std::string &folder, JsonValue config) {
 } // namespace
 
 Result<TokenizerSpec> readFolderTokenizer(const std::string &folder) {
-  std::string config = folder + "/tokenizer_config.json";
-  Result<Json> document = isThere(config) ? Json::read(config) : Json::parse("{}", config);
+  const auto readIfThere = [&](const char *name) {
+    const std::string path = folder + "/" + name;
+    return isThere(path) ? Json::read(path) : Json::parse("{}", path);
+  };
+  Result<Json> document = readIfThere("tokenizer_config.json");
   if (!document)
     return tl::unexpected(document.error());
+  Result<Json> names = readIfThere("special_tokens_map.json");
+  if (!names)
+    return tl::unexpected(names.error());
+  Result<Json> more = readIfThere("added_tokens.json");
+  if (!more)
+    return tl::unexpected(more.error());
   Result<TokenizerSpec> spec = readMain(folder, document->root());
   if (!spec)
     return spec;
-  if (Result<> done = applyTokenizerConfig(*spec, document->root()); !done)
+  if (Result<> done = applyTokenizerConfig(*spec, document->root(), names->root(), more->root()); !done)
     return tl::unexpected(done.error());
   if (!isThere(folder + "/tokenizer.json"))
     if (Result<> done = applyTokensAround(*spec, document->root()); !done)

@@ -234,15 +234,16 @@ Result<AddedTokenSpec> readSpecialToken(JsonValue json) {
   return AddedTokenSpec{std::move(*name), true, false, false, false, false};
 }
 
-/// The tokens that have names in a tokenizer_config.json, in transformers' order: its own names, other
-/// members that end with _token, lists of more.
-Result<> addNamedTokens(TokenizerSpec &spec, JsonValue root) {
-  auto addIfNew = [&](AddedTokenSpec token) {
-    bool known = std::ranges::any_of(
-        spec.added, [&](const AddedTokenSpec &other) { return other.content == token.content; });
-    if (!known && !token.content.empty())
-      spec.added.push_back(std::move(token));
-  };
+/// A token that has a name, and what an added_tokens.json with the same text makes of it.
+struct NamedToken {
+  AddedTokenSpec token;
+  enum Flags { Special, SpecialInNormalizedText, Ordinary } flags;
+};
+
+/// The tokens that have names in a tokenizer_config.json and a special_tokens_map.json, in transformers'
+/// order: its own names, which are noted in `spec`, other members that end with _token, lists of more.
+Result<std::vector<NamedToken>> readNamedTokens(TokenizerSpec &spec, JsonValue root, JsonValue names) {
+  std::vector<NamedToken> tokens;
   std::string ignored;
   struct Named {
     std::string_view key;
@@ -251,7 +252,7 @@ Result<> addNamedTokens(TokenizerSpec &spec, JsonValue root) {
   const Named own[] = {{"bos_token", &spec.bos}, {"eos_token", &spec.eos}, {"unk_token", &spec.unk},
                        {"sep_token", &ignored},  {"pad_token", &spec.pad}, {"cls_token", &ignored},
                        {"mask_token", &ignored}};
-  auto add = [&](JsonValue json, std::string &out) -> Result<> {
+  auto add = [&](JsonValue json, std::string &out, NamedToken::Flags flags) -> Result<> {
     if (!json.hasValue())
       return {};
     Result<AddedTokenSpec> token = readSpecialToken(json);
@@ -259,28 +260,58 @@ Result<> addNamedTokens(TokenizerSpec &spec, JsonValue root) {
       return tl::unexpected(token.error());
     out = token->content;
     token->special = true;
-    addIfNew(std::move(*token));
+    tokens.push_back({std::move(*token), flags});
     return {};
   };
   for (auto [key, out] : own)
-    if (Result<> done = add(root[key], *out); !done)
-      return done;
-  for (JsonValue json : root)
-    if (json.key().ends_with("_token") && (json.isString() || json["content"].isString()) &&
-        std::ranges::none_of(own, [&](const Named &each) { return each.key == json.key(); }))
-      if (Result<> done = add(json, ignored); !done)
-        return done;
-  JsonValue extra = root["extra_special_tokens"];
-  if (!extra.hasValue() || extra.size() == 0)
-    extra = root["additional_special_tokens"]; // the name before transformers 5
-  for (JsonValue json : extra) {
-    Result<AddedTokenSpec> token = readSpecialToken(json);
-    if (!token)
-      return tl::unexpected(token.error());
-    token->special |= extra.isObject(); // with names of their own
-    addIfNew(std::move(*token));
+    if (Result<> done = add(names.has(key) ? names[key] : root[key], *out, NamedToken::Special); !done)
+      return tl::unexpected(done.error());
+  for (JsonValue members : {root, names})
+    for (JsonValue json : members)
+      if (json.key().ends_with("_token") && (json.isString() || json["content"].isString()) &&
+          std::ranges::none_of(own, [&](const Named &each) { return each.key == json.key(); }))
+        if (Result<> done = add(json, ignored, NamedToken::SpecialInNormalizedText); !done)
+          return tl::unexpected(done.error());
+  auto addList = [&](JsonValue list, bool special, NamedToken::Flags flags) -> Result<> {
+    for (JsonValue json : list) {
+      Result<AddedTokenSpec> token = readSpecialToken(json);
+      if (!token)
+        return tl::unexpected(token.error());
+      token->special |= special || list.isObject(); // with names of their own
+      tokens.push_back({std::move(*token), flags});
+    }
+    return {};
+  };
+  // The other name is the one before transformers 5.
+  const bool hasExtra = root["extra_special_tokens"].size() != 0;
+  JsonValue extra = root[hasExtra ? "extra_special_tokens" : "additional_special_tokens"];
+  JsonValue more = names["extra_special_tokens"];
+  if (Result<> done = addList(extra, false, NamedToken::Special); !done)
+    return tl::unexpected(done.error());
+  if (Result<> done = addList(more, true, NamedToken::Special); !done)
+    return tl::unexpected(done.error());
+  if (extra.size() == 0 && more.size() == 0)
+    if (Result<> done = addList(names["additional_special_tokens"], true, NamedToken::Ordinary); !done)
+      return tl::unexpected(done.error());
+  return tokens;
+}
+
+void addIfNew(TokenizerSpec &spec, AddedTokenSpec token) {
+  const bool known =
+      std::ranges::find(spec.added, token.content, &AddedTokenSpec::content) != spec.added.end();
+  if (!known && !token.content.empty())
+    spec.added.push_back(std::move(token));
+}
+
+/// The id that `text` is the decimal form of, or -1.
+int64_t idFrom(std::string_view text) {
+  int64_t id = 0;
+  for (char digit : text) {
+    if (digit < '0' || digit > '9' || id >= static_cast<int64_t>(maxTokens))
+      return -1;
+    id = id * 10 + (digit - '0');
   }
-  return {};
+  return id;
 }
 
 } // namespace
@@ -308,18 +339,20 @@ Result<TokenizerSpec> readTokenizerJson(JsonValue root) {
   return spec;
 }
 
-Result<> applyTokenizerConfig(TokenizerSpec &spec, JsonValue root) {
+Result<> applyTokenizerConfig(TokenizerSpec &spec, JsonValue root, JsonValue names, JsonValue more) {
+  if (root.has("added_tokens_decoder"))
+    names = more = JsonValue();
+  Result<std::vector<NamedToken>> named = readNamedTokens(spec, root, names);
+  if (!named)
+    return tl::unexpected(named.error());
   std::multimap<int64_t, AddedTokenSpec> added; // by id
   for (JsonValue json : root["added_tokens_decoder"]) {
     Result<AddedTokenSpec> token = readAddedToken(json);
     if (!token)
       return tl::unexpected(token.error());
-    int64_t id = 0;
-    for (char digit : json.key()) {
-      if (digit < '0' || digit > '9' || id >= static_cast<int64_t>(maxTokens))
-        return fail("{}: expected an id below {}, found \"{}\"", json.where(), maxTokens, json.key());
-      id = id * 10 + (digit - '0');
-    }
+    const int64_t id = idFrom(json.key());
+    if (id < 0)
+      return fail("{}: expected an id below {}, found \"{}\"", json.where(), maxTokens, json.key());
     added.emplace(id, std::move(*token));
   }
   for (auto &[id, token] : added)
@@ -333,7 +366,24 @@ Result<> applyTokenizerConfig(TokenizerSpec &spec, JsonValue root) {
   if (*split)
     return fail("{}: expected false (the special tokens of a text are tokens), found true",
                 root["split_special_tokens"].where());
-  return addNamedTokens(spec, root);
+  std::multimap<int64_t, std::string_view> moreById;
+  for (JsonValue json : more) {
+    Result<int64_t> id = json.as<int64_t>();
+    if (!id || *id < 0 || *id >= static_cast<int64_t>(maxTokens))
+      return fail("{}: expected an id below {}, found {}", json.where(), maxTokens, json.describe());
+    moreById.emplace(*id, json.key());
+  }
+  for (auto [id, content] : moreById) {
+    const auto found = std::ranges::find(
+        *named, content, [](const NamedToken &each) -> const std::string & { return each.token.content; });
+    const NamedToken::Flags flags = found == named->end() ? NamedToken::Ordinary : found->flags;
+    addIfNew(spec, {.content = std::string(content),
+                    .special = flags != NamedToken::Ordinary,
+                    .normalized = flags != NamedToken::Special});
+  }
+  for (NamedToken &each : *named)
+    addIfNew(spec, std::move(each.token));
+  return {};
 }
 
 Result<> applyTokensAround(TokenizerSpec &spec, JsonValue root) {

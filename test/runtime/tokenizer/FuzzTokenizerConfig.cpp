@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Any bytes as tokenizer_config.json of a byte-level tokenizer: an error, or a tokenizer that encodes.
+// Any bytes as tokenizer_config.json of a byte-level tokenizer, with members for the files that stood in its
+// place: an error, or a tokenizer that encodes.
 #include "frontend/tokenizer/TokenizerJson.h"
 #include "runtime/tokenizer/Tokenizer.h"
 
@@ -12,7 +13,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (!json)
     return 0;
   TokenizerSpec spec = plain;
-  if (!applyTokenizerConfig(spec, json->root()))
+  if (!applyTokenizerConfig(spec, json->root(), json->root()["names"], json->root()["more"]))
     return 0;
   const Result<std::vector<uint8_t>> tables = buildTokenizerTables(spec);
   if (!tables)

@@ -14,14 +14,17 @@ namespace {
 
 using Ids = std::vector<int32_t>;
 
-Result<TokenizerSpec> fromJson(std::string text, std::string config = "{}") {
+/// `names` and `more`: special_tokens_map.json and added_tokens.json.
+Result<TokenizerSpec> fromJson(std::string text, std::string config = "{}", std::string names = "{}",
+                               std::string more = "{}") {
   Result<Json> json = Json::parse(std::move(text), "tokenizer.json"),
-               other = Json::parse(std::move(config), "config");
+               other = Json::parse(std::move(config), "config"),
+               named = Json::parse(std::move(names), "names"), added = Json::parse(std::move(more), "more");
   if (!json)
     return tl::unexpected(json.error());
   Result<TokenizerSpec> spec = readTokenizerJson(json->root());
   if (spec)
-    if (Result<> done = applyTokenizerConfig(*spec, other->root()); !done)
+    if (Result<> done = applyTokenizerConfig(*spec, other->root(), named->root(), added->root()); !done)
       return tl::unexpected(done.error());
   return spec;
 }
@@ -220,6 +223,35 @@ TEST(TokenizerConfigTest, AddsTokensWithTheNextIds) {
   std::string config =
       R"({"added_tokens_decoder":{"6":{"content":"<y>","special":true},"5":{"content":"<x>"}}})";
   EXPECT_EQ(encode(fromJson("{" + model + "}", config), "<y>a<x>"), (Ids{6, 0, 5}));
+}
+
+/// What transformers 5.23 makes of these files beside the same tokenizer.json.
+TEST(TokenizerConfigTest, ReadsTheFilesBeforeAddedTokensDecoder) {
+  const std::string lower = R"({"normalizer":{"type":"Lowercase"},)" + model + "}";
+  Result<TokenizerSpec> spec = fromJson(lower, "{}",
+                                        R"({"bos_token":"<s>","eos_token":{"content":"</s>","lstrip":true},
+                                            "additional_special_tokens":["<x>","<y>"]})",
+                                        R"({"<y>":6,"<x>":5,"<Z>":7})");
+  ASSERT_TRUE(spec) << errorOf(spec);
+  EXPECT_EQ(spec->bos, "<s>");
+  EXPECT_EQ(spec->eos, "</s>");
+  EXPECT_EQ(encode(spec, "<y>a </s><X>"), (Ids{6, 0, 4, 5})) << "<x> is looked for in normalised text";
+  EXPECT_EQ(encode(fromJson(lower, R"({"additional_special_tokens":["<q>"]})",
+                            R"({"bos_token":"<s>","additional_special_tokens":["<x>"]})", R"({"<w>":5})"),
+                   "<w><q>a"),
+            (Ids{5, 6, 0}));
+  EXPECT_EQ(encode(fromJson(lower, R"({"my_token":"<m>"})",
+                            R"({"your_token":"<r>","extra_special_tokens":["<e>"]})", R"({"<w>":5,"<r>":6})"),
+                   "<R><m><e>"),
+            (Ids{6, 7, 8}));
+  EXPECT_EQ(encode(fromJson(lower, R"({"added_tokens_decoder":{},"bos_token":"<m>"})",
+                            R"({"bos_token":"<n>"})", R"({"<w>":5})"),
+                   "<m>"),
+            (Ids{5}))
+      << "a newer tokenizer_config.json has it all";
+  EXPECT_EQ(fromJson(lower, R"({"eos_token":"</s>"})", R"({"eos_token":null})")->eos, "");
+  EXPECT_EQ(errorOf(fromJson(lower, "{}", "{}", R"({"<w>":"5"})")),
+            "more: key '<w>' (byte 7): expected an id below 1048576, found \"5\"");
 }
 
 GgufWriter gguf(const char *kind) {
