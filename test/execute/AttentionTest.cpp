@@ -323,8 +323,8 @@ TEST_P(Attention, PrefillsByWarpgroupsInTurns) {
   if (GetParam().architecture != gpu::Architecture::Sm90)
     GTEST_SKIP() << "only sm_90a has warpgroups";
   // Blocks of keys go round their ring; a warpgroup without rows, without keys in some blocks; tiles of two
-  // turns; blocks whose keys end where they do, one before and one after. Heads that share keys are a
-  // cluster.
+  // turns; blocks whose keys end where they do, one before and one after. Two heads that share keys are a
+  // cluster, else two tiles of rows: an odd number of tiles, a second one that sees more keys, or fewer.
   auto shape = [](int64_t size, Shape others = {}, int64_t keyHeads = 1) {
     others.heads = 2, others.keyHeads = keyHeads, others.keySize = others.valueSize = size;
     others.rowsPerTile = std::max<int64_t>(others.rowsPerTile, 128);
@@ -333,6 +333,9 @@ TEST_P(Attention, PrefillsByWarpgroupsInTurns) {
   checkSteps(shape(64, {.narrowQuery = true}), {{0, 256}, {600, 70}});
   checkSteps(shape(64, {.rowsPerTile = 256}), {{77, 200}});
   checkSteps(shape(64, {.rowsPerTile = 256}, 2), {{77, 200}});
+  checkSteps(shape(64, {.narrowQuery = true}, 2), {{0, 256}, {600, 70}, {30, 300}});
+  checkSteps(shape(32, {.window = 50}, 2), {{300, 257}});
+  checkSteps({.heads = 3, .keyHeads = 1, .keySize = 64, .valueSize = 64, .rowsPerTile = 128}, {{130, 330}});
   checkSteps(shape(16, {.element = "bf16", .narrowQuery = true}), {{0, 127}, {1, 128}, {448, 65}});
   checkSteps(shape(32, {.window = 100, .narrowQuery = true}), {{400, 70}, {100, 129}});
   checkSteps(shape(32, {.window = 300, .softcap = 5, .slopes = true}), {{500, 70}});

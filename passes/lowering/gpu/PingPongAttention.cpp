@@ -12,8 +12,11 @@
 // values of the block before meanwhile. A panel of keys is lines of 32 bytes, 16 keys each, and values are
 // rows: with a swizzle of 32 and of 128 bytes, which the copies add, both are operands that are contiguous
 // along the products' columns. Copies are of whole blocks; behind the last key they bring what happens to be
-// there: its scores are masked, and the producer makes its values zeros. Where query heads share keys, two of
-// them are a cluster of two blocks, each of which copies half of every block of keys and values to both.
+// there: its scores are masked, and the producer makes its values zeros.
+//
+// Two blocks are a cluster, each of which copies half of every block of keys and values to both: where an
+// even number of query heads shares keys those of two heads, else those of two neighbouring tiles of rows.
+// The latter take their turn over the keys that either sees.
 #include "passes/lowering/StepOps.h"
 #include "passes/lowering/gpu/Emitters.h"
 #include "passes/lowering/gpu/FlashScores.h"
@@ -29,6 +32,7 @@ using namespace mlir;
 namespace sinter::gpu {
 namespace {
 
+constexpr int64_t cluster = 2;
 /// A line of queries and values: 64 numbers. A line of keys: a dimension of 16 keys.
 constexpr int64_t line = 128, lineNumbers = 64, keyLine = 2 * kernel::cachePanel;
 constexpr int64_t groups = 2, groupRows = 64, rows = groups * groupRows;
@@ -47,6 +51,7 @@ private:
   void allocate();
   void makeMaps();
   void initBarriers();
+  /// Calls body(first row, row after the last) of the cluster's turns.
   void forEachTurn(llvm::function_ref<void(Value first, Value end)> body);
   //--- the producer
   void produceTurn(Value first, Value end);
@@ -67,18 +72,23 @@ private:
   void release(Value barrier);
   /// The same of a stage of keys or values, which all blocks of the cluster write.
   void releaseStage(Value barrier);
-  void waitEmpty(Value barrier, Value parity);
 
   static int64_t linesOf(int64_t numbers) { return llvm::divideCeil(numbers, lineNumbers); }
+  /// Whether the blocks of a cluster have rows of the same head each.
+  bool sharesRows() const { return shape.group % cluster; }
+  /// Rows of a cluster's turn.
+  int64_t turnRows() const { return sharesRows() ? cluster * rows : rows; }
+  /// Of the block, in a turn that begins at `first`.
+  Value firstRowOf(Value first) { return sharesRows() ? e.add(first, e.mul(rank, rows)) : first; }
   bool isNarrow() const { return !shape.op.getQuery().getType().getElement().isF32(); }
   int64_t panelsOfBox() const {
     return std::min<int64_t>(llvm::bit_floor<uint64_t>(longestBox / shape.keySize),
                              share() / kernel::cachePanel);
   }
   /// Tokens of a block of keys that a block of the cluster copies.
-  int64_t share() const { return blockKeys / frame.cluster; }
-  /// All blocks of the cluster, where it is one (i32).
-  Value everyone() { return frame.cluster > 1 ? e.constant((1 << frame.cluster) - 1) : Value(); }
+  int64_t share() const { return blockKeys / cluster; }
+  /// All blocks of the cluster (i32).
+  Value everyone() { return e.constant((1 << cluster) - 1); }
   int64_t queryBytes() const { return linesOf(shape.keySize) * rows * line; }
   int64_t keyBytes() const { return blockKeys * shape.keySize * 2; }
   int64_t valueBytes() const { return linesOf(shape.valueSize) * blockKeys * line; }
@@ -115,7 +125,7 @@ PingPongAttention::PingPongAttention(Frame &frame, kernel::AttentionOp op) : Fla
   assert(frame.sharedBytes == 0 && "operands of wgmma begin at a multiple of 1024");
   frame.threads = consumers + warpgroupSize;
   frame.blocksPerSm = 1;
-  frame.cluster = shape.group % 2 ? 1 : 2;
+  frame.cluster = cluster;
   int64_t longest = std::max(shape.keySize, shape.valueSize);
   blockKeys = longest <= 128 ? 128 : 64;
   // What scores are made of takes registers, too.
@@ -176,9 +186,9 @@ void PingPongAttention::initBarriers() {
     for (int64_t i = 0; i < stages; ++i) {
       Value stage = e.constant(i);
       initBarrier(e, keysFull(stage), 1);
-      initBarrier(e, keysEmpty(stage), frame.cluster * warps);
+      initBarrier(e, keysEmpty(stage), cluster * warps);
       initBarrier(e, valuesFull(stage), 1);
-      initBarrier(e, valuesEmpty(stage), frame.cluster * warps);
+      initBarrier(e, valuesEmpty(stage), cluster * warps);
     }
     fenceBarriers(e);
   });
@@ -189,9 +199,8 @@ LogicalResult PingPongAttention::emit() {
   makeMaps();
   initBarriers();
   frame.keepStep(abi::stepCacheSlotBytes + 8); // all meet
-  rank = frame.cluster > 1 ? clusterRank(e) : e.constant(0);
-  if (frame.cluster > 1)
-    waitCluster(e); // barriers are there
+  rank = clusterRank(e);
+  waitCluster(e); // barriers are there
   Value warp = frame.warp();
   warpgroup = e.div(warp, warpgroupSize / warpSize);
   placeThread(e.mul(warp, 16));
@@ -207,26 +216,28 @@ LogicalResult PingPongAttention::emit() {
     e.ifThen(e.equal(warp, e.constant(consumers / warpSize)),
              [&] { forEachTurn([&](Value first, Value end) { produceTurn(first, end); }); });
   });
-  if (frame.cluster > 1)
-    waitCluster(e); // until no block sends to this one any more
+  waitCluster(e); // until no block sends to this one any more
   return success();
 }
 
 void PingPongAttention::forEachTurn(llvm::function_ref<void(Value, Value)> body) {
   auto tile = [&](Value tileHead, Value rowBegin, Value rowEnd, Value) {
     head = tileHead;
-    e.loop(rowBegin, rowEnd, rows, [&](Value first) {
-      body(first, e.min(e.add(first, rows), rowEnd));
+    e.loop(rowBegin, rowEnd, turnRows(), [&](Value first) {
+      body(first, e.min(e.add(first, turnRows()), rowEnd));
       raise(turns, e.constant(1));
     });
   };
-  // Blocks of a cluster take the same rows of neighbouring heads.
+  // Blocks of a cluster take the same rows of neighbouring heads, or neighbouring rows of the same head.
   kernel::Grid grid = shape.op.getGrid();
+  int64_t heads = sharesRows() ? 1 : cluster;
+  grid.rowsPerTile *= cluster / heads;
   TileNumbers<Frame> numbers(frame, grid);
-  int64_t together = frame.cluster;
-  Value count = e.mul(e.constant(grid.columns / together), numbers.rowTiles);
-  e.loopBy(e.div(e.block(), together), count, e.div(e.blocks(), together), [&](Value i) {
-    Value column = e.add(e.mul(e.div(i, numbers.rowTiles), together), rank);
+  Value count = e.mul(e.constant(grid.columns / heads), numbers.rowTiles);
+  e.loopBy(e.div(e.block(), cluster), count, e.div(e.blocks(), cluster), [&](Value i) {
+    Value column = e.mul(e.div(i, numbers.rowTiles), heads);
+    if (!sharesRows())
+      column = e.add(column, rank);
     numbers.visit(e.add(e.mul(column, numbers.rowTiles), e.rem(i, numbers.rowTiles)), tile);
   });
 }
@@ -241,16 +252,16 @@ void PingPongAttention::produceTurn(Value first, Value end) {
   ifFirst([&] {
     e.store(firstRow, number(0));
     e.store(lastRow, number(1));
-    isNarrow() ? copyQuery(first) : arrive(e, turnFull());
+    isNarrow() ? copyQuery(firstRowOf(first)) : arrive(e, turnFull());
   });
   Value keyHead = e.mul(e.div(head, shape.group), frame.stepField(abi::stepCacheTokens));
   Value firstKey = e.alignDown(shape.firstKey(e, firstRow), kernel::cachePanel), lastKey = e.add(lastRow, 1);
   e.loop(firstKey, lastKey, blockKeys, [&](Value block) {
     Value now = get(blocks), stage = stageOf(now), empty = before(parityOf(now));
     Value token = e.add(keyHead, block), left = e.sub(lastKey, block);
-    waitEmpty(keysEmpty(stage), empty);
+    waitClusterBarrier(e, keysEmpty(stage), empty);
     ifFirst([&] { copyKeys(stage, token, slot); });
-    waitEmpty(valuesEmpty(stage), empty);
+    waitClusterBarrier(e, valuesEmpty(stage), empty);
     Value isTail = e.less(left, e.constant(blockKeys));
     Value full = valuesFull(stage);
     ifFirst([&] { copyValues(stage, token, slot, e.select(isTail, tail(), full)); });
@@ -308,13 +319,14 @@ void PingPongAttention::clearValues(Value stage, Value left) {
 
 //===--- the consumers
 
-void PingPongAttention::consumeTurn(Value first, Value end) {
+void PingPongAttention::consumeTurn(Value turnFirst, Value end) {
   waitBarrier(e, turnFull(), e.bitAnd(get(turns), 1));
-  firstPosition = e.load(e.i32(), number(0));
+  Value turnPosition = e.load(e.i32(), number(0)), first = firstRowOf(turnFirst);
+  firstPosition = firstRowOf(turnPosition);
   keyEnd = e.add(e.load(e.i32(), number(1)), 1);
   if (!isNarrow())
     loadQuery(first, end);
-  begin = e.alignDown(shape.firstKey(e, firstPosition), kernel::cachePanel);
+  begin = e.alignDown(shape.firstKey(e, turnPosition), kernel::cachePanel);
   Value count = e.ceilDiv(e.sub(keyEnd, begin), blockKeys);
   // Blocks that some row of the warpgroup sees: from `from` to `to`.
   Value firstRow = e.add(firstPosition, e.mul(warpgroup, groupRows)), hasRows = e.less(firstRow, keyEnd);
@@ -367,14 +379,8 @@ void PingPongAttention::release(Value barrier) {
 }
 
 void PingPongAttention::releaseStage(Value barrier) {
-  if (frame.cluster == 1)
-    return release(barrier);
   e.warpBarrier();
-  e.ifThen(e.less(frame.lane(), e.constant(frame.cluster)), [&] { arriveAt(e, barrier, frame.lane()); });
-}
-
-void PingPongAttention::waitEmpty(Value barrier, Value parity) {
-  frame.cluster > 1 ? waitClusterBarrier(e, barrier, parity) : waitBarrier(e, barrier, parity);
+  e.ifThen(e.less(frame.lane(), e.constant(cluster)), [&] { arriveAt(e, barrier, frame.lane()); });
 }
 
 void PingPongAttention::multiplyBlocks(Value from, Value to, Value firstRow, Value end) {

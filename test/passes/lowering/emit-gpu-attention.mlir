@@ -6,11 +6,12 @@
 //--- turns.mlir
 // Two warpgroups that take turns, and a producer: queries, keys (lines of 16, 4 panels a box) and values come by tensor maps, those
 // of the cache as large as the step's. In the loop over blocks the products with the next keys are asked for, then those with the
-// values before; the turn goes to the other warpgroup; the first are waited for while the second are under way.
+// values before; the turn goes to the other warpgroup; the first are waited for while the second are under way. Heads have keys of
+// their own: two tiles of rows are a cluster, each block of which copies half of the keys and values of every stage to both.
 
 // CHECK-LABEL: llvm.func @attention(
-// CHECK-SAME: kernel.cluster = 1
-// CHECK-SAME: kernel.tensor_maps = array<i64: 0, 128, 256, 0, 1, 64, 128, 1, 512, 0, 0, 1, 32, 16, 16, 1, 16, 256, 1, 32, 0, 1, 2, 128, 64, 4, 1, 64, 128, 1, 128, 0, 1>
+// CHECK-SAME: kernel.cluster = 2
+// CHECK-SAME: kernel.tensor_maps = array<i64: 0, 128, 256, 0, 1, 64, 128, 1, 512, 0, 0, 1, 32, 16, 16, 1, 16, 256, 1, 32, 0, 1, 2, 128, 64, 4, 1, 64, 64, 1, 128, 0, 1>
 // CHECK-SAME: kernel.threads = 384
 // CHECK: mbarrier.init
 // CHECK: setmaxnreg.inc.sync.aligned.u32 240
@@ -41,12 +42,11 @@
 // CHECK: bar.sync $0, 256
 // The producer, which makes values behind the last one zeros.
 // CHECK: setmaxnreg.dec.sync.aligned.u32 24
-// CHECK-NOT: multicast
 // CHECK: cp.async.bulk.tensor.2d
 // CHECK: mbarrier.arrive.expect_tx
-// CHECK-COUNT-2: cp.async.bulk.tensor.3d
+// CHECK: cp.async.bulk.tensor.3d{{.*}}multicast::cluster
 // CHECK: mbarrier.arrive.expect_tx
-// CHECK: cp.async.bulk.tensor.3d
+// CHECK: cp.async.bulk.tensor.3d{{.*}}multicast::cluster
 // CHECK: fence.proxy.async.shared::cta
 kernel.func @attention(%q: !kernel.rows<256xf16>, %k: !kernel.cache_k<4x64xf16>, %v: !kernel.cache_v<4x64xf16>, %y: !kernel.rows<256xf32>) {
   kernel.attention prefill heads 4 scale 0.125 query(%q : !kernel.rows<256xf16>) keys(%k : !kernel.cache_k<4x64xf16>)
@@ -54,8 +54,7 @@ kernel.func @attention(%q: !kernel.rows<256xf16>, %k: !kernel.cache_k<4x64xf16>,
 }
 
 //--- shared.mlir
-// Two query heads share keys: a cluster of two blocks, each of which copies half of the keys (4 panels) and of the values (64 rows)
-// of every stage to both. Stages are given back to both.
+// Two query heads share keys: they are the cluster, with the same rows each. Stages are given back to both.
 
 // CHECK-LABEL: llvm.func @attention(
 // CHECK-SAME: kernel.cluster = 2
