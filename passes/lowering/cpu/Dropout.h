@@ -19,6 +19,8 @@ public:
   mlir::Value keyOf(mlir::Value row) { return mixed(siteKey, row); }
   /// The factors of columns first, first + step, ..., n of them; `first` is i64.
   mlir::Value factors(mlir::Value key, mlir::Value first, int64_t step, int64_t n);
+  /// The factor (f32) that is not 0.
+  mlir::Value kept() const { return scale; }
 
 private:
   mlir::Value mixed(mlir::Value before, mlir::Value number);

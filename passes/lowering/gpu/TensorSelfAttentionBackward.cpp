@@ -15,7 +15,9 @@
 #include "passes/lowering/gpu/Team.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
+#include <cmath>
 
 using namespace mlir;
 
@@ -43,7 +45,7 @@ public:
         queries(frame, cut.queries, keys.columns), gradients(frame, cut.queries, values.columns),
         differences(frame, blockKeys, cut.queries), firstSeen(frame.allocate(cut.queries * 4)),
         reaches(frame.allocate(cut.queries * 4)), logSums(frame.allocate(cut.queries * 4)),
-        dots(frame.allocate(cut.queries * 4)), lowest(frame.allocate(4 * 2)), kept(frame.allocate(4 * 5)) {
+        dots(frame.allocate(cut.queries * 4)), lowest(frame.allocate(4 * 2)), kept(frame.allocate(4 * 8)) {
     if (a.dropout)
       dropoutKeys = frame.allocate(cut.queries * 8);
   }
@@ -53,6 +55,7 @@ public:
       keyHead = op.isWhole() ? column : e.rem(column, a.keyHeads);
       SequencePart part = partOf(frame, op.getSequence(), op.getRowsPerTile(), begin, end);
       a.setSequence(part.sequenceBegin, part.sequenceEnd);
+      keep(0, ofTile);
       auto emitAllKeys = [&] {
         frame.loopInShared(part.begin, part.end, e.constant(blockKeys),
                            [&](Value first) { emitKeys(first); });
@@ -63,47 +66,97 @@ public:
           scf::IfOp::create(e.b, e.loc, e.less(column, e.constant(a.keyHeads)), /*withElseRegion=*/true);
       OpBuilder::InsertionGuard guard(e.b);
       e.b.setInsertionPointToStart(choice.elseBlock());
-      Value head = keyHead, rowBegin = a.rowBegin, rows = a.rows;
       emitQueriesAlone(part.mirrored(e));
-      keyHead = head, a.rowBegin = rowBegin, a.rows = rows;
       e.b.setInsertionPointToStart(choice.thenBlock());
       emitAllKeys();
     });
   }
 
 private:
-  /// Numbers of the tile and the block of keys, which are in shared memory while products are made.
-  std::array<Value *, 5> numbers() { return {&firstKey, &keyEnd, &keyHead, &a.rowBegin, &a.rows}; }
-  void keep() {
+  /// Numbers of the tile, of the block of keys and of that of queries: in shared memory while products are
+  /// made.
+  std::array<Value *, 7> numbers() {
+    return {&keyHead, &a.rowBegin, &a.rows, &firstKey, &keyEnd, &a.head, &blockRow};
+  }
+  static constexpr size_t ofTile = 3, ofKeys = 5; // the first of them, and those of keys, too
+  void keep(size_t from, size_t to) {
     e.ifThen(e.equal(frame.thread, e.constant(0)), [&] {
-      for (auto [i, number] : llvm::enumerate(numbers()))
-        e.store(*number, e.at(kept, i, e.i32()));
+      for (size_t i = from; i < to; ++i)
+        e.store(*numbers()[i], e.at(kept, i, e.i32()));
+      if (to > ofKeys) // 0 stands for none: LLVM loads all by fours
+        e.store(a.slopes ? a.slope : e.constantF(e.f32(), 0), e.at(kept, to, e.f32()));
     });
   }
-  void recall() {
-    for (auto [i, number] : llvm::enumerate(numbers()))
-      *number = e.load(e.i32(), e.at(kept, i, e.i32()));
+  /// By all threads, behind a barrier: which queries of which head follow.
+  void setQueries(Value head, Value firstRow) {
+    a.setHead(head);
+    blockRow = firstRow;
+    keep(ofKeys, numbers().size());
+    describeRows(firstRow);
+  }
+  void recall(size_t count = ofKeys) {
+    for (size_t i = 0; i < count; ++i)
+      *numbers()[i] = e.load(e.i32(), e.at(kept, i, e.i32()));
+    if (a.slopes && count > ofKeys)
+      a.slope = e.load(e.f32(), e.at(kept, count, e.f32()));
     Value warp = e.div(e.fresh(frame.thread), warpSize);
     warpKey = e.mul(e.rem(warp, keyTiles), 16);
     share = e.div(warp, keyTiles);
   }
+  void recallAll() { recall(numbers().size()); }
+
+  /// Loops whose numbers are those that setQueries() keeps: each turn has set queries. Their ends are made
+  /// again, too, from what is kept.
+  Numbers loopKept(Value begin, llvm::function_ref<Value()> end, ValueRange carried,
+                   Emitter::CarriedBody body, llvm::function_ref<Value()> next) {
+    SmallVector<Value> state{begin, end()};
+    llvm::append_range(state, carried);
+    SmallVector<Type> types(ValueRange(state).getTypes());
+    SmallVector<Location> locations(types.size(), e.loc);
+    auto loop = scf::WhileOp::create(e.b, e.loc, types, state);
+    OpBuilder::InsertionGuard guard(e.b);
+    Block *before = e.b.createBlock(&loop.getBefore(), {}, types, locations);
+    ValueRange numbers = before->getArguments();
+    scf::ConditionOp::create(e.b, e.loc, e.less(numbers[0], numbers[1]), numbers);
+    Block *inside = e.b.createBlock(&loop.getAfter(), {}, types, locations);
+    ValueRange arguments = inside->getArguments();
+    SmallVector<Value> after = body(arguments[0], arguments.drop_front(2));
+    recallAll();
+    SmallVector<Value> yielded{next(), end()};
+    llvm::append_range(yielded, after);
+    scf::YieldOp::create(e.b, e.loc, yielded);
+    return Numbers(loop.getResults().drop_front(2));
+  }
+  Numbers forEachHead(ValueRange carried, Emitter::CarriedBody body) {
+    recall();
+    return loopKept(
+        e.mul(keyHead, a.group), [&] { return e.mul(e.add(keyHead, 1), a.group); }, carried, body,
+        [&] { return e.add(a.head, 1); });
+  }
+  Numbers forEachQueries(Value begin, llvm::function_ref<Value()> end, ValueRange carried,
+                         Emitter::CarriedBody body) {
+    return loopKept(begin, end, carried, body, [&] { return e.add(blockRow, cut.queries); });
+  }
 
   void emitKeys(Value first) {
+    e.barrier(); // the keys before have been multiplied
+    recall(ofTile);
     firstKey = first;
     keyEnd = e.min(e.add(first, blockKeys), a.rows);
-    e.barrier(); // the keys before have been multiplied
-    keep();
-    a.put(keys, a.fetch(keys, a.key, first, keyHead, a.keySize));
-    a.put(values, a.fetch(values, a.value, first, keyHead, a.valueSize));
+    keep(ofTile, ofKeys);
+    e.barrier();
+    recall();
+    a.put(keys, a.fetch(keys, a.key, firstKey, keyHead, a.keySize));
+    a.put(values, a.fetch(values, a.value, firstKey, keyHead, a.valueSize));
     // Of values, then of keys.
     Numbers sums((valueColumns() + keyColumns()) / 8 * 4, e.constantF(e.f32(), 0));
-    Value firstHead = e.mul(keyHead, a.group), end = a.rows;
-    if (a.window) // rows behind see none of these keys
-      end = e.min(end, e.add(keyEnd, a.window - 1));
-    sums = e.loop(firstHead, e.add(firstHead, a.group), 1, sums, [&](Value head, ValueRange before) {
-      return e.loop(first, end, cut.queries, before, [&](Value firstRow, ValueRange carried) {
-        a.setHead(head);
-        return emitQueries(firstRow, carried);
+    sums = forEachHead(sums, [&](Value head, ValueRange before) {
+      auto end = [&] { // rows behind see none of these keys
+        return a.window ? e.min(a.rows, e.add(keyEnd, a.window - 1)) : a.rows;
+      };
+      recall();
+      return forEachQueries(firstKey, end, before, [&](Value firstRow, ValueRange carried) {
+        return emitQueries(head, firstRow, carried);
       });
     });
     recall();
@@ -119,19 +172,20 @@ private:
   int64_t valueColumns() const { return values.columns / cut.shares; }
   int64_t keyColumns() const { return keys.columns / cut.shares; }
 
-  Numbers emitQueries(Value firstRow, ValueRange carried) {
+  Numbers emitQueries(Value head, Value firstRow, ValueRange carried) {
     e.barrier(); // what the queries before left has been read
     recall();
-    describeRows(firstRow);
+    setQueries(head, firstRow);
     e.barrier();
-    Value least = leastSeen();
+    recallAll();
     SmallVector<Type> types(carried.getTypes());
-    auto choice = scf::IfOp::create(e.b, e.loc, types, e.less(least, keyEnd), /*withElseRegion=*/true);
+    Value areSeen = e.less(leastSeen(), keyEnd);
+    auto choice = scf::IfOp::create(e.b, e.loc, types, areSeen, /*withElseRegion=*/true);
     OpBuilder::InsertionGuard guard(e.b);
     e.b.setInsertionPointToStart(choice.elseBlock());
     scf::YieldOp::create(e.b, e.loc, carried);
     e.b.setInsertionPointToStart(choice.thenBlock());
-    scf::YieldOp::create(e.b, e.loc, addQueries(firstRow, least, carried));
+    scf::YieldOp::create(e.b, e.loc, addQueries(carried));
     return Numbers(choice.getResults());
   }
 
@@ -164,9 +218,9 @@ private:
     });
   }
 
-  void fetchQueries(Value firstRow) {
-    a.put(queries, a.fetch(queries, a.query, firstRow, a.head, a.keySize));
-    TensorSelfAttention::Pieces pieces = a.fetch(gradients, op.getGradient(), firstRow, a.head, a.valueSize);
+  void fetchQueries() {
+    a.put(queries, a.fetch(queries, a.query, blockRow, a.head, a.keySize));
+    TensorSelfAttention::Pieces pieces = a.fetch(gradients, op.getGradient(), blockRow, a.head, a.valueSize);
     a.put(gradients, pieces);
     storeDots(pieces);
   }
@@ -174,12 +228,14 @@ private:
   /// F * P and dS of the queries and keys in shared memory, rounded: left operands (16 queries, 4).
   std::pair<Numbers, Numbers> differentiate() {
     // P is rounded before dP is made, and then has the factors that dS gets besides: registers are few.
-    Numbers weights = a.multiplyRows(keys, warpKey, queries), slopes = weights, factors;
+    // What dropout left out has a negative one of those: so no other register says it.
+    Numbers weights = a.multiplyRows(keys, warpKey, queries), slopes = weights;
     forEachPair([&](int64_t number, Value column, Value row) {
       Value first = two(e.i32(), firstSeen, column), reach = two(e.i32(), reaches, column),
             logSum = two(e.f32(), logSums, column);
+      SmallVector<Value> factors;
       if (a.dropout)
-        factors.append(factorsOf(column, row));
+        factors = factorsOf(column, row);
       for (int64_t i = 0; i < 4; ++i) {
         int64_t c = i % 2;
         Value ofKey = keyOf(i / 2), derivative, &p = weights[number + i];
@@ -188,31 +244,44 @@ private:
         Value sees = arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::ult,
                                            e.sub(ofKey, e.extract(first, c)), e.extract(reach, c));
         p = e.select(sees, p, e.constantF(e.f32(), 0));
-        Value slope = e.mulF(p, e.constantF(e.f32(), a.scale));
-        slopes[number + i] = derivative ? e.mulF(slope, derivative) : slope;
-        if (a.dropout)
-          p = e.mulF(p, factors[number + i]);
+        Value &slope = slopes[number + i];
+        slope = e.mulF(p, e.constantF(e.f32(), std::abs(a.scale)));
+        if (derivative)
+          slope = e.mulF(slope, derivative);
+        if (!a.dropout)
+          continue;
+        p = e.mulF(p, factors[i]);
+        Value isLeftOut = compare(arith::CmpFPredicate::OEQ, factors[i]);
+        slope = e.select(isLeftOut, arith::NegFOp::create(e.b, e.loc, slope), slope);
       }
     });
     Numbers pairs = a.pairsOf(weights), along = a.multiplyRows(values, warpKey, gradients);
     forEachPair([&](int64_t number, Value column, Value) {
       Value d = two(e.f32(), dots, column);
       for (int64_t i = 0; i < 4; ++i) {
-        Value &dP = along[number + i];
-        if (a.dropout)
-          dP = e.mulF(dP, factors[number + i]);
-        dP = e.mulF(slopes[number + i], e.subF(dP, e.extract(d, i % 2)));
+        Value &dP = along[number + i], slope = slopes[number + i];
+        if (a.dropout) {
+          Value isLeftOut = compare(arith::CmpFPredicate::OLT, slope);
+          dP = e.select(isLeftOut, e.constantF(e.f32(), 0), e.mulF(dP, a.dropout->kept()));
+          slope = math::AbsFOp::create(e.b, e.loc, slope);
+        }
+        Value dot = e.extract(d, i % 2);
+        dP = e.mulF(slope, a.scale < 0 ? e.subF(dot, dP) : e.subF(dP, dot));
       }
     });
     return {pairs, a.pairsOf(along)};
   }
 
-  /// The sums of the block of keys with the queries from `firstRow` on added.
-  Numbers addQueries(Value firstRow, Value least, ValueRange carried) {
-    fetchQueries(firstRow);
+  /// With 0.
+  Value compare(arith::CmpFPredicate how, Value number) {
+    return arith::CmpFOp::create(e.b, e.loc, how, number, e.constantF(e.f32(), 0));
+  }
+
+  /// The sums of the block of keys with those of the queries added.
+  Numbers addQueries(ValueRange carried) {
+    fetchQueries();
     e.barrier();
-    recall();
-    blockRow = firstRow;
+    recallAll();
     Numbers ofValues(carried.take_front(valueColumns() / 8 * 4)), ofKeys(carried.drop_front(ofValues.size()));
     auto [pairs, differencePairs] = differentiate();
     if (op.isWhole())
@@ -226,8 +295,8 @@ private:
     a.addWeighted(leftOf(differencePairs), queries, e.mul(share, keyColumns()), ofKeys);
     if (op.isWhole()) {
       e.barrier();
-      recall();
-      emitQueryGradient(firstRow, least);
+      recallAll();
+      addQueryGradient();
     }
     ofValues.append(ofKeys);
     return ofValues;
@@ -235,38 +304,46 @@ private:
 
   /// The gradients by queries of a tile that leaves those by its keys to another one.
   void emitQueriesAlone(SequencePart part) {
-    Value firstHead = e.mul(keyHead, a.group);
-    firstKey = keyEnd = e.constant(0);
-    keep();
-    e.loop(firstHead, e.add(firstHead, a.group), 1, [&](Value head) {
-      e.loop(part.begin, part.end, cut.queries, [&](Value firstRow) {
-        e.barrier(); // what the queries before left has been read
-        recall();
-        a.setHead(head);
-        describeRows(firstRow);
-        fetchQueries(firstRow);
-        e.barrier();
-        recall();
-        Value begin = e.alignDown(leastSeen(), blockKeys), end = e.min(e.add(firstRow, cut.queries), a.rows);
-        Numbers sums(shareOfQueries().columns / 8 * 4, e.constantF(e.f32(), 0));
-        sums = e.loop(begin, end, blockKeys, sums, [&](Value first, ValueRange before) {
-          recall();
-          a.put(keys, a.fetch(keys, a.key, first, keyHead, a.keySize));
-          a.put(values, a.fetch(values, a.value, first, keyHead, a.valueSize));
-          e.barrier();
-          recall();
-          firstKey = first, blockRow = firstRow;
-          storeDifferences(differentiate().second);
-          e.barrier();
-          Numbers next(before);
-          addToQueries(next);
-          e.barrier(); // all keys have been multiplied
-          return next;
-        });
-        recall();
-        storeQueries(sums, firstRow, /*adds=*/false);
-      });
+    firstKey = part.begin, keyEnd = part.end; // here the tile's rows
+    keep(ofTile, ofKeys);
+    e.barrier();
+    forEachHead({}, [&](Value head, ValueRange) {
+      recall();
+      return forEachQueries(
+          firstKey, [&] { return keyEnd; }, {},
+          [&](Value firstRow, ValueRange) {
+            emitQueryGradient(head, firstRow);
+            return Numbers();
+          });
     });
+  }
+
+  /// The gradient by some queries, with all keys that they see.
+  void emitQueryGradient(Value head, Value firstRow) {
+    e.barrier(); // what the queries before left has been read
+    recall();
+    setQueries(head, firstRow);
+    fetchQueries();
+    e.barrier();
+    recallAll();
+    Value begin = e.alignDown(leastSeen(), blockKeys), end = e.min(e.add(blockRow, cut.queries), a.rows);
+    Numbers sums(shareOfQueries().columns / 8 * 4, e.constantF(e.f32(), 0));
+    sums = e.loop(begin, end, blockKeys, sums, [&](Value first, ValueRange before) {
+      recallAll();
+      a.put(keys, a.fetch(keys, a.key, first, keyHead, a.keySize));
+      a.put(values, a.fetch(values, a.value, first, keyHead, a.valueSize));
+      e.barrier();
+      recallAll();
+      firstKey = first;
+      storeDifferences(differentiate().second);
+      e.barrier();
+      Numbers next(before);
+      addToQueries(next);
+      e.barrier(); // all keys have been multiplied
+      return next;
+    });
+    recallAll();
+    storeQueries(sums, /*adds=*/false);
   }
 
   /// D of rows whose gradients are `pieces`.
@@ -355,21 +432,21 @@ private:
     a.addWeighted([&](int64_t step) { return differences.leftTurned(step * 16, own.row); }, keys, own.column,
                   sums);
   }
-  void storeQueries(ValueRange sums, Value firstRow, bool adds) {
+  void storeQueries(ValueRange sums, bool adds) {
     QueryShare own = shareOfQueries();
-    a.storeRows(sums, op.getQueryGradient(), e.add(firstRow, own.row), a.head, a.keySize, own.column, adds);
+    a.storeRows(sums, op.getQueryGradient(), e.add(blockRow, own.row), a.head, a.keySize, own.column, adds);
   }
 
   /// The sums for queries of this block of keys: stored where it is the first one that a row sees, else
   /// added.
-  void emitQueryGradient(Value firstRow, Value least) {
+  void addQueryGradient() {
     Numbers sums(shareOfQueries().columns / 8 * 4, e.constantF(e.f32(), 0));
     addToQueries(sums);
-    auto choice = scf::IfOp::create(e.b, e.loc, e.less(least, firstKey), /*withElseRegion=*/true);
+    auto choice = scf::IfOp::create(e.b, e.loc, e.less(leastSeen(), firstKey), /*withElseRegion=*/true);
     for (bool adds : {true, false}) {
       OpBuilder::InsertionGuard guard(e.b);
       e.b.setInsertionPointToStart(adds ? choice.thenBlock() : choice.elseBlock());
-      storeQueries(sums, firstRow, adds);
+      storeQueries(sums, adds);
     }
   }
 
