@@ -148,6 +148,37 @@ TEST_P(PrefillMatmul, StoresTilesOfEveryTypeWhateverTheEpilogue) {
   }
 }
 
+/// The same of weights that wgmma has in registers, and where K is split.
+TEST_P(PrefillMatmul, StoresTilesOfEveryWeightFormat) {
+  if (!GetParam().isGpu())
+    GTEST_SKIP() << "tiles of a block of threads";
+  struct Sides {
+    const char *format, *output;
+    LeftKind left;
+  };
+  for (auto [format, output, left] :
+       {Sides{"bf16", "f32", LeftKind::Half}, Sides{"bf16", "f16", LeftKind::F32},
+        Sides{"f16", "bf16", LeftKind::F32}, Sides{"q8_0", "f16", LeftKind::Q8},
+        Sides{"q4_k", "f32", LeftKind::Q8}}) {
+    MatmulCase c{.format = format, .outputs = 256, .inputs = 256, .left = left};
+    c.output = output;
+    check(tiled(c, 128, 128), {150}, 2);
+    c.ranges = {{0, 128, 128}, {128, 256, 16}};
+    c.adds = true;
+    check(tiled(c, 128, 128), {128}, 2);
+    c.weights = 2;
+    check(tiled(c, 64, 128), {70}, 2);
+    c.weights = 1, c.addsLargest = true, c.splits = 2;
+    check(tiled(c, 64, 128), {130});
+  }
+  for (const char *format : {"f16", "bf16"}) { // two blocks share a multiprocessor
+    MatmulCase c{.format = format, .outputs = 128, .inputs = 136, .left = LeftKind::Half, .splits = 2};
+    check(tiled(c, 64, 64), {130});
+    c.left = LeftKind::F32, c.splits = 1;
+    check(tiled(c, 64, 64), {130});
+  }
+}
+
 TEST_P(PrefillMatmul, GoesOverManyTilesOfFewInputs) {
   for (int64_t inputs : {8, 64, 128, 192}) {
     MatmulCase c{.format = "f16", .outputs = 1024, .inputs = inputs, .left = LeftKind::Half};

@@ -9,13 +9,15 @@
 //     64 columns of the left rows: to f16 or bf16,       meanwhile wgmma multiplies the stage before
 //       swizzled, to shared memory                       wait for wgmma; that stage is empty
 //
-// The producer runs ahead into the next tile while consumers run the epilogue. Numbers: rows of f32 are
+// The producer runs ahead into the next tile while consumers run the epilogue, which stores by tensor maps
+// what it can (TileStores). Numbers: rows of f32 are
 // rounded to the weights' type. Quantised: rows of 8-bit blocks are made f16 relative to the largest scale of
 // the row, weights f16 times PanelFragments::gain; both are undone in f32 after the sum, so nothing leaves
 // f16's range.
 #include "passes/lowering/gpu/MatmulWarpgroup.h"
 
 #include "passes/lowering/gpu/PanelFragments.h"
+#include "passes/lowering/gpu/TileStores.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -43,6 +45,7 @@ public:
   LogicalResult run();
 
 private:
+  void planStores(int64_t sumBytes, int64_t stageBytes);
   void initBarriers();
   //--- the producer
   void produce();
@@ -103,6 +106,7 @@ private:
   Value leftPlace, rowScales, barriers, counter;
   SmallVector<Value> weightPlaces;
   Accumulators accumulators;
+  std::optional<TileStores> stores;
 };
 
 WarpgroupMatmul::WarpgroupMatmul(Frame &frame, kernel::MatmulOp op)
@@ -120,14 +124,33 @@ WarpgroupMatmul::WarpgroupMatmul(Frame &frame, kernel::MatmulOp op)
     return;
   int64_t rows = llvm::alignTo(op.getScheduleAttr().getRowsPerTile(), 8);
   tokens = std::min({mostTokens, rows, mostSums * 2 / (weights() * units) / 8 * 8});
+  int64_t most = maxSharedBytes(e.architecture) - reservedBytes, sums = 0, stage = 0;
   for (; tokens >= 8; tokens -= 8) {
-    int64_t sums = weights() * tokens * (m.accumulatorColumns() + 4) * 4;
-    int64_t stage = stageWeights + tokens * (leftLine + (isQuantised ? 4 : 0));
-    stages = (maxSharedBytes(e.architecture) - reservedBytes - sums) / stage;
+    sums = weights() * tokens * (m.accumulatorColumns() + 4) * 4;
+    stage = stageWeights + tokens * (leftLine + (isQuantised ? 4 : 0));
+    stages = (most - sums) / stage;
     if (stages >= 2)
       break;
   }
   stages = std::min<int64_t>(stages, 4);
+  planStores(sums, stage);
+}
+
+/// What the stages leave is for stores by tensor maps, or a fourth stage makes room for them. Where two
+/// blocks share a multiprocessor they still do.
+void WarpgroupMatmul::planStores(int64_t sumBytes, int64_t stageBytes) {
+  stores.emplace(m, tokens);
+  if (stores->empty() || !fits())
+    return;
+  constexpr int64_t half = 112 * 1024;
+  int64_t kept = epilogueBytes(m, consumers * warpgroupSize);
+  int64_t room = maxSharedBytes(e.architecture) - std::max(reservedBytes, kept) - sumBytes;
+  if (consumers == 1 && sumBytes + stages * stageBytes + kept <= half)
+    room = half - kept - sumBytes;
+  auto fitsBeside = [&](int64_t count) { return stores->fewestBytes() <= room - count * stageBytes; };
+  if (stages == 4 && !fitsBeside(4) && fitsBeside(3))
+    --stages;
+  stores->fit(room - stages * stageBytes);
 }
 
 void WarpgroupMatmul::initBarriers() {
@@ -155,6 +178,11 @@ LogicalResult WarpgroupMatmul::run() {
   int64_t stride = m.accumulatorColumns() + 4;
   accumulators = {frame.allocate(weights() * tokens * stride * 4), stride, tokens * stride, tokens};
   m.sumRows = tokens;
+  if (m.splits > 1)
+    frame.splitSums(); // a parameter before the maps
+  if (!stores->empty())
+    stores->begin(frame.allocate(stores->bytes()));
+  m.tileStores = &*stores;
   initBarriers();
   counter = LLVM::AllocaOp::create(e.b, e.loc, e.ptr(), e.i32(), e.constant(1));
   setSeen(e.constant(0));
@@ -357,6 +385,8 @@ LogicalResult WarpgroupMatmul::consume() {
       e.barrier();
     });
   });
+  if (!stores->empty())
+    stores->finish();
   return result;
 }
 

@@ -44,6 +44,10 @@ TileStores::TileStores(Matmul &m, int64_t tileRows) : m(m), e(m.e) {
     widest = std::max(widest, elementBytes(all[0]));
   }
   rows = std::min(mostRows, tileRows / 2);
+  while (rows > fewestRows && tileRows % (2 * rows))
+    rows /= 2;
+  if (m.op.getExperts() || rows == 0 || tileRows % (2 * rows)) // the halves of the memory change places
+    stores.clear();
 }
 
 int64_t TileStores::elementBytes(kernel::StoreOp op) {
@@ -51,14 +55,16 @@ int64_t TileStores::elementBytes(kernel::StoreOp op) {
 }
 
 int64_t TileStores::boxColumns(kernel::StoreOp op) const {
-  return std::min(m.columnsPerTile, widestLine / elementBytes(op));
+  return std::min(m.columnsPerChunk, widestLine / elementBytes(op));
 }
+
+int64_t TileStores::fewestBytes() const { return bytes() / rows * std::min(rows, fewestRows); }
 
 void TileStores::fit(int64_t room) {
   while (rows > fewestRows && bytes() > room)
     rows /= 2;
   llvm::erase_if(stores, [&](const Store &store) {
-    bool isWhole = m.columnsPerTile % boxColumns(store.op) == 0 &&
+    bool isWhole = m.columnsPerChunk % boxColumns(store.op) == 0 &&
                    boxColumns(store.op) * elementBytes(store.op) * rows % 128 == 0;
     return !isWhole;
   });
@@ -88,8 +94,8 @@ bool TileStores::takes(kernel::RangeOp range, int64_t step) { return find(range)
 void TileStores::open(kernel::RangeOp range, Value row, Value firstRow, Value column) {
   current = find(range);
   Value half = e.mul(e.rem(e.div(row, rows), 2), partBytes());
-  m.frame.staged = {current->op, e.atByte(place, half),   firstRow,        e.add(column, current->shift),
-                    rows,        boxColumns(current->op), m.columnsPerTile};
+  m.frame.staged = {current->op, e.atByte(place, half),   firstRow,         e.add(column, current->shift),
+                    rows,        boxColumns(current->op), m.columnsPerChunk};
 }
 
 void TileStores::byOneThread(llvm::function_ref<void()> body) {
@@ -104,7 +110,7 @@ void TileStores::send() {
   e.barrier();
   byOneThread([&] {
     int64_t each = elementBytes(current->op) / mapElement;
-    for (int64_t column = 0; column < m.columnsPerTile; column += sent.boxColumns)
+    for (int64_t column = 0; column < m.columnsPerChunk; column += sent.boxColumns)
       storeBox(e, e.atByte(sent.address, column * each * mapElement * rows), current->map,
                {e.mul(e.add(sent.firstColumn, column), each), sent.firstRow});
     commitStores(e);

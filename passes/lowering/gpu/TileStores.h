@@ -13,15 +13,19 @@ namespace sinter::gpu {
 
 class TileStores {
 public:
-  /// Finds the stores that go this way; `tileRows`: of a tile.
+  /// Finds the stores that go this way; `tileRows`: of the accumulators. None where experts have the rows.
   TileStores(Matmul &m, int64_t tileRows);
 
   bool empty() const { return stores.empty(); }
-  /// Shared memory that it takes: two halves of `partRows()` rows, of a tile's columns of the widest element.
+  /// Shared memory that it takes: two halves of `partRows()` rows, of a chunk's columns of the widest
+  /// element.
   int64_t bytes() const { return 2 * partBytes(); }
+  /// The same of the fewest rows at a time.
+  int64_t fewestBytes() const;
   /// Takes fewer rows at a time, until `bytes()` is at most `room`; none where that is too few.
   void fit(int64_t room);
-  /// Reserves tensor maps; the shared memory begins at `place`, 128-byte aligned.
+  /// Reserves tensor maps, behind all other parameters; the shared memory begins at `place`, 128-byte
+  /// aligned.
   void begin(mlir::Value place);
 
   /// Whether the range's tiles go this way, `step` rows a turn of all teams.
@@ -44,7 +48,7 @@ private:
     int64_t shift; // the buffer's column 0 is column -shift of the product
     mlir::Value map;
   };
-  int64_t partBytes() const { return rows * m.columnsPerTile * widest; }
+  int64_t partBytes() const { return rows * m.columnsPerChunk * widest; }
   static int64_t elementBytes(kernel::StoreOp op);
   int64_t boxColumns(kernel::StoreOp op) const;
   Store *find(kernel::RangeOp range);

@@ -88,3 +88,27 @@ kernel.func @no_rows(%x: !kernel.rows<520xf16>, %w: !kernel.weight<2048x520, f16
     }
   }
 }
+
+// Weights in registers: the only map is the output's, 16 rows of 128 columns beside four stages of bf16; of 4 bits there is room
+// for 32.
+// CHECK-LABEL: llvm.func @pairs(
+// CHECK-SAME: kernel.tensor_maps = array<i64: 2, 0, 4096, 0, 1, 256, 16, 1, 8192, 0, 0>
+// CHECK: cp.async.bulk.tensor.2d.global.shared::cta.tile.bulk_group
+kernel.func @pairs(%x: !kernel.rows<520xf32>, %w: !kernel.weight<2048x520, bf16>, %y: !kernel.rows<2048xf32>) {
+  kernel.matmul left(%x : !kernel.rows<520xf32>) weights(%w : !kernel.weight<2048x520, bf16>) over(rows) schedule <rows_per_tile = 128, columns_per_tile = 128> ranges {
+    kernel.range 0 to 2048 group 16 {
+    ^bb0(%sum: vector<16xf32>, %row: index, %column: index):
+      kernel.store %sum, %y[%row, %column] : vector<16xf32>, !kernel.rows<2048xf32>
+    }
+  }
+}
+// CHECK-LABEL: llvm.func @blocks(
+// CHECK-SAME: kernel.tensor_maps = array<i64: 2, 0, 4096, 0, 1, 256, 32, 1, 8192, 0, 0>
+kernel.func @blocks(%x: !kernel.rows<512xq8>, %w: !kernel.weight<2048x512, q4_1>, %y: !kernel.rows<2048xf32>) {
+  kernel.matmul left(%x : !kernel.rows<512xq8>) weights(%w : !kernel.weight<2048x512, q4_1>) over(rows) schedule <rows_per_tile = 128, columns_per_tile = 128> ranges {
+    kernel.range 0 to 2048 group 16 {
+    ^bb0(%sum: vector<16xf32>, %row: index, %column: index):
+      kernel.store %sum, %y[%row, %column] : vector<16xf32>, !kernel.rows<2048xf32>
+    }
+  }
+}
