@@ -316,16 +316,16 @@ class GpuTest(ProductTest):
             self.assertEqual((code["grid"]["rows_per_tile"], code["grid"]["columns"]), (tile, -(-outputs // tile)))
             self.assertIn(f"wgmma.mma_async.sync.aligned.m64n{tile}k16.f32.{dtype}.{dtype}", (folder / code["file"]).read_text())
             maps = code.get("tensor_maps", [])
-            if dtype == "f16":   # rows, a quarter of a tile's; panels, half of a tile's; 32 rows of f32 that go back, where all tiles are whole
-                stored = [[256, 32]] if outputs % tile == 0 else []
-                self.assertEqual((code["cluster"], [m["box"] for m in maps]), ([4, 1, 1], [[64, tile // 4], [16, 64, tile // 32], *stored]))
-                self.assertIn("_SM_90A_TENSOR_MAPS {", (folder / "linears.h").read_text())
-            else:
-                self.assertEqual((code["cluster"], maps), ([1, 1, 1], []))
+            # Rows, a quarter of a tile's; panels, half of a tile's, or of all of them half of their words; 32 rows of f32 that go back, where
+            # all tiles are whole.
+            panels = [16, 64, tile // 32] if dtype == "f16" else [16, 32, tile // 16]
+            stored = [[256, 32]] if outputs % tile == 0 else []
+            self.assertEqual((code["cluster"], [m["box"] for m in maps]), ([4, 1, 1], [[64, tile // 4], panels, *stored]))
             said = subprocess.run(["ptxas", "-arch=sm_90a", "-v", folder / code["file"], "-o", "/dev/null"], capture_output=True, text=True)
             self.assertEqual(said.returncode, 0, said.stderr)
             self.assertIn(" 0 bytes spill stores, 0 bytes spill loads", said.stderr)
             self.assertNotRegex(said.stderr, r"C75\d\d")   # wgmma that ptxas serialises
+        self.assertIn("_SM_90A_TENSOR_MAPS {", (folder / "linears.h").read_text())
 
     @unittest.skipUnless(shutil.which("ptxas"), "ptxas is not here")
     def testTilesAsWideAsALongHeadDoNotSpill(self):
@@ -354,7 +354,7 @@ class GpuTest(ProductTest):
                 self.assertEqual(said.returncode, 0, said.stderr)
                 self.assertIn(" 0 bytes spill stores, 0 bytes spill loads", said.stderr, (kernel["kernel"], arch))
                 self.assertNotRegex(said.stderr, r"C75\d\d", (kernel["kernel"], arch))
-        self.assertEqual([k["code"]["sm_90a"]["cluster"][0] for k in kernels], [4, 1])   # by tensor maps, by the weights' registers
+        self.assertEqual([k["code"]["sm_90a"]["cluster"][0] for k in kernels], [4, 4])
 
     @unittest.skipUnless(shutil.which("ptxas"), "ptxas is not here")
     def testAttentionForAmpereDoesNotSpill(self):

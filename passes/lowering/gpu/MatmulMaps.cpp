@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// kernel.matmul for many rows, both sides f16, on sm_90a: operands come by tensor maps, and blocks of a
-// cluster share them. A cluster of 4 blocks takes 2 tiles of rows by 2 tiles of columns where the tiles of
+// kernel.matmul for many rows, both sides f16 or bf16, on sm_90a: operands come by tensor maps, and blocks of
+// a cluster share them. A cluster of 4 blocks takes 2 tiles of rows by 2 tiles of columns where the tiles of
 // rows are an even number, else 1 by 4. A piece of the left side that the blocks of a row need, or of the
 // weights that those of a column need, is read once by one of them and multicast.
 //
@@ -13,6 +13,11 @@
 // swizzled by 32 bytes it is an operand that is contiguous along N as it lies in memory. Sums go where the
 // stages are, and behind them what the epilogue stores by tensor maps, so the last stages of a tile are given
 // back after its epilogue.
+//
+// A panel of bf16 has words of two columns of K: no operand in shared memory, but what registers of the left
+// one hold. So the product is turned round: 64 columns of it are the rows of wgmma, a panel a warp, and the
+// left rows its columns. Both halves of a panel's lines, 32 bytes each, are boxes of their own: lanes load
+// their words without a conflict.
 #include "passes/lowering/gpu/MatmulMaps.h"
 
 #include "passes/lowering/gpu/MatmulHalf.h"
@@ -53,7 +58,14 @@ private:
   void forEachTurn(llvm::function_ref<void(const Tile &)> body);
   void produceTile(const Tile &tile);
   LogicalResult consumeTile(const Tile &tile);
+  Registers sumTile(const Tile &tile);
   Registers multiply(Value left, Value right, Value chunk, Registers sums);
+  //--- bf16
+  Registers sumPairs(const Tile &tile);
+  /// A warp's words of a chunk: (block, step, 4).
+  Registers loadPairs(Value stage);
+  Registers multiplyPairs(ValueRange left, Value right, Value adds, Registers sums);
+  void storePairs(ValueRange sums);
   /// Tells all blocks of the cluster that the warp is done with the stage of an empty barrier.
   void release(Value barrier);
 
@@ -61,8 +73,13 @@ private:
   int64_t slots() const { return weights() * panels; }
   int64_t chunks() const { return llvm::divideCeil(m.inputs, chunkColumns); }
   int64_t stageBytes() const { return rows * leftLine + slots() * panelChunk; }
-  int64_t consumers() const { return rows / 64; }
-  int64_t sumsOfThread() const { return slots() * kernel::panelRows / 2; }
+  bool hasPairs() const { return m.layouts[0].format == kernel::WeightFormat::BF16; }
+  /// bf16: blocks of 64 columns of the product that a warpgroup has.
+  int64_t blocksOfGroup() const { return slots() / 4 / consumers(); }
+  int64_t consumers() const { return hasPairs() ? std::min<int64_t>(2, slots() / 4) : rows / 64; }
+  int64_t sumsOfThread() const { return rows * slots() * kernel::panelRows / (consumers() * warpgroupSize); }
+  /// Whether a block has a multiprocessor for itself: words of bf16 take registers, too.
+  bool isAlone() const { return sumsOfThread() > (hasPairs() ? fewSums / 2 : fewSums); }
   /// Whether the producer is a warpgroup, which gives registers to the two of the consumers.
   bool givesRegisters() const { return sumsOfThread() > fewSums && consumers() == 2; }
   int64_t sumBytes() const { return rows * accumulators.rowStride * 4; }
@@ -92,20 +109,23 @@ MappedMatmul::MappedMatmul(Frame &frame, kernel::MatmulOp op)
   int64_t tileRows = op.getGrid().rowsPerTile;
   bool isWhole = !m.straddles && !op.getExperts() && m.columnsPerTile == m.columnsPerChunk &&
                  m.columnsPerTile % (2 * kernel::panelRows) == 0;
-  if (e.architecture != Architecture::Sm90 || !op.getLeft().getType().getElement().isF16() ||
-      m.layouts[0].format != kernel::WeightFormat::F16 || m.inputs % 8 || !isWhole ||
+  Type element = op.getLeft().getType().getElement();
+  bool isTaken = hasPairs() ? element.isBF16() && (slots() == 4 || slots() % 8 == 0)
+                            : element.isF16() && m.layouts[0].format == kernel::WeightFormat::F16;
+  if (e.architecture != Architecture::Sm90 || !isTaken || m.inputs % 8 || !isWhole ||
       (tileRows != 64 && tileRows != 128) || m.columnsPerTile > widestColumns)
     return;
   rows = tileRows;
   accumulators.weightStride = panels * kernel::panelRows;
-  accumulators.rowStride = slots() * kernel::panelRows + 8; // what lanes store lies in different banks
+  // What lanes store lies in different banks.
+  accumulators.rowStride = slots() * kernel::panelRows + (hasPairs() ? 4 : 8);
   accumulators.rows = rows;
   int64_t most =
       maxSharedBytes(e.architecture) - std::max(reservedBytes, epilogueBytes(m, consumers() * warpgroupSize));
   if (sumsOfThread() > mostSums || std::max(2 * stageBytes(), sumBytes()) > most)
     return;
   constexpr int64_t half = 112 * 1024;
-  if (sumsOfThread() <= fewSums)
+  if (!isAlone())
     most = std::min(half, most);
   // A tile has used all of them before its sums go there: the producer is never in the next tile by then.
   stages = std::min(std::clamp<int64_t>(most / stageBytes(), 2, 4), chunks());
@@ -118,11 +138,18 @@ void MappedMatmul::makeMaps() {
                                              .sizes = {m.inputs, 0, 1},
                                              .box = {chunkColumns, rows / clusterBlocks, 1},
                                              .strides = {m.op.getLeft().getType().getRowBytes(), 0}});
-  for (auto [weight, layout] : llvm::zip(m.op.getWeights(), m.layouts))
-    weightMaps.push_back(frame.tensorMap(weight, {.swizzle = panelLine,
-                                                  .sizes = {kernel::panelRows, m.inputs, layout.panels()},
-                                                  .box = {kernel::panelRows, chunkColumns, panels / 2},
-                                                  .strides = {panelLine, layout.panelBytes()}}));
+  for (auto [weight, layout] : llvm::zip(m.op.getWeights(), m.layouts)) {
+    TensorMapPlan plan{.swizzle = panelLine,
+                       .sizes = {kernel::panelRows, m.inputs, layout.panels()},
+                       .box = {kernel::panelRows, chunkColumns, panels / 2},
+                       .strides = {panelLine, layout.panelBytes()}};
+    if (hasPairs())
+      plan = {.swizzle = 0,
+              .sizes = {2 * kernel::panelRows, m.inputs / 2, layout.panels()},
+              .box = {kernel::panelRows, chunkColumns / 2, panels},
+              .strides = {2 * panelLine, layout.panelBytes()}};
+    weightMaps.push_back(frame.tensorMap(weight, plan));
+  }
 }
 
 void MappedMatmul::initBarriers() {
@@ -174,7 +201,7 @@ LogicalResult MappedMatmul::run() {
   int64_t producing = givesRegisters() ? warpgroupSize : warpSize;
   frame.threads = consuming + producing;
   frame.cluster = clusterBlocks;
-  frame.blocksPerSm = sumsOfThread() > fewSums ? 1 : consumers() == 1 ? 3 : 2;
+  frame.blocksPerSm = isAlone() ? 1 : consumers() == 1 ? 3 : 2;
   int64_t behindSums = llvm::alignTo(sumBytes(), 128);
   place = frame.allocate(
       std::max(stages * stageBytes(), stores->empty() ? sumBytes() : behindSums + stores->bytes()));
@@ -218,12 +245,18 @@ void MappedMatmul::produceTile(const Tile &tile) {
       copyBox(e, e.add(leftAt(stage), e.mul(row, leftLine)), leftMap, {k, e.add(tile.firstRow, row)},
               full(stage), rowMask);
     });
-    // Halves of the panels of each weight: one, or both.
+    // Halves of the panels of each weight, or of all their lines: one, or both.
     e.loopBy(rowIndex, e.constant(2), high, [&](Value half) {
       Value panel = e.mul(half, panels / 2), to = e.add(rightAt(stage), e.mul(panel, panelChunk));
+      if (hasPairs())
+        to = e.add(rightAt(stage), e.mul(half, slots() * panelChunk / 2));
       for (int64_t weight = 0; weight < weights(); ++weight)
-        copyBox(e, e.add(to, weight * panels * panelChunk), weightMaps[weight],
-                {e.constant(0), k, e.add(firstPanel, panel)}, full(stage), columnMask);
+        if (hasPairs())
+          copyBox(e, e.add(to, weight * panels * panelChunk / 2), weightMaps[weight],
+                  {e.mul(half, kernel::panelRows), e.div(k, 2), firstPanel}, full(stage), columnMask);
+        else
+          copyBox(e, e.add(to, weight * panels * panelChunk), weightMaps[weight],
+                  {e.constant(0), k, e.add(firstPanel, panel)}, full(stage), columnMask);
     });
   });
 }
@@ -232,7 +265,7 @@ void MappedMatmul::release(Value barrier) {
   e.ifThen(e.less(frame.lane(), e.constant(clusterBlocks)), [&] { arriveAt(e, barrier, frame.lane()); });
 }
 
-LogicalResult MappedMatmul::consumeTile(const Tile &tile) {
+Registers MappedMatmul::sumTile(const Tile &tile) {
   Value left = describeRows(e, e.add(start, e.mul(e.div(frame.warp(), 4), 64 * leftLine)));
   Value right = describePanels(e, e.add(start, rows * leftLine), panelChunk);
   // Carried: the sums, which the first products do not add to; the stage, its parity, and the barrier of the
@@ -255,11 +288,15 @@ LogicalResult MappedMatmul::consumeTile(const Tile &tile) {
     return now;
   });
   sums.truncate(count);
-  sums = waitProducts(e, sums, {});
+  return waitProducts(e, sums, {});
+}
+
+LogicalResult MappedMatmul::consumeTile(const Tile &tile) {
+  Registers sums = hasPairs() ? sumPairs(tile) : sumTile(tile);
   Value thread = frame.thread;
   frame.thread = threadAnew(e);
   e.barrier(); // all have read the stages, where the sums go
-  storeGroupSums(frame, accumulators, sums);
+  hasPairs() ? storePairs(sums) : storeGroupSums(frame, accumulators, sums);
   e.barrier();
   LogicalResult result = success();
   e.ifThen(tile.isReal, [&] {
@@ -293,6 +330,96 @@ Registers MappedMatmul::multiply(Value left, Value right, Value chunk, Registers
     }
   commitProducts(e);
   return sums;
+}
+
+//===--- bf16: weights in registers
+
+/// The next chunk's words are loaded while this one is multiplied.
+Registers MappedMatmul::sumPairs(const Tile &tile) {
+  Value right = describeRows(e, start), stage = stageOf(tile.number), parity = parityOf(tile.number);
+  waitBarrier(e, full(stage), parity);
+  // Carried: the sums, which the first products do not add to; words; the stage and its parity.
+  size_t count = sumsOfThread(), words = blocksOfGroup() * chunkSteps * 4;
+  Registers carried(count, LLVM::PoisonOp::create(e.b, e.loc, e.f32()));
+  carried.append(loadPairs(stage));
+  carried.append({stage, parity});
+  auto ask = [&](Value chunk, ValueRange state, Registers &left) {
+    Registers all = fenceRegisters(e, state.take_front(count + words));
+    left.assign(all.begin() + count, all.end());
+    all.truncate(count);
+    Value rows = e.add(right, e.extend(e.mul(state[count + words], stageBytes() / 16)));
+    return multiplyPairs(left, rows, chunk, all);
+  };
+  auto multiplyAndLoad = [&](Value chunk, ValueRange before) {
+    Registers left, sums = ask(chunk, before, left);
+    Value stage = before[count + words], parity = before[count + words + 1];
+    Value wraps = e.equal(stage, e.constant(stages - 1));
+    Value next = e.select(wraps, e.constant(0), e.add(stage, 1));
+    parity = e.select(wraps, e.bitXor(parity, e.constant(1)), parity);
+    waitBarrier(e, full(next), parity);
+    Registers loaded = loadPairs(next);
+    sums = waitProducts(e, sums, left);
+    e.warpBarrier();
+    // It makes room for a chunk of this tile.
+    e.ifThen(e.less(chunk, e.constant(chunks() - stages)), [&] { release(empty(stage)); });
+    sums.append(loaded);
+    sums.append({next, parity});
+    return sums;
+  };
+  // Two chunks a turn: words stay where they are loaded.
+  int64_t last = chunks() - 1;
+  carried = e.loop(e.constant(0), e.constant(last / 2 * 2), 2, carried, [&](Value chunk, ValueRange before) {
+    return multiplyAndLoad(e.add(chunk, 1), multiplyAndLoad(chunk, before));
+  });
+  if (last % 2)
+    carried = multiplyAndLoad(e.constant(last - 1), carried);
+  Registers left, sums = ask(e.constant(last), carried, left);
+  return waitProducts(e, sums, left);
+}
+
+/// A lane has rows 2g and 2g + 1 of its panel, as rows g and g + 8 of the operand.
+Registers MappedMatmul::loadPairs(Value stage) {
+  constexpr int64_t halfLine = panelLine, halfPanel = panelChunk / 2;
+  Value group = e.div(frame.lane(), 4), inGroup = e.rem(frame.lane(), 4), warp = frame.warp();
+  Value mine = e.add(e.mul(e.div(group, 4), slots() * halfPanel), e.mul(e.rem(group, 4), 8));
+  mine = e.add(e.add(mine, e.mul(warp, halfPanel)), e.mul(inGroup, halfLine));
+  Value from = e.atByte(e.atByte(place, e.mul(stage, stageBytes())), e.add(mine, rows * leftLine));
+  Registers words;
+  for (int64_t block = 0; block < blocksOfGroup(); ++block)
+    for (int64_t line = 0; line < chunkColumns / 2; line += 4) {
+      int64_t further = block * consumers() * 4 * halfPanel + line * halfLine;
+      Value two = e.loadAligned(e.vec(2, e.i32()), e.atByte(from, further));
+      words.append({e.extract(two, 0), e.extract(two, 1)});
+    }
+  return words;
+}
+
+/// sums: (block, 8 rows, 4).
+Registers MappedMatmul::multiplyPairs(ValueRange left, Value right, Value adds, Registers sums) {
+  int64_t each = sums.size() / blocksOfGroup();
+  for (int64_t block = 0; block < blocksOfGroup(); ++block)
+    for (int64_t step = 0; step < chunkSteps; ++step) {
+      Registers some(ArrayRef<Value>(sums).slice(block * each, each));
+      some = gpu::multiply(e, e.bf16(), left.slice((block * chunkSteps + step) * 4, 4),
+                           describeFurther(e, right, step * 32), some, /*isTransposed=*/false,
+                           step ? Value() : adds);
+      llvm::copy(some, sums.begin() + block * each);
+    }
+  commitProducts(e);
+  return sums;
+}
+
+void MappedMatmul::storePairs(ValueRange sums) {
+  Value group = e.div(frame.lane(), 4), row = e.mul(e.rem(frame.lane(), 4), 2);
+  Value column = e.add(e.mul(frame.warp(), kernel::panelRows), e.mul(group, 2));
+  Value place = accumulators.at(e, 0, row, column);
+  size_t each = sums.size() / blocksOfGroup();
+  for (size_t number = 0; number < sums.size(); number += 4)
+    for (int64_t r = 0; r < 2; ++r) {
+      int64_t block = number / each, first = number % each * 2;
+      Value to = e.at(place, (first + r) * accumulators.rowStride + block * consumers() * 64, e.f32());
+      e.storeAligned(e.pack({sums[number + r], sums[number + 2 + r]}), to);
+    }
 }
 
 } // namespace

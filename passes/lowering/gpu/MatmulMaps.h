@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The form of kernel.matmul for many rows, both sides f16, on sm_90a, where a tile has all its panels:
-// operands by tensor maps, shared by the blocks of a cluster.
+// The form of kernel.matmul for many rows, both sides f16 or bf16, on sm_90a, where a tile has all its
+// panels: operands by tensor maps, shared by the blocks of a cluster.
 #ifndef SINTER_PASSES_LOWERING_GPU_MATMULMAPS_H
 #define SINTER_PASSES_LOWERING_GPU_MATMULMAPS_H
 
@@ -8,7 +8,8 @@
 
 namespace sinter::gpu {
 
-/// Whether a matmul that fits tensor cores is of this form; others of both sides f16 go by cp.async.
+/// Whether a matmul that fits tensor cores is of this form; others of f16 go by cp.async, of bf16 by bulk
+/// copies.
 bool fitsMaps(Frame &frame, kernel::MatmulOp op);
 mlir::LogicalResult emitMappedMatmul(Frame &frame, kernel::MatmulOp op);
 

@@ -169,15 +169,20 @@ Registers fenceRegisters(Emitter &e, ValueRange registers) {
 
 static const char *nameOf(Type element) { return element.isBF16() ? "bf16" : "f16"; }
 
-Registers multiply(Emitter &e, Type element, ValueRange left, Value right, ValueRange sums,
-                   bool isTransposed) {
+Registers multiply(Emitter &e, Type element, ValueRange left, Value right, ValueRange sums, bool isTransposed,
+                   Value adds) {
   size_t count = sums.size();
-  std::string text = llvm::formatv(
-      "wgmma.mma_async.sync.aligned.m64n{0}k16.f32.{1}.{1} {2}, {3}, ${4}, 1, 1, 1, {5};", count * 2,
-      nameOf(element), list(0, count), list(count, 4), count + 4, isTransposed ? 1 : 0);
+  std::string product = llvm::formatv(
+      "wgmma.mma_async.sync.aligned.m64n{0}k16.f32.{1}.{1} {2}, {3}, ${4}, {5}, 1, 1, {6};", count * 2,
+      nameOf(element), list(0, count), list(count, 4), count + 4, adds ? "adds" : "1", isTransposed ? 1 : 0);
   SmallVector<Value> others(left);
   others.push_back(right);
-  return change(e, text, sums, others, "r,r,r,r,l");
+  if (!adds)
+    return change(e, product, sums, others, "r,r,r,r,l");
+  others.push_back(adds);
+  std::string text =
+      llvm::formatv("{{ .reg .pred adds; setp.ne.b32 adds, ${0}, 0; {1} }", count + 5, product);
+  return change(e, text, sums, others, "r,r,r,r,l,r");
 }
 
 Registers multiplyShared(Emitter &e, Type element, Value left, Value right, Value adds, ValueRange sums,

@@ -83,9 +83,9 @@ using Registers = llvm::SmallVector<mlir::Value>;
 Registers fenceRegisters(Emitter &e, mlir::ValueRange registers);
 /// sums (f32, columns / 2 a thread) + left (4 registers of 16-bit pairs: 64 x 16) * right (16 x columns).
 /// As an accumulator of mma.m16n8k16, repeated every 8 columns. Asynchronous.
-/// `isTransposed`: right is as describeColumns says.
+/// `isTransposed`: right is as describeColumns says. `adds`: as for multiplyShared.
 Registers multiply(Emitter &e, mlir::Type element, mlir::ValueRange left, mlir::Value right,
-                   mlir::ValueRange sums, bool isTransposed = false);
+                   mlir::ValueRange sums, bool isTransposed = false, mlir::Value adds = {});
 /// sums + left (64 x 16) * right (16 x columns), each as describeRows says, or, transposed, as
 /// describeColumns. Where `adds` (i32) is given and is 0, the products alone. Asynchronous.
 Registers multiplyShared(Emitter &e, mlir::Type element, mlir::Value left, mlir::Value right,

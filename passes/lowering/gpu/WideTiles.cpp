@@ -58,11 +58,12 @@ void widenTiles(ModuleOp module, Architecture architecture) {
     if (!op || !fitsTensorCores(op) || op.getExperts() || op.getOutputs() < widest * fewest)
       continue;
     Type left = op.getLeft().getType().getElement();
-    // On sm_90a bf16 goes by the weights' registers: two warpgroups take 64 columns of each weight.
-    bool isHalf = left.isF16() || (architecture == Architecture::Sm80 && left.isBF16());
+    int64_t columns = op.getScheduleAttr().getColumnsPerTile(), weights = op.getWeights().size();
+    // On sm_90a weights of bf16 are in registers: a warpgroup takes 64 columns, by tensor maps or not.
+    bool isHalf = left.isF16() || (left.isBF16() && (architecture == Architecture::Sm80 ||
+                                                     (columns % 64 == 0 && op.getInputs() % 8 == 0)));
     if (architecture == Architecture::Sm80 && !isHalf)
       continue;
-    int64_t columns = op.getScheduleAttr().getColumnsPerTile(), weights = op.getWeights().size();
     int64_t rows = isHalf ? widest : widest / weights, wide = isHalf ? widest / weights : widest;
     // There are registers for 256 columns. On sm_80, where blocks share nothing, that is worth half of the
     // blocks: the rows are read half as often.
