@@ -135,9 +135,22 @@ struct NarrowActivationsPass : impl::NarrowActivationsPassBase<NarrowActivations
       domain = matmul.getDomain();
       reader->set(copy.getResult());
     }
+    countLaunchBefore(first);
     builder.setInsertionPoint(first);
     auto name = FlatSymbolRefAttr::get(rounding(symbols, type, narrowed, domain));
     kernel::LaunchOp::create(builder, first.getLoc(), name, ValueRange{buffer.getResult(), copy.getResult()});
+  }
+
+  /// One more launch in front of `next`: the head, which may run alone, begins one later where it is behind.
+  static void countLaunchBefore(kernel::LaunchOp next) {
+    auto entry = next->getParentOfType<kernel::EntryOp>();
+    std::optional<uint64_t> head = entry.getHeadBegin();
+    if (!head)
+      return;
+    auto launches = entry.getOps<kernel::LaunchOp>();
+    uint64_t place = std::distance(launches.begin(), llvm::find(launches, next));
+    if (place < *head)
+      entry.setHeadBegin(*head + 1);
   }
 
   /// The name of the kernel that copies rows of `from` to rows of `to`.

@@ -131,16 +131,19 @@ class GpuTest(ProductTest):
         self.assertIn("device: emulator, Sinter emulator (sm_80)\n", said)
 
     def testHalvesGiveTheGpuTheProcessorsPerplexity(self):
-        # f16 by tensor maps, in clusters; many rows at once, and 0.5% for sums in another order than the processor's.
-        path, text = self.folder / "halves", self.folder / "text"
-        self.compile(self.tinyModel(), "--weights", "f16", "--target=cuda", "-o", path)
+        # f16 and bf16 by tensor maps, in clusters; many rows at once, and 0.5% for sums in another order than the processor's and, beside
+        # an executable for it alone, rounded rows. The head runs more than once.
+        text = self.folder / "text"
         text.write_text("the quick brown fox jumps over the lazy dog " * 5)
-        found = {}
-        for device, sm in ("cpu", "90"), ("emulator", "90"), ("emulator", "80"):
-            out, _ = run(path, "--perplexity", "--json", "-f", text, "--device", device, env=self.environment(SINTER_EMULATOR_SM=sm))
-            found[device + sm] = json.loads(out.splitlines()[-1])["perplexity"]
-        for value in found.values():
-            self.assertAlmostEqual(value / found["cpu90"], 1, delta=5e-3, msg=found)
+        for weights in "f16", "bf16":
+            path, alone, found = self.folder / weights, self.folder / f"{weights}-alone", {}
+            self.compile(self.tinyModel(), "--weights", weights, "--target=cuda", "-o", path)
+            self.compile(self.tinyModel(), "--weights", weights, "-o", alone)
+            for program, device, sm in (alone, "cpu", "90"), (path, "cpu", "90"), (path, "emulator", "90"), (path, "emulator", "80"):
+                out, _ = run(program, "--perplexity", "--json", "-f", text, "--device", device, env=self.environment(SINTER_EMULATOR_SM=sm))
+                found[program.name + device + sm] = json.loads(out.splitlines()[-1])["perplexity"]
+            for value in found.values():
+                self.assertAlmostEqual(value / found[f"{weights}-alonecpu90"], 1, delta=5e-3, msg=found)
 
     def testKOfFewTilesIsSplitInExecutablesAlone(self):
         # 64 outputs of 1024 inputs: one tile of columns. Perplexity as above; quantised rows are rounded elsewhere than on the processor.

@@ -88,6 +88,24 @@ kernel.entry @prefill_bf16 rows 64 selected 16 {
   kernel.launch @many(%n, %w, %y) : !kernel.rows<32xf32>, !kernel.weight<96x32, f16>, !kernel.rows<96xf32>
   kernel.launch @norm(%n, %x) : !kernel.rows<32xf32>, !kernel.rows<32xf32>
 }
+// The head begins a launch later: the first of two copies is made in front of it, the second in it.
+// CHECK-LABEL: kernel.entry @prefill_f32 rows 64 selected 16 head 3 {
+kernel.entry @prefill_f32 rows 64 selected 16 head 2 {
+  %x = kernel.buffer arena : !kernel.rows<32xf32>
+  %n = kernel.buffer arena : !kernel.rows<32xf32>
+  %w = kernel.buffer weight @w : !kernel.weight<96x32, f16>
+  %y = kernel.buffer arena : !kernel.rows<96xf32>
+  // CHECK: kernel.launch @norm_0(
+  // CHECK-NEXT: kernel.launch @round(
+  // CHECK-NEXT: kernel.launch @many(
+  // CHECK-NEXT: kernel.launch @norm_0(
+  // CHECK-NEXT: kernel.launch @round(
+  // CHECK-NEXT: kernel.launch @many(
+  kernel.launch @norm(%x, %n) : !kernel.rows<32xf32>, !kernel.rows<32xf32>
+  kernel.launch @many(%n, %w, %y) : !kernel.rows<32xf32>, !kernel.weight<96x32, f16>, !kernel.rows<96xf32>
+  kernel.launch @norm(%n, %x) : !kernel.rows<32xf32>, !kernel.rows<32xf32>
+  kernel.launch @many(%x, %w, %y) : !kernel.rows<32xf32>, !kernel.weight<96x32, f16>, !kernel.rows<96xf32>
+}
 // CHECK-LABEL: kernel.func @round(%{{.*}}: !kernel.rows<32xf32>, %{{.*}}: !kernel.rows<32xf16>)
 // A decode step's norm keeps f32: a kernel of its own.
 // CHECK-LABEL: kernel.func @norm_0(%{{.*}}: !kernel.rows<32xf32>, %{{.*}}: !kernel.rows<32xf32>)
