@@ -156,7 +156,7 @@ void arriveAfterCopies(Warp &warp, const Instruction &in) {
       if (races)
         races->completed(races->mbarrier(address), races->agentOf(warp, RaceChecker::Agent::copies), time);
       if (!increment)
-        mbarrierArrive(warp, in, address, 1, 0, false, nullptr);
+        mbarrierArrive(warp, in, address, {});
     });
   });
 }

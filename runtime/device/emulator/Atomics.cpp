@@ -224,10 +224,13 @@ template <bool isReduction> void atomicOrReduction(Translator &t) {
   if (how.access.space == Space::generic && address.space != Space::generic)
     how.access.space = address.space;
   how.access.addressBytes = address.bytes;
+  if (address.kernelParameter)
+    return t.fail("expected memory that can be written, found a parameter of the kernel");
   const Operand &data = t.operand(at + 1);
   std::vector<uint32_t> slots;
   for (unsigned part = 0; part < how.parts && !t.failed(); ++part) {
-    if (vector >= 0 && data.parts.size() != how.parts)
+    if (vector >= 0 &&
+        (data.parts.size() != how.parts || (!isReduction && t.operand(0).parts.size() != how.parts)))
       return t.fail("expected {} registers in braces", how.parts);
     slots.push_back(t.source(vector < 0 ? data : data.parts[part], how.type));
   }

@@ -124,7 +124,7 @@ void warpBarrier(Translator &t) {
   const uint32_t mask = t.source(0, Type::b32);
   Instruction &in = t.emit(
       +[](Warp &warp, const Instruction &in) {
-        if (!converged(warp, in, warp.reg<uint32_t>(in.a)[__builtin_ctz(warp.active)]))
+        if (Mask mask = 0; !members(warp, in, in.a, mask))
           return;
         if (RaceChecker *races = warp.block->cluster->races.get())
           races->warpSync(warp);
@@ -153,14 +153,16 @@ void openCluster(Cluster &cluster) {
     }
 }
 
-/// barrier.cluster.arrive and .wait; the wait is for the phase in which the warp arrived.
+/// barrier.cluster.arrive and .wait; the wait is for the phase in which the warp arrived. in.extra: .relaxed,
+/// which orders nothing.
 void clusterArrive(Warp &warp, const Instruction &in) {
   Cluster &cluster = *warp.block->cluster;
   if (warp.clusterArrived & warp.active)
     return warp.fault(in, "barrier.cluster: {} arrives twice in a phase", warp.describe());
   warp.clusterArrived |= warp.active;
   warp.clusterPhase = cluster.clusterPhase;
-  if (cluster.races)
+  warp.clusterWaits |= warp.active;
+  if (cluster.races && !in.extra)
     cluster.races->release(warp, cluster.races->clusterBarrier());
   if (clusterComplete(cluster))
     openCluster(cluster);
@@ -168,6 +170,8 @@ void clusterArrive(Warp &warp, const Instruction &in) {
 
 void clusterWait(Warp &warp, const Instruction &in) {
   Cluster &cluster = *warp.block->cluster;
+  if (warp.active & ~warp.clusterWaits)
+    return warp.fault(in, "barrier.cluster: {} waits, but has not arrived", warp.describe());
   if (cluster.clusterPhase == warp.clusterPhase && (warp.clusterArrived & warp.active)) {
     Wait wait;
     wait.kind = Wait::clusterBarrier;
@@ -176,17 +180,18 @@ void clusterWait(Warp &warp, const Instruction &in) {
       ++cluster.counters->clusterWaits;
     return warp.suspend(wait, true); // acquires when it is executed again
   }
+  warp.clusterWaits &= ~warp.active;
   if (cluster.races)
     cluster.races->acquire(warp, cluster.races->clusterBarrier());
 }
 
 void clusterBarrier(Translator &t) {
   const int kind = t.takeOneOf({"arrive", "wait"});
-  t.takeOneOf({"release", "relaxed", "acquire"});
+  const bool relaxed = t.takeOneOf({"release", "relaxed", "acquire"}) == 1;
   t.take("aligned");
   if (kind < 0)
     return t.fail("expected .arrive or .wait");
-  t.emit(kind == 0 ? &clusterArrive : &clusterWait, InstructionClass::barrier);
+  t.emit(kind == 0 ? &clusterArrive : &clusterWait, InstructionClass::barrier).extra = relaxed;
 }
 
 /// bar and barrier; bar is barrier.aligned.
@@ -217,6 +222,8 @@ template <bool isBar> void barrier(Translator &t) {
     use.kind = kind == 0 ? sync : arrive;
     a = t.operandCount() > 0 ? t.source(0, Type::u32) : t.constant(0, 4);
     b = t.operandCount() > 1 ? t.source(1, Type::u32) : 0;
+    if (kind == 1 && !b)
+      return t.fail("expected the number of threads");
   }
   Instruction &in = t.emit(&barrierLanes, InstructionClass::barrier);
   in.a = a, in.b = b, in.c = c, in.d = d;

@@ -25,10 +25,19 @@ struct MBarrier {
   static bool decode(uint64_t bits, MBarrier &barrier);
 };
 
+/// An arrival at an mbarrier.
+struct Arrival {
+  uint32_t count = 1;
+  uint32_t bytes = 0;        // that the phase shall wait for, besides
+  bool drops = false;        // later phases expect `count` fewer
+  bool completes = true;     // false: completing the phase is a fault
+  bool releases = true;      // orders what came before
+  uint64_t *state = nullptr; // takes the state before the arrival
+};
+
 /// Changes to the mbarrier at a shared::cluster address; false after a fault. When the phase completes, those
 /// who wait for it go on.
-bool mbarrierArrive(Warp &warp, const Instruction &in, uint64_t address, uint32_t count, int32_t expectBytes,
-                    bool drop, uint64_t *state);
+bool mbarrierArrive(Warp &warp, const Instruction &in, uint64_t address, const Arrival &arrival);
 bool mbarrierComplete(Warp &warp, const Instruction &in, uint64_t address, int64_t bytes);
 
 } // namespace sinter::emulator

@@ -10,6 +10,7 @@
 #include "runtime/device/emulator/Races.h"
 #include "runtime/device/emulator/TensorMap.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace sinter::emulator {
@@ -50,11 +51,10 @@ const TensorMap *mapAt(Warp &warp, const Instruction &in, uint64_t address, int 
                address);
     return nullptr;
   }
-  if (map->edited)
-    if (const Result<> good = checkEdited(*map); !good) {
-      warp.fault(in, "{}: {}", warp.describe(), good.error().message);
-      return nullptr;
-    }
+  if (const Result<> good = checkMap(*map); !good) { // kernels may have made it
+    warp.fault(in, "{}: {}", warp.describe(), good.error().message);
+    return nullptr;
+  }
   if (map->rank != rank) {
     warp.fault(in, "{}: expected a tensor map of rank {}, found one of rank {}", warp.describe(), rank,
                map->rank);
@@ -65,15 +65,22 @@ const TensorMap *mapAt(Warp &warp, const Instruction &in, uint64_t address, int 
 
 /// The tensor's memory must still be there.
 bool mapIsValid(Warp &warp, const Instruction &in, const TensorMap &map) {
-  uint64_t bytes = map.size(0) * map.elementBytes();
+  constexpr uint64_t nobodyHasSoMany = ~0ull >> 1; // a size times a stride may be 2^72
+  unsigned __int128 bytes = map.size(0) * map.elementBytes();
   for (int d = 1; d < map.rank; ++d)
-    bytes += (map.size(d) - 1) * map.strides[d - 1];
-  return locateGlobal(warp, in, map.address, bytes, 16) != nullptr;
+    bytes += static_cast<unsigned __int128>(map.size(d) - 1) * map.strides[d - 1];
+  return locateGlobal(warp, in, map.address,
+                      static_cast<uint64_t>(std::min<unsigned __int128>(bytes, nobodyHasSoMany)),
+                      16) != nullptr;
 }
 
-unsigned boxAlignment(const TensorMap &map) {
-  (void)map;
-  return 128; // PTX ISA 9.7.9.27.1.2: shared addresses of tensor copies are multiples of 128
+constexpr unsigned boxAlignment = 128; // of a tensor copy's shared address (PTX ISA 9.7.9.27.1.2)
+
+/// The box at a shared address. A swizzle moves pieces within lines of 128 bytes, so these must be there
+/// whole.
+uint8_t *locateBox(Warp &warp, const Instruction &in, uint64_t address, const TensorMap &map) {
+  const uint64_t bytes = map.boxBytes(), unit = map.swizzle == Swizzle::none ? 1 : boxAlignment;
+  return locateShared(warp, in, address, (bytes + unit - 1) / unit * unit, boxAlignment);
 }
 
 /// Tells the race checker what a box reads or writes of global memory.
@@ -124,7 +131,9 @@ void loadOne(Warp &warp, const Instruction &in, const BulkCopy &copy, int lane) 
       races->range(warp, in, from, bytes, false);
   }
   const uint32_t mask =
-      copy.multicast ? warp.reg<uint16_t>(copy.mask)[lane] : 1u << (to >> sharedRankShift & 0xff);
+      copy.multicast ? warp.reg<uint16_t>(copy.mask)[lane] : 1u; // without: the block that `to` names
+  if (!mask)
+    return warp.fault(in, "{}: expected a multicast to one block or more, found mask 0", warp.describe(lane));
   if (cluster.counters) {
     cluster.counters->bulkLoadBytes += bytes;
     cluster.counters->multicastBytes += bytes * static_cast<uint64_t>(__builtin_popcount(mask) - 1);
@@ -133,7 +142,7 @@ void loadOne(Warp &warp, const Instruction &in, const BulkCopy &copy, int lane) 
     const auto rank = static_cast<uint32_t>(__builtin_ctz(rest));
     const uint64_t place = copy.multicast ? inBlock(to, rank) : to,
                    signal = copy.multicast ? inBlock(barrier, rank) : barrier;
-    uint8_t *shared = locateShared(warp, in, place, bytes, map ? boxAlignment(*map) : 16);
+    uint8_t *shared = map ? locateBox(warp, in, place, *map) : locateShared(warp, in, place, bytes, 16);
     if (!shared)
       return;
     RaceChecker *races = cluster.races.get();
@@ -181,7 +190,7 @@ void storeOne(Warp &warp, const Instruction &in, const BulkCopy &copy, int lane)
     if (GlobalRaceChecker *races = cluster.launch->globalRaces.get(); races && !copy.reduces)
       races->range(warp, in, valueAt(warp, copy.to, lane), bytes, true);
   }
-  const uint8_t *shared = locateShared(warp, in, from, bytes, map ? boxAlignment(*map) : 16);
+  const uint8_t *shared = map ? locateBox(warp, in, from, *map) : locateShared(warp, in, from, bytes, 16);
   if (!shared)
     return;
   if (cluster.counters)

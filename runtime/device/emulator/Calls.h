@@ -26,9 +26,16 @@ SpecialSource specialRegister(Translator &translator, std::string_view name);
 /// Fills the slots of special registers at the start of a warp (Specials.cpp).
 void fillSpecials(const Launch &launch, const Block &block, Warp &warp);
 
-/// vprintf, __assertfail, malloc, free (External.cpp); null for others. The instruction's detail is the list
-/// of local addresses of the arguments, its offset that of the result.
-Handler externalFunction(std::string_view name);
+/// vprintf, __assertfail, malloc, free. The instruction's detail is the list of local addresses of the
+/// arguments, its offset that of the result, -1 without one.
+struct ExternalFunction {
+  std::string_view name;
+  Handler handler;
+  std::vector<uint64_t> arguments; // bytes of each
+  uint64_t result;                 // bytes
+};
+/// Null for other names (External.cpp).
+const ExternalFunction *externalFunction(std::string_view name);
 
 } // namespace sinter::emulator
 

@@ -2,6 +2,7 @@
 // Initialisation, device, context, errors, modules and functions of the driver's interface.
 #include "runtime/device/emulator/Driver.h"
 
+#include <charconv>
 #include <cstdlib>
 #include <cstring>
 #include <dlfcn.h>
@@ -54,6 +55,13 @@ constexpr ErrorName errors[] = {
     {CUDA_ERROR_STREAM_CAPTURE_INVALIDATED, "CUDA_ERROR_STREAM_CAPTURE_INVALIDATED",
      "operation failed due to a previous error during capture"},
 };
+
+/// A number in text that is nothing else; 0 otherwise.
+uint64_t numberIn(std::string_view text) {
+  uint64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  return error == std::errc() && end == text.data() + text.size() ? number : 0;
+}
 
 /// CUdevice_attribute -> value, of an H100 where PTX programs can tell.
 int attributeOf(int attribute, int capability) {
@@ -126,23 +134,23 @@ SINTER_DRIVER_API cuInit(unsigned flags) {
   if (flags)
     return driverError(CUDA_ERROR_INVALID_VALUE, "cuInit: expected flags 0");
   if (const char *value = std::getenv("SINTER_EMULATOR_SM"); value && *value) {
-    const int found = std::atoi(value);
+    const uint64_t found = numberIn(value);
     if (found < 50 || found > 120)
       return driverError(
           CUDA_ERROR_INVALID_VALUE,
           fmt::format("SINTER_EMULATOR_SM: expected a number such as 80 or 90, found '{}'", value));
-    state.computeCapability = found;
+    state.computeCapability = static_cast<int>(found);
   }
   for (const auto &[name, target, unit] :
        {std::tuple("SINTER_EMULATOR_MEMORY", &state.totalMemory, uint64_t(1) << 20),
         std::tuple("SINTER_EMULATOR_SMS", &state.multiprocessors, uint64_t(1))})
     if (const char *value = std::getenv(name); value && *value) {
-      const long long found = std::atoll(value);
+      const uint64_t found = numberIn(value);
       if (found < 1 || found > 1 << 22)
         return driverError(
             CUDA_ERROR_INVALID_VALUE,
             fmt::format("{}: expected a number from 1 to {}, found '{}'", name, 1 << 22, value));
-      *target = static_cast<uint64_t>(found) * unit;
+      *target = found * unit;
     }
   if (const char *value = std::getenv("SINTER_EMULATOR_SCHEDULE"); value && *value) {
     if (std::strcmp(value, "earliest") && std::strcmp(value, "latest"))
@@ -154,7 +162,8 @@ SINTER_DRIVER_API cuInit(unsigned flags) {
   if (const char *value = std::getenv("SINTER_EMULATOR_RACES"); value && *value)
     state.options.races = std::strcmp(value, "0") != 0;
   if (const char *value = std::getenv("SINTER_EMULATOR_COUNTERS"); value && *value) {
-    state.counters.writeTo(value);
+    if (const auto opened = state.counters.writeTo(value); !opened)
+      return driverError(CUDA_ERROR_INVALID_VALUE, opened.error().message);
     state.options.counters = true;
   }
   state.initialized = true;
@@ -261,6 +270,11 @@ SINTER_DRIVER_API cuModuleLoadData(CUmodule *module, const void *image) {
   auto loaded = LoadedModule::load(text, DriverState::get().memory);
   if (!loaded)
     return driverError(CUDA_ERROR_INVALID_PTX, loaded.error().message);
+  if (const int device = DriverState::get().computeCapability;
+      !(*loaded)->runsOn(static_cast<uint32_t>(device)))
+    return driverError(CUDA_ERROR_INVALID_PTX,
+                       fmt::format("PTX of {} does not run on a device of compute capability {}.{}",
+                                   (*loaded)->target(), device / 10, device % 10));
   *module = new CUmod_st{std::move(*loaded), {}};
   return CUDA_SUCCESS;
 }

@@ -8,6 +8,19 @@
 
 namespace sinter::emulator {
 
+namespace {
+tl::unexpected<Error> cannotWrite(const std::string &path) {
+  return fail("SINTER_EMULATOR_COUNTERS: expected a file that can be written, found '{}'", path);
+}
+} // namespace
+
+Result<> DriverCounters::writeTo(std::string file) {
+  if (!std::ofstream(file, std::ios::app))
+    return cannotWrite(file);
+  path = std::move(file);
+  return {};
+}
+
 void DriverCounters::add(const Program &program, const KernelCounters &counters) {
   Sum &sum = sums[program.name];
   ++sum.launches;
@@ -32,7 +45,7 @@ Result<> DriverCounters::write() const {
   std::ofstream file(path);
   file << json.take() << "\n";
   if (!file.flush())
-    return fail("SINTER_EMULATOR_COUNTERS: expected a file that can be written, found '{}'", path);
+    return cannotWrite(path);
   return {};
 }
 

@@ -13,7 +13,8 @@ namespace sinter::emulator {
 class DriverCounters {
 public:
   explicit operator bool() const { return !path.empty(); }
-  void writeTo(std::string file) { path = std::move(file); }
+  /// An error if the file cannot be written.
+  Result<> writeTo(std::string file);
   void add(const Program &program, const KernelCounters &counters);
   /// {"kernels": [{"kernel", "launches", "counters"}, ...]}, by name. Nothing without a path.
   Result<> write() const;

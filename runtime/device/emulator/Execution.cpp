@@ -11,6 +11,7 @@
 #include "runtime/device/emulator/Memory.h"
 #include "runtime/device/emulator/MultiplyAdds.h"
 #include "runtime/device/emulator/Races.h"
+#include "runtime/device/emulator/Wgmma.h"
 
 #include <algorithm>
 #include <chrono>
@@ -262,10 +263,11 @@ void startWarp(const Launch &launch, const Block &block, Warp &warp) {
   warp.spins = 0;
   warp.yields = warp.rotate = false;
   warp.clusterPhase = 0;
-  warp.clusterArrived = 0;
+  warp.clusterArrived = warp.clusterWaits = 0;
   warp.inFlightAccumulators = 0;
   warp.inFlight.reset();
   warp.maxRegisters = 0;
+  warp.groupTrace = 0;
   std::fill(warp.local.begin(), warp.local.end(), uint8_t(0));
   if (isFirst)
     std::memcpy(warp.frame, program.image.data(), program.frameBytes);
@@ -333,6 +335,7 @@ Cluster::State Cluster::run() {
         if (warp.live != live)
           lanesExited(block, warp);
         if (!warp.live && warp.groups.empty()) {
+          warpgroupExited(warp);
           --block.runningWarps;
           --runningWarps;
         }
@@ -378,12 +381,15 @@ Result<> checkLaunch(const Launch &launch) {
   if (launch.threadsOfBlock() > 1024)
     return fail("block {}: expected at most 1024 threads, found {}", dims(launch.block),
                 launch.threadsOfBlock());
-  if (const auto &max = program.maxThreads; max[0] && launch.threadsOfBlock() > max[0] * max[1] * max[2])
-    return fail("kernel '{}' allows blocks of {} threads at most, found {}", program.name,
-                max[0] * max[1] * max[2], launch.threadsOfBlock());
-  if (launch.blocksOfCluster() > 16)
+  const auto product = [](const std::array<uint32_t, 3> &size) { // of any three numbers, or enough
+    return std::min<uint64_t>(uint64_t(size[0]) * size[1], uint64_t(1) << 32) * size[2];
+  };
+  if (const auto &max = program.maxThreads; max[0] && launch.threadsOfBlock() > product(max))
+    return fail("kernel '{}' allows blocks of {} threads at most, found {}", program.name, product(max),
+                launch.threadsOfBlock());
+  if (product(launch.cluster) > 16)
     return fail("cluster {}: expected at most 16 blocks, found {}", dims(launch.cluster),
-                launch.blocksOfCluster());
+                product(launch.cluster));
   constexpr uint64_t sharedLimit = 227 * 1024;
   const uint64_t shared =
       program.dynamicSharedAt - Program::sharedReserved + std::min(launch.dynamicShared, uint64_t(1) << 40);

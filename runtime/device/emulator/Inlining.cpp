@@ -70,13 +70,20 @@ void Translator::call() {
       places[operandList == arguments].push_back(placeOf(part));
     }
   if (!callee.hasBody) {
-    std::vector<uint64_t> offsets;
+    const ExternalFunction *external = externalFunction(callee.name);
+    if (!external)
+      return fail("calls '{}', which the module only declares", callee.name);
+    std::vector<uint64_t> offsets, sizes;
     for (const auto &place : places[1])
       offsets.push_back(place.value);
-    const Handler handler = externalFunction(callee.name);
-    if (!handler)
-      return fail("calls '{}', which the module only declares", callee.name);
-    Instruction &in = emit(handler, InstructionClass::control);
+    for (const int32_t parameter : callee.parameters)
+      sizes.push_back(callee.variables[parameter].size);
+    if (sizes != external->arguments ||
+        (!callee.results.empty() &&
+         (callee.results.size() > 1 || callee.variables[callee.results[0]].size != external->result)))
+      return fail("expected parameters of {} bytes for '{}', and a result of {}",
+                  fmt::join(external->arguments, ", "), callee.name, external->result);
+    Instruction &in = emit(external->handler, InstructionClass::control);
     in.offset = places[0].empty() ? -1 : static_cast<int64_t>(places[0][0].value);
     in.detail = keep(std::move(offsets));
     return;

@@ -71,6 +71,32 @@ template <typename T> std::vector<uint8_t> bytesOfValue(T value) {
   return bytes;
 }
 
+constexpr uint64_t mostBytes = 1ull << 40; // of an array, all of its elements together
+
+/// "f32[128,128]": an array of this type and shape, without data. `path` is for messages.
+Result<NpyArray> described(const std::string &path, const std::string &text) {
+  NpyArray array;
+  const size_t open = text.find('[');
+  if (open != std::string::npos && text.back() == ']')
+    array.type = numpyType(text.substr(0, open));
+  if (array.type.empty() || !integers(text.substr(open + 1, text.size() - open - 2), array.shape))
+    return fail("out:{}: expected a type and shape such as f32[128,128], found '{}'", path, text);
+  uint64_t bytes = array.elementBytes();
+  for (const uint64_t each : array.shape) {
+    if (each && bytes > mostBytes / each)
+      return fail("out:{}: expected at most 2^40 bytes, found shape '{}'", path, text);
+    bytes *= each;
+  }
+  return array;
+}
+
+uint64_t bytesOfArray(const NpyArray &array) {
+  uint64_t bytes = array.elementBytes();
+  for (const uint64_t each : array.shape)
+    bytes *= each;
+  return bytes;
+}
+
 } // namespace
 
 Result<KernelArguments::Buffer *> KernelArguments::buffer(const std::string &kind, const std::string &path,
@@ -84,20 +110,11 @@ Result<KernelArguments::Buffer *> KernelArguments::buffer(const std::string &kin
   made.path = path;
   made.writes = kind != "in";
   if (kind == "out") {
-    const size_t open = shape.find('[');
-    if (open == std::string::npos || shape.back() != ']')
-      return fail("out:{}: expected a type and shape such as f32[128,128], found '{}'", path, shape);
-    made.array.type = numpyType(shape.substr(0, open));
-    if (made.array.type.empty() ||
-        !integers(shape.substr(open + 1, shape.size() - open - 2), made.array.shape))
-      return fail("out:{}: expected a type and shape such as f32[128,128], found '{}'", path, shape);
-    constexpr uint64_t longest = 1ull << 40;
-    uint64_t bytes = made.array.elementBytes();
-    for (const uint64_t each : made.array.shape) {
-      if (each && bytes > longest / each)
-        return fail("out:{}: expected at most 2^40 bytes, found shape '{}'", path, shape);
-      bytes *= each;
-    }
+    Result<NpyArray> array = described(path, shape);
+    if (!array)
+      return tl::unexpected<Error>(array.error());
+    made.array = std::move(*array);
+    const uint64_t bytes = bytesOfArray(made.array);
     if (bytes > most)
       return fail("{}: no memory for {} bytes", path, bytes);
     made.array.data.assign(bytes, 0);
@@ -157,6 +174,8 @@ Result<> KernelArguments::addNumber(const std::string &type, const std::string &
     bytes = bytesOfValue(bits);
   const std::string numpy = type == "ptr" ? "u8" : numpyType(type);
   const size_t size = static_cast<size_t>(numpy[1] - '0');
+  if (type[0] == 'u' && value[0] == '-')
+    return fail("{}:{}: expected no negative number", type, value);
   if (!real && size < 8) {
     const int64_t lowest = type[0] == 'u' ? 0 : -(1ll << (8 * size - 1)),
                   highest = type[0] == 'u' ? (1ll << 8 * size) - 1 : (1ll << (8 * size - 1)) - 1;
@@ -175,17 +194,27 @@ Result<> KernelArguments::addMap(const std::string &text) {
     kind = parts[0];
     parts.erase(parts.begin());
   }
-  const std::string path = parts.empty() ? "" : parts[0],
-                    shape = kind == "out" && parts.size() > 1 ? parts[1] : "";
+  const std::string path = parts.empty() ? "" : parts[0];
+  const bool isView = parts.size() > 1 && parts[1].find('[') != std::string::npos;
+  const std::string shape = isView || (kind == "out" && parts.size() > 1) ? parts[1] : "";
   Result<Buffer *> found = buffer(kind, path, shape);
   if (!found)
     return tl::unexpected<Error>(found.error());
-  const NpyArray &array = (*found)->array;
+  NpyArray array{(*found)->array.type, (*found)->array.shape, {}};
+  if (isView) { // the buffer's bytes as another type and shape
+    Result<NpyArray> view = described(path, shape);
+    if (!view)
+      return tl::unexpected<Error>(view.error());
+    array = std::move(*view);
+    if (const uint64_t bytes = bytesOfArray(array); bytes > (*found)->array.data.size())
+      return fail("map:{}: expected a view of at most {} bytes, found one of {}", text,
+                  (*found)->array.data.size(), bytes);
+  }
   const size_t rank = array.shape.size();
   std::vector<uint64_t> box, strides;
   uint64_t swizzle = 0;
   bool nan = false;
-  for (size_t i = kind == "out" ? 2 : 1; i < parts.size(); ++i) {
+  for (size_t i = shape.empty() ? 1 : 2; i < parts.size(); ++i) {
     const size_t equals = parts[i].find('=');
     const std::string key = parts[i].substr(0, equals),
                       value = equals == std::string::npos ? "" : parts[i].substr(equals + 1);
@@ -244,6 +273,11 @@ Result<> KernelArguments::add(const std::string &text) {
   Result<Buffer *> found = buffer(kind, parts[0], kind == "out" ? parts[1] : "");
   if (!found)
     return tl::unexpected<Error>(found.error());
+  if (kind == "out") // perhaps a buffer of an earlier argument
+    if (const Result<NpyArray> array = described(parts[0], parts[1]);
+        !array || array->type != (*found)->array.type || array->shape != (*found)->array.shape)
+      return fail("argument '{}': expected the type and shape that '{}' has in an earlier argument", text,
+                  parts[0]);
   for (size_t i = kind == "out" ? 2 : 1; i < parts.size(); ++i)
     if (Result<> put = putAddress(**found, parts[i]); !put)
       return put;

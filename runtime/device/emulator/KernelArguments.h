@@ -20,8 +20,8 @@ public:
 
   /// One argument as written: in:a.npy, inout:a.npy, out:c.npy:f32[128,128], u32:512, f32:0.5, ptr:0, and
   /// map:SOURCE:box=64,128[:swizzle=128][:fill=nan], where SOURCE is a.npy or out:c.npy:f32[..]; a file that
-  /// an earlier argument names is the same buffer. in:a.npy:24=b.npy: in bytes 24 to 31 of a lies b's
-  /// address.
+  /// an earlier argument names is the same buffer, of which a map may be a view: another TYPE[SHAPE].
+  /// in:a.npy:24=b.npy: in bytes 24 to 31 of a lies b's address.
   Result<> add(const std::string &text);
   /// The bytes of all parameters as the kernel lays them out.
   Result<std::vector<uint8_t>> parameters(const Program &program) const;

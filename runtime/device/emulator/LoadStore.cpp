@@ -288,6 +288,13 @@ template <bool isLoad> void loadOrStore(Translator &t) {
     else if (access.space == Space::param)
       access.space = t.isInlined() ? Space::local : Space::global;
   }
+  if (address.kernelParameter && !isLoad)
+    return t.fail("expected memory that can be written, found a parameter of the kernel");
+  if (address.kernelParameter &&
+      (address.inParameter < 0 || static_cast<uint64_t>(address.inParameter) > address.parameterBytes ||
+       access.bytes > address.parameterBytes - static_cast<uint64_t>(address.inParameter)))
+    return t.fail("expected bytes of a parameter of {}, found {} from byte {} on", address.parameterBytes,
+                  access.bytes, address.inParameter);
   access.addressBytes = address.bytes;
   std::vector<uint32_t> slots;
   for (unsigned part = 0; part < parts; ++part) {

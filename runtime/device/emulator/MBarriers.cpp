@@ -80,30 +80,34 @@ bool MBarrier::decode(uint64_t bits, MBarrier &barrier) {
   return true;
 }
 
-bool mbarrierArrive(Warp &warp, const Instruction &in, uint64_t address, uint32_t count, int32_t expectBytes,
-                    bool drop, uint64_t *state) {
+bool mbarrierArrive(Warp &warp, const Instruction &in, uint64_t address, const Arrival &arrival) {
   MBarrier barrier;
   uint8_t *place = loadBarrier(warp, in, address, barrier);
   if (!place)
     return false;
-  if (state)
-    *state = barrier.encode();
-  if (RaceChecker *races = warp.block->cluster->races.get(); races && count)
+  if (arrival.state)
+    *arrival.state = barrier.encode();
+  if (RaceChecker *races = warp.block->cluster->races.get(); races && arrival.count && arrival.releases)
     races->release(warp, races->mbarrier(sharedAddress(address)));
-  barrier.transactions += expectBytes;
-  if (barrier.transactions > byteLimit) {
+  if (const int64_t bytes = int64_t(barrier.transactions) + arrival.bytes; bytes > byteLimit) {
     warp.fault(in, "mbarrier at {:#x}: expected at most {} bytes outstanding, found {}",
-               sharedAddress(address), byteLimit, barrier.transactions);
+               sharedAddress(address), byteLimit, bytes);
     return false;
   }
-  barrier.pending -= static_cast<int32_t>(count);
+  barrier.transactions += static_cast<int32_t>(arrival.bytes);
+  barrier.pending -= static_cast<int32_t>(arrival.count);
   if (barrier.pending < 0) {
     warp.fault(in, "mbarrier at {:#x}: more arrivals than the {} its phase expects", sharedAddress(address),
                barrier.expected);
     return false;
   }
-  if (drop)
-    barrier.expected -= count;
+  if (!arrival.completes && !barrier.pending && !barrier.transactions) {
+    warp.fault(in, "mbarrier at {:#x}: .noComplete, but the arrival completes the phase",
+               sharedAddress(address));
+    return false;
+  }
+  if (arrival.drops)
+    barrier.expected -= arrival.count;
   storeBarrier(warp, place, address, barrier);
   return true;
 }
@@ -129,6 +133,7 @@ namespace {
 struct BarrierInstruction {
   unsigned addressBytes = 8;
   bool drop = false, noComplete = false, expect = false, parity = false, tries = false, complete = false;
+  bool relaxed = false; // orders nothing
 };
 
 template <typename F> void eachAddress(Warp &warp, const Instruction &in, F body) {
@@ -139,8 +144,21 @@ template <typename F> void eachAddress(Warp &warp, const Instruction &in, F body
     body(__builtin_ctz(rest), addresses[__builtin_ctz(rest)]);
 }
 
+/// Only the block that an mbarrier belongs to may initialise it, wait for it or have its state (PTX ISA
+/// 9.7.13.15: .shared::cta). A fault otherwise.
+bool isOwn(Warp &warp, const Instruction &in, uint64_t address) {
+  const uint64_t rank = sharedAddress(address) >> sharedRankShift;
+  if (rank == warp.block->rank)
+    return true;
+  warp.fault(in, "{}: expected an mbarrier of its own block, found one of block {} of its cluster",
+             warp.describe(), rank);
+  return false;
+}
+
 void initLanes(Warp &warp, const Instruction &in) {
   eachAddress(warp, in, [&](int lane, uint64_t address) {
+    if (!isOwn(warp, in, address))
+      return;
     const uint32_t count = warp.reg<uint32_t>(in.b)[lane];
     if (!count || count >= 1u << countBits)
       return warp.fault(in, "expected an arrival count from 1 to 1048575, found {}", count);
@@ -166,10 +184,14 @@ void invalLanes(Warp &warp, const Instruction &in) {
 void arriveLanes(Warp &warp, const Instruction &in) {
   const auto &how = *static_cast<const BarrierInstruction *>(in.detail);
   eachAddress(warp, in, [&](int lane, uint64_t address) {
-    const uint32_t value = in.b ? warp.reg<uint32_t>(in.b)[lane] : 1;
+    const uint32_t value = in.b ? warp.reg<uint32_t>(in.b)[lane] : 1, count = how.expect ? 1 : value;
+    if (!count || count >= 1u << countBits)
+      return warp.fault(in, "expected 1 to 1048575 arrivals, found {}", count);
+    if (in.d && !isOwn(warp, in, address))
+      return;
     uint64_t state = 0;
-    if (mbarrierArrive(warp, in, address, how.expect ? 1 : value,
-                       how.expect ? static_cast<int32_t>(value) : 0, how.drop, &state) &&
+    if (mbarrierArrive(warp, in, address,
+                       {count, how.expect ? value : 0, how.drop, !how.noComplete, !how.relaxed, &state}) &&
         in.d)
       warp.reg<uint64_t>(in.d)[lane] = state;
   });
@@ -182,7 +204,7 @@ void transactionLanes(Warp &warp, const Instruction &in) {
     if (how.complete)
       mbarrierComplete(warp, in, address, bytes);
     else
-      mbarrierArrive(warp, in, address, 0, static_cast<int32_t>(bytes), false, nullptr);
+      mbarrierArrive(warp, in, address, {.count = 0, .bytes = bytes});
   });
 }
 
@@ -196,7 +218,7 @@ void waitLanes(Warp &warp, const Instruction &in) {
   bool parities[32];
   eachAddress(warp, in, [&](int lane, uint64_t address) {
     MBarrier barrier, state;
-    if (!loadBarrier(warp, in, address, barrier))
+    if (!isOwn(warp, in, address) || !loadBarrier(warp, in, address, barrier))
       return;
     bool awaited = false;
     if (how.parity)
@@ -208,7 +230,7 @@ void waitLanes(Warp &warp, const Instruction &in) {
     addresses[lane] = sharedAddress(address);
     parities[lane] = awaited;
     (barrier.phase != awaited ? done : open) |= 1u << lane;
-    if (barrier.phase != awaited)
+    if (barrier.phase != awaited && !how.relaxed)
       acquireBarrier(warp, address);
   });
   if (cluster.faulted)
@@ -255,8 +277,8 @@ void mbarrier(Translator &t) {
   how.complete = kind == 5;
   how.tries = kind == 7;
   how.parity = t.take("parity");
-  t.take("noComplete");
-  t.takeOneOf({"release", "acquire", "relaxed"});
+  how.noComplete = t.take("noComplete");
+  how.relaxed = t.takeOneOf({"release", "acquire", "relaxed"}) == 2;
   t.takeOneOf({"cta", "cluster"});
   takeSpace(t, Space::shared);
   t.needType();
@@ -370,6 +392,8 @@ static void storeOrReduceAsync(Translator &t, bool reduces) {
   how.address.addressBytes = address.bytes;
   how.barrierBytes = barrier.bytes;
   how.barrierOffset = barrier.offset;
+  if (vector >= 0 && t.operand(1).parts.size() != how.parts)
+    return t.fail("expected {} registers in braces", how.parts);
   std::vector<uint32_t> slots;
   for (unsigned part = 0; part < how.parts && !t.failed(); ++part)
     slots.push_back(t.source(vector < 0 ? t.operand(1) : t.operand(1).parts[part], type));

@@ -79,7 +79,9 @@ struct Group {
 /// [low, high); empty at first.
 struct GlobalRange {
   uint64_t low = 1, high = 0;
-  bool holds(uint64_t address, uint64_t bytes) const { return address >= low && address + bytes <= high; }
+  bool holds(uint64_t address, uint64_t bytes) const {
+    return address >= low && address < high && bytes <= high - address;
+  }
 };
 
 struct Warp {
@@ -100,9 +102,11 @@ struct Warp {
   bool rotate = false;       // the last group ran long; another of this warp goes first
   uint32_t clusterPhase = 0; // phase of the cluster barrier at this warp's arrival
   Mask clusterArrived = 0;
+  Mask clusterWaits = 0;             // lanes that have arrived, and not waited since
   uint32_t inFlightAccumulators = 0; // registers that wgmma still writes: then every operand is checked
   std::shared_ptr<struct InFlight> inFlight; // its wgmma
   uint32_t maxRegisters = 0;                 // of a thread, after setmaxnreg
+  uint64_t groupTrace = 0;                   // hash of what it executed that a warpgroup executes together
   std::vector<uint8_t> local;                // lane l's local memory starts at l * Program::localBytes
   std::array<uint8_t, 128> scratch{};        // where inactive lanes read and write
 
@@ -223,7 +227,7 @@ struct Launch {
   ExecutionOptions options;
   std::atomic<bool> stopped{false};
 
-  uint32_t blocksOfCluster() const { return cluster[0] * cluster[1] * cluster[2]; }
+  uint32_t blocksOfCluster() const { return cluster[0] * cluster[1] * cluster[2]; } // checkLaunch: few
   uint32_t threadsOfBlock() const { return block[0] * block[1] * block[2]; }
   uint32_t warpsOfBlock() const { return (threadsOfBlock() + lanesOfWarp - 1) / lanesOfWarp; }
 };

@@ -73,7 +73,7 @@ template <bool store> void matrixMove(Translator &t) {
   how.access.addressBytes = address.bytes;
   const Operand &data = t.operand(store ? 1 : 0);
   const bool isVector = data.kind == Operand::vector;
-  if (isVector && data.parts.size() != how.matrices)
+  if ((isVector ? data.parts.size() : 1) != how.matrices)
     return t.fail("expected {} registers in braces", how.matrices);
   std::vector<uint32_t> slots;
   for (unsigned m = 0; m < how.matrices && !t.failed(); ++m)

@@ -40,10 +40,10 @@ uint64_t GlobalMemory::allocate(uint64_t bytes, std::string name) {
   return begin;
 }
 
-bool GlobalMemory::free(uint64_t address) {
+bool GlobalMemory::free(uint64_t address, std::string_view name) {
   const std::unique_lock guard(lock);
   const auto found = regions.find(address);
-  if (found == regions.end() || !found->second.owned)
+  if (found == regions.end() || !found->second.owned || (!name.empty() && found->second.name != name))
     return false;
   allocated -= found->second.end - address;
   std::free(reinterpret_cast<void *>(address));
@@ -155,10 +155,9 @@ bool misaligned(Warp &warp, const Instruction &in, const Access &access, const u
 
 bool locateGlobalLanes(Warp &warp, const Instruction &in, const Access &access,
                        const uint64_t (&addresses)[32], uint8_t *(&host)[32]) {
-  const uint64_t low = warp.ranges[0].low, high = warp.ranges[0].high;
-  const Mask outside = warp.active & maskOf([&](int lane) {
-                         return addresses[lane] < low || addresses[lane] + access.bytes > high;
-                       });
+  const GlobalRange last = warp.ranges[0];
+  const Mask outside =
+      warp.active & ~maskOf([&](int lane) { return last.holds(addresses[lane], access.bytes); });
   for (Mask rest = outside; rest; rest &= rest - 1) {
     const int lane = __builtin_ctz(rest);
     if (warp.ranges[0].holds(addresses[lane], access.bytes))
@@ -202,7 +201,7 @@ bool locateSharedLanes(Warp &warp, const Instruction &in, const Access &access,
   const uint64_t size = block.shared.size();
   const auto inside = [&](uint64_t address) {
     const uint64_t offset = address - own;
-    return offset >= Program::sharedReserved && offset + access.bytes <= size;
+    return offset >= Program::sharedReserved && offset < size && access.bytes <= size - offset;
   };
   const Mask outside = warp.active & ~maskOf([&](int lane) { return inside(addresses[lane]); });
   uint8_t *scratch = warp.scratch.data(), *shared = block.shared.data();

@@ -20,8 +20,8 @@ public:
 
   /// Zeroed memory at a multiple of 512 bytes, with a gap to its neighbours; 0 if the host has no more.
   uint64_t allocate(uint64_t bytes, std::string name);
-  /// False if `address` is not the start of an allocation.
-  bool free(uint64_t address);
+  /// False if `address` is not the start of an allocation (of that name, where one is given).
+  bool free(uint64_t address, std::string_view name = {});
   /// Memory of the host's that kernels may use, too: parameters, pinned buffers. It stays the caller's.
   void map(uint64_t address, uint64_t bytes, std::string name);
   void unmap(uint64_t address);

@@ -78,6 +78,11 @@ std::vector<std::string> LoadedModule::kernelNames() const {
   return names;
 }
 
+bool LoadedModule::runsOn(uint32_t capability) const {
+  const bool isBound = !module.target.empty() && (module.target.back() == 'a' || module.target.back() == 'f');
+  return isBound ? module.capability() == capability : module.capability() <= capability;
+}
+
 bool LoadedModule::variable(std::string_view name, uint64_t &address, uint64_t &bytes) const {
   const auto found = module.variableNames.find(name);
   if (found == module.variableNames.end() ||

@@ -20,6 +20,10 @@ public:
   /// here.
   Result<const Program *> kernel(std::string_view name);
   std::vector<std::string> kernelNames() const;
+  /// Whether a device of this compute capability runs it: code of sm_90a goes nowhere else, other code to
+  /// newer ones.
+  bool runsOn(uint32_t capability) const;
+  std::string_view target() const { return module.target; }
   /// Address and size of a variable; false if there is none of that name.
   bool variable(std::string_view name, uint64_t &address, uint64_t &bytes) const;
 

@@ -31,6 +31,14 @@ std::span<const Opcode> tensorMapOpcodes();
 /// What translates a base opcode; null if no family knows it.
 void (*translatorOf(std::string_view opcode))(Translator &);
 
+/// The least .target that has an instruction ("Target ISA Notes" of PTX ISA chapter 9): 80 and 90 where it
+/// says so, else 0.
+struct NeededTarget {
+  uint32_t capability = 0;
+  bool exactly = false; // of sm_90a alone
+};
+NeededTarget neededTarget(const Statement &statement);
+
 } // namespace sinter::emulator
 
 #endif // SINTER_RUNTIME_DEVICE_EMULATOR_OPCODES_H

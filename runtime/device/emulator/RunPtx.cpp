@@ -22,6 +22,7 @@ Runs one kernel of a PTX file in the emulator, whatever compiler made it. Argume
   u32:512    f32:0.5       ptr:0                       numbers of the types u8..u64, s8..s64, f16, bf16, f32, f64
   map:a.npy:box=64,128:swizzle=128                     a tensor map; the box in NumPy's order, outermost first;
   map:out:c.npy:f32[128,128]:box=64,64                 a buffer that another argument names is the same buffer
+  map:a.npy:f16[128,64]:box=64,64                      its bytes as another type and shape
 --races       runs both schedules of asynchronous work, compares their results, and reports races and missing waits
 --counters    prints what the launch cost: instructions by class, sectors, bank conflicts, tensor FLOPs
 --json        prints all of it as JSON
@@ -53,8 +54,8 @@ Result<std::array<uint32_t, 3>> dimensions(const std::string &flag, const std::s
   for (size_t axis = 0; axis < 3; ++axis) {
     const size_t comma = text.find(',', start);
     const Result<uint64_t> value = number(flag, text.substr(start, comma - start));
-    if (!value || *value > 0x7fffffff)
-      return fail("{}: expected X, X,Y or X,Y,Z, found '{}'", flag, text);
+    if (!value || !*value || *value > 0x7fffffff)
+      return fail("{}: expected X, X,Y or X,Y,Z, numbers from 1 to 2147483647, found '{}'", flag, text);
     result[axis] = static_cast<uint32_t>(*value);
     if (comma == std::string::npos)
       return result;
@@ -77,6 +78,10 @@ Result<Options> parse(std::span<const std::string> arguments) {
       (flag == "--races" ? options.races : flag == "--counters" ? options.counters : options.json) = true;
       continue;
     }
+    const std::string name = flag.substr(0, flag.find('='));
+    if (name != "--grid" && name != "--block" && name != "--cluster" && name != "--shared" &&
+        name != "--threads" && name != "--entry" && name != "--arg" && name != "--schedule")
+      return fail("unknown flag '{}'", name);
     if (const size_t equals = flag.find('='); equals != std::string::npos) {
       value = flag.substr(equals + 1);
       flag.resize(equals);
@@ -102,10 +107,10 @@ Result<Options> parse(std::span<const std::string> arguments) {
       options.entry = value;
     } else if (flag == "--arg") {
       options.arguments.push_back(value);
-    } else if (flag == "--schedule" && (value == "earliest" || value == "latest")) {
-      options.schedule = value == "latest" ? Schedule::latest : Schedule::earliest;
+    } else if (value != "earliest" && value != "latest") {
+      return fail("{}: expected earliest or latest, found '{}'", flag, value);
     } else {
-      return fail("unknown flag '{} {}'", flag, value);
+      options.schedule = value == "latest" ? Schedule::latest : Schedule::earliest;
     }
   }
   if (options.file.empty())

@@ -8,6 +8,7 @@
 #include "runtime/Result.h"
 #include "runtime/device/emulator/Types.h"
 #include <array>
+#include <charconv>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -96,6 +97,14 @@ struct Module {
   std::vector<Variable> variables;     // outside functions
   std::vector<Function> functions;
   std::unordered_map<std::string_view, int32_t> functionNames, variableNames;
+
+  /// 90 of sm_90a; 0 where the target is no such name.
+  uint32_t capability() const {
+    uint32_t number = 0;
+    if (target.starts_with("sm_"))
+      std::from_chars(target.data() + 3, target.data() + target.size(), number);
+    return number;
+  }
 };
 
 /// Parses PTX text (PTX ISA chapter 4). Errors name the line.

@@ -106,7 +106,7 @@ Result<TensorMap> encodeTiled(uint8_t dataType, uint32_t rank, uint64_t address,
   return map;
 }
 
-Result<> checkEdited(const TensorMap &map) {
+Result<> checkMap(const TensorMap &map) {
   std::array<uint64_t, 5> sizes;
   std::array<uint32_t, 5> box, steps;
   for (int d = 0; d < 5; ++d)

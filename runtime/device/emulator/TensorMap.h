@@ -30,7 +30,6 @@ struct TensorMap {
   uint8_t dataType = 0; // CUtensorMapDataType
   Swizzle swizzle = Swizzle::none;
   uint8_t nanFill = 0;
-  uint8_t edited = 0; // by tensormap.replace: nobody has checked it
 
   uint64_t size(int dimension) const { return sizes[dimension] + 1ull; }
   unsigned elementBytes() const;
@@ -52,8 +51,8 @@ Result<TensorMap> encodeTiled(uint8_t dataType, uint32_t rank, uint64_t address,
                               const uint64_t *strides, const uint32_t *box, const uint32_t *elementStrides,
                               uint32_t interleave, uint32_t swizzle, bool nanFill);
 
-/// What encodeTiled would say of a map that a kernel made.
-Result<> checkEdited(const TensorMap &map);
+/// What encodeTiled would say of a map: a kernel may have made it, or copied it from anywhere.
+Result<> checkMap(const TensorMap &map);
 
 /// Where a 16-byte chunk of a box goes: XORs address bits as PTX ISA 5.5.6 draws it (128-byte swizzle: bits 4
 /// to 6 with 7 to 9; 64: bits 4, 5 with 7, 8; 32: bit 4 with 7).
@@ -71,8 +70,8 @@ constexpr uint64_t swizzled(uint64_t address, Swizzle swizzle) {
   return address;
 }
 
-/// Calls body(address, bytes) for the parts of the box in global memory, a row or an element each; what lies outside of
-/// the tensor is left out.
+/// Calls body(address, bytes) for the parts of the box in global memory, a row or an element each; what lies
+/// outside of the tensor is left out.
 void eachPartOfBox(const TensorMap &map, const int32_t *coordinates,
                    const std::function<void(uint64_t address, uint64_t bytes)> &body);
 

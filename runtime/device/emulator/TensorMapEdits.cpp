@@ -95,7 +95,6 @@ void replaceLanes(Warp &warp, const Instruction &in) {
       std::memset(&map, 0, sizeof map);
       map.magic = TensorMap::magicValue;
     }
-    map.edited = 1;
     const uint64_t value = warp.reg<uint64_t>(in.b)[lane];
     if (!replace(map, how.field, how.dimension, value))
       return warp.fault(in, "{}: the value {} is not supported in a tensor map", warp.describe(lane), value);

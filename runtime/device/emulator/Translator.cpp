@@ -178,6 +178,10 @@ void Translator::translateStatement(const Statement &each) {
   auto *translate = translatorOf(each.opcode);
   if (!translate)
     return fail("unknown instruction");
+  const NeededTarget needed = neededTarget(each);
+  if (needed.capability > module.capability() || (needed.exactly && module.target != "sm_90a"))
+    return fail("expected .target sm_{}{}, found {}", needed.capability, needed.exactly ? "a" : " or later",
+                module.target);
   translate(*this);
   finishStatement();
   if (!failed() && (program->code.size() > mostInstructions || frameEnd > mostBytes))
@@ -543,6 +547,11 @@ Translator::Address Translator::address(const Operand &operand) {
     const Instance::Place place = placeOf(base);
     result.space = place.space;
     result.kernelParameter = place.kernelParameter;
+    if (place.kernelParameter) {
+      result.parameterBytes = instance->function->variables[base.id].size;
+      result.inParameter =
+          static_cast<int64_t>(static_cast<uint64_t>(base.offset) + static_cast<uint64_t>(operand.offset));
+    }
     result.slot = placeSlot(place, base.offset, 8);
     return result;
   }

@@ -71,6 +71,8 @@ public:
     int64_t offset = 0;
     Space space = Space::generic; // what the named variable's space is; generic for registers
     bool kernelParameter = false;
+    uint64_t parameterBytes = 0; // of that parameter
+    int64_t inParameter = 0;     // where in it the address is
   };
   Address address(const Operand &operand);
 

@@ -21,13 +21,38 @@ bool converged(Warp &warp, const Instruction &in, Mask needed) {
   return false;
 }
 
-namespace {
-
-/// The member mask, which all active lanes must agree on; false if they have to wait for others.
+/// Lanes with another mask (parts of a warp, each with its own) execute the instruction after those that do
+/// now.
 bool members(Warp &warp, const Instruction &in, uint32_t slot, Mask &mask) {
-  mask = warp.reg<uint32_t>(slot)[__builtin_ctz(warp.active)];
-  return converged(warp, in, mask);
+  const uint32_t *masks = warp.reg<uint32_t>(slot);
+  for (Mask rest = warp.active; rest;) {
+    mask = masks[__builtin_ctz(rest)];
+    const Mask found = mask, same = rest & maskOf([=](int lane) { return masks[lane] == found; });
+    if (const Mask outside = same & ~found) {
+      warp.fault(in, "{}: expected lane {} in its own member mask, found {:#x}", warp.describe(),
+                 __builtin_ctz(outside), found);
+      return false;
+    }
+    if ((same & warp.live) != (found & warp.live)) {
+      rest &= ~same;
+      continue;
+    }
+    if (const Mask others = warp.active & ~same) {
+      warp.groups.push_back({warp.pc - 1, others, {}, 0});
+      warp.mask &= ~others;
+      warp.active = same;
+      warp.leave();
+    }
+    return true;
+  }
+  Wait wait;
+  wait.kind = Wait::lanes;
+  wait.needed = mask & warp.live;
+  warp.suspend(wait, true);
+  return false;
 }
+
+namespace {
 
 /// shfl.sync.mode.b32 d|p, a, b, c, membermask: c holds the segment mask and the clamp value.
 template <int mode> void shuffleLanes(Warp &warp, const Instruction &in) {

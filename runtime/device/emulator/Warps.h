@@ -11,6 +11,10 @@ namespace sinter::emulator {
 /// instruction is executed again when they have come), and the caller returns at once.
 bool converged(Warp &warp, const Instruction &in, Mask needed);
 
+/// The same for the member masks in a register: narrows the active lanes to those of one mask, which have all
+/// come. A lane that its own mask leaves out is a fault.
+bool members(Warp &warp, const Instruction &in, uint32_t slot, Mask &mask);
+
 } // namespace sinter::emulator
 
 #endif // SINTER_RUNTIME_DEVICE_EMULATOR_WARPS_H

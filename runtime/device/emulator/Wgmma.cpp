@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // wgmma (PTX ISA 9.7.15): 64xN products of a warpgroup, A from shared memory or registers, B from shared
 // memory; setmaxnreg. Each warp computes its 16 rows alone: nothing of the result depends on the other three.
+// That all four execute the same is checked when they have exited.
 #include "runtime/device/emulator/Wgmma.h"
 #include "runtime/device/emulator/Fragments.h"
 #include "runtime/device/emulator/InFlight.h"
@@ -175,12 +176,28 @@ void noteReads(Warp &warp, const Instruction &in, const Source &source, uint32_t
   note(source.b, how.transposeB, how.b, 0, how.n);
 }
 
+constexpr uint32_t warpsOfGroup = 4;
+
+/// Whether the warp is here with all its lanes; then it is remembered what its warpgroup has to execute, too.
+bool convergedGroup(Warp &warp, const Instruction &in) {
+  if (!converged(warp, in, allLanes))
+    return false;
+  const auto at = static_cast<uint64_t>(&in - warp.program->code.data());
+  warp.groupTrace = (warp.groupTrace ^ (at + 1)) * 0x9e3779b97f4a7c15;
+  return true;
+}
+
 void mmaLanes(Warp &warp, const Instruction &in) {
   const auto &how = *static_cast<const WarpgroupMma *>(in.detail);
-  if (!converged(warp, in, allLanes))
+  if (!convergedGroup(warp, in))
     return;
   if (warp.active != allLanes)
     return warp.fault(in, "{}: expected all 32 lanes", warp.describe());
+  const uint64_t descriptors =
+      warp.reg<uint64_t>(in.b)[0] | (how.aInRegisters ? 0 : warp.reg<uint64_t>(in.a)[0]);
+  if (descriptors >> 49 & 7)
+    return warp.fault(in, "{}: base offsets of matrix descriptors other than 0 are not supported",
+                      warp.describe());
   Source source{&how, &warp, &in, {}, decode(warp.reg<uint64_t>(in.b)[0])};
   if (!how.aInRegisters)
     source.a = decode(warp.reg<uint64_t>(in.a)[0]);
@@ -199,13 +216,13 @@ void mmaLanes(Warp &warp, const Instruction &in) {
     counters->addTensor(2ull * 16 * static_cast<uint64_t>(how.n * how.k), how.a);
 }
 
-void fenceLanes(Warp &warp, const Instruction &in) { converged(warp, in, allLanes); }
+void fenceLanes(Warp &warp, const Instruction &in) { convergedGroup(warp, in); }
 void commitLanes(Warp &warp, const Instruction &in) {
-  if (converged(warp, in, allLanes))
+  if (convergedGroup(warp, in))
     commitMma(warp);
 }
 void waitLanes(Warp &warp, const Instruction &in) {
-  if (converged(warp, in, allLanes))
+  if (convergedGroup(warp, in))
     waitMma(warp, static_cast<uint32_t>(in.offset));
 }
 
@@ -233,9 +250,13 @@ void mmaAsync(Translator &t) {
   how.d = t.needType(), how.a = t.needType(), how.b = t.needType();
   const bool integers = how.d == Type::s32;
   const int elements = elementsOfRegister(how.a);
+  const bool is8Bit = elements == 4; // of which A and B may differ
+  const bool fits = integers
+                        ? !isFloat(how.a) && !isFloat(how.b) && is8Bit && (how.n % 16 == 0 || how.n <= 24)
+                        : isFloat(how.a) && isFloat(how.b) && (is8Bit || how.a == how.b) &&
+                              (how.d == Type::f32 || (how.d == Type::f16 && (is8Bit || how.a == Type::f16)));
   if (!elements || elements == 8 || elements != elementsOfRegister(how.b) || how.k != 8 * elements ||
-      how.n < 8 || how.n > 256 || how.n % 8 ||
-      (integers ? isFloat(how.a) : !isFloat(how.a) || (how.d != Type::f32 && how.d != Type::f16)))
+      how.n < 8 || how.n > 256 || how.n % 8 || !fits)
     return t.fail("this shape is not supported for these types");
   how.registersD = static_cast<uint32_t>(how.n / 2 / (how.d == Type::f16 ? 2 : 1));
   if (t.operand(0).parts.size() != how.registersD)
@@ -253,15 +274,18 @@ void mmaAsync(Translator &t) {
   how.scaleD = t.predicate(t.operand(3));
   // Floating-point types: signs of A and B; 16-bit types: whether A (of shared memory) and B are transposed.
   uint64_t flags[4] = {1, 1, 0, 0};
+  const size_t most = integers ? 4 : elements != 2 ? 6 : how.aInRegisters ? 7 : 8;
   for (size_t i = 4; i < t.operandCount(); ++i)
-    if (i - 4 >= 4 || !t.immediate(t.operand(i), flags[i - 4]))
-      return t.fail("expected at most 8 operands, constants from the fifth on");
+    if (i >= most || !t.immediate(t.operand(i), flags[i - 4]))
+      return t.fail("expected at most {} operands, constants from the fifth on", most);
+  for (size_t i = 0; i < 4; ++i)
+    if (i < 2 ? flags[i] != 1 && static_cast<int64_t>(flags[i]) != -1 : flags[i] > 1)
+      return t.fail("expected {}, found {}", i < 2 ? "a scale of 1 or -1" : "0 or 1 for transposed",
+                    static_cast<int64_t>(flags[i]));
   how.negateA = static_cast<int64_t>(flags[0]) == -1;
   how.negateB = static_cast<int64_t>(flags[1]) == -1;
   how.transposeA = !how.aInRegisters && flags[2];
   how.transposeB = how.aInRegisters ? flags[2] : flags[3];
-  if ((how.transposeA || how.transposeB) && elements != 2)
-    return t.fail("only operands of 16 bits can be transposed");
   Instruction &in = t.emit(&mmaLanes, InstructionClass::tensor);
   in.a = a, in.b = b;
   t.list(in, slots);
@@ -308,7 +332,7 @@ uint64_t registersAtEntry(const Program &program) {
 /// setmaxnreg.inc, .dec (PTX ISA 9.7.17.5): only accounts. .inc may not ask for fewer registers than the
 /// thread has, nor .dec for more. More than those of a multiprocessor would hang.
 void setMaxRegisters(Warp &warp, const Instruction &in) {
-  if (!converged(warp, in, allLanes))
+  if (!convergedGroup(warp, in))
     return;
   const bool isMore = in.a != 0;
   const uint64_t asked = uint64_t(in.offset);
@@ -343,6 +367,22 @@ void setmaxnreg(Translator &t) {
 
 bool isWgmma(const Instruction &in) {
   return in.full == &mmaLanes || in.full == &fenceLanes || in.full == &commitLanes || in.full == &waitLanes;
+}
+
+void warpgroupExited(const Warp &warp) {
+  const Block &block = *warp.block;
+  const uint32_t first = warp.index / warpsOfGroup * warpsOfGroup;
+  bool differ = false;
+  for (uint32_t i = first; i < first + warpsOfGroup; ++i) {
+    if (i < block.warps.size() && (block.warps[i].live || !block.warps[i].groups.empty()))
+      return; // the last one to exit compares
+    differ |= warp.groupTrace != (i < block.warps.size() ? block.warps[i].groupTrace : 0);
+  }
+  if (differ)
+    block.cluster->fault(
+        fmt::format("kernel '{}': {}: warps {} to {} are a warpgroup: expected all four to execute the "
+                    "same wgmma and setmaxnreg in the same order, found others",
+                    warp.program->name, warp.describe(), first, first + warpsOfGroup - 1));
 }
 
 std::span<const Opcode> wgmmaOpcodes() {

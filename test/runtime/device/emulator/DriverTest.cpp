@@ -124,10 +124,32 @@ TEST_F(EmulatorDriver, ErrorsHaveNamesAndSayWhatHappened) {
                                               "\x7f"
                                               "ELF")),
             200);
+  std::string other = addOne;
+  other.replace(other.find("sm_80"), 5, "sm_100"); // the device is of 9.0
+  EXPECT_EQ((call<int(void **, const void *)>("cuModuleLoadData", &module, other.c_str())), 218);
+  EXPECT_NE(errorText(218).find("PTX of sm_100 does not run on a device of compute capability 9.0"),
+            std::string::npos);
   EXPECT_EQ((call<int(uint64_t, const void *, size_t)>("cuMemcpyHtoD_v2", address, "x", size_t(65))), 1);
   EXPECT_EQ(call<int(uint64_t)>("cuMemFree_v2", address + 4), 1);
   uint64_t large = 0;
   EXPECT_EQ((call<int(uint64_t *, size_t)>("cuMemAlloc_v2", &large, size_t(1) << 45)), 2);
+}
+
+TEST_F(EmulatorDriver, NonsenseInTheEnvironmentIsRefused) {
+  const std::pair<const char *, const char *> wrong[] = {
+      {"SINTER_EMULATOR_SM", "80x"},
+      {"SINTER_EMULATOR_SM", "abc"},
+      {"SINTER_EMULATOR_SMS", "12abc"},
+      {"SINTER_EMULATOR_MEMORY", "-5"},
+      {"SINTER_EMULATOR_MEMORY", "99999999999"},
+      {"SINTER_EMULATOR_SCHEDULE", "x"},
+      {"SINTER_EMULATOR_COUNTERS", "/nowhere/counters.json"}};
+  for (const auto &[name, value] : wrong) {
+    setenv(name, value, 1);
+    EXPECT_EQ(call<int(unsigned)>("cuInit", 0u), 1) << name << " " << value;
+    EXPECT_EQ(errorText(1).find(std::string(name) + ": expected "), 0u) << errorText(1);
+    unsetenv(name);
+  }
 }
 
 TEST_F(EmulatorDriver, BlocksThatCannotBeResidentAtOnceAreNoCooperativeLaunch) {

@@ -82,6 +82,33 @@ st.global.f32 [%d2], %f1; ret; }
     EXPECT_NE(follow(in + wrong + folder + "a.npy").error.find("expected OFFSET=FILE"), std::string::npos);
 }
 
+TEST_F(EmulatorRunPtx, MapsMayBeViewsOfTheirBuffers) {
+  std::ofstream(folder + "view.ptx") << R"(.version 8.0
+.target sm_90a
+.address_size 64
+.shared .align 128 .b8 s[256];
+.visible .entry view(.param .u64 out, .param .align 64 .b8 map[128]) {
+.reg .b64 %d<4>; .reg .b32 %r<4>;
+mov.u32 %r1, 0x40003c00; st.shared.u32 [s], %r1; st.shared.u32 [s+4], %r1; st.shared.u32 [s+8], %r1; st.shared.u32 [s+12], %r1;
+fence.proxy.async.shared::cta; mov.u64 %d1, map;
+cp.async.bulk.tensor.2d.global.shared::cta.bulk_group [%d1, {8, 1}], [s];
+cp.async.bulk.commit_group; cp.async.bulk.wait_group 0; ret; }
+)";
+  const std::string out = folder + "e.npy";
+  const RunPtxOutcome outcome =
+      run({folder + "view.ptx", "--grid", "1", "--block", "1", "--races", "--arg", "out:" + out + ":f32[3,8]",
+           "--arg", "map:out:" + out + ":f16[3,16]:box=1,8"});
+  ASSERT_EQ(outcome.code, 0) << outcome.error << outcome.text;
+  const auto array = readNpy(out);
+  ASSERT_TRUE(array) << array.error().message;
+  EXPECT_EQ(array->type, "f4");
+  EXPECT_EQ(array->shape, (std::vector<uint64_t>{3, 8}));
+  std::vector<uint32_t> words(24);
+  std::memcpy(words.data(), array->data.data(), 96);
+  for (size_t i = 0; i < 24; ++i) // the second row's second half
+    EXPECT_EQ(words[i], i >= 12 && i < 16 ? 0x40003c00u : 0u) << i;
+}
+
 TEST_F(EmulatorRunPtx, PrintsJson) {
   const RunPtxOutcome outcome =
       run({folder + "scale.ptx", "--entry", "scale", "--grid", "1", "--block", "64", "--arg",
@@ -125,7 +152,19 @@ TEST_F(EmulatorRunPtx, BadArgumentsSayWhatWasExpected) {
   };
   EXPECT_EQ(run({}).code, 2);
   EXPECT_EQ(run({file}).error, "sinter run-ptx: expected --grid and --block\n");
-  EXPECT_EQ(error({"--grid", "1,x"}, 2), "sinter run-ptx: --grid: expected X, X,Y or X,Y,Z, found '1,x'\n");
+  EXPECT_EQ(error({"--grid", "1,x"}, 2),
+            "sinter run-ptx: --grid: expected X, X,Y or X,Y,Z, numbers from 1 to 2147483647, found '1,x'\n");
+  EXPECT_EQ(error({"--block", "0"}, 2),
+            "sinter run-ptx: --block: expected X, X,Y or X,Y,Z, numbers from 1 to 2147483647, found '0'\n");
+  EXPECT_EQ(error({"--schedule", "never"}, 2),
+            "sinter run-ptx: --schedule: expected earliest or latest, found 'never'\n");
+  EXPECT_EQ(error({"--what"}, 2), "sinter run-ptx: unknown flag '--what'\n");
+  EXPECT_EQ(error({"--arg", "u64:-1"}, 1), "error: u64:-1: expected no negative number\n");
+  EXPECT_EQ(
+      error({"--arg", "out:x:f32[4]", "--arg", "out:x:f32[2,2]"}, 1),
+      "error: argument 'out:x:f32[2,2]': expected the type and shape that 'x' has in an earlier argument\n");
+  EXPECT_EQ(error({"--arg", "out:x:f32[4]", "--arg", "map:x:f16[3,8]:box=1,8"}, 1),
+            "error: map:x:f16[3,8]:box=1,8: expected a view of at most 16 bytes, found one of 48\n");
   EXPECT_EQ(error({"--arg", "u32:5"}, 1), "error: kernel 'scale' takes 4 arguments, found 1\n");
   EXPECT_EQ(error({"--arg", "u8:500"}, 1), "error: u8:500: expected a number from 0 to 255\n");
   EXPECT_EQ(error({"--arg", "what"}, 1),
