@@ -75,7 +75,12 @@ std::string headerText(const std::string &name, const GpuProduct &product, GpuFo
          "the cluster is\n"
          " * right, KERNEL_ARCH_TILES(rows, keys) is how many have work, KERNEL_ARCH_BLOCKS_PER_SM how many "
          "a\n"
-         " * multiprocessor holds. NAME.json says the same for programs. */\n"
+         " * multiprocessor holds. Weights are packed as for CPUs: `sinter kernel --target=cpu` of the same "
+         "file "
+         "makes\n"
+         " * functions that do it on the host, --weights-file writes a model's. NAME.json says the same for "
+         "programs, and\n"
+         " * which kernels a function or a model launches on which buffers, in order. */\n"
       << "#ifndef " << guard << "\n#define " << guard << "\n\n#include \"sinter_kernels.h\"\n\n";
   for (kernel::FuncOp kernel : kernelsOf(product)) {
     KernelFunction function = makeKernelFunction(kernel, {});
@@ -85,11 +90,9 @@ std::string headerText(const std::string &name, const GpuProduct &product, GpuFo
     for (auto [number, argument] : llvm::enumerate(function.arguments))
       out << " *   buffer" << number << "  " << argumentContents(argument)
           << (argument.written ? "; written" : "") << "\n";
-    out << " * "
-        << (domain == kernel::Domain::Selected ? "Rows are those of step->select. "
-            : domain == kernel::Domain::Draws  ? "Rows are the step->draws tokens to draw. "
-                                               : "")
-        << "*/\n";
+    out << (domain == kernel::Domain::Selected ? " * Rows are those of step->select. */\n"
+            : domain == kernel::Domain::Draws  ? " * Rows are the step->draws tokens to draw. */\n"
+                                               : " */\n");
     for (const GpuCode &code : product.code) {
       const CudaKernel &entry = code.kernels.kernels.at(kernel.getName().str());
       std::string prefix = "#define " + upper + "_" + gpu::nameOf(code.architecture).upper() + "_";

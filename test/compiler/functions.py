@@ -195,6 +195,39 @@ class Function:
                 f'  return {", ".join("%" + name for name in self.results)} : {types}\n}}\n')
 
 
+class WideProducts(Function):
+    """A product of f16 (or bf16) whose panels fill tiles, behind a norm, with something behind it: what sm_90a copies by tensor maps."""
+
+    def __init__(self, seed, rows):
+        self.random = random.Random(seed)
+        self.rows = self.random.choice(rows)
+        self.positions = [self.random.randrange(40) for _ in range(self.rows)]
+        self.tokens = [self.random.randrange(20) for _ in range(self.rows)]
+        self.values, self.widths, self.lines, self.reads, self.arguments, self.inputs, self.bounds = {}, {}, {}, {}, {}, {}, {}
+        width, out, type = self.random.choice((64, 128, 200)), self.random.choice((64, 128, 192)), self.random.choice(("f16", "f16", "bf16"))
+        for name, columns in (("x", width), ("z", out)):
+            self.put(name, columns, [], "", [self.numbers(columns, 1) for _ in range(self.rows)], [(name, rowType(columns))])
+            self.inputs[name] = [each for row in self.values[name] for each in row]
+        weight, argument = self.parameter("wn", width, 1, f"tensor<{width}xf32>")
+        self.put("n", width, ["x"], f"%n = lm.rms_norm %x, %wn : {argument[1]} {{epsilon = 1.0e-5 : f64}} : {rowType(width)}",
+                 [normalised(row, weight, width) for row in self.values["x"]], [argument])
+        weight, argument = self.parameter("wp", out * width, width ** -.5, f"tensor<{out}x{width}x{type}>")
+        rows = [weight[i * width:(i + 1) * width] for i in range(out)]
+        self.put("p", out, ["n"], f"%p = lm.linear %n, %wp : ({rowType(width)}, {argument[1]}) -> {rowType(out)}",
+                 [[sum(map(float.__mul__, w, row)) for w in rows] for row in self.values["n"]], [argument])
+        kind = self.random.choice(("nothing", "silu", "relu", "tanh", "sum"))
+        if kind == "sum":
+            self.put("y", out, ["p", "z"], f"%y = lm.add %p, %z : {rowType(out)}",
+                     [[a + b for a, b in zip(p, z)] for p, z in zip(self.values["p"], self.values["z"])])
+        elif kind != "nothing":
+            self.each("y", "p", f"{kind} %p", ACTIVATIONS[kind])
+        self.results = ["y" if "y" in self.values else "p"]
+        # Both factors are rounded: to 11 or 8 bits. What follows steepens by 1.1 at most (silu).
+        error, norm = {"f16": .002, "bf16": .01}[type], lambda v: math.sqrt(sum(x * x for x in v))
+        lengths = [norm(w) for w in rows]
+        self.bounds[self.results[0]] = [1.1 * error * length * norm(row) + 1e-4 for row in self.values["n"] for length in lengths]
+
+
 SLOT = 2 * 16 * 16 * 4   # bytes of the keys, or values, of a sequence: 2 heads, 16 tokens, 16 columns
 
 

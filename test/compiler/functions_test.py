@@ -10,7 +10,7 @@ import sys
 import unittest
 
 sys.dont_write_bytecode = True
-from functions import SLOT, FirstTokens, Function
+from functions import SLOT, FirstTokens, Function, WideProducts
 from products import COMPILERS, SINTER, ProductTest, run
 
 EMULATOR = SINTER.parent.parent / "lib/libsinter-cuda-emulator.so"
@@ -40,10 +40,11 @@ def floats(data):
 
 
 class Gpu:
-    """The emulated GPU, of sm_80, by the driver's interface: races and accesses out of bounds are errors."""
+    """The emulated GPU by the driver's interface: races and accesses out of bounds are errors. Asynchronous copies are as late as they may be."""
 
-    def __init__(self):
-        os.environ.update(SINTER_EMULATOR_SM="80", SINTER_EMULATOR_RACES="1")
+    def __init__(self, architecture="sm_80"):
+        self.architecture = architecture
+        os.environ.update(SINTER_EMULATOR_SM=architecture[3:5], SINTER_EMULATOR_RACES="1", SINTER_EMULATOR_SCHEDULE="latest")
         self.driver, self.given = ctypes.CDLL(str(EMULATOR)), []
         device, context = ctypes.c_int(), ctypes.c_void_p()
         self.do("cuInit", 0)
@@ -75,19 +76,34 @@ class Gpu:
             self.do("cuMemFree_v2", address)
         self.given = []
 
-    def launch(self, ptx, code, addresses):
-        """A kernel by a few blocks that share its tiles; `code` describes it in the manifest."""
+    def encode(self, described, buffers, rows):
+        """A tensor map of the manifest over one of the buffers: 128 bytes aligned to 64, and what keeps them alive."""
+        kept = ctypes.create_string_buffer(192)
+        address = -(-ctypes.addressof(kept) // 64) * 64
+        rank = len(described["box"])
+        self.do("cuTensorMapEncodeTiled", ctypes.c_void_p(address), 6, rank, ctypes.c_void_p(buffers[described["buffer"]]),
+                (ctypes.c_uint64 * rank)(*(size or rows for size in described["sizes"])), (ctypes.c_uint64 * (rank - 1))(*described["strides"]),
+                (ctypes.c_uint32 * rank)(*described["box"]), (ctypes.c_uint32 * rank)(*[1] * rank), 0, {0: 0, 32: 1, 64: 2, 128: 3}[described["swizzle_bytes"]], 2, 0)
+        return kept, address
+
+    def launch(self, ptx, code, addresses, rows):
+        """A kernel by a few blocks that share its tiles; `code` describes it in the manifest, `addresses` are the step's and its buffers'."""
         module, kernel = ctypes.c_void_p(), ctypes.c_void_p()
         self.do("cuModuleLoadData", ctypes.byref(module), ptx + b"\0")
         self.do("cuModuleGetFunction", ctypes.byref(kernel), module, code["function"].encode())
         self.do("cuFuncSetAttribute", kernel, 8, code["shared_bytes"])   # the most dynamic shared memory
         values = [ctypes.c_uint64(address) for address in addresses]
-        pointers = (ctypes.c_void_p * len(values))(*map(ctypes.addressof, values))
-        self.do("cuLaunchKernel", kernel, 3, 1, 1, *code["block"], code["shared_bytes"], None, pointers, None)
+        maps = [self.encode(each, addresses[1:], rows) for each in code.get("tensor_maps", [])]
+        pointers = [*map(ctypes.addressof, values), *(address for _, address in maps)]
+        blocks = 3 if code["cluster"][0] == 1 else 2 * code["cluster"][0]
+        self.do("cuLaunchKernel", kernel, blocks, 1, 1, *code["block"], code["shared_bytes"], None, (ctypes.c_void_p * len(pointers))(*pointers), None)
         self.do("cuModuleUnload", module)
+        return len(maps)
 
 
 class FunctionsTest(ProductTest):
+    maps = 0   # tensor maps that launches were given
+
     def kernel(self, name, text, target):
         """What `sinter kernel` describes of a function in text, and the folder of its files; None where its results are not its own."""
         source, folder = self.folder / f"{name}.mlir", self.folder / f"{name}-{target.partition(':')[0]}"
@@ -155,12 +171,12 @@ class FunctionsTest(ProductTest):
                   "constant": [gpu.put(bytes((ctypes.c_float * len(each["values"]))(*each["values"]))) for each in described["constants"]]}
         workspace = gpu.put(unwritten(described["workspace_bytes"] or 1))
         step = gpu.put(bytes(self.step(function, gpu.put)))
-        codes = {each["kernel"]: each["code"]["sm_80"] for each in manifest["kernels"]}
+        codes = {each["kernel"]: each["code"][gpu.architecture] for each in manifest["kernels"]}
         for launch in described["launches"]:
             buffers = [next(workspace + number if place == "workspace" else places[place][number] for place, number in each.items())
                        for each in launch["buffers"]]
             code = codes[launch["kernel"]]
-            gpu.launch((folder / code["file"]).read_bytes(), code, [step] + buffers)
+            self.maps += gpu.launch((folder / code["file"]).read_bytes(), code, [step] + buffers, function.rows)
         results = [floats(gpu.get(address, len(each))) for address, each, argument in zip(places["argument"], data, arguments)
                    if argument["written"] and argument["kind"] == "rows"]
         gpu.free()
@@ -174,18 +190,18 @@ class FunctionsTest(ProductTest):
             for a, b, bound in zip(numbers, expected, bounds, strict=True):
                 self.assertLess(abs(a - b), bound, text)
 
-    def check(self, seeds, rows, gpu=None):
+    def check(self, seeds, rows, gpu=None, kind=Function, forms=("prefill", "decode")):
         for seed in seeds:
-            function = Function(seed, rows)
-            for form in ("prefill", "decode") if function.results else ():
+            function = kind(seed, rows)
+            for form in forms if function.results else ():
                 with self.subTest(f"seed {seed}, {form}"):
-                    text, name = function.text(form), f"f{seed}{form}"
+                    text, name = function.text(form), f"{kind.__name__}{seed}{form}"
                     manifest, folder = self.kernel(name, text, "cpu:avx2")
                     if manifest is None:
                         continue
                     packing = manifest, self.library(folder)
                     if gpu:
-                        found = self.launch(gpu, function, *self.kernel(name, text, "cuda:sm_80"), packing)
+                        found = self.launch(gpu, function, *self.kernel(name, text, f"cuda:{gpu.architecture}"), packing)
                     else:
                         found = self.call(function, manifest["functions"][0], packing[1])
                     self.compare(found, function, text)
@@ -195,6 +211,14 @@ class FunctionsTest(ProductTest):
 
     def testRandomFunctionsComputeTheSameOnAGpu(self):
         self.check(range(40, 55), rows=(1, 3, 16), gpu=Gpu())
+
+    def testRandomFunctionsComputeTheSameOnAHopper(self):
+        self.check(range(55, 61), rows=(1, 3, 16), gpu=Gpu("sm_90a"))
+
+    def testWideProductsComputeTheSameByTensorMapsToo(self):
+        self.check(range(6), rows=(1, 64, 77, 96), gpu=Gpu("sm_90a"), kind=WideProducts, forms=("prefill",))
+        self.assertGreater(self.maps, 0)
+        self.check(range(6, 8), rows=(64, 77), gpu=Gpu("sm_80"), kind=WideProducts, forms=("prefill",))
 
     def testWhateverReadsAttentionsResultOfASingleTokenReadsAllOfIt(self):
         gpu = Gpu()

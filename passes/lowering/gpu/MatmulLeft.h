@@ -16,8 +16,6 @@ public:
 
   /// Rows that fit.
   int64_t rows() const { return capacity; }
-  /// Whether floats are read from global memory: where not even one row fits.
-  bool isFar() const { return far; }
   /// Row 0 from now on, where floats are far.
   void setFirst(mlir::Value row) { first = row; }
   /// Pieces that floats are made ready in, one after another: 1 where a row fits.

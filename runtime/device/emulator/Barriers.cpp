@@ -232,7 +232,7 @@ template <bool isBar> void barrier(Translator &t) {
 
 } // namespace
 
-void lanesExited(Block &block, Warp &) {
+void lanesExited(Block &block) {
   for (uint32_t id = 0; id < block.barriers.size(); ++id)
     if (isComplete(block, block.barriers[id]))
       open(block, id);

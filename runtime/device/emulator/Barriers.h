@@ -7,8 +7,8 @@
 
 namespace sinter::emulator {
 
-/// Lanes of `warp` have exited: barriers that waited for them may be complete.
-void lanesExited(Block &block, Warp &warp);
+/// Lanes of the block have exited: barriers that waited for them may be complete.
+void lanesExited(Block &block);
 
 /// "bar.sync 1: 64 of 128 threads have arrived".
 std::string explainWait(const Warp &warp, const Wait &wait);

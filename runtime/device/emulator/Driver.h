@@ -109,7 +109,6 @@ namespace sinter::emulator {
 struct DriverState {
   GlobalMemory memory;
   bool initialized = false;
-  int contexts = 0;
   int computeCapability = 90;         // SINTER_EMULATOR_SM
   uint64_t totalMemory = 80ull << 30; // SINTER_EMULATOR_MEMORY
   uint64_t multiprocessors = 132;     // SINTER_EMULATOR_SMS

@@ -333,7 +333,7 @@ Cluster::State Cluster::run() {
         else
           ran = true;
         if (warp.live != live)
-          lanesExited(block, warp);
+          lanesExited(block);
         if (!warp.live && warp.groups.empty()) {
           warpgroupExited(warp);
           --block.runningWarps;

@@ -36,8 +36,7 @@ Space takeSpace(Translator &t, Space otherwise) {
 /// Order and scope (PTX ISA 8.6): whether an access may race, and whether it orders others.
 void takeOrder(Translator &t, Access &access) {
   const int order = t.takeOneOf({"weak", "volatile", "relaxed", "acquire", "release", "acq_rel", "mmio"});
-  const bool scope = t.takeOneOf({"cta", "cluster", "gpu", "sys"}) >= 0;
-  (void)scope;
+  t.takeOneOf({"cta", "cluster", "gpu", "sys"}); // not checked: whether it is wide enough
   access.synchronizes = order > 0;
   access.acquires = order == 3 || order == 5;
   access.releases = order == 4 || order == 5;

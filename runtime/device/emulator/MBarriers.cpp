@@ -411,10 +411,9 @@ namespace {
 /// mapa d, a, b: the address a of this block in block b of the cluster. getctarank d, a: which block a
 /// belongs to.
 void mapa(Translator &t) {
-  const Space space = takeSpace(t, Space::generic);
+  takeSpace(t, Space::generic);
   const Type type = t.needType();
   const uint32_t a = t.source(1, type), b = t.source(2, Type::u32), d = t.target(0, type);
-  (void)space;
   const auto move = [](auto x, uint32_t rank) {
     return static_cast<decltype(x)>((x & ~(decltype(x)(0xff) << sharedRankShift)) | decltype(x)(rank)
                                                                                         << sharedRankShift);

@@ -314,8 +314,7 @@ bool locate(Warp &warp, const Instruction &in, const Access &access, const uint6
   return good;
 }
 
-uint8_t *locateShared(Warp &warp, const Instruction &in, uint64_t address, uint64_t bytes, unsigned align,
-                      Block **owner) {
+uint8_t *locateShared(Warp &warp, const Instruction &in, uint64_t address, uint64_t bytes, unsigned align) {
   std::vector<Block> &blocks = warp.block->cluster->blocks;
   const uint64_t rank = (address & 0xffffffff) >> sharedRankShift,
                  offset = address & ((1u << sharedRankShift) - 1);
@@ -330,8 +329,6 @@ uint8_t *locateShared(Warp &warp, const Instruction &in, uint64_t address, uint6
                rank >= blocks.size() ? "in no block of the cluster" : sharedPlace(warp, offset + bytes - 1));
     return nullptr;
   }
-  if (owner)
-    *owner = &blocks[rank];
   return blocks[rank].shared.data() + offset;
 }
 

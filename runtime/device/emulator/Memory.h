@@ -14,7 +14,6 @@ class GlobalMemory {
 public:
   struct Allocation {
     uint64_t begin = 0, end = 0;
-    std::string name;
   };
   ~GlobalMemory();
 
@@ -66,8 +65,7 @@ bool locate(Warp &warp, const Instruction &in, const Access &access, const uint6
             uint8_t *(&host)[32]);
 
 /// One address in shared memory of the cluster: for barriers and copies. Null after a fault.
-uint8_t *locateShared(Warp &warp, const Instruction &in, uint64_t address, uint64_t bytes, unsigned align,
-                      Block **owner = nullptr);
+uint8_t *locateShared(Warp &warp, const Instruction &in, uint64_t address, uint64_t bytes, unsigned align);
 /// One range of global memory. Null after a fault.
 uint8_t *locateGlobal(Warp &warp, const Instruction &in, uint64_t address, uint64_t bytes, unsigned align);
 

@@ -54,7 +54,6 @@ unsigned bytesOf(Type type);
 
 constexpr bool isSigned(Type type) { return type >= Type::s8 && type <= Type::s64; }
 constexpr bool isUnsigned(Type type) { return type >= Type::u8 && type <= Type::u64; }
-constexpr bool isBits(Type type) { return type >= Type::b8 && type <= Type::b128; }
 constexpr bool isInteger(Type type) { return isSigned(type) || isUnsigned(type); }
 constexpr bool isFloat(Type type) { return type >= Type::f16 && type <= Type::e5m2x2; }
 
