@@ -49,6 +49,10 @@ Result<data::NamedTexts> readFiles(const std::string &model) {
 
 Result<> Compilation::completeTraining() {
   PipelineOptions &pipeline = options.pipeline;
+  constexpr int64_t mostRows = int64_t(1) << 31; // each chunk of the loss is launches of its own
+  if (pipeline.batch > mostRows / pipeline.sequence)
+    return fail("--batch, --seq: expected a micro-batch of at most {} tokens, found {} sequences of {}",
+                mostRows, pipeline.batch, pipeline.sequence);
   const int64_t positions = model->config.learnedPositions - model->config.positionOffset;
   if (model->config.learnedPositions > 0 && pipeline.sequence > positions)
     return fail("{}: expected sequences of at most {} tokens, the model's positions, found --seq {}",

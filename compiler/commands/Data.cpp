@@ -88,6 +88,20 @@ Result<unsigned> parseMask(const std::vector<std::string> &kinds) {
   return mask;
 }
 
+/// A folder that `sinter data clean` wrote has validation shards beside the training ones.
+Result<std::vector<data::Input>> validationInputs(const std::vector<std::string> &names) {
+  std::vector<data::Input> inputs;
+  for (const std::string &name : names) {
+    if (!llvm::sys::fs::exists(name + "/val-00000.jsonl.zst"))
+      continue;
+    Result<std::vector<data::Input>> more = data::findInputs({name + "/val-*.jsonl.zst"});
+    if (!more)
+      return more;
+    inputs.insert(inputs.end(), more->begin(), more->end());
+  }
+  return inputs;
+}
+
 int clean(const Invocation &invocation) {
   CommonFlags flags;
   cl::OptionCategory &category = flags.category;
@@ -144,13 +158,16 @@ int clean(const Invocation &invocation) {
     if (!earlier)
       return report(earlier.error());
     options.known = std::move(*earlier);
+    Result<std::vector<data::Input>> heldOut = validationInputs(known); // is what it holds, too
+    if (!heldOut)
+      return report(heldOut.error());
+    llvm::append_range(options.known, *heldOut);
   }
   if (!words.empty()) {
     Result<data::WordList> list = data::WordList::read(words);
     if (!list)
       return report(list.error());
     options.words = std::move(*list);
-    options.wordsPath = words;
   }
   options.output = flags.output;
   options.field = flags.field;
@@ -188,20 +205,6 @@ int clean(const Invocation &invocation) {
   return 0;
 }
 
-/// A folder that `sinter data clean` wrote has validation shards beside the training ones.
-Result<std::vector<data::Input>> validationInputs(const std::vector<std::string> &names) {
-  std::vector<data::Input> inputs;
-  for (const std::string &name : names) {
-    if (!llvm::sys::fs::exists(name + "/val-00000.jsonl.zst"))
-      continue;
-    Result<std::vector<data::Input>> more = data::findInputs({name + "/val-*.jsonl.zst"});
-    if (!more)
-      return more;
-    inputs.insert(inputs.end(), more->begin(), more->end());
-  }
-  return inputs;
-}
-
 int tokenize(const Invocation &invocation) {
   CommonFlags flags;
   cl::opt<std::string> folder("tokenizer", cl::desc("Folder with tokenizer.json"), cl::value_desc("folder"),
@@ -210,6 +213,10 @@ int tokenize(const Invocation &invocation) {
                           cl::cat(flags.category));
   if (!parseFlags(invocation, "Turns documents into token shards for training.\n"))
     return 2;
+  if (flags.memory < 64 || shard < 1) {
+    llvm::errs() << "error: expected --memory from 64, --shard-tokens from 1\n";
+    return 2;
+  }
   data::TokenizeOptions options;
   Result<std::vector<data::Input>> train = data::findInputs(flags.names, flags.format);
   if (!train)
@@ -235,7 +242,7 @@ int tokenize(const Invocation &invocation) {
   options.validation = std::move(*validation);
   options.field = flags.field;
   options.output = flags.output;
-  options.shardTokens = uint64_t(std::max(1u, unsigned(shard))) * 1000000;
+  options.shardTokens = uint64_t(shard) * 1000000;
   options.memory = size_t(flags.memory) << 20;
   options.threads = flags.threads.count();
   Progress progress(flags.quiet);
@@ -246,6 +253,9 @@ int tokenize(const Invocation &invocation) {
   progress.clear();
   if (!tally)
     return report(tally.error());
+  if (auto notes = tally->examples.find("note"); notes != tally->examples.end())
+    for (const std::string &text : notes->second)
+      llvm::errs() << "note: " << text << "\n";
   if (uint64_t bad = (*tally)["bad lines"])
     llvm::errs() << "note: " << bad << " lines without a text were skipped\n";
   if (!flags.quiet)

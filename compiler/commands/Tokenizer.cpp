@@ -22,7 +22,7 @@ int report(const Error &error) {
 
 Result<> writeFolder(const std::string &folder, const data::TrainedTokenizer &trained,
                      const data::TokenizerTraining &training) {
-  if (std::error_code code = llvm::sys::fs::create_directories(folder))
+  if (std::error_code code = llvm::sys::fs::create_directories(folder, true, llvm::sys::fs::all_all))
     return fail("{}: {}", folder, code.message());
   for (auto [name, text] :
        {std::pair("tokenizer_config.json", data::makeTokenizerConfigJson(trained.vocabulary)),

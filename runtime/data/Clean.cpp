@@ -6,17 +6,13 @@
 #include "runtime/data/Clean.h"
 #include "runtime/data/CleanBatch.h"
 #include "runtime/data/Deduplicate.h"
+#include "runtime/data/FolderLock.h"
 #include "runtime/data/OrderedPipeline.h"
 #include "runtime/files/AtomicFile.h"
 
-#include <cerrno>
-#include <cstring>
-#include <fcntl.h>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
-#include <sys/file.h>
-#include <unistd.h>
 
 namespace fs = std::filesystem;
 
@@ -26,14 +22,6 @@ namespace {
 /// The folder for what is not finished, with a lock that dies with the process.
 class WorkFolder {
 public:
-  WorkFolder() = default;
-  WorkFolder(const WorkFolder &) = delete;
-  WorkFolder &operator=(const WorkFolder &) = delete;
-  ~WorkFolder() {
-    if (lock >= 0)
-      ::close(lock);
-  }
-
   Result<> open(const std::string &output, const std::string &settings) {
     path = output + "/.work";
     std::error_code code;
@@ -44,12 +32,8 @@ public:
     fs::create_directories(path, code);
     if (code)
       return fail("{}: {}", path, code.message());
-    lock = ::open((path + "/lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    if (lock < 0)
-      return fail("{}/lock: {}", path, std::strerror(errno));
-    if (::flock(lock, LOCK_EX | LOCK_NB) != 0)
-      return fail("{}: expected no other run in this folder, found one at work", output);
-    return checkSettings(settings);
+    Result<> taken = lock.take(path + "/lock", output);
+    return taken ? checkSettings(settings) : taken;
   }
 
   /// All is done: nothing stays behind.
@@ -83,13 +67,13 @@ private:
     return file->commit(true);
   }
 
-  int lock = -1;
+  FolderLock lock;
 };
 
 /// What a run depends on. Files by name and size: whoever changes them in between starts anew.
 std::string describeSettings(const CleanOptions &options) {
   JsonWriter json(1);
-  json.beginObject().key("version").value(2).key("inputs").beginArray();
+  json.beginObject().key("version").value(3).key("inputs").beginArray();
   for (const std::vector<Input> *list : {&options.known, &options.inputs})
     for (const Input &input : *list)
       json.beginArray().value(input.path).value(static_cast<int>(input.format)).value(input.size).endArray();
@@ -102,7 +86,8 @@ std::string describeSettings(const CleanOptions &options) {
       .beginArray();
   for (const std::string &language : options.languages)
     json.value(language);
-  json.endArray().key("words").value(options.wordsPath).key("near").value(options.near);
+  json.endArray().key("words").value(fmt::format("{:016x}", options.words.fingerprint()));
+  json.key("near").value(options.near);
   json.key("threshold").value(options.threshold).key("validation").value(options.validation);
   json.key("shard_bytes").value(options.shardBytes).key("level").value(options.level);
   return json.endObject().take();
@@ -176,9 +161,7 @@ Result<> cleanInputs(const CleanOptions &options, const std::vector<Input> &inpu
   Result<uint64_t> skip = writer.resume();
   if (!skip)
     return tl::unexpected(skip.error());
-  ReaderLimits limits;
-  limits.line = std::max<size_t>(limits.document, options.memory / 32);
-  DocumentReader reader(inputs, limits);
+  DocumentReader reader(inputs, limitsFor(options.memory));
   uint64_t total = 0, read = 0;
   for (const Input &input : inputs)
     total += input.size;
@@ -196,8 +179,13 @@ Result<> cleanInputs(const CleanOptions &options, const std::vector<Input> &inpu
   for (unsigned i = 0; i < options.threads; ++i)
     cleaners.emplace_back(options, inputs);
   Result<> done = orderedPipeline(
-      options.threads, [&] { return reader.next(); },
-      [&](Batch batch, unsigned thread) { return Result<CleanBatch>(cleaners[thread].run(batch)); },
+      options.threads, bytesInFlight(options.memory), sizeOf, [&] { return reader.next(); },
+      [&](Batch batch, unsigned thread) -> Result<CleanBatch> {
+        // Buffers for a large document are not kept, a thread each.
+        constexpr size_t large = 16 << 20;
+        return batch.bytes.size() > large ? BatchCleaner(options, inputs).run(batch)
+                                          : cleaners[thread].run(batch);
+      },
       [&](CleanBatch batch) -> Result<> {
         read += batch.read;
         if (options.progress)

@@ -21,7 +21,6 @@ struct CleanOptions {
   unsigned mask = 0;                  // kinds of personal data, see maskPersonalData()
   std::vector<std::string> languages; // kept; empty: all
   WordList words;                     // documents with any of them are dropped
-  std::string wordsPath;              // where they came from
   bool near = true;                   // drop near-duplicates, not only equal documents
   double threshold = 0.8;             // Jaccard similarity from which two documents are near-duplicates
   double validation = 0;              // share of documents that is held out

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Documents stay where the first stage has put them, in mapped files; memory holds their places and bands.
+// Documents stay where the first stage has put them, in mapped files; tables hold their places and bands.
 #include "runtime/data/Deduplicate.h"
 #include "runtime/data/ByteSource.h"
 #include "runtime/data/OrderedPipeline.h"
 #include "runtime/files/AtomicFile.h"
 
 #include <bit>
-#include <map>
 
 namespace sinter::data {
 
@@ -38,11 +37,20 @@ Result<> Deduplication::run() {
     counts.add((*segment)->tally);
     segments.push_back(std::move(**segment));
   }
+  size_t documents = 0;
+  for (const Segment &segment : segments) {
+    size_t at = 0;
+    while (std::optional<Record> record = segment.next(at))
+      documents += record->copyOf == noDocument;
+  }
+  table = LargeTable(std::max<size_t>(documents, 1) * sizeof(Place), options.memory / 8, work);
+  places = {table.as<Place>(), documents};
+  size_t document = 0;
   for (uint32_t s = 0; s < segments.size(); ++s) {
     size_t at = 0, begin = 0;
     while (std::optional<Record> record = segments[s].next(at)) {
       if (record->copyOf == noDocument)
-        places.push_back({s, noDocument, begin});
+        places[document++] = {begin, s, noDocument, 0, 0};
       else
         counts.add(isKnown(*record) ? "known copies" : "duplicates equal");
       begin = at;
@@ -123,9 +131,15 @@ private:
   std::optional<AtomicFile> file;
 };
 
+struct PackedFrame {
+  std::string bytes;
+  uint64_t unpacked;
+};
+
+/// What a frame of a shard is made from.
 struct Frame {
-  std::string packed;
-  uint64_t bytes;
+  std::vector<uint32_t> documents;
+  uint64_t bytes; // of their texts
 };
 
 } // namespace
@@ -135,28 +149,31 @@ Result<> Deduplication::writePart(Part part) {
   const char *name = part == Part::Train ? "train" : "val";
   ShardSeries shards(options.output + "/" + name, options.shardBytes);
   uint32_t next = 0;
-  auto readFrame = [&]() -> Result<std::optional<std::vector<uint32_t>>> {
-    std::vector<uint32_t> documents;
-    for (uint64_t bytes = 0; next < places.size() && bytes < frameBytes; ++next) {
+  auto readFrame = [&]() -> Result<std::optional<Frame>> {
+    Frame frame{{}, 0};
+    for (; next < places.size() && frame.bytes < frameBytes; ++next) {
       if (places[next].keptFor != noDocument)
         continue;
       Record record = read(next);
       if (isKnown(record) || isHeldOut(record) != (part == Part::Validation))
         continue;
-      documents.push_back(next);
-      bytes += record.text.size();
-      counts.add(fmt::format("out {} documents", name));
-      counts.add(fmt::format("out {} bytes", name), record.text.size());
+      frame.documents.push_back(next);
+      frame.bytes += record.text.size();
+      for (const std::string &of :
+           {std::string("out ") + name, fmt::format("source {} out", inputs[record.input].path)}) {
+        counts.add(of + " documents");
+        counts.add(of + " bytes", record.text.size());
+      }
     }
     if (options.progress)
       options.progress("writing", next, places.size());
-    if (documents.empty())
-      return std::optional<std::vector<uint32_t>>();
-    return std::optional(std::move(documents));
+    if (frame.documents.empty())
+      return std::optional<Frame>();
+    return std::optional(std::move(frame));
   };
-  auto pack = [&](std::vector<uint32_t> documents, unsigned) -> Result<Frame> {
+  auto pack = [&](Frame frame, unsigned) -> Result<PackedFrame> {
     std::string lines;
-    for (uint32_t document : documents) {
+    for (uint32_t document : frame.documents) {
       Record record = read(document);
       lines += "{\"id\":";
       appendJsonString(lines, idOf(record));
@@ -166,50 +183,56 @@ Result<> Deduplication::writePart(Part part) {
       appendJsonString(lines, record.text);
       lines += "}\n";
     }
-    return Frame{compressZstd(lines, options.level), lines.size()};
+    return PackedFrame{compressZstd(lines, options.level), lines.size()};
   };
-  Result<> done = orderedPipeline(options.threads, readFrame, pack,
-                                  [&](Frame frame) { return shards.write(frame.packed, frame.bytes); });
+  Result<> done = orderedPipeline(
+      options.threads, bytesInFlight(options.memory), [](const Frame &frame) { return frame.bytes; },
+      readFrame, pack, [&](PackedFrame packed) { return shards.write(packed.bytes, packed.unpacked); });
   return done ? shards.finish() : done;
 }
 
 /// Copies in the order of the inputs, then near-duplicates.
 Result<> Deduplication::writeDuplicates() {
-  std::string lines, packed;
-  std::map<uint32_t, uint32_t> clusters; // kept document to how many it stands for
-  auto add = [&](const Record &dropped, uint32_t kept, double similarity) {
-    ++clusters[kept];
+  Result<AtomicFile> file = AtomicFile::create(options.output + "/duplicates.jsonl.zst");
+  if (!file)
+    return tl::unexpected(file.error());
+  std::string lines;
+  auto flush = [&] {
+    Result<> written = file->write(compressZstd(lines, options.level));
+    lines.clear();
+    return written;
+  };
+  auto add = [&](const Record &dropped, uint32_t kept, double similarity) -> Result<> {
+    ++places[kept].others;
     JsonWriter json;
     json.beginObject().key("id").value(idOf(dropped)).key("source").value(inputs[dropped.input].path);
     json.key("kept").value(idOf(read(kept))).key("similarity").value(similarity);
     lines += json.endObject().take() + "\n";
     constexpr size_t full = 4 << 20;
-    if (lines.size() >= full) {
-      packed += compressZstd(lines, options.level);
-      lines.clear();
-    }
+    return lines.size() >= full ? flush() : Result<>();
   };
   for (const Segment &segment : segments) {
     size_t at = 0;
     while (std::optional<Record> record = segment.next(at))
       if (record->copyOf != noDocument && !isKnown(*record))
-        add(*record, record->copyOf, 1);
+        if (Result<> added = add(*record, record->copyOf, 1); !added)
+          return added;
   }
   for (uint32_t document = 0; document < places.size(); ++document)
     if (places[document].keptFor != noDocument)
-      add(read(document), places[document].keptFor, places[document].similarity);
-  for (auto [kept, copies] : clusters) {
+      if (Result<> added = add(read(document), places[document].keptFor, places[document].similarity); !added)
+        return added;
+  for (uint32_t document = 0; document < places.size(); ++document) {
+    const uint32_t others = places[document].others;
+    if (others == 0)
+      continue;
     counts.add("clusters");
-    counts.add(fmt::format("cluster {:02}", std::bit_width(copies + 1u)));
-    if (copies >= 2)
-      counts.example("cluster", fmt::format("{} stands for {} others", idOf(read(kept)), copies));
+    counts.add(fmt::format("cluster {:02}", std::bit_width(others + 1u)));
+    if (others >= 2)
+      counts.example("cluster", fmt::format("{} stands for {} others", idOf(read(document)), others));
   }
-  packed += compressZstd(lines, options.level);
-  Result<AtomicFile> file = AtomicFile::create(options.output + "/duplicates.jsonl.zst");
-  if (!file)
-    return tl::unexpected(file.error());
-  if (Result<> written = file->write(packed); !written)
-    return written;
+  if (Result<> flushed = flush(); !flushed)
+    return flushed;
   return file->commit(true);
 }
 

@@ -7,6 +7,8 @@
 #include "runtime/data/Measures.h"
 #include "runtime/data/Segments.h"
 
+#include <span>
+
 namespace sinter::data {
 
 class Deduplication {
@@ -25,10 +27,11 @@ public:
 private:
   /// Of a document that is no copy.
   struct Place {
+    size_t offset; // into the segment
     uint32_t segment;
-    uint32_t keptFor = noDocument; // the document that stays in its place
-    size_t offset;
-    float similarity = 0;
+    uint32_t keptFor; // the document that stays in its place, or noDocument
+    uint32_t others;  // that were dropped for it
+    float similarity; // to keptFor
   };
   enum class Part { Train, Validation };
 
@@ -44,7 +47,8 @@ private:
   const std::vector<Input> &inputs;
   std::string work;
   std::vector<Segment> segments;
-  std::vector<Place> places;
+  LargeTable table; // of all documents that are no copies
+  std::span<Place> places;
   Tally counts;
 };
 

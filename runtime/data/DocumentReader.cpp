@@ -12,25 +12,28 @@ namespace {
 
 constexpr size_t block = 1 << 20;
 
-/// Whether the well-formed character that ends at `end` is a letter.
-bool endsInLetter(std::string_view text, size_t end) {
+/// The category of the well-formed character that ends at `end`, or 0.
+unsigned categoryBefore(std::string_view text, size_t end) {
   size_t begin = end - 1;
   while (begin > 0 && end - begin < 4 && unicode::isContinuation(text[begin]))
     --begin;
   if (unicode::charSize(text[begin]) != end - begin || unicode::isContinuation(text[begin]))
-    return false;
-  return unicode::category(unicode::decode(text.data() + begin).code) & unicode::Letter;
+    return 0;
+  return unicode::category(unicode::decode(text.data() + begin).code);
 }
 
 /// The last place at which splitters cut whatever stands around it, or 0.
 size_t lastWordEnd(std::string_view text) {
   for (size_t i = text.size() - 1; i > 0; --i) {
     char c = text[i];
-    bool cuts = static_cast<unsigned char>(c) < 0x80 && !isAsciiLetter(c);
+    const bool ascii = static_cast<unsigned char>(c) < 0x80, digit = c >= '0' && c <= '9';
     // U+3001 and U+3002: between two sentences of Chinese there may be no ASCII.
-    cuts = cuts || (text.size() - i > 2 &&
-                    (text.substr(i, 3) == "\xE3\x80\x81" || text.substr(i, 3) == "\xE3\x80\x82"));
-    if (cuts && endsInLetter(text, i))
+    const bool mark =
+        text.size() - i > 2 && (text.substr(i, 3) == "\xE3\x80\x81" || text.substr(i, 3) == "\xE3\x80\x82");
+    if (!mark && !(ascii && !isAsciiLetter(c)))
+      continue;
+    // A table of numbers has no letters at all.
+    if (categoryBefore(text, i) & (digit ? unicode::Letter : unicode::Letter | unicode::Number))
       return i;
   }
   return 0;
@@ -49,6 +52,12 @@ size_t lastParagraphEnd(std::string_view text) {
 }
 
 } // namespace
+
+ReaderLimits limitsFor(size_t memory) {
+  ReaderLimits limits;
+  limits.line = std::max(limits.document, memory / 32);
+  return limits;
+}
 
 DocumentReader::DocumentReader(std::vector<Input> inputs, ReaderLimits limits)
     : list(std::move(inputs)), limits(limits) {}
@@ -124,6 +133,10 @@ Result<bool> DocumentReader::stepText(Batch &batch) {
   }
   size_t cut = findCut();
   for (size_t reach = 2 * limits.document; cut == 0; reach *= 2) { // one word so far
+    if (reach > std::max(limits.line, 2 * limits.document))
+      return fail("{}: expected words of at most {} MiB, found a longer one in part {} of the text (--memory "
+                  "sets the limit)",
+                  list[current].path, limits.line >> 20, number + 1);
     if (more = fill(reach); !more)
       return more;
     cut = *more ? lastWordEnd(std::string_view(pending).substr(used)) : pending.size() - used;

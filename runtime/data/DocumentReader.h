@@ -37,9 +37,17 @@ struct ReaderLimits {
   size_t document = 8 << 20; // text documents longer than this are cut
   size_t line = 64 << 20;    // longer lines of .jsonl are skipped, with a note
   /// Where a text document that is too long is cut: false: behind a paragraph, else a line, else a word;
-  /// true: between a letter and ASCII that is none, where every splitter of runtime/tokenizer cuts anyway.
+  /// true: behind a letter or digit that ASCII follows which is neither, or no letter behind a letter, where
+  /// every splitter of runtime/tokenizer cuts anyway. More than `line` bytes without such a place are an
+  /// error.
   bool betweenWords = false;
 };
+
+/// Limits with which what is read at once is a small share of `memory` bytes.
+ReaderLimits limitsFor(size_t memory);
+/// Bytes of batches that may be worked on at once, each of which takes a few times its size meanwhile.
+constexpr size_t bytesInFlight(size_t memory) { return memory / 16; }
+inline size_t sizeOf(const Batch &batch) { return batch.bytes.size(); }
 
 class DocumentReader {
 public:

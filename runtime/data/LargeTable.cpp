@@ -3,6 +3,7 @@
 #include "runtime/data/LargeTable.h"
 
 #include <cstdlib>
+#include <fcntl.h>
 #include <new>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -16,7 +17,8 @@ LargeTable::LargeTable(size_t size, size_t memory, const std::string &folder) : 
     descriptor = ::mkstemp(path.data());
     if (descriptor >= 0)
       ::unlink(path.c_str());
-    if (descriptor >= 0 && ::ftruncate(descriptor, static_cast<off_t>(size)) != 0) {
+    // With all its blocks: a page without one would end the process when it is written to.
+    if (descriptor >= 0 && ::posix_fallocate(descriptor, 0, static_cast<off_t>(size)) != 0) {
       ::close(descriptor);
       descriptor = -1; // a full disk: memory is all that is left
     }

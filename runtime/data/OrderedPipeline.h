@@ -20,15 +20,22 @@ namespace sinter::data {
 ///   read()             -> Result<std::optional<Item>>: one call at a time, any thread
 ///   work(Item, thread) -> Result<Out>: on `threads` threads at once, `thread` below `threads`
 ///   write(Out)         -> Result<>: one call at a time, in the order in which items were read
-/// At most 2 * threads + 2 items are in flight, so memory is bounded by that many of the largest.
-template <typename Read, typename Work, typename Write>
-Result<> orderedPipeline(unsigned threads, Read read, Work work, Write write) {
+///   sizeOf(const Item &) -> size_t: its bytes
+/// No item is read while 2 * threads + 2 are in flight, or while those in flight have `bytes` or more: memory
+/// is bounded by that and one item, whatever the number of threads.
+template <typename Read, typename Work, typename Write, typename SizeOf>
+Result<> orderedPipeline(unsigned threads, size_t bytes, SizeOf sizeOf, Read read, Work work, Write write) {
   using Item = typename decltype(read())::value_type::value_type;
   using Out = typename decltype(work(std::declval<Item>(), 0u))::value_type;
   std::mutex reading, state;
   std::condition_variable moved;
-  std::map<uint64_t, Out> finished; // worked on, waiting for an earlier one
+  struct Finished {
+    Out out;
+    size_t size; // of the item
+  };
+  std::map<uint64_t, Finished> finished; // worked on, waiting for an earlier one
   uint64_t nextRead = 0, nextWrite = 0;
+  size_t inFlight = 0; // bytes of items that are read and not yet written
   bool writing = false, stop = false;
   std::optional<Error> error;
 
@@ -44,7 +51,10 @@ Result<> orderedPipeline(unsigned threads, Read read, Work work, Write write) {
       uint64_t number;
       {
         std::unique_lock lock(state);
-        moved.wait(lock, [&] { return stop || nextRead - nextWrite < 2 * threads + 2; });
+        moved.wait(lock, [&] {
+          return stop || nextRead == nextWrite ||
+                 (nextRead - nextWrite < 2 * threads + 2 && inFlight < bytes);
+        });
         if (stop)
           return;
         number = nextRead++;
@@ -59,6 +69,11 @@ Result<> orderedPipeline(unsigned threads, Read read, Work work, Write write) {
         moved.notify_all();
         return;
       }
+      const size_t size = sizeOf(**item);
+      {
+        std::unique_lock lock(state);
+        inFlight += size;
+      }
       readLock.unlock();
       auto out = work(std::move(**item), thread);
       std::unique_lock lock(state);
@@ -66,16 +81,17 @@ Result<> orderedPipeline(unsigned threads, Read read, Work work, Write write) {
         halt(out.error());
         return;
       }
-      finished.emplace(number, std::move(*out));
+      finished.emplace(number, Finished{std::move(*out), size});
       while (!writing && !error && !finished.empty() && finished.begin()->first == nextWrite) {
-        Out ready = std::move(finished.begin()->second);
+        Finished ready = std::move(finished.begin()->second);
         finished.erase(finished.begin());
         writing = true;
         lock.unlock();
-        Result<> written = write(std::move(ready));
+        Result<> written = write(std::move(ready.out));
         lock.lock();
         writing = false;
         ++nextWrite;
+        inFlight -= ready.size;
         if (!written)
           halt(written.error());
         moved.notify_all();

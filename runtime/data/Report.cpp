@@ -143,18 +143,18 @@ std::string makeReportHtml(const Tally &tally, const CleanOptions &options) {
 
   html += "<h2>Sources</h2>\n";
   std::vector<std::vector<std::string>> sources = {
-      {"source", "documents in", "bytes in", "passed", "bytes passed"}};
+      {"source", "documents in", "bytes in", "passed", "bytes passed", "out", "bytes out"}};
   for (const Input &input : options.inputs) {
     constexpr size_t most = 200;
     if (sources.size() > most) {
-      sources.push_back({fmt::format("and {} more", options.inputs.size() - most), "", "", "", ""});
+      sources.push_back({fmt::format("and {} more", options.inputs.size() - most), "", "", "", "", "", ""});
       break;
     }
     auto count = [&](std::string_view what) {
       return grouped(tally[fmt::format("source {} {}", input.path, what)]);
     };
-    sources.push_back(
-        {input.path, count("in documents"), count("in bytes"), count("kept documents"), count("kept bytes")});
+    sources.push_back({input.path, count("in documents"), count("in bytes"), count("kept documents"),
+                       count("kept bytes"), count("out documents"), count("out bytes")});
   }
   html += htmlTable(sources);
 

@@ -195,6 +195,7 @@ Result<TokenStream> TokenStream::open(const std::string &folder, const std::stri
                   header.vocabulary);
     stream.vocabularySize = header.vocabulary;
     stream.tokenizerChecksum = header.tokenizer;
+    stream.contentChecksum = mix64(stream.contentChecksum ^ header.checksum);
     uint64_t begin = stream.total;
     stream.total += header.tokens;
     stream.textBytes += header.bytes;
@@ -207,6 +208,7 @@ Result<TokenStream> TokenStream::open(const std::string &folder, const std::stri
       if (opened->header().tokens != header.tokens)
         return fail("{}: expected a mark for each of {} tokens, found {}", marks, header.tokens,
                     opened->header().tokens);
+      stream.contentChecksum = mix64(stream.contentChecksum ^ opened->header().checksum);
       answers = std::move(*opened);
     }
     stream.parts.push_back({begin, std::move(*shard), std::move(answers)});
@@ -225,6 +227,7 @@ Result<TokenStream> TokenStream::openRaw(const std::string &path) {
   if (file->size() % stream.rawWidth != 0)
     return fail("{}: expected a multiple of {} bytes, found {}", path, stream.rawWidth, file->size());
   stream.total = file->size() / stream.rawWidth;
+  stream.contentChecksum = hash64(file->text());
   stream.raw = std::move(*file);
   return stream;
 }

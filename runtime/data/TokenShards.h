@@ -28,7 +28,7 @@ struct ShardHeader {
   uint32_t width; // bytes an id: 2 or 4
   uint64_t tokens, documents;
   uint64_t vocabulary; // every id is below
-  uint64_t tokenizer;  // checksum of tokenizer.json: shards of another one do not fit
+  uint64_t tokenizer;  // checksum of its compiled tables: shards of another one do not fit; 0: unknown
   uint64_t bytes;      // of text
   uint64_t checksum;   // XXH3 of ids and document starts
 };
@@ -101,9 +101,10 @@ public:
   Result<> checkBelow(uint64_t vocabulary) const;
 
   uint64_t tokens() const { return total; }
-  uint64_t bytes() const { return textBytes; }           // of text; 0: unknown
-  uint64_t vocabulary() const { return vocabularySize; } // 0: unknown
-  uint64_t tokenizer() const { return tokenizerChecksum; }
+  uint64_t bytes() const { return textBytes; }             // of text; 0: unknown
+  uint64_t vocabulary() const { return vocabularySize; }   // 0: unknown
+  uint64_t tokenizer() const { return tokenizerChecksum; } // 0: unknown
+  uint64_t checksum() const { return contentChecksum; }    // of all ids, documents and marks of answers
   /// Sequences of `length` inputs whose targets, shifted by one, are all there.
   uint64_t sequences(uint64_t length) const { return total > length ? (total - 1) / length : 0; }
 
@@ -124,7 +125,7 @@ private:
   std::vector<Part> parts;
   std::optional<MappedFile> raw;
   uint32_t rawWidth = 0;
-  uint64_t total = 0, textBytes = 0, vocabularySize = 0, tokenizerChecksum = 0;
+  uint64_t total = 0, textBytes = 0, vocabularySize = 0, tokenizerChecksum = 0, contentChecksum = 0;
 };
 
 } // namespace sinter::data

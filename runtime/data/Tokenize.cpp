@@ -3,6 +3,7 @@
 // there.
 #include "runtime/data/Tokenize.h"
 #include "runtime/data/Documents.h"
+#include "runtime/data/FolderLock.h"
 #include "runtime/data/OrderedPipeline.h"
 #include "runtime/data/TokenShards.h"
 
@@ -20,6 +21,7 @@ struct Encoded {
     uint64_t bytes;
   };
   std::vector<Document> documents;
+  std::vector<std::string> notes; // of the batch
   uint64_t read = 0, badLines = 0;
   std::string firstBad;
 };
@@ -43,11 +45,13 @@ public:
     if (Result<> resumed = resume(); !resumed)
       return tl::unexpected(resumed.error());
     for (int part = 0; part < 2; ++part)
-      if (Result<> done = runPart(part); !done)
+      if (Result<> done = runPart(part); !done) {
+        if (finished[0].empty() && finished[1].empty())
+          removeAll(); // there is nothing to go on from, and the inputs may have to change
         return tl::unexpected(done.error());
+      }
     if (tally["train documents"] + tally["val documents"] == 0) {
-      fs::remove(progressPath());
-      fs::remove(options.output);
+      removeAll();
       return fail("expected documents, found none in {} inputs{}",
                   options.train.size() + options.validation.size(),
                   firstBad.empty() ? "" : "; the first problem: " + firstBad);
@@ -59,12 +63,14 @@ public:
       return tl::unexpected(written.error());
     std::error_code ignored;
     fs::remove(progressPath(), ignored);
+    fs::remove(lockPath(), ignored);
     return std::move(tally);
   }
 
 private:
   static constexpr const char *names[] = {"train", "val"};
   std::string progressPath() const { return options.output + "/.progress.json"; }
+  std::string lockPath() const { return options.output + "/.lock"; }
   std::string shardPath(int part, size_t number) const {
     return fmt::format("{}/{}-{:05}.tokens", options.output, names[part], number);
   }
@@ -81,17 +87,32 @@ private:
     return text;
   }
 
+  /// Nothing of this run stays in the folder, and no folder that it has made.
+  void removeAll() {
+    shard.reset();
+    std::error_code ignored;
+    fs::remove(progressPath(), ignored);
+    fs::remove(lockPath(), ignored);
+    if (isNew)
+      fs::remove(options.output, ignored);
+  }
+
   Result<> resume() {
     std::error_code code;
-    if (!fs::exists(progressPath(), code)) {
-      if (fs::exists(options.output, code) && !fs::is_empty(options.output, code))
+    const bool begun = fs::exists(progressPath(), code);
+    for (fs::directory_iterator entry(options.output, code), end; !begun && !code && entry != end;
+         entry.increment(code))
+      if (entry->path().filename() != ".lock")
         return fail("{}: expected a new or empty folder, found one with files{}", options.output,
                     fs::exists(options.output + "/tokens.json", code) ? " of a finished run" : "");
-      fs::create_directories(options.output, code);
-      if (code)
-        return fail("{}: {}", options.output, code.message());
+    code.clear();
+    isNew = fs::create_directories(options.output, code);
+    if (code)
+      return fail("{}: {}", options.output, code.message());
+    if (Result<> taken = lock.take(lockPath(), options.output); !taken)
+      return taken;
+    if (!begun)
       return saveProgress();
-    }
     Result<Json> json = Json::read(progressPath());
     if (!json)
       return tl::unexpected(json.error());
@@ -126,6 +147,7 @@ private:
 
   Encoded encode(const Batch &batch, const std::vector<Input> &inputs) const {
     Encoded out;
+    out.notes = batch.notes;
     out.read = batch.read;
     forEachDocument(
         batch, inputs, options.field,
@@ -167,6 +189,8 @@ private:
       firstBad = encoded.firstBad;
     if (encoded.badLines)
       tally.add("bad lines", encoded.badLines);
+    for (const std::string &note : encoded.notes)
+      tally.example("note", note);
     if (!shard && !encoded.documents.empty()) {
       Result<ShardWriter> created =
           ShardWriter::create(shardPath(part, finished[part].size()), static_cast<uint64_t>(tokenizer.size()),
@@ -197,9 +221,7 @@ private:
     }
     for (const Input &input : inputs)
       total += input.size;
-    ReaderLimits limits;
-    limits.line = std::max<size_t>(limits.document, options.memory / 32);
-    DocumentReader reader(inputs, limits);
+    DocumentReader reader(inputs, limitsFor(options.memory));
     for (; skip > 0; --skip) {
       Result<std::optional<Batch>> batch = reader.next();
       if (!batch)
@@ -207,7 +229,7 @@ private:
     }
     batches = 0;
     Result<> done = orderedPipeline(
-        options.threads, [&] { return reader.next(); },
+        options.threads, bytesInFlight(options.memory), sizeOf, [&] { return reader.next(); },
         [&](Batch batch, unsigned) { return Result<Encoded>(encode(batch, inputs)); },
         [&](Encoded encoded) -> Result<> {
           read += encoded.read;
@@ -234,6 +256,8 @@ private:
 
   const Tokenizer &tokenizer;
   const TokenizeOptions &options;
+  FolderLock lock;
+  bool isNew = false;               // the folder is this run's
   std::vector<int64_t> finished[2]; // batches of each finished shard
   std::optional<ShardWriter> shard;
   int64_t batches = 0; // since the last shard was finished

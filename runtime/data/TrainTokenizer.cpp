@@ -4,10 +4,10 @@
 #include "runtime/data/Documents.h"
 #include "runtime/data/OrderedPipeline.h"
 #include "runtime/files/JsonWriter.h"
+#include "runtime/files/Utf8.h"
 #include "runtime/tokenizer/Nfc.h"
 #include "runtime/tokenizer/PreTokenizer.h"
 #include "runtime/tokenizer/Splitter.h"
-#include "runtime/files/Utf8.h"
 
 #include <algorithm>
 #include <atomic>
@@ -71,10 +71,9 @@ std::string jsonText(std::string_view text) {
 } // namespace
 
 Result<TrainedTokenizer> trainTokenizer(const TokenizerTraining &training) {
-  ReaderLimits limits;
+  ReaderLimits limits = limitsFor(training.memory);
   limits.document = limits.batch;
   limits.betweenWords = true;
-  limits.line = std::max<size_t>(limits.batch, training.memory / 32);
   DocumentReader reader(training.inputs, limits);
   TrainedTokenizer result;
   std::vector<Counter> counters(training.threads);
@@ -104,7 +103,8 @@ Result<TrainedTokenizer> trainTokenizer(const TokenizerTraining &training) {
       training.progress("counting words", read, read > total ? 0 : total);
     return {};
   };
-  Result<> done = orderedPipeline(training.threads, [&] { return reader.next(); }, work, take);
+  Result<> done = orderedPipeline(
+      training.threads, bytesInFlight(training.memory), sizeOf, [&] { return reader.next(); }, work, take);
   if (!done)
     return tl::unexpected(done.error());
   for (const Counter &counter : counters)

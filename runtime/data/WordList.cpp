@@ -3,12 +3,21 @@
 #include "runtime/data/WordList.h"
 #include "runtime/data/Ascii.h"
 #include "runtime/data/ByteSource.h"
+#include "runtime/data/Hash.h"
 
 #include <algorithm>
 #include <bit>
 #include <immintrin.h>
 
 namespace sinter::data {
+
+uint64_t WordList::fingerprint() const {
+  uint64_t hash = 0;
+  for (const std::string &phrase : phrases)
+    hash = hash64(phrase, hash);
+  return hash;
+}
+
 WordList::WordList(const std::vector<std::string> &list) {
   for (const std::string &entry : list) {
     std::string phrase;

@@ -25,6 +25,8 @@ public:
   static Result<WordList> read(const std::string &path);
 
   bool empty() const { return phrases.empty(); }
+  /// A number that other phrases, or the same in another order, change.
+  uint64_t fingerprint() const;
   /// Index of the phrase that ends first in `text`, or -1.
   int find(std::string_view text) const;
   const std::string &phrase(int index) const { return phrases[static_cast<size_t>(index)]; }

@@ -105,7 +105,8 @@ std::string makeRunReport(std::span<const NamedRun> runs,
       "body{font:15px/1.5 sans-serif;max-width:900px;margin:2em auto;padding:0 1em;color:#222}\n"
       "table{border-collapse:collapse}td,th{padding:2px 14px 2px 0;text-align:left;border-bottom:1px solid "
       "#ddd}\n"
-      "svg{width:100%;height:auto}svg text{font:12px sans-serif}.grid{stroke:#e4e4e4}\n"
+      "svg{width:100%;height:auto}svg text{font:12px "
+      "sans-serif;paint-order:stroke;stroke:#fff;stroke-width:3px}.grid{stroke:#e4e4e4}\n"
       "</style></head><body>\n<h1>Training</h1>\n";
   html += summary(runs) + drawChart(loss) + drawChart(logarithmic);
   for (const Chart *chart : {&bits, &router}) // not every run has these

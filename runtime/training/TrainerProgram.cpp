@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Parses, opens, trains; and what a process is to do about signals.
 #include "runtime/training/TrainerProgram.h"
+#include "runtime/data/Hash.h"
 #include "runtime/files/MappedFile.h"
 #include "runtime/files/StandardStreams.h"
 #include "runtime/files/Temporaries.h"
@@ -105,8 +106,11 @@ int runTrainingProgram(const StepProgram &program, int argc, const char *const *
     tokenizer.emplace(std::move(*made));
   }
   watchSignals();
-  Result<TrainingOutcome> outcome =
-      train(**step, options, program.files, view, interrupted, tokenizer ? &*tokenizer : nullptr);
+  Result<TrainingOutcome> outcome = train(
+      **step, options, program.files, view, interrupted, tokenizer ? &*tokenizer : nullptr,
+      program.tokenizer.empty() ? 0
+                                : data::hash64({reinterpret_cast<const char *>(program.tokenizer.data()),
+                                                program.tokenizer.size()}));
   view.clear();
   if (!outcome)
     return report(outcome.error(), 1);

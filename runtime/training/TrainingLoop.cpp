@@ -27,14 +27,17 @@ constexpr int64_t mostBadSteps = 20; // skipped one after another before trainin
 class Run {
 public:
   Run(TrainingStep &step, const TrainingOptions &options, std::span<const ModelFile> files,
-      TrainingView &view, const std::atomic<bool> &interrupt, const Tokenizer *tokenizer, RunFolder folder)
+      TrainingView &view, const std::atomic<bool> &interrupt, const Tokenizer *tokenizer,
+      uint64_t tokenizerChecksum, RunFolder folder)
       : step(step), options(options), files(files), view(view), interrupt(interrupt), tokenizer(tokenizer),
-        folder(std::move(folder)), images(imagesOf(step)), schedule(options.scheduleOf()) {}
+        tokenizerChecksum(tokenizerChecksum), folder(std::move(folder)), images(imagesOf(step)),
+        schedule(options.scheduleOf()) {}
 
   Result<TrainingOutcome> run();
 
 private:
   Result<> openData();
+  Result<> checkTokenizer();
   Result<> collectFiles();
   Result<> begin();
   Result<bool> resume();
@@ -53,6 +56,7 @@ private:
   /// What is offered as the model: the average, where one is kept.
   const NamedImage &saved() const { return images[step.averageImage().value_or(0)]; }
   std::string lastCheckpoint() const;
+  std::string lastCheckpointBefore(int64_t bad) const;
   /// What a device said when it failed, with what is left of the run.
   tl::unexpected<Error> failed(const Error &error) const {
     return fail("step {}: {}; {}", state.step, error.message, lastCheckpoint());
@@ -64,6 +68,7 @@ private:
   TrainingView &view;
   const std::atomic<bool> &interrupt;
   const Tokenizer *tokenizer;
+  const uint64_t tokenizerChecksum;
   RunFolder folder;
   std::vector<NamedImage> images;
   Schedule schedule;
@@ -74,6 +79,7 @@ private:
   std::optional<EventFile> events;
   double peak = 0;
   int64_t savedStep = -1, badSteps = 0;
+  bool isOwed = false;             // a checkpoint that was due behind a bad step
   std::vector<MicroBatch> batches; // of a step
 };
 
@@ -115,6 +121,26 @@ Result<> Run::openData() {
     view.note(fmt::format("{}: the {} tokens held out are less than a sequence: nothing is evaluated",
                           options.data, part->tokens()));
   return {};
+}
+
+/// Ids of another tokenizer are other words to a model that has its own. Tables may differ where the file is
+/// the same (an end token that a configuration names), files where the tables are (spaces).
+Result<> Run::checkTokenizer() {
+  if (tokenizerChecksum == 0 || tokens->tokens().tokenizer() == 0 || !options.tokenizer.empty() ||
+      tokens->tokens().tokenizer() == tokenizerChecksum)
+    return {};
+  Result<data::NamedTexts> theirs = data::readTokenizerFiles(options.data);
+  if (!theirs)
+    return tl::unexpected(theirs.error());
+  for (const auto &[name, text] : *theirs)
+    for (const ModelFile &file : files)
+      if ((name == "tokenizer.json" || name == "tokenizer.model") && file.name == name &&
+          file.contents == text)
+        return {};
+  return fail(
+      "{0}: expected tokens of the model's tokenizer, found those of another (--tokenizer {0} gives the "
+      "model theirs)",
+      options.data);
 }
 
 Result<> Run::collectFiles() {
@@ -207,7 +233,8 @@ Result<bool> Run::resume() {
   removeUnfinishedCheckpoints(folder.path());
   if (Result<> same = checkConfiguration(); !same)
     return tl::unexpected(same.error());
-  for (const FoundCheckpoint &found : findCheckpoints(folder.path())) {
+  const std::vector<FoundCheckpoint> all = findCheckpoints(folder.path());
+  for (const FoundCheckpoint &found : all) {
     Result<StoredState> stored = readState(found.folder);
     if (stored) {
       if (Result<> same = checkFlags(stored->state); !same)
@@ -219,6 +246,11 @@ Result<bool> Run::resume() {
           return tl::unexpected(kept.error());
     }
     if (!stored) {
+      // Weights and metrics of hours are not written over because a disk or a version went wrong.
+      if (&found == &all.back())
+        return fail("{}; expected a checkpoint that can be read, found none: without {}/checkpoints --resume "
+                    "starts at step 0",
+                    stored.error().message, folder.path());
       view.note(fmt::format("{}; the checkpoint before it is taken", stored.error().message));
       continue;
     }
@@ -298,6 +330,18 @@ std::string Run::lastCheckpoint() const {
   return found.empty() ? "there is no checkpoint" : "the last good checkpoint is " + found[0].folder;
 }
 
+/// The weights of a checkpoint at step `bad` itself are those that the step went wrong with.
+std::string Run::lastCheckpointBefore(int64_t bad) const {
+  std::string others;
+  for (const FoundCheckpoint &found : findCheckpoints(folder.path())) {
+    if (found.step < bad)
+      return "the last good checkpoint is " + found.folder +
+             (others.empty() ? "" : " (--resume takes it when " + others + " is away)");
+    others += (others.empty() ? "" : ", ") + found.folder;
+  }
+  return others.empty() ? "there is no checkpoint" : "there is no checkpoint before " + others;
+}
+
 /// Of the weights behind update `state.updates` in their average. Early weights are soon forgotten: the decay
 /// grows to what was asked for.
 double Run::averageShare() const {
@@ -327,7 +371,7 @@ Result<std::optional<std::string>> Run::badStep(const StepMetrics &done) {
   return fail("{}{}; {}", what,
               options.skipBadSteps ? fmt::format(", and {} steps before it were skipped", badSteps - 1)
                                    : " (--on-nan=skip leaves such steps out)",
-              lastCheckpoint());
+              lastCheckpointBefore(options.skipBadSteps ? done.step - badSteps + 1 : done.step));
 }
 
 Result<> Run::doStep() {
@@ -505,7 +549,8 @@ Result<TrainingOutcome> Run::run() {
   for (const std::string &other : options.compare)
     if (Result<Metrics> read = readMetrics(other + "/metrics.jsonl"); !read)
       return fail("--compare: {}", read.error().message);
-  for (const auto part : {&Run::openData, &Run::collectFiles, &Run::begin, &Run::openOutputs})
+  for (const auto part :
+       {&Run::openData, &Run::checkTokenizer, &Run::collectFiles, &Run::begin, &Run::openOutputs})
     if (Result<> done = (this->*part)(); !done)
       return tl::unexpected(done.error());
   peak = step.measurePeak();
@@ -519,9 +564,13 @@ Result<TrainingOutcome> Run::run() {
     if (heldOut && measures && savedStep != state.step)
       if (Result<> done = evaluate(); !done)
         return tl::unexpected(done.error());
-    if (state.step > 0 && (ends || isDue(options.saveEvery)))
+    // Behind a bad step the weights may be bad: they do not push a good checkpoint out.
+    isOwed = isOwed || isDue(options.saveEvery);
+    if (state.step > 0 && (ends || (isOwed && badSteps == 0))) {
       if (Result<> done = save(); !done)
         return tl::unexpected(done.error());
+      isOwed = false;
+    }
     if (tokenizer && state.step > 0 && !interrupt && options.sampleEvery > 0 &&
         (isDue(options.sampleEvery) || ends))
       if (Result<> done = sample(); !done)
@@ -547,11 +596,12 @@ std::vector<std::pair<std::string, std::string>> flagsOfRun(const std::string &r
 
 Result<TrainingOutcome> train(TrainingStep &step, const TrainingOptions &options,
                               std::span<const ModelFile> files, TrainingView &view,
-                              const std::atomic<bool> &interrupt, const Tokenizer *tokenizer) {
+                              const std::atomic<bool> &interrupt, const Tokenizer *tokenizer,
+                              uint64_t tokenizerChecksum) {
   Result<RunFolder> folder = RunFolder::open(options.output, options.resume);
   if (!folder)
     return tl::unexpected(folder.error());
-  return Run(step, options, files, view, interrupt, tokenizer, std::move(*folder)).run();
+  return Run(step, options, files, view, interrupt, tokenizer, tokenizerChecksum, std::move(*folder)).run();
 }
 
 } // namespace sinter::training

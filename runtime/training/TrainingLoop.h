@@ -41,10 +41,12 @@ struct TrainingOutcome {
 
 /// Trains as `options` (complete) say. `files`: config.json and, where the model brings them, the
 /// tokenizer's. When `interrupt` becomes true the step is finished and saved. `tokenizer`: of the texts that
-/// are sampled; null: none are.
+/// are sampled; null: none are. `tokenizerChecksum`: of the tables of the model's own tokenizer, as shards of
+/// its tokens have it; 0: it has none.
 Result<TrainingOutcome> train(TrainingStep &step, const TrainingOptions &options,
                               std::span<const ModelFile> files, TrainingView &view,
-                              const std::atomic<bool> &interrupt, const Tokenizer *tokenizer = nullptr);
+                              const std::atomic<bool> &interrupt, const Tokenizer *tokenizer = nullptr,
+                              uint64_t tokenizerChecksum = 0);
 
 } // namespace sinter::training
 

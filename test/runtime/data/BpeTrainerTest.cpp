@@ -110,7 +110,10 @@ TEST(BpeTrainer, resultDoesNotDependOnThreadsOrOnWhereTextIsCut) {
   std::string text = longText();
   std::string flat = text;
   std::ranges::replace(flat, '\n', ' '); // one giant line
-  for (const std::string &content : {text, flat}) {
+  std::string numbers;                   // no letter far and wide
+  for (uint32_t i = 1; numbers.size() < (3u << 20); i = i * 1664525 + 1013904223)
+    numbers += std::to_string(i) + (i & 1 ? " " : ", ");
+  for (const std::string &content : {text, flat, numbers}) {
     auto training = trainingOf({folder.write("text.txt", content)}, 400);
     for (Splitting splitting : {Splitting::Gpt2, Splitting::Llama3}) {
       training.splitting = splitting;
@@ -200,6 +203,11 @@ TEST(BpeTrainer, saysWhatIsWrongWithItsInput) {
   EXPECT_NE(
       errorOf(trainingOf({folder.write("binary.txt", std::string("ab\0cd", 5))}, 300)).find("binary data"),
       std::string::npos);
+  auto giant = trainingOf({folder.write("giant.txt", std::string(20 << 20, 'a'))}, 300);
+  giant.memory = 64 << 20;
+  EXPECT_NE(errorOf(giant).find("giant.txt: expected words of at most 8 MiB, found a longer one"),
+            std::string::npos)
+      << errorOf(giant);
   std::string packed = compressZstd(longText(), 3);
   EXPECT_NE(errorOf(trainingOf({folder.write("cut.txt.zst", packed.substr(0, packed.size() / 2))}, 300))
                 .find("expected a complete zstd frame"),

@@ -6,6 +6,7 @@
 #include "runtime/data/CleanText.h"
 #include "runtime/data/Filters.h"
 #include "runtime/data/FoldAscii.h"
+#include "runtime/data/OrderedPipeline.h"
 #include "runtime/data/PersonalData.h"
 #include "runtime/data/TextSource.h"
 #include "runtime/data/WordList.h"
@@ -13,6 +14,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cmath>
 #include <map>
 #include <random>
@@ -458,6 +460,53 @@ TEST(Clean, refusesToGoOnWithOtherOptions) {
   folder.write("out/.work/settings.json", "{\"version\":1}");
   EXPECT_NE(errorOf(options).find("expected the inputs and options of the run that began here"),
             std::string::npos);
+}
+
+TEST(Clean, takesAnotherListOfWordsUnderTheSameNameForOtherOptions) {
+  EXPECT_NE(WordList({"bad"}).fingerprint(), WordList({"worse"}).fingerprint());
+  EXPECT_EQ(WordList({"bad"}).fingerprint(), WordList({"BAD"}).fingerprint()); // which finds the same
+  TemporaryFolder folder;
+  auto options = optionsFor({folder.write("good.txt", prose(1))}, folder.path("out"));
+  options.words = WordList({"bad"});
+  options.progress = [](std::string_view, uint64_t, uint64_t) { ::_exit(9); };
+  const pid_t child = ::fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    (void)cleanData(options);
+    ::_exit(0);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  ASSERT_EQ(WEXITSTATUS(status), 9);
+  options.progress = nullptr;
+  options.words = WordList({"worse"});
+  EXPECT_NE(errorOf(options).find("expected the inputs and options of the run that began here"),
+            std::string::npos);
+  options.words = WordList({"bad"});
+  EXPECT_TRUE(cleanData(options));
+}
+
+TEST(OrderedPipeline, readsNoMoreBytesAtOnceThanItMay) {
+  constexpr size_t size = 40, most = 100;
+  std::atomic<size_t> inFlight = 0, peak = 0;
+  int number = 0, written = 0;
+  const Result<> done = orderedPipeline(
+      16, most, [](const int &) { return size; },
+      [&]() -> Result<std::optional<int>> {
+        if (number == 500)
+          return std::optional<int>();
+        peak = std::max<size_t>(peak, inFlight += size);
+        return std::optional(number++);
+      },
+      [](int item, unsigned) { return Result<int>(item); },
+      [&](int item) -> Result<> {
+        EXPECT_EQ(item, written++);
+        inFlight -= size;
+        return {};
+      });
+  EXPECT_TRUE(done);
+  EXPECT_EQ(written, 500);
+  EXPECT_LE(peak, most + size);
 }
 
 TEST(Clean, refusesAFolderWhereTheSettingsOfARunShouldBe) {

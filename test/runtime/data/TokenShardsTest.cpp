@@ -223,6 +223,14 @@ TEST(Tokenize, saysWhatIsWrong) {
             std::string::npos)
       << none.error().message;
   EXPECT_FALSE(fs::exists(options.output));
+  auto cut = options;
+  const std::string packed = compressZstd("{\"text\":\"a\"}\n", 3);
+  cut.train = *findInputs({folder.write("cut.jsonl.zst", packed.substr(0, packed.size() - 3))});
+  auto damaged = tokenizeData(*with.tokenizer, cut);
+  ASSERT_FALSE(damaged);
+  EXPECT_NE(damaged.error().message.find("expected a complete zstd frame"), std::string::npos)
+      << damaged.error().message;
+  EXPECT_FALSE(fs::exists(options.output)) << "the same command serves when the file is mended";
   auto noEnd = tokenizeData(*without.tokenizer, options);
   ASSERT_FALSE(noEnd);
   EXPECT_NE(noEnd.error().message.find("expected a tokenizer with an end token"), std::string::npos);
@@ -231,6 +239,42 @@ TEST(Tokenize, saysWhatIsWrong) {
   auto full = tokenizeData(*with.tokenizer, options);
   ASSERT_FALSE(full);
   EXPECT_NE(full.error().message.find("expected a new or empty folder"), std::string::npos);
+}
+
+TEST(Tokenize, letsOneRunAtATimeIntoAFolder) {
+  Trained trained(true);
+  TemporaryFolder folder;
+  TokenizeOptions options;
+  options.train = *findInputs({folder.write("a.txt", "Some text.")});
+  options.output = folder.path("out");
+  std::string second;
+  options.progress = [&](std::string_view, uint64_t, uint64_t) { // the first run is at work
+    auto again = options;
+    again.progress = nullptr;
+    auto other = tokenizeData(*trained.tokenizer, again);
+    second = other ? "no error" : other.error().message;
+  };
+  auto first = tokenizeData(*trained.tokenizer, options);
+  ASSERT_TRUE(first) << first.error().message;
+  EXPECT_NE(second.find("expected no other run in this folder, found one at work"), std::string::npos)
+      << second;
+  EXPECT_FALSE(fs::exists(folder.path("out/.lock")));
+}
+
+TEST(Tokenize, saysWhichFilesItSkipped) {
+  Trained trained(true);
+  TemporaryFolder folder;
+  fs::create_directories(folder.path("in"));
+  folder.write("in/a.txt", "Some text.");
+  folder.write("in/b.txt", std::string("a\0b", 3));
+  TokenizeOptions options;
+  options.train = *findInputs({folder.path("in")});
+  options.output = folder.path("out");
+  auto tally = tokenizeData(*trained.tokenizer, options);
+  ASSERT_TRUE(tally) << tally.error().message;
+  ASSERT_EQ(tally->examples["note"].size(), 1u);
+  EXPECT_NE(tally->examples["note"][0].find("b.txt: expected text, found binary data: the file was skipped"),
+            std::string::npos);
 }
 
 } // namespace

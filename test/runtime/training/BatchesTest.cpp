@@ -122,11 +122,12 @@ TEST(Batches, refuseTokensThatTheModelDoesNotKnowAndStreamsThatAreTooShort) {
 
 TEST(Batches, ofOtherTokensHaveAnotherFingerprint) {
   TemporaryFolder folder;
-  const std::string path = rawTokens(folder, 100);
+  const std::string path = rawTokens(folder, 1000);
   const uint64_t before = open(path, 1, 4, {}).fingerprint();
   EXPECT_EQ(open(path, 2, 4, {}).fingerprint(), before);
+  EXPECT_NE(open(path, 1, 5, {}).fingerprint(), before);
   std::string bytes = folder.read("t.u16");
-  bytes[80] ^= 1;
+  bytes[12] ^= 1; // one token of many
   folder.write("t.u16", bytes);
   EXPECT_NE(open(path, 1, 4, {}).fingerprint(), before);
 }

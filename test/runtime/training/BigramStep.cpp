@@ -63,7 +63,8 @@ public:
     if (const int64_t delay = environment("BIGRAM_DELAY_US"); delay > 0)
       ::usleep(useconds_t(delay));
     const double sum = walk(batch, 1 / double(counted));
-    if (calls == environment("BIGRAM_BAD_STEP"))
+    const int64_t badFrom = environment("BIGRAM_BAD_FROM");
+    if (calls == environment("BIGRAM_BAD_STEP") || (badFrom >= 0 && calls >= badFrom))
       gradients[place(1, 3)] = std::nanf("");
     const bool big = calls++ == environment("BIGRAM_BIG_STEP");
     return big ? 1000 * double(batch.counted) : sum;

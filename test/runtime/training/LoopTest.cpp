@@ -265,6 +265,23 @@ TEST(TrainingLoop, passesOverADamagedCheckpointAndSaysSo) {
   EXPECT_EQ(scene.weights("run"), weights);
 }
 
+TEST(TrainingLoop, startsNothingAnewWhereNoCheckpointCanBeRead) {
+  Scene scene;
+  ASSERT_EQ(scene.run("run").code, 0);
+  const std::string weights = scene.weights("run"), metrics = scene.folder.read("run/metrics.jsonl");
+  for (const char *step : {"40", "50", "60"})
+    scene.folder.write(fmt::format("run/checkpoints/step-000000{}/state.json", step), "{}");
+  const Outcome again = scene.run("run", {"--resume"});
+  EXPECT_EQ(again.code, 1) << again.out;
+  EXPECT_NE(again.err.find("step-00000040/state.json: expected an object whose last member is its checksum"),
+            std::string::npos)
+      << again.err;
+  EXPECT_NE(again.err.find("expected a checkpoint that can be read, found none"), std::string::npos)
+      << again.err;
+  EXPECT_EQ(scene.weights("run"), weights);
+  EXPECT_EQ(scene.folder.read("run/metrics.jsonl"), metrics);
+}
+
 TEST(TrainingLoop, stopsAtAGradientThatIsNotFiniteAndNamesItsTensor) {
   Scene scene;
   const Outcome done = scene.run("run", {}, {"BIGRAM_BAD_STEP=25"});
@@ -291,6 +308,40 @@ TEST(TrainingLoop, skipsBadStepsWhenAskedTo) {
   auto state = readState(scene.folder.path("run/checkpoints/step-00000060"));
   ASSERT_TRUE(state);
   EXPECT_EQ(state->state.updates, 59);
+}
+
+TEST(TrainingLoop, callsNoCheckpointGoodWhoseWeightsWentWrong) {
+  Scene scene;
+  const Outcome done = scene.run("run", {}, {"BIGRAM_BAD_STEP=20"});
+  EXPECT_EQ(done.code, 1);
+  const std::string checkpoints = scene.folder.path("run/checkpoints/");
+  EXPECT_NE(done.err.find("the last good checkpoint is " + checkpoints +
+                          "step-00000010 (--resume takes it when " + checkpoints + "step-00000020 is away)"),
+            std::string::npos)
+      << done.err;
+  const Outcome first = scene.run("first", {"--save-every", "1"}, {"BIGRAM_BAD_STEP=0"});
+  EXPECT_NE(first.err.find("there is no checkpoint"), std::string::npos) << first.err;
+}
+
+TEST(TrainingLoop, skippedStepsPushNoGoodCheckpointOut) {
+  Scene scene;
+  const Outcome done =
+      scene.run("run", {"--on-nan", "skip", "--save-every", "1", "--keep", "2", "--eval-every", "0"},
+                {"BIGRAM_BAD_FROM=25"});
+  EXPECT_EQ(done.code, 1);
+  EXPECT_NE(
+      done.err.find("the last good checkpoint is " + scene.folder.path("run/checkpoints/step-00000024")),
+      std::string::npos)
+      << done.err;
+  const std::vector<FoundCheckpoint> found = findCheckpoints(scene.folder.path("run"));
+  ASSERT_EQ(found.size(), 2u);
+  EXPECT_EQ(found[0].step, 25);
+  EXPECT_EQ(found[1].step, 24);
+  // One that was due behind a bad step is written behind the next good one.
+  const Outcome late = scene.run("late", {"--on-nan", "skip"}, {"BIGRAM_BAD_STEP=19"});
+  EXPECT_EQ(late.code, 0) << late.err;
+  EXPECT_NE(late.out.find("saved " + scene.folder.path("late/checkpoints/step-00000021")), std::string::npos)
+      << late.out;
 }
 
 TEST(TrainingLoop, stopsAtASpikeOfTheLoss) {
