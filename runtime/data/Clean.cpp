@@ -32,8 +32,11 @@ public:
     fs::create_directories(path, code);
     if (code)
       return fail("{}: {}", path, code.message());
-    Result<> taken = lock.take(path + "/lock", output);
-    return taken ? checkSettings(settings) : taken;
+    if (Result<> taken = lock.take(path + "/lock", output); !taken)
+      return taken;
+    for (const std::string &folder : {output, path})
+      removeLeftTemporaries(folder);
+    return checkSettings(settings);
   }
 
   /// All is done: nothing stays behind.

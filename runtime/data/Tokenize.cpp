@@ -111,6 +111,7 @@ private:
       return fail("{}: {}", options.output, code.message());
     if (Result<> taken = lock.take(lockPath(), options.output); !taken)
       return taken;
+    removeLeftTemporaries(options.output);
     if (!begun)
       return saveProgress();
     Result<Json> json = Json::read(progressPath());

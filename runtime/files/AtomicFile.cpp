@@ -10,8 +10,10 @@
 #include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
+#include <filesystem>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <vector>
 
 namespace sinter {
 namespace {
@@ -130,6 +132,23 @@ Result<> AtomicFile::commit(bool sync) {
   forgetTemporary(temporary);
   temporary.clear();
   return {};
+}
+
+void removeLeftTemporaries(const std::string &folder, std::string_view of) {
+  constexpr std::string_view mark = ".tmp-";
+  constexpr size_t drawn = 6; // mkostemp's characters
+  std::vector<std::filesystem::path> left;
+  std::error_code code;
+  for (std::filesystem::directory_iterator entry(folder, code), end; !code && entry != end;
+       entry.increment(code)) {
+    const std::string name = entry->path().filename().string();
+    if (name.starts_with("." + std::string(of)) && name.size() > mark.size() + drawn &&
+        name.compare(name.size() - drawn - mark.size(), mark.size(), mark) == 0 &&
+        entry->is_regular_file(code))
+      left.push_back(entry->path());
+  }
+  for (const std::filesystem::path &path : left)
+    std::filesystem::remove(path, code);
 }
 
 } // namespace sinter

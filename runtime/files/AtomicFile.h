@@ -52,6 +52,10 @@ private:
   uint64_t written = 0;
 };
 
+/// Removes the temporary files that killed processes left in `folder`, for targets whose names begin with
+/// `of`. The caller is sure that no other process writes such (it holds a lock).
+void removeLeftTemporaries(const std::string &folder, std::string_view of = "");
+
 } // namespace sinter
 
 #endif // SINTER_RUNTIME_FILES_ATOMICFILE_H

@@ -144,6 +144,17 @@ std::vector<FoundCheckpoint> findCheckpoints(const std::string &run) {
   return found;
 }
 
+std::string describeLastCheckpoint(const std::string &run, int64_t bad) {
+  std::string others;
+  for (const FoundCheckpoint &found : findCheckpoints(run)) {
+    if (found.step < bad)
+      return "the last good checkpoint is " + found.folder +
+             (others.empty() ? "" : " (--resume takes it when " + others + " is away)");
+    others += (others.empty() ? "" : ", ") + found.folder;
+  }
+  return others.empty() ? "there is no checkpoint" : "there is no checkpoint before " + others;
+}
+
 Result<std::string> writeCheckpoint(const std::string &run, const TrainingStep &step, const RunState &state,
                                     std::span<const NamedImage> images, std::span<const std::string> linked) {
   std::error_code code;

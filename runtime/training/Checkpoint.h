@@ -13,6 +13,7 @@
 
 #include "runtime/training/TrainingStep.h"
 
+#include <limits>
 #include <string_view>
 #include <utility>
 
@@ -54,6 +55,10 @@ struct FoundCheckpoint {
   int64_t step;
 };
 std::vector<FoundCheckpoint> findCheckpoints(const std::string &run);
+
+/// What is left of a run that ends by an error, in words. `bad`: a step that went wrong; the weights of a
+/// checkpoint at this step are those it went wrong with.
+std::string describeLastCheckpoint(const std::string &run, int64_t bad = std::numeric_limits<int64_t>::max());
 
 /// Writes a checkpoint of `state` and `images`, with links to `linked` (names in RUN). Gives its folder. When
 /// that fails (a full disk), nothing of it stays and older ones are as they were.

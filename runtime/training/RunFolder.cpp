@@ -63,6 +63,7 @@ Result<RunFolder> RunFolder::open(const std::string &path, bool resume) {
                                                                    : "");
   if (::ftruncate(lock, 0) != 0 || ::pwrite(lock, owner.data(), owner.size(), 0) != ssize_t(owner.size()))
     return fail("{}: cannot write: {}", lockPath, std::strerror(errno));
+  removeLeftTemporaries(path, "model.safetensors"); // others may compile the model into this folder meanwhile
   std::string other;
   for (const fs::directory_entry &entry : fs::directory_iterator(path, code)) {
     const std::string name = entry.path().filename().string();

@@ -55,8 +55,7 @@ private:
   double averageShare() const;
   /// What is offered as the model: the average, where one is kept.
   const NamedImage &saved() const { return images[step.averageImage().value_or(0)]; }
-  std::string lastCheckpoint() const;
-  std::string lastCheckpointBefore(int64_t bad) const;
+  std::string lastCheckpoint() const { return describeLastCheckpoint(folder.path()); }
   /// What a device said when it failed, with what is left of the run.
   tl::unexpected<Error> failed(const Error &error) const {
     return fail("step {}: {}; {}", state.step, error.message, lastCheckpoint());
@@ -325,23 +324,6 @@ Result<> Run::openOutputs() {
   return {};
 }
 
-std::string Run::lastCheckpoint() const {
-  const std::vector<FoundCheckpoint> found = findCheckpoints(folder.path());
-  return found.empty() ? "there is no checkpoint" : "the last good checkpoint is " + found[0].folder;
-}
-
-/// The weights of a checkpoint at step `bad` itself are those that the step went wrong with.
-std::string Run::lastCheckpointBefore(int64_t bad) const {
-  std::string others;
-  for (const FoundCheckpoint &found : findCheckpoints(folder.path())) {
-    if (found.step < bad)
-      return "the last good checkpoint is " + found.folder +
-             (others.empty() ? "" : " (--resume takes it when " + others + " is away)");
-    others += (others.empty() ? "" : ", ") + found.folder;
-  }
-  return others.empty() ? "there is no checkpoint" : "there is no checkpoint before " + others;
-}
-
 /// Of the weights behind update `state.updates` in their average. Early weights are soon forgotten: the decay
 /// grows to what was asked for.
 double Run::averageShare() const {
@@ -368,10 +350,11 @@ Result<std::optional<std::string>> Run::badStep(const StepMetrics &done) {
   what = fmt::format("step {}: {}", done.step, what);
   if (options.skipBadSteps && ++badSteps < mostBadSteps)
     return what;
-  return fail("{}{}; {}", what,
-              options.skipBadSteps ? fmt::format(", and {} steps before it were skipped", badSteps - 1)
-                                   : " (--on-nan=skip leaves such steps out)",
-              lastCheckpointBefore(options.skipBadSteps ? done.step - badSteps + 1 : done.step));
+  return fail(
+      "{}{}; {}", what,
+      options.skipBadSteps ? fmt::format(", and {} steps before it were skipped", badSteps - 1)
+                           : " (--on-nan=skip leaves such steps out)",
+      describeLastCheckpoint(folder.path(), options.skipBadSteps ? done.step - badSteps + 1 : done.step));
 }
 
 Result<> Run::doStep() {

@@ -410,6 +410,7 @@ TEST(Clean, resultDoesNotDependOnThreadsOrInterruptions) {
         break;
     }
     if (fs::exists(folder.path(name + "/.work"))) {
+      folder.write(name + "/.train-00000.jsonl.zst.tmp-a1B2c3", "what a killed process was writing");
       auto rest = cleanData(run(name, 2));
       ASSERT_TRUE(rest) << rest.error().message;
     }

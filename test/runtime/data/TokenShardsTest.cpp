@@ -202,6 +202,7 @@ TEST(Tokenize, keepsDocumentsApartAndGoesOnWhereItWasKilled) {
   int status = 0;
   ::waitpid(child, &status, 0);
   ASSERT_EQ(WEXITSTATUS(status), 9);
+  folder.write("killed/.train-00001.tokens.tmp-a1B2c3", "what a killed process was writing");
   killed.threads = 2;
   auto rest = tokenizeData(*trained.tokenizer, killed);
   ASSERT_TRUE(rest) << rest.error().message;
@@ -209,6 +210,7 @@ TEST(Tokenize, keepsDocumentsApartAndGoesOnWhereItWasKilled) {
     std::string name = entry.path().filename().string();
     EXPECT_EQ(folder.read("killed/" + name), folder.read("tokens/" + name)) << name;
   }
+  EXPECT_FALSE(fs::exists(folder.path("killed/.train-00001.tokens.tmp-a1B2c3")));
 }
 
 TEST(Tokenize, saysWhatIsWrong) {

@@ -177,7 +177,9 @@ int runWithKills(const Scene &scene, const std::string &name, const std::vector<
       EXPECT_TRUE(file && fs::exists(scene.folder.path(name + "/config.json")));
     }
   }
+  scene.folder.write(name + "/.model.safetensors.tmp-a1B2c3", "what a killed process was writing");
   EXPECT_EQ(scene.run(name, flags).code, 0);
+  EXPECT_FALSE(fs::exists(scene.folder.path(name + "/.model.safetensors.tmp-a1B2c3")));
   return kills;
 }
 
