@@ -45,6 +45,21 @@ struct CommonFlags {
   cl::opt<bool> quiet{"q", cl::desc("Show no progress"), cl::cat(category)};
 };
 
+/// What was skipped or converted: the first few by name, all by number.
+void printNotes(const data::Tally &tally) {
+  for (auto [example, count] : {std::pair("note", "notes"), std::pair("bad line", "bad lines")}) {
+    auto at = tally.examples.find(example);
+    if (at == tally.examples.end())
+      continue;
+    for (const std::string &text : at->second)
+      llvm::errs() << "note: " << text << "\n";
+    if (const uint64_t more = tally[count] - at->second.size(); more > 0 && count == llvm::StringRef("notes"))
+      llvm::errs() << "note: and " << more << " notes more\n";
+  }
+  if (uint64_t bad = tally["bad lines"])
+    llvm::errs() << "note: " << bad << " lines without a text were skipped\n";
+}
+
 /// "default,-c4-sentences": all, none, default, names, names behind a minus.
 Result<uint64_t> parseFilters(llvm::StringRef list) {
   uint64_t all = (uint64_t(1) << data::filters().size()) - 1, on = 0;
@@ -191,12 +206,7 @@ int clean(const Invocation &invocation) {
   if (uint64_t parts = (*tally)["cleaned invalid UTF-8"])
     llvm::errs() << "note: " << parts
                  << " ill-formed parts of UTF-8 became U+FFFD (text in another encoding?)\n";
-  for (const char *kind : {"note", "bad line"})
-    if (auto at = tally->examples.find(kind); at != tally->examples.end())
-      for (const std::string &text : at->second)
-        llvm::errs() << "note: " << text << "\n";
-  if (uint64_t bad = (*tally)["bad lines"])
-    llvm::errs() << "note: " << bad << " lines without a text were skipped\n";
+  printNotes(*tally);
   if (!flags.quiet)
     llvm::outs() << (*tally)["in documents"] << " documents in, " << (*tally)["out train documents"]
                  << " for training, " << (*tally)["out val documents"] << " for validation; "
@@ -253,11 +263,7 @@ int tokenize(const Invocation &invocation) {
   progress.clear();
   if (!tally)
     return report(tally.error());
-  if (auto notes = tally->examples.find("note"); notes != tally->examples.end())
-    for (const std::string &text : notes->second)
-      llvm::errs() << "note: " << text << "\n";
-  if (uint64_t bad = (*tally)["bad lines"])
-    llvm::errs() << "note: " << bad << " lines without a text were skipped\n";
+  printNotes(*tally);
   if (!flags.quiet)
     for (const char *part : {"train", "val"})
       llvm::outs() << part << ": " << (*tally)[fmt::format("{} documents", part)] << " documents, "

@@ -188,10 +188,14 @@ private:
     ++batches;
     if (firstBad.empty())
       firstBad = encoded.firstBad;
-    if (encoded.badLines)
+    if (encoded.badLines) {
       tally.add("bad lines", encoded.badLines);
-    for (const std::string &note : encoded.notes)
+      tally.example("bad line", encoded.firstBad);
+    }
+    for (const std::string &note : encoded.notes) {
+      tally.add("notes");
       tally.example("note", note);
+    }
     if (!shard && !encoded.documents.empty()) {
       Result<ShardWriter> created =
           ShardWriter::create(shardPath(part, finished[part].size()), static_cast<uint64_t>(tokenizer.size()),
