@@ -157,7 +157,12 @@ TEST_P(RoundedProducts, OfWideTilesAreThoseOfBf16) {
        {Product{.rows = 200, .inputs = 128, .outputs = 256, .perTile = 128, .columns = 128},
         Product{.rows = 130, .inputs = 196, .outputs = 144, .perTile = 64, .columns = 64},
         Product{.rows = 64, .inputs = 64, .outputs = 150, .perTile = 64, .columns = 128},
-        Product{.rows = 128, .inputs = 260, .outputs = 192, .perTile = 128, .columns = 64}})
+        Product{.rows = 128, .inputs = 260, .outputs = 192, .perTile = 128, .columns = 64},
+        // Rows that begin anywhere: of odd numbers, and of even ones.
+        Product{.rows = 128, .inputs = 197, .outputs = 128, .perTile = 128, .columns = 128},
+        Product{.rows = 66, .inputs = 65, .outputs = 131, .perTile = 64, .columns = 128},
+        Product{.rows = 130, .inputs = 130, .outputs = 64, .perTile = 128, .columns = 64},
+        Product{.rows = 64, .inputs = 3, .outputs = 64, .perTile = 64, .columns = 64}})
     checkProduct(GetParam(), product);
 }
 
@@ -239,7 +244,10 @@ TEST_P(RoundedGradients, OfWideTilesAreThoseOfBf16) {
   for (const Gradient &gradient :
        {Gradient{.rows = 192, .outputs = 256, .inputs = 128, .sideOutputs = 128, .sideInputs = 128},
         Gradient{.rows = 64, .outputs = 100, .inputs = 196, .sideOutputs = 64, .sideInputs = 128},
-        Gradient{.rows = 70, .outputs = 160, .inputs = 72, .sideOutputs = 128, .sideInputs = 64}})
+        Gradient{.rows = 70, .outputs = 160, .inputs = 72, .sideOutputs = 128, .sideInputs = 64},
+        Gradient{.rows = 128, .outputs = 257, .inputs = 128, .sideOutputs = 128, .sideInputs = 128},
+        Gradient{.rows = 65, .outputs = 131, .inputs = 197, .sideOutputs = 128, .sideInputs = 128},
+        Gradient{.rows = 64, .outputs = 66, .inputs = 130, .sideOutputs = 64, .sideInputs = 64}})
     checkGradient(GetParam(), gradient);
 }
 

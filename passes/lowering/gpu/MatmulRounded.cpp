@@ -42,8 +42,7 @@ int64_t sideOf(int64_t asked) { return asked >= 128 ? 128 : 64; }
 RoundedMatmul::RoundedMatmul(Frame &frame, kernel::MatmulOp op)
     : frame(frame), e(frame.e), columns(sideOf(op.getScheduleAttr().getColumnsPerTile())),
       m(frame, op, columns), isTransposed(op.getTransposed()) {
-  // Numbers come by fours; a transposed weight of an expert begins with a panel.
-  if (m.inputs % 4 || (isTransposed && op.getExperts() && m.inputs % panelRows))
+  if (isTransposed && op.getExperts() && m.inputs % panelRows) // an expert's matrix begins inside a panel
     return;
   int64_t wide = llvm::alignTo(m.accumulatorColumns(), columns), stride = wide + 8; // rows in other banks
   sharesStages = weights() == 1 && wide == columns;
@@ -104,6 +103,7 @@ void RoundedMatmul::emitColumns(RoundedTile &tile, int64_t weight, Value column,
   Value k = e.constant(m.inputs);
   RoundedSide left{.base = frame.rowOf(m.op.getLeft(), row),
                    .element = type.getElement(),
+                   .width = m.inputs % 4 ? 1 : 4,
                    .acrossBytes = type.getRowBytes(),
                    .lines = rowCount,
                    .depth = k};
@@ -118,11 +118,13 @@ void RoundedMatmul::emitColumns(RoundedTile &tile, int64_t weight, Value column,
     Value line = e.add(e.mul(e.extend(before), layout.columns), e.extend(column));
     right.base = frame.farAt(m.weights[weight], line, lineBytes);
     right.lines = e.sub(e.constant(m.outputs), column);
+    if (m.inputs % 4) // the last panel is whole, with zeros
+      right.depth = e.constant(llvm::alignTo(m.inputs, panelRows));
   } else {
     right.base = m.panel(weight, e.div(column, panelRows));
     right.lines = e.sub(e.constant(layout.panels() * panelRows), column);
   }
-  SmallVector<Value> sums = tile.multiply(left, right, k);
+  SmallVector<Value> sums = tile.multiply(left, right, k, /*hasTail=*/m.inputs % RoundedTile::depth);
   Value place = accumulators.at(e, weight, tile.firstM(), e.add(inTile, tile.firstN()));
   tile.forEachPair(sums, [&](int64_t line, int64_t n, Value pair) {
     e.storeAligned(pair, e.at(place, line * accumulators.rowStride + n, e.f32()));

@@ -17,8 +17,8 @@ using namespace mlir;
 
 namespace sinter::gpu {
 
-/// Numbers that are neighbours in memory, of a thread, and where they are packed.
-constexpr int64_t quad = 4, packed = 16;
+/// Numbers that a thread brings at once, and neighbours where they are packed; half a warp.
+constexpr int64_t quad = 4, packed = 16, halfWarp = 16;
 
 RoundedTile::RoundedTile(Frame &frame, int64_t m, int64_t n) : m(m), n(n), frame(frame), e(frame.e) {
   assert(frame.threads == threadsFor(m) && "a warpgroup has 64 lines");
@@ -33,8 +33,13 @@ int64_t RoundedTile::alongBytes(const RoundedSide &side, int64_t along) const {
 
 /// Rows: half a warp has 64 neighbours. Panels: a warp has 16 neighbours 8 times, which lie one behind the
 /// other, half a warp those that are even or odd across. So each access of global memory is of whole sectors,
-/// and half a warp's stores meet in no bank.
+/// and half a warp's stores meet in no bank. Number by number, half a warp has 16 neighbours at once, and its
+/// other half those 2 lines further, which go to other banks.
 RoundedTile::Start RoundedTile::startOf(const RoundedSide &side, Value thread) {
+  if (side.width == 1) {
+    Value half = e.div(thread, halfWarp), pair = e.rem(e.div(half, 2), 2);
+    return {e.rem(thread, halfWarp), e.add(e.add(e.mul(e.div(half, 4), 4), e.mul(e.rem(half, 2), 2)), pair)};
+  }
   if (!side.isPacked)
     return {e.mul(e.rem(thread, 16), quad), e.div(thread, 16)};
   Value inWarp = e.add(e.mul(e.rem(e.div(thread, 4), 4), 2), e.rem(e.div(thread, 16), 2));
@@ -54,8 +59,12 @@ RoundedTile::Side RoundedTile::sideOf(const RoundedSide &side, int64_t lines, in
     piece.across = i % turns * perTurn;
     // The part of 16 bytes: bits of the turn are above those of the thread.
     Value part = e.bitXor(e.bitXor(e.div(start.along, 8), turned), e.constant(piece.along % 64 / 8));
-    piece.place = e.add(e.add(e.mul(start.across, lineBytes), e.mul(part, 16)), inLine);
-    piece.place = e.add(piece.place, (piece.across + piece.along / 64 * across) * lineBytes);
+    int64_t behind = (piece.across + piece.along / 64 * across) * lineBytes;
+    for (int64_t further = 0; further < quad / side.width; ++further) { // 16 numbers are two parts
+      Value turnedPart = further ? e.bitXor(part, e.constant(2 * further)) : part;
+      Value place = e.add(e.add(e.mul(start.across, lineBytes), e.mul(turnedPart, 16)), inLine);
+      piece.places.push_back(e.add(place, behind));
+    }
     result.pieces.push_back(piece);
   }
   result.from = e.atByte(e.atByte(side.base, e.mul(start.along, side.element.isF32() ? 4 : 2)),
@@ -65,7 +74,19 @@ RoundedTile::Side RoundedTile::sideOf(const RoundedSide &side, int64_t lines, in
 }
 
 Value RoundedTile::load(const Side &side, Value from) {
+  if (side.of.width == 1)
+    return e.load(side.of.element, from);
   Value value = e.loadAligned(e.vec(quad, side.of.element), from);
+  return side.of.element.isF32() ? value : e.bitcast(e.vec(2, e.i32()), value);
+}
+
+Value RoundedTile::join(const Side &side, llvm::function_ref<Value(int64_t)> body) {
+  if (side.of.width != 1)
+    return body(0);
+  SmallVector<Value> numbers;
+  for (int64_t i = 0; i < quad; ++i)
+    numbers.push_back(body(i * halfWarp));
+  Value value = e.pack(numbers);
   return side.of.element.isF32() ? value : e.bitcast(e.vec(2, e.i32()), value);
 }
 
@@ -73,8 +94,10 @@ Value RoundedTile::load(const Side &side, Value from) {
 Registers RoundedTile::fetchWhole(const Side &side, Value from) {
   Registers values;
   for (const Piece &piece : side.pieces)
-    values.push_back(
-        load(side, e.atByte(from, alongBytes(side.of, piece.along) + piece.across * side.of.acrossBytes)));
+    values.push_back(join(side, [&](int64_t further) {
+      int64_t along = alongBytes(side.of, piece.along + further);
+      return load(side, e.atByte(from, along + piece.across * side.of.acrossBytes));
+    }));
   return values;
 }
 
@@ -84,15 +107,15 @@ Registers RoundedTile::fetch(const Side &side, Value chunk) {
   Registers values;
   Value first = e.mul(chunk, depth);
   Start start = startOf(of, e.fresh(frame.thread)); // addresses of all pieces would hold registers
-  for (const Piece &piece : side.pieces) {
-    Value along = e.add(start.along, piece.along), across = e.add(start.across, piece.across);
+  auto loadInside = [&](const Piece &piece, int64_t further) {
+    Value along = e.add(start.along, piece.along + further), across = e.add(start.across, piece.across);
     Value &k = of.alongK ? along : across, &line = of.alongK ? across : along;
     k = e.add(k, first);
     Value inside = e.less(k, of.depth);
     if (of.zeroLines)
       inside = e.both(inside, e.less(line, of.lines));
-    line = e.min(line, e.sub(of.lines, of.alongK ? 1 : quad));
-    k = e.min(k, e.sub(of.depth, of.alongK ? quad : 1));
+    line = e.min(line, e.sub(of.lines, of.alongK ? 1 : of.width));
+    k = e.min(k, e.sub(of.depth, of.alongK ? of.width : 1));
     along = e.max(along, e.constant(0));
     across = e.max(across, of.fewest ? of.fewest : e.constant(0));
     Value bytes = e.mul(e.extend(across), of.acrossBytes);
@@ -102,9 +125,13 @@ Registers RoundedTile::fetch(const Side &side, Value chunk) {
       along = e.rem(along, packed);
     }
     Value value = load(side, e.atByte(of.base, e.add(bytes, e.extend(e.mul(along, size)))));
-    Value none = of.element.isF32() ? e.zeros(quad) : e.bitcast(e.vec(2, e.i32()), e.zeros(2));
-    values.push_back(e.select(inside, value, none));
-  }
+    Value none = of.width == 1        ? e.constantF(of.element, 0)
+                 : of.element.isF32() ? e.zeros(quad)
+                                      : e.bitcast(e.vec(2, e.i32()), e.zeros(2));
+    return e.select(inside, value, none);
+  };
+  for (const Piece &piece : side.pieces)
+    values.push_back(join(side, [&](int64_t further) { return loadInside(piece, further); }));
   return values;
 }
 
@@ -113,7 +140,13 @@ void RoundedTile::put(const Side &side, ValueRange values, Value stage) {
   for (auto [piece, value] : llvm::zip(side.pieces, values)) {
     Value words =
         side.of.element.isF32() ? e.bitcast(e.vec(2, e.i32()), e.narrow(value, e.bf16())) : Value(value);
-    e.storeAligned(words, e.atByte(to, piece.place));
+    if (side.of.width != 1) {
+      e.storeAligned(words, e.atByte(to, piece.places[0]));
+      continue;
+    }
+    Value numbers = e.bitcast(e.vec(quad, e.bf16()), words);
+    for (auto [number, place] : llvm::enumerate(piece.places))
+      e.store(e.extract(numbers, number), e.atByte(to, place));
   }
 }
 
@@ -188,15 +221,30 @@ Registers RoundedTile::multiplyGroup(const Side &left, const Side &right, Value 
 
 /// While chunk c is multiplied chunk c + 1, in registers, becomes the other stage, and chunk c + 2 is asked
 /// for.
-Registers RoundedTile::multiplyChunks(const Side &left, const Side &right, Value chunks, bool areWhole) {
+Registers RoundedTile::multiplyChunks(const Side &left, const Side &right, Value chunks, bool areWhole,
+                                      Value wholeChunks) {
   int64_t stageBytes = stageBytesFor(m, n) / 2;
   const Side *sides[] = {&left, &right};
   Value zero = e.constant(0);
-  auto fetchBoth = [&](Value chunk, ValueRange from) {
+  auto fetchAll = [&](Value chunk, ValueRange from, bool isWhole) {
     Registers values;
     for (auto [number, side] : llvm::enumerate(sides))
-      llvm::append_range(values, areWhole ? fetchWhole(*side, from[number]) : fetch(*side, chunk));
+      llvm::append_range(values, isWhole ? fetchWhole(*side, from[number]) : fetch(*side, chunk));
     return values;
+  };
+  auto fetchBoth = [&](Value chunk, ValueRange from) {
+    if (!areWhole || !wholeChunks)
+      return fetchAll(chunk, from, areWhole);
+    SmallVector<Type> types;
+    for (const Side *side : sides)
+      types.append(side->pieces.size(), side->of.element.isF32() ? e.vec(quad, e.f32()) : e.vec(2, e.i32()));
+    auto choice = scf::IfOp::create(e.b, e.loc, types, e.less(chunk, wholeChunks), /*withElse=*/true);
+    OpBuilder::InsertionGuard guard(e.b);
+    for (bool isWhole : {true, false}) {
+      e.b.setInsertionPointToStart(isWhole ? choice.thenBlock() : choice.elseBlock());
+      scf::YieldOp::create(e.b, e.loc, fetchAll(chunk, from, isWhole));
+    }
+    return Registers(choice.getResults());
   };
   /// Both sides' pieces of a chunk; if there is none, `others`.
   auto fetchNext = [&](Value chunk, ValueRange from, ValueRange others) {
@@ -251,17 +299,19 @@ Registers RoundedTile::multiplyChunks(const Side &left, const Side &right, Value
   return state;
 }
 
-Registers RoundedTile::multiply(const RoundedSide &left, const RoundedSide &right, Value k) {
+Registers RoundedTile::multiply(const RoundedSide &left, const RoundedSide &right, Value k, bool hasTail) {
   Side ofLeft = sideOf(left, m, 0), ofRight = sideOf(right, n, m * lineBytes);
   Value chunks = e.ceilDiv(k, depth);
   Value isWhole = e.both(e.less(e.constant(m - 1), left.lines), e.less(e.constant(n - 1), right.lines));
-  isWhole = e.both(isWhole, e.both(e.equal(e.rem(k, depth), e.constant(0)), e.less(e.constant(0), k)));
+  Value wholeChunks = hasTail ? e.div(k, depth) : Value();
+  if (!hasTail)
+    isWhole = e.both(isWhole, e.both(e.equal(e.rem(k, depth), e.constant(0)), e.less(e.constant(0), k)));
   SmallVector<Type> types(m * n / frame.threads, e.f32());
   auto choice = scf::IfOp::create(e.b, e.loc, types, isWhole, /*withElseRegion=*/true);
   for (bool areWhole : {true, false}) {
     OpBuilder::InsertionGuard guard(e.b);
     e.b.setInsertionPointToStart(areWhole ? choice.thenBlock() : choice.elseBlock());
-    scf::YieldOp::create(e.b, e.loc, multiplyChunks(ofLeft, ofRight, chunks, areWhole));
+    scf::YieldOp::create(e.b, e.loc, multiplyChunks(ofLeft, ofRight, chunks, areWhole, wholeChunks));
   }
   return Registers(choice.getResults());
 }

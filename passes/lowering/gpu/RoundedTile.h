@@ -17,9 +17,10 @@ namespace sinter::gpu {
 /// The lines of a factor that a tile takes. Along one of its two directions numbers are neighbours in memory,
 /// 16 or more of them; the other one is called across.
 struct RoundedSide {
-  mlir::Value base = {};              // of number 0 of line 0, 16-byte aligned, in global memory
+  mlir::Value base = {};              // of number 0 of line 0, in global memory, aligned to `width` numbers
   mlir::Type element;                 // f32, or bf16: is rounded already
   bool alongK = true;                 // whether neighbours are numbers of a line; else lines
+  int64_t width = 4;                  // neighbours that are read at once, from a multiple of that on: 4, or 1
   bool isPacked = false;              // whether the next 16 neighbours lie elsewhere: as panels do
   int64_t packedBytes = 0;            // from 16 neighbours to the next, if so
   int64_t acrossBytes = 0;            // to the next line (alongK), or the next number
@@ -41,8 +42,10 @@ public:
 
   const int64_t m, n;
   /// The products of `k` (i32) numbers a line: a thread's accumulators. All threads come here together; when
-  /// it is over, what is in shared memory may be written.
-  llvm::SmallVector<mlir::Value> multiply(const RoundedSide &left, const RoundedSide &right, mlir::Value k);
+  /// it is over, what is in shared memory may be written. `hasTail`: k is no multiple of 64, so that the last
+  /// chunk alone is read with limits where lines are whole.
+  llvm::SmallVector<mlir::Value> multiply(const RoundedSide &left, const RoundedSide &right, mlir::Value k,
+                                          bool hasTail = false);
   /// Where the first of a thread's sums are; the others are a constant further.
   mlir::Value firstM() { return e.add(warpM(), e.div(frame.lane(), 4)); }
   mlir::Value firstN() { return e.add(warpN(), e.mul(e.rem(frame.lane(), 4), 2)); }
@@ -54,16 +57,16 @@ public:
 private:
   static constexpr int64_t lineBytes = depth * 2; // of a line of K in shared memory, or of 64 lines of one k
 
-  /// Where the first four neighbours are, in a chunk, that a thread brings.
+  /// Where the first four numbers are, in a chunk, that a thread brings.
   struct Start {
     mlir::Value along, across;
   };
   Start startOf(const RoundedSide &side, mlir::Value thread);
-  /// Four neighbours that a thread brings, so far from its first ones, and where they go in the side's part
-  /// of a stage (i32, bytes).
+  /// Four numbers that a thread brings, so far from its first ones, and where they go in the side's part of a
+  /// stage (i32, bytes): neighbours, or each 16 from the one before (width 1) and to a place of its own.
   struct Piece {
     int64_t along = 0, across = 0;
-    mlir::Value place;
+    llvm::SmallVector<mlir::Value, 4> places;
   };
   struct Side {
     const RoundedSide &of;
@@ -77,7 +80,10 @@ private:
   int64_t alongBytes(const RoundedSide &side, int64_t along) const;
   llvm::SmallVector<mlir::Value> fetchWhole(const Side &side, mlir::Value from);
   llvm::SmallVector<mlir::Value> fetch(const Side &side, mlir::Value chunk);
+  /// `width` numbers: f32, or words of two.
   mlir::Value load(const Side &side, mlir::Value from);
+  /// A piece's four numbers, of `body`'s for how far along each part begins.
+  mlir::Value join(const Side &side, llvm::function_ref<mlir::Value(int64_t further)> body);
   void put(const Side &side, mlir::ValueRange values, mlir::Value stage);
   /// Adds the products of a stage, asynchronously on sm_90a.
   llvm::SmallVector<mlir::Value> multiplyChunk(const Side &left, const Side &right, mlir::Value stage,
@@ -90,8 +96,9 @@ private:
   /// `line` on. Matrices of the left side are (lines 0-7, k 0-7), (8-15, 0-7), (0-7, 8-15), (8-15, 8-15); of
   /// the right one the second and the third change places.
   mlir::Value matricesAt(const Side &side, mlir::Value line, bool isLeft);
+  /// `wholeChunks`: of `chunks`, where others have all lines; null: all, or none (areWhole).
   llvm::SmallVector<mlir::Value> multiplyChunks(const Side &left, const Side &right, mlir::Value chunks,
-                                                bool areWhole);
+                                                bool areWhole, mlir::Value wholeChunks);
 
   bool hasGroups() const { return e.architecture == Architecture::Sm90; }
   //--- what a warp has: by wgmma 16 rows and all columns, else a part of both

@@ -65,7 +65,7 @@ private:
 
   void chooseTile() {
     bool rounds = cpu::roundsFactors(op);
-    if (rounds && isWhole() && inputs % 4 == 0 && outputs % 4 == 0) {
+    if (rounds && isWhole()) {
       sideInputs = tileInputs >= 128 ? 128 : 64, sideOutputs = tileOutputs >= 128 ? 128 : 64;
       frame.threads = RoundedTile::threadsFor(sideInputs);
       frame.blocksPerSm = sideInputs * sideOutputs <= 64 * 64 ? 3 : 1;
@@ -84,6 +84,7 @@ private:
       return RoundedSide{.base = base,
                          .element = elementOf(argument),
                          .alongK = false,
+                         .width = columns % 4 ? 1 : 4,
                          .acrossBytes = cast<kernel::RowsType>(argument.getType()).getRowBytes(),
                          .lines = e.sub(e.constant(columns), column),
                          .depth = rows};
