@@ -26,8 +26,10 @@ struct Axis {
   }
   void widen(double share) {
     double room = (greatest - least) * share;
-    if (room <= 0)
-      room = greatest == 0 ? 1 : std::abs(greatest) * 0.05;
+    // What differs by rounding alone is one number: no step between ticks would be as small.
+    const double size = std::max(std::abs(least), std::abs(greatest));
+    if (greatest - least <= size * 1e-9)
+      room = size == 0 ? 1 : size * 0.05;
     least -= room;
     greatest += room;
   }
@@ -53,8 +55,9 @@ struct Axis {
                                  : rough / power < 3.5 ? 2
                                  : rough / power < 7.5 ? 5
                                                        : 10);
-    for (double i = std::ceil(low / step); i * step <= high; ++i)
-      found.push_back(i * step);
+    const double first = std::ceil(low / step);
+    for (int i = 0; i < 20 && (first + i) * step <= high; ++i)
+      found.push_back((first + i) * step);
     return found;
   }
 };

@@ -45,6 +45,16 @@ TEST(RunReport, overlaysOtherRunsInOtherColours) {
   EXPECT_NE(html.find("stroke=\"#d55e00\""), html.npos);
 }
 
+TEST(RunReport, drawsNumbersThatDifferByRoundingAlone) {
+  NamedRun run{"run", {}};
+  for (int64_t i = 0; i < 3; ++i)
+    run.metrics.steps.push_back(
+        {i, 2 + 1e-15 * double(i), 1, i < 2 ? 3e-4 : std::nextafter(3e-4, 1), 10, 100});
+  const std::string html = makeRunReport({&run, 1}, {});
+  EXPECT_EQ(occurrences(html, "<svg"), 5u);
+  EXPECT_LT(html.size(), 20000u); // a few ticks an axis
+}
+
 TEST(RunReport, standsWithoutAnySteps) {
   const NamedRun runs[] = {{"run", {}}};
   EXPECT_NE(makeRunReport(runs, {}).find("nothing yet"), std::string::npos);
