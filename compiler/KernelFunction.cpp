@@ -105,8 +105,9 @@ uint64_t rowBytes(const KernelArgument &argument) {
 
 bool canRound(kernel::WeightFormat format) {
   using Format = kernel::WeightFormat;
-  return format == Format::F16 || format == Format::BF16 || format == Format::Q8_0 ||
-         format == Format::Q4_0 || format == Format::Q4_1;
+  return format == Format::F16 || format == Format::BF16 || format == Format::F8E4M3FN ||
+         format == Format::F8E5M2 || format == Format::Q8_0 || format == Format::Q4_0 ||
+         format == Format::Q4_1;
 }
 
 KernelFunction makeKernelFunction(kernel::FuncOp kernel, ArrayRef<std::string> names) {

@@ -25,6 +25,8 @@ std::string cType(const KernelArgument &argument) {
     base = "float";
   else if (element && (element.isF16() || element.isBF16()))
     base = "uint16_t";
+  else if (element && element.getIntOrFloatBitWidth() == 8)
+    base = "uint8_t";
   else if ((element && element.isInteger(32)) || isa<kernel::SegmentsType>(argument.type))
     base = "int32_t";
   return (argument.written ? "" : "const ") + base + " *";
@@ -173,10 +175,11 @@ void HeaderWriter::declarePacking(const KernelFunction &function) {
         << " *stored, void *" << argument.name << ");\n";
     if (!canRound(type.getFormat()))
       continue;
-    out << llvm::formatv(
-        "/* The same from ({0}, {1}) f32 numbers, rounded as ggml does. -1: no memory for 16 rows, "
-        "else 0. */\n",
-        type.getRows(), type.getColumns());
+    bool isFp8 = kernel::WeightLayout(type).isFp8();
+    out << llvm::formatv("/* The same from ({0}, {1}) f32 numbers, rounded {2}. -1: no memory for 16 rows, "
+                         "else 0. */\n",
+                         type.getRows(), type.getColumns(),
+                         isFp8 ? "to nearest even, beyond the largest one to it" : "as ggml does");
     out << "int " << function.name << "_round_" << argument.name << "(const float *numbers, void *"
         << argument.name << ");\n";
   }
@@ -198,7 +201,8 @@ std::string HeaderWriter::write(ArrayRef<KernelFunction> functions) {
     c = llvm::isAlnum(c) ? c : '_';
   out << "/* Kernels compiled by sinter. Link a C or C++ program with the objects beside this header; they "
          "need libc\n"
-         " * and libgcc only. The functions pick the version for this processor's instruction set themselves (";
+         " * and libgcc only. The functions pick the version for this processor's instruction set themselves "
+         "(";
   llvm::interleaveComma(isas, out, [&](cpu::Isa isa) { out << cpu::nameOf(isa); });
   out << ";\n * on a processor without any of them they end the program) and run on the calling thread. A "
          "NAME_ISA function\n"

@@ -34,6 +34,10 @@ const BlockFormat *writableFormat(WeightFormat format) {
     return &sinter::f16Format;
   case WeightFormat::BF16:
     return &sinter::bf16Format;
+  case WeightFormat::F8E4M3FN:
+    return &sinter::f8E4M3FNFormat;
+  case WeightFormat::F8E5M2:
+    return &sinter::f8E5M2Format;
   case WeightFormat::Q8_0:
     return &sinter::q8_0Format;
   case WeightFormat::Q4_0:
@@ -47,8 +51,8 @@ const BlockFormat *writableFormat(WeightFormat format) {
 
 } // namespace
 
-/// Packs (rows, columns) numbers stored in `format`, row after row, as model files have them: f32, f16 or
-/// bf16 numbers, or ggml's blocks.
+/// Packs (rows, columns) numbers stored in `format`, row after row, as model files have them: floats, or
+/// ggml's blocks.
 extern "C" void sinter_pack_weight(int32_t format, int64_t rows, int64_t columns, const void *stored,
                                    void *packed) {
   const WeightLayout layout(static_cast<WeightFormat>(format), rows, columns);
@@ -58,8 +62,8 @@ extern "C" void sinter_pack_weight(int32_t format, int64_t rows, int64_t columns
     packRows(layout, from + row * storedBytes(layout), std::min(panelRows, rows - row), to);
 }
 
-/// Rounds (rows, columns) f32 numbers to `format` (f16, bf16, q8_0, q4_0 or q4_1, as ggml rounds) and packs
-/// them. 0, or -1 when there is no memory for 16 rows.
+/// Rounds (rows, columns) f32 numbers to `format` (f16, bf16, q8_0, q4_0 or q4_1, as ggml rounds, or 8 bits)
+/// and packs them. 0, or -1 when there is no memory for 16 rows.
 extern "C" int sinter_round_weight(int32_t format, int64_t rows, int64_t columns, const float *numbers,
                                    void *packed) {
   const WeightLayout layout(static_cast<WeightFormat>(format), rows, columns);

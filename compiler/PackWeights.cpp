@@ -47,6 +47,15 @@ void packTransposed(const WeightLayout &layout, std::span<const std::byte *const
   }
 }
 
+/// Tiles of 16 rows x 16 columns, row after row.
+void packTiles(const WeightLayout &layout, std::span<const std::byte *const> rows, std::byte *out) {
+  constexpr int64_t tile = WeightLayout::tileColumns;
+  for (int64_t first = 0; first < layout.columns; first += tile)
+    for (int64_t row = 0; row < static_cast<int64_t>(rows.size()); ++row)
+      std::memcpy(out + first * panelRows + row * tile, rows[row] + first,
+                  std::min(tile, layout.columns - first));
+}
+
 void store16(std::byte *to, uint16_t value) { std::memcpy(to, &value, 2); }
 void store32(std::byte *to, uint32_t value) { std::memcpy(to, &value, 4); }
 
@@ -149,6 +158,9 @@ void packPanel(const WeightLayout &layout, std::span<const std::byte *const> row
     return packTransposed(layout, rows, reinterpret_cast<uint16_t *>(out));
   case WeightFormat::BF16:
     return packFloats(layout, rows, 2, reinterpret_cast<uint16_t *>(out));
+  case WeightFormat::F8E4M3FN:
+  case WeightFormat::F8E5M2:
+    return packTiles(layout, rows, out);
   default:
     return packQuantized(layout, rows, out);
   }

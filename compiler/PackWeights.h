@@ -14,7 +14,7 @@ namespace sinter {
 void packPanel(const kernel::WeightLayout &layout, std::span<const std::byte *const> rows, std::byte *out);
 
 /// Packs `count` panels from panel `first` on. `rows`: where each of the layout's rows begins, in the same
-/// format: f32, f16 or bf16 numbers, or ggml's blocks. Rows may lie anywhere (several tensors that became
+/// format: floats, or ggml's blocks. Rows may lie anywhere (several tensors that became
 /// one weight, permuted heads). `out`: count * layout.panelBytes() bytes, all of which are written.
 void packPanels(const kernel::WeightLayout &layout, std::span<const std::byte *const> rows, int64_t first,
                 int64_t count, std::byte *out);

@@ -23,6 +23,13 @@ bool isActivation(Type type) {
          tensor.getElementType().isF32();
 }
 
+/// Of 8 bits, for lm.linear alone, as the caller has rounded them.
+bool isNarrowActivation(Type type) {
+  auto tensor = dyn_cast<RankedTensorType>(type);
+  return tensor && tensor.getRank() == 2 && tensor.isDynamicDim(0) && !tensor.isDynamicDim(1) &&
+         isa<Float8E4M3FNType, Float8E5M2Type>(tensor.getElementType());
+}
+
 bool isWeight(Type type) {
   auto tensor = dyn_cast<RankedTensorType>(type);
   if (!tensor || !tensor.hasStaticShape())
@@ -81,9 +88,11 @@ LogicalResult TensorFunction::check() {
                 "of a step), found another";
     if (isa<lm::CacheType>(type) && ++caches > 1)
       return emitError(argument.getLoc()) << "expected one cache at most, found another";
-    if (!isIds(type) && !isa<lm::CacheType>(type) && !isActivation(type) && !isWeight(type))
+    if (!isIds(type) && !isa<lm::CacheType>(type) && !isActivation(type) && !isNarrowActivation(type) &&
+        !isWeight(type))
       return emitError(argument.getLoc())
-             << "expected an argument to be activations (tensor<?xNxf32>), a vector (tensor<Nxf32>), a "
+             << "expected an argument to be activations (tensor<?xNxf32>, f8E4M3FN or f8E5M2), a vector "
+                "(tensor<Nxf32>), a "
                 "weight "
                 "(tensor<MxN...>), ids of the step (tensor<?xi32>) or a cache (!lm.cache), found "
              << type;
@@ -131,10 +140,10 @@ void TensorFunction::isolate() {
     } else if (isa<lm::CacheType>(argument.getType())) {
       cacheName = name;
       ++kept;
-    } else if (isActivation(argument.getType())) {
+    } else if (isActivation(argument.getType()) || isNarrowActivation(argument.getType())) {
       slots.push_back({.name = name.str(), .parameter = "", .argument = kept++});
-      slots.back().type =
-          kernel::RowsType::get(builder.getContext(), lm::width(argument), builder.getF32Type());
+      slots.back().type = kernel::RowsType::get(builder.getContext(), lm::width(argument),
+                                                cast<RankedTensorType>(argument.getType()).getElementType());
     } else {
       erased.set(argument.getArgNumber());
       std::string parameter = "argument." + std::to_string(argument.getArgNumber());
@@ -286,10 +295,12 @@ FailureOr<KernelFunction> TensorFunction::collect(ModuleOp kernels) {
   llvm::StringSet<> taken;
   for (const Slot &slot : slots) {
     if (!slot.type && slot.written)
-      return original.emitOpError("expected each result to differ from the others and from arguments, found '")
+      return original.emitOpError(
+                 "expected each result to differ from the others and from arguments, found '")
              << slot.name << "', which does not";
     if (!slot.type)
-      return original.emitOpError("expected every argument to be used, found no use of '") << slot.name << "'";
+      return original.emitOpError("expected every argument to be used, found no use of '")
+             << slot.name << "'";
     if (!isCIdentifier(slot.name))
       return original.emitOpError("expected arguments whose names are identifiers in C, found '")
              << slot.name << "'";

@@ -50,6 +50,10 @@ const BlockFormat &formatOf(kernel::WeightFormat format) {
     return f16Format;
   case kernel::WeightFormat::BF16:
     return bf16Format;
+  case kernel::WeightFormat::F8E4M3FN:
+    return f8E4M3FNFormat;
+  case kernel::WeightFormat::F8E5M2:
+    return f8E5M2Format;
   case kernel::WeightFormat::Q8_0:
     return q8_0Format;
   case kernel::WeightFormat::Q4_0:

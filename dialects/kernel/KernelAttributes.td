@@ -61,7 +61,9 @@ def Kernel_WeightFormat : Kernel_Enum<"WeightFormat", "how the elements of a wei
   I32EnumAttrCase<"Q3_K", 9, "q3_k">,
   I32EnumAttrCase<"Q4_K", 10, "q4_k">,
   I32EnumAttrCase<"Q5_K", 11, "q5_k">,
-  I32EnumAttrCase<"Q6_K", 12, "q6_k">
+  I32EnumAttrCase<"Q6_K", 12, "q6_k">,
+  I32EnumAttrCase<"F8E4M3FN", 13, "f8E4M3FN">, // the names of MLIR's types
+  I32EnumAttrCase<"F8E5M2", 14, "f8E5M2">
 ]>;
 
 def Kernel_ScheduleAttr : AttrDef<Kernel_Dialect, "Schedule"> {

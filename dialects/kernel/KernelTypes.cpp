@@ -41,6 +41,8 @@ static LogicalResult checkShape(function_ref<InFlightDiagnostic()> error, ArrayR
   return success();
 }
 
+static bool isFp8(Type element) { return isa<Float8E4M3FNType, Float8E5M2Type>(element); }
+
 static LogicalResult checkFloat(function_ref<InFlightDiagnostic()> error, Type element) {
   if (!element.isF32() && !element.isF16() && !element.isBF16())
     return error() << "expected f32, f16 or bf16 as element, found " << element;
@@ -75,7 +77,7 @@ LogicalResult RowsType::verify(function_ref<InFlightDiagnostic()> error, int64_t
                                int64_t perRow) {
   if (failed(checkShape(error, {perRow, columns})))
     return failure();
-  if (element.isInteger(32))
+  if (element.isInteger(32) || isFp8(element))
     return success();
   if (!isa<Q8Type>(element))
     return checkFloat(error, element);
@@ -134,6 +136,23 @@ Type WeightType::parse(AsmParser &parser) {
 }
 void WeightType::print(AsmPrinter &printer) const {
   printer << '<' << getRows() << 'x' << getColumns() << ", " << stringifyWeightFormat(getFormat()) << '>';
+}
+Type WeightType::getElement() const {
+  Builder types(getContext());
+  switch (getFormat()) {
+  case WeightFormat::F32:
+    return types.getF32Type();
+  case WeightFormat::F16:
+    return types.getF16Type();
+  case WeightFormat::BF16:
+    return types.getBF16Type();
+  case WeightFormat::F8E4M3FN:
+    return types.getType<Float8E4M3FNType>();
+  case WeightFormat::F8E5M2:
+    return types.getType<Float8E5M2Type>();
+  default:
+    return {};
+  }
 }
 LogicalResult WeightType::verify(function_ref<InFlightDiagnostic()> error, int64_t rows, int64_t columns,
                                  WeightFormat format) {

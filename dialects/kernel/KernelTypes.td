@@ -58,6 +58,10 @@ def Kernel_WeightType : Kernel_Type<"Weight", "weight"> {
   let summary = "a packed matrix of a model, outputs x inputs: `!kernel.weight<960x576, q4_1>`";
   let description = [{ How the bytes lie is told by dialects/kernel/WeightLayout.h. }];
   let parameters = (ins "int64_t":$rows, "int64_t":$columns, "::sinter::kernel::WeightFormat":$format);
+  let extraClassDeclaration = [{
+    /// Of a format of floats; null of a quantised one.
+    ::mlir::Type getElement() const;
+  }];
 }
 
 def Kernel_CacheKType : Kernel_Type<"CacheK", "cache_k"> {

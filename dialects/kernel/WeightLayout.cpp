@@ -9,6 +9,8 @@ static BlockTraits traitsOf(WeightFormat format) {
   case WeightFormat::F32:
   case WeightFormat::F16:
   case WeightFormat::BF16:
+  case WeightFormat::F8E4M3FN:
+  case WeightFormat::F8E5M2:
     return {};
   case WeightFormat::Q8_0:
     return {.lowBits = 8, .isSigned = true};
@@ -38,6 +40,8 @@ static BlockTraits traitsOf(WeightFormat format) {
 static int64_t elementBytesOf(WeightFormat format) {
   if (format == WeightFormat::F32)
     return 4;
+  if (format == WeightFormat::F8E4M3FN || format == WeightFormat::F8E5M2)
+    return 1;
   return format == WeightFormat::F16 || format == WeightFormat::BF16 ? 2 : 0;
 }
 
@@ -53,7 +57,8 @@ WeightLayout::WeightLayout(WeightFormat format, int64_t rows, int64_t columns)
 }
 
 int64_t WeightLayout::paddedColumns() const {
-  return format == WeightFormat::BF16 ? (columns + 31) / 32 * 32 : columns;
+  int64_t unit = format == WeightFormat::BF16 ? 32 : isFp8() ? tileColumns : 1;
+  return (columns + unit - 1) / unit * unit;
 }
 
 int64_t WeightLayout::panelBytes() const {

@@ -6,6 +6,8 @@
 //   f32, f16    [column][16 rows]
 //   bf16        [column / 2][16 rows][2]: the 32-bit word of a row holds columns 2i (low) and 2i + 1 (high),
 //               which is also the right operand of AMX's tdpbf16ps
+//   f8E4M3FN, f8E5M2
+//               [column / 16][16 rows][16]: tiles of 16 columns of each row, which are core matrices of wgmma
 //   quantised   super-blocks along the columns (32 numbers, or 256 for the K formats):
 //               [16 f16 scales] ([16 f16 minima]) then blocks of 32 numbers:
 //               K formats: [16 bytes of scales a sub-block] ([16 bytes of minima a sub-block]), then
@@ -62,13 +64,16 @@ public:
   int64_t rows, columns;
 
   bool isFloat() const { return elementBytes != 0; }
-  /// Of f32, f16 and bf16; 0 for quantised formats.
+  /// Whether numbers have 8 bits, in tiles of so many columns.
+  bool isFp8() const { return elementBytes == 1; }
+  static constexpr int64_t tileColumns = 16;
+  /// Of floats; 0 for quantised formats.
   int64_t elementBytes = 0;
   /// Of quantised formats.
   BlockTraits block;
 
   int64_t panels() const { return (rows + panelRows - 1) / panelRows; }
-  /// bf16: a multiple of 32, a whole AMX tile; else as it is.
+  /// bf16: a multiple of 32, a whole AMX tile; 8 bits: a multiple of 16; else as it is.
   int64_t paddedColumns() const;
   int64_t blocks() const { return columns / weightBlock; }
   int64_t bytes() const { return panels() * panelBytes(); }

@@ -63,10 +63,11 @@ def Lm_CacheType : Lm_Type<"Cache", "cache"> {
 //===-- Constraints -------------------------------------------------------------------------------------===//
 
 def Lm_Rows : TensorOf<[F32]>;                              // (rows, width), f32
+def Lm_LinearInput : TensorOf<[F32, F8E4M3FN, F8E5M2]>;     // the same, or numbers of 8 bits of a caller
 def Lm_Ids : 1DTensorOf<[I32]>;                             // (rows), i32
 def Lm_Seed : 1DTensorOf<[I32]>;                            // (2): a number of 64 bits, low half first
-def Lm_WeightElement : AnyTypeOf<[F32, F16, BF16, Lm_BlockType]>;
-def Lm_Weight : TensorOf<[F32, F16, BF16, Lm_BlockType]>;
+def Lm_WeightElement : AnyTypeOf<[F32, F16, BF16, F8E4M3FN, F8E5M2, Lm_BlockType]>;
+def Lm_Weight : TensorOf<[F32, F16, BF16, F8E4M3FN, F8E5M2, Lm_BlockType]>;
 def Lm_Vector : 1DTensorOf<[F32, F16, BF16, Lm_BlockType]>; // norm weights and biases
 
 /// An operation that computes: it has a reference and a cost.

@@ -16,6 +16,10 @@ kernel::WeightFormat weightFormat(Type element) {
     return kernel::WeightFormat::F16;
   if (element.isBF16())
     return kernel::WeightFormat::BF16;
+  if (isa<Float8E4M3FNType>(element))
+    return kernel::WeightFormat::F8E4M3FN;
+  if (isa<Float8E5M2Type>(element))
+    return kernel::WeightFormat::F8E5M2;
   switch (cast<lm::BlockType>(element).getFormat()) {
   case lm::BlockFormat::q4_0:
     return kernel::WeightFormat::Q4_0;

@@ -17,6 +17,8 @@ static_assert(std::endian::native == std::endian::little, "weights are little-en
 const BlockFormat f32Format{"F32", 0, 1, 4, dequantizeF32, quantizeF32};
 const BlockFormat f16Format{"F16", 1, 1, 2, dequantizeF16, quantizeF16};
 const BlockFormat bf16Format{"BF16", 30, 1, 2, dequantizeBf16, quantizeBf16};
+const BlockFormat f8E4M3FNFormat{"F8_E4M3", UINT32_MAX, 1, 1, dequantizeE4m3, quantizeE4m3};
+const BlockFormat f8E5M2Format{"F8_E5M2", UINT32_MAX, 1, 1, dequantizeE5m2, quantizeE5m2};
 const BlockFormat q4_0Format{"Q4_0", 2, 32, 18, dequantizeQ4_0, quantizeQ4_0};
 const BlockFormat q4_1Format{"Q4_1", 3, 32, 20, dequantizeQ4_1, quantizeQ4_1};
 const BlockFormat q5_0Format{"Q5_0", 6, 32, 22, dequantizeQ5_0, nullptr};
@@ -112,5 +114,9 @@ float f16ToF32(uint16_t bits) { return decodeF16(bits); }
 uint16_t f32ToF16(float value) { return encodeF16(value); }
 float bf16ToF32(uint16_t bits) { return decodeBf16(bits); }
 uint16_t f32ToBf16(float value) { return encodeBf16(value); }
+uint8_t f32ToE4m3(float value) { return encodeE4m3(value); }
+uint8_t f32ToE5m2(float value) { return encodeE5m2(value); }
+float e4m3ToF32(uint8_t bits) { return decodeE4m3(bits); }
+float e5m2ToF32(uint8_t bits) { return decodeE5m2(bits); }
 
 } // namespace sinter

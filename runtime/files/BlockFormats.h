@@ -36,6 +36,10 @@ struct BlockFormat {
 };
 
 extern const BlockFormat f32Format, f16Format, bf16Format;
+/// OCP's formats of 8 bits, for functions that are compiled alone: no list and no search gives them, since
+/// model files that hold them are refused. Quantised to nearest even, numbers beyond the largest one become
+/// it.
+extern const BlockFormat f8E4M3FNFormat, f8E5M2Format;
 extern const BlockFormat q4_0Format, q4_1Format, q5_0Format, q5_1Format, q8_0Format;
 extern const BlockFormat q2_KFormat, q3_KFormat, q4_KFormat, q5_KFormat, q6_KFormat;
 
@@ -61,6 +65,11 @@ float f16ToF32(uint16_t bits);
 uint16_t f32ToF16(float value);
 float bf16ToF32(uint16_t bits);
 uint16_t f32ToBf16(float value);
+/// As cvt.rn.satfinite of PTX: beyond the largest number that number, of infinity too; every NaN is 0x7f.
+uint8_t f32ToE4m3(float value);
+uint8_t f32ToE5m2(float value);
+float e4m3ToF32(uint8_t bits);
+float e5m2ToF32(uint8_t bits);
 
 } // namespace sinter
 

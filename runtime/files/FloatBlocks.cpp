@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Rows of plain floats: F32, F16 and BF16. Files may hold them at any address, so they are read bytewise.
+// Rows of plain floats: F32, F16, BF16 and those of 8 bits. Files may hold them at any address, so they are
+// read bytewise.
 #include "runtime/files/BlockCodecs.h"
 
 #include <cstring>
@@ -43,6 +44,26 @@ void quantizeBf16(FloatRow in, std::byte *__restrict out) {
     uint16_t bits = encodeBf16(in[i]);
     std::memcpy(out + 2 * i, &bits, 2);
   }
+}
+
+void dequantizeE4m3(BlockRow row, float *__restrict out) {
+  for (size_t i = 0; i < row.size(); ++i)
+    out[i] = decodeE4m3(static_cast<uint8_t>(row[i]));
+}
+
+void dequantizeE5m2(BlockRow row, float *__restrict out) {
+  for (size_t i = 0; i < row.size(); ++i)
+    out[i] = decodeE5m2(static_cast<uint8_t>(row[i]));
+}
+
+void quantizeE4m3(FloatRow in, std::byte *__restrict out) {
+  for (size_t i = 0; i < in.size(); ++i)
+    out[i] = std::byte{encodeE4m3(in[i])};
+}
+
+void quantizeE5m2(FloatRow in, std::byte *__restrict out) {
+  for (size_t i = 0; i < in.size(); ++i)
+    out[i] = std::byte{encodeE5m2(in[i])};
 }
 
 } // namespace sinter

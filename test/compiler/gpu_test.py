@@ -381,6 +381,43 @@ class GpuTest(ProductTest):
             self.assertIn(" 0 bytes spill stores, 0 bytes spill loads", said.stderr, entry["kernel"])
 
     @unittest.skipUnless(shutil.which("ptxas"), "ptxas is not here")
+    def testNumbersOfEightBitsAreMultipliedWithoutSpills(self):
+        source, folder = self.folder / "eights.mlir", self.folder / "eights"
+        kernel = """kernel.func @{name}_{type}(%x: !kernel.rows<{k}x{left}>, %w: !kernel.weight<{n}x{k}, {type}>, %v: !kernel.weight<{n}x{k}, {type}>,
+    %y: !kernel.rows<{n}xf32>) {{
+  kernel.matmul left(%x : !kernel.rows<{k}x{left}>) weights({weights}) over(rows) {schedule} ranges {{
+    kernel.range 0 to {n} group {group} {{
+    ^bb0({sums}, %row: index, %column: index):
+      %s = arith.mulf {product} : vector<{group}xf32>
+      %sum = vector.reduction <add>, %s : vector<{group}xf32> into f32
+      %all = vector.broadcast %sum : f32 to vector<{group}xf32>
+      %o = arith.divf %s, %all : vector<{group}xf32>
+      kernel.store %o, %y[%row, %column] : vector<{group}xf32>, !kernel.rows<{n}xf32>
+    }}
+  }}
+}}
+"""
+        mapped = [("wide", 2048, 1040, 16, 1), ("narrow", 512, 1040, 16, 1), ("heads", 2048, 512, 128, 1), ("gate", 2048, 1040, 16, 2)]
+        cases = [(*case, "", "") for case in mapped]
+        cases += [("odd", 2048, 1032, 16, 1, "", ""), ("long", 2048, 512, 256, 1, "", ""), ("wider", 2048, 1040, 16, 1, "f32", ""),
+                  ("few", 2048, 2048, 16, 1, "f32", "schedule <columns_per_tile = 16>")]
+        source.write_text("".join(
+            kernel.format(name=name, n=n, k=k, group=group, type=dtype, left=left or dtype, schedule=schedule,
+                          weights=", ".join(("%w", "%v")[:count]) + " : " + ", ".join([f"!kernel.weight<{n}x{k}, {dtype}>"] * count),
+                          sums=", ".join(f"{a}: vector<{group}xf32>" for a in ("%a", "%b")[:count]), product=("%a, %a", "%a, %b")[count - 1])
+            for name, n, k, group, count, left, schedule in cases for dtype in ("f8E4M3FN", "f8E5M2")))
+        run(SINTER, "kernel", source, "--target=cuda", "-o", folder)
+        kernels = json.loads((folder / "eights.json").read_text())["kernels"]
+        self.assertEqual([k["kernel"] for k in kernels if k["code"]["sm_90a"]["cluster"][0] == 4],
+                         [f"{case[0]}_{dtype}" for case in mapped for dtype in ("f8E4M3FN", "f8E5M2")])
+        for entry in kernels:
+            for architecture, code in entry["code"].items():
+                said = subprocess.run(["ptxas", f"-arch={architecture}", "-v", folder / code["file"], "-o", "/dev/null"], capture_output=True, text=True)
+                self.assertEqual(said.returncode, 0, said.stderr)
+                self.assertIn(" 0 bytes spill stores, 0 bytes spill loads", said.stderr, (entry["kernel"], architecture))
+                self.assertNotRegex(said.stderr, r"C75\d\d", (entry["kernel"], architecture))   # wgmma that ptxas serialises
+
+    @unittest.skipUnless(shutil.which("ptxas"), "ptxas is not here")
     def testAttentionForHopperTakesTurnsWithoutSpills(self):
         source, folder = self.folder / "attentions.mlir", self.folder / "attentions"
         kernel = """kernel.func @{name}(%q: !kernel.rows<{width}x{query}>, %k: !kernel.cache_k<{heads}x{size}x{dtype}>, %v: !kernel.cache_v<{heads}x{size}x{dtype}>,

@@ -8,7 +8,7 @@ import struct
 import subprocess
 import unittest
 
-from products import COMPILERS, SCALE, SINTER, ProductTest, run
+from products import COMPILERS, ROOT, SCALE, SINTER, ProductTest, run
 
 # Both dialects in one file: a kernel as it is, and a function on tensors.
 NORM = SCALE + """
@@ -233,6 +233,62 @@ class KernelTest(ProductTest):
             worst = max(abs(a - b) for a, b in zip(found, expected, strict=True))
             self.assertLess(worst, tolerance, element)
 
+    def testNumbersOfEightBitsAreWeightsAndRows(self):
+        source = ROOT / "examples/call-a-kernel-from-c/fp8.mlir"
+        run(SINTER, "kernel", source, "-o", self.folder / "eight")
+        main = """
+#include "eight.h"
+#include <stdio.h>
+#include <stdlib.h>
+#define ROWS 70
+static uint8_t x[ROWS * 96], w[80 * 96];
+static float rows[ROWS * 64], gate[96 * 64], up[96 * 64], down[64 * 96], y[ROWS * 80], z[ROWS * 64];
+int main(void) {
+  if (fread(x, sizeof x, 1, stdin) != 1 || fread(w, sizeof w, 1, stdin) != 1 || fread(rows, sizeof rows, 1, stdin) != 1 ||
+      fread(gate, sizeof gate, 1, stdin) != 1 || fread(up, sizeof up, 1, stdin) != 1 || fread(down, sizeof down, 1, stdin) != 1)
+    return 1;
+  void *p = aligned_alloc(64, PROJECT_W_BYTES), *g = aligned_alloc(64, GATED_GATE_BYTES), *u = aligned_alloc(64, GATED_UP_BYTES);
+  void *d = aligned_alloc(64, GATED_DOWN_BYTES), *workspace = aligned_alloc(64, GATED_WORKSPACE_BYTES);
+  project_pack_w(w, p);
+  if (gated_round_gate(gate, g) || gated_round_up(up, u) || gated_round_down(down, d))
+    return 1;
+  project(x, p, y, ROWS);
+  gated(rows, g, u, d, z, ROWS, workspace);
+  fwrite(y, sizeof y, 1, stdout);
+  fwrite(z, sizeof z, 1, stdout);
+  return 0;
+}
+"""
+        generator = random.Random(5)
+        def e4m3(code):   # OCP's definition: bias 7, 3 bits of mantissa
+            exponent, mantissa = code >> 3 & 15, code & 7
+            return (-1) ** (code >> 7) * (mantissa * 2. ** -9 if exponent == 0 else (8 + mantissa) * 2. ** (exponent - 10))
+        def e5m2(x):      # the nearest number with 2 bits of mantissa behind the first
+            exponent = max(math.frexp(x)[1] - 3, -16)
+            return round(x / 2 ** exponent) * 2. ** exponent
+        codes = lambda count: bytes(generator.choice([c for c in range(256) if c & 0x7f < 0x60]) for _ in range(count))
+        x, w = codes(70 * 96), codes(80 * 96)
+        rows, gate, up, down = (floats(packed([generator.gauss(0, scale) for _ in range(n)]))
+                                for n, scale in ((70 * 64, 1), (96 * 64, .1), (96 * 64, .1), (64 * 96, .1)))
+        dot = lambda a, b: sum(p * q for p, q in zip(a, b))
+        product = lambda weight, v: [dot(weight[i:i + len(v)], v) for i in range(0, len(weight), len(v))]
+        left, right = ([e4m3(c) for c in each] for each in (x, w))
+        expected = [number for i in range(0, len(left), 96) for number in product(right, left[i:i + 96])]
+        magnitudes = [number for i in range(0, len(left), 96) for number in product([abs(r) for r in right], [abs(v) for v in left[i:i + 96]])]
+        gate8, up8, down8 = ([e5m2(v) for v in each] for each in (gate, up, down))
+        for i in range(0, len(rows), 64):
+            line = rows[i:i + 64]
+            h = [g / (1 + math.exp(-g)) * u for g, u in zip(product(gate8, line), product(up8, line))]
+            expected += [a + b for a, b in zip(line, product(down8, h))]
+        magnitudes += [10] * (70 * 64)
+        found = self.call(self.build(main, "eight", COMPILERS[0]), x + w + b"".join(map(packed, (rows, gate, up, down))))
+        for a, b, magnitude in zip(found, expected, magnitudes, strict=True):
+            self.assertLess(abs(a - b), 2e-6 * magnitude)   # f32 sums of products that are exact
+        for architecture, products in (("sm_80", "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32"), ("sm_90a", "e4m3")):
+            run(SINTER, "kernel", source, f"--target=cuda:{architecture}", "-o", self.folder / architecture)
+            text = "".join(path.read_text() for path in (self.folder / architecture).glob("*.ptx"))
+            self.assertIn(products, text, architecture)
+
     def testAMixtureOfExpertsIsAFunction(self):
         function = """
 func.func @{form}(%x: tensor<?x16xf32>) -> tensor<?x16xf32> attributes {{lm.form = "{form}"}} {{
@@ -393,7 +449,7 @@ int main(void) {
                 "f.mlir:2:8: error: ",
             "func.func private @f(tensor<?x8xf32>) -> tensor<?x8xf32>": "expected a body, found a declaration",
             "func.func @f(%x: tensor<?x?xf32>) -> tensor<?x?xf32> {\n  %0 = lm.silu %x : tensor<?x?xf32>\n  return %0 : tensor<?x?xf32>\n}":
-                "f.mlir:1:14: error: expected an argument to be activations (tensor<?xNxf32>), a vector (tensor<Nxf32>), a weight",
+                "f.mlir:1:14: error: expected an argument to be activations (tensor<?xNxf32>, f8E4M3FN or f8E5M2), a vector (tensor<Nxf32>), a weight",
             "func.func @f(%x: tensor<?x8xf32>) -> tensor<?x8xf32> {\n  return %x : tensor<?x8xf32>\n}":
                 "f.mlir:2:3: error: 'func.return' op expected each result to be computed by an operation of its own",
             "func.func @f(%x: tensor<?x8xf32>, %w: tensor<8xf32>) -> tensor<?x8xf32> {\n  %0 = lm.silu %x : tensor<?x8xf32>\n  return %0 : tensor<?x8xf32>\n}":

@@ -13,6 +13,37 @@
 
 namespace sinter::test {
 
+namespace {
+
+int64_t bytesOf(const std::string &type) { return type == "f32" ? 4 : type.starts_with("f8") ? 1 : 2; }
+
+/// A number as f32, f16, bf16 or of 8 bits in memory, and back.
+void put(char *to, const std::string &type, float number) {
+  uint16_t bits = type == "f16"        ? f32ToF16(number)
+                  : type == "f8E4M3FN" ? f32ToE4m3(number)
+                  : type == "f8E5M2"   ? f32ToE5m2(number)
+                                       : f32ToBf16(number);
+  type == "f32" ? std::memcpy(to, &number, 4) : std::memcpy(to, &bits, bytesOf(type));
+}
+float take(const char *from, const std::string &type) {
+  float number = 0;
+  uint16_t bits = 0;
+  if (type == "f32")
+    return std::memcpy(&number, from, 4), number;
+  std::memcpy(&bits, from, bytesOf(type));
+  return type == "f16"        ? f16ToF32(bits)
+         : type == "f8E4M3FN" ? e4m3ToF32(static_cast<uint8_t>(bits))
+         : type == "f8E5M2"   ? e5m2ToF32(static_cast<uint8_t>(bits))
+                              : bf16ToF32(bits);
+}
+
+/// Of a weight, by the dialect's name: those of 8 bits are in no table of model files.
+const BlockFormat &blockFormatOf(const std::string &name) {
+  return name == "f8E4M3FN" ? f8E4M3FNFormat : name == "f8E5M2" ? f8E5M2Format : *findBlockFormat(name);
+}
+
+} // namespace
+
 std::vector<MatmulCase::Range> MatmulCase::allRanges() const {
   if (!ranges.empty())
     return ranges;
@@ -32,7 +63,7 @@ int64_t MatmulCase::tiles() const {
 int64_t MatmulCase::leftRowBytes() const {
   if (left == LeftKind::Q8)
     return (inputs + inputs / 32 * 8 + 63) / 64 * 64;
-  return inputs * (left == LeftKind::Half ? 2 : 4);
+  return inputs * bytesOf(leftElement());
 }
 
 std::string MatmulCase::text() const {
@@ -117,11 +148,7 @@ std::vector<std::byte> randomRow(const BlockFormat &format, int64_t length, std:
   if (format.isFloat()) {
     for (int64_t i = 0; i < length; ++i) {
       float value = number(random);
-      uint16_t half = format.name == "F16" ? f32ToF16(value) : f32ToBf16(value);
-      if (format.blockBytes == 4)
-        std::memcpy(&row[i * 4], &value, 4);
-      else
-        std::memcpy(&row[i * 2], &half, 2);
+      format.quantize({&value, 1}, &row[i * format.blockBytes]);
     }
     return row;
   }
@@ -170,20 +197,6 @@ void quantiseRow(float *row, int64_t length, char *to) {
   }
 }
 
-/// A number as f32, f16 or bf16 in memory, and back.
-void put(char *to, const std::string &type, float number) {
-  uint16_t half = type == "f16" ? f32ToF16(number) : f32ToBf16(number);
-  type == "f32" ? std::memcpy(to, &number, 4) : std::memcpy(to, &half, 2);
-}
-float take(const char *from, const std::string &type) {
-  float number = 0;
-  uint16_t half = 0;
-  std::memcpy(&half, from, 2);
-  std::memcpy(&number, from, type == "f32" ? 4 : 2);
-  return type == "f16" ? f16ToF32(half) : type == "bf16" ? bf16ToF32(half) : number;
-}
-int64_t bytesOf(const std::string &type) { return type == "f32" ? 4 : 2; }
-
 kernel::WeightFormat formatOf(const std::string &name) { return *kernel::symbolizeWeightFormat(name); }
 
 } // namespace
@@ -192,7 +205,7 @@ MatmulData::MatmulData(const MatmulCase &c, unsigned seed)
     : c(c), left(c.rows * c.inputs), leftBytes(c.rows * c.leftRowBytes()),
       storedBytes(c.stores ? c.rows * c.inputs * 4 : 0, 0xff) {
   std::mt19937 random(seed);
-  const BlockFormat &format = *findBlockFormat(c.format);
+  const BlockFormat &format = blockFormatOf(c.format);
   int64_t outputs = c.experts() * c.outputs;
   kernel::WeightLayout layout(formatOf(c.format), outputs, c.inputs);
   for (int i = 0; i < c.weights; ++i) {
@@ -229,10 +242,9 @@ MatmulData::MatmulData(const MatmulCase &c, unsigned seed)
     if (c.left == LeftKind::Half)
       for (int64_t i = 0; i < c.inputs; ++i) {
         float &x = seen[row * c.inputs + i];
-        bool isF16 = c.format == "f16";
-        uint16_t half = isF16 ? f32ToF16(x) : f32ToBf16(x);
-        x = isF16 ? f16ToF32(half) : bf16ToF32(half);
-        std::memcpy(leftBytes.data() + row * rowBytes + i * 2, &half, 2);
+        char *place = leftBytes.data() + row * rowBytes + i * bytesOf(c.format);
+        put(place, c.format, x);
+        x = take(place, c.format);
       }
     else if (c.left != LeftKind::Q8)
       std::memcpy(leftBytes.data() + row * rowBytes, &left[row * c.inputs], c.inputs * 4);
@@ -331,10 +343,16 @@ void MatmulData::expected(std::vector<double> &values, std::vector<double> &tole
           values[i] += largest, tolerances[i] += further;
       }
   // Half of the last bit of what is stored.
-  double rounding = c.output == "f16" ? 0x1p-11 : c.output == "bf16" ? 0x1p-8 : 0;
+  double rounding = c.output == "f16"        ? 0x1p-11
+                    : c.output == "bf16"     ? 0x1p-8
+                    : c.output == "f8E4M3FN" ? 0x1p-4
+                    : c.output == "f8E5M2"   ? 0x1p-3
+                                             : 0;
   for (size_t i = 0; i < values.size(); ++i) {
     values[i] += c.adds ? added[i] : 0;
     tolerances[i] += std::abs(values[i]) * rounding * 1.01;
+    if (c.output.starts_with("f8")) // of subnormal numbers
+      tolerances[i] += c.output == "f8E4M3FN" ? 0x1p-10 : 0x1p-17;
   }
 }
 
@@ -359,8 +377,8 @@ uint64_t MatmulData::weightBytes() const {
 }
 
 double toleranceOnCpu(const MatmulCase &c, cpu::Isa isa) {
-  bool isExact = !c.rowsPerTile || c.format == "f32" || c.format == "f16" || isa < cpu::Isa::Avx512Bf16 ||
-                 (isa == cpu::Isa::Avx512Bf16 && c.format != "bf16");
+  bool isExact = !c.rowsPerTile || c.format.starts_with("f8") || c.format == "f32" || c.format == "f16" ||
+                 isa < cpu::Isa::Avx512Bf16 || (isa == cpu::Isa::Avx512Bf16 && c.format != "bf16");
   return isExact ? 2e-6 : c.format == "bf16" ? 2.1e-3 : 1.0 / 256;
 }
 

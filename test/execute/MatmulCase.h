@@ -9,7 +9,7 @@
 
 namespace sinter::test {
 
-/// Half: of the type of the weights, f16 or bf16. Region: a prologue that doubles a row of f32. Scaled: which
+/// Half: of the type of the weights, f16, bf16 or 8 bits. Region: a prologue that doubles a row of f32. Scaled: which
 /// then divides it by its largest number.
 enum class LeftKind { F32, Half, Q8, Region, Scaled };
 

@@ -21,10 +21,10 @@ def Lm_EmbeddingOp : Lm_Op<"embedding", [Pure, Lm_Differentiable]> {
 def Lm_LinearOp : Lm_Op<"linear", [Pure, Lm_Differentiable]> {
   let summary = "result = input * weight^T + bias";
   let description = [{
-    input (rows, in), weight (out, in) of any element type, bias (out), result (rows, out) f32.
+    input (rows, in), f32 or what a caller has rounded to 8 bits; weight (out, in) of any element type, bias (out), result (rows, out) f32.
     `lm.linear %x, %w bias %b : (tensor<?x576xf32>, tensor<960x576xf16>, tensor<960xf32>) -> tensor<?x960xf32>`
   }];
-  let arguments = (ins Lm_Rows:$input, Lm_Weight:$weight, Optional<Lm_Vector>:$bias);
+  let arguments = (ins Lm_LinearInput:$input, Lm_Weight:$weight, Optional<Lm_Vector>:$bias);
   let results = (outs Lm_Rows:$result);
   let assemblyFormat = "$input `,` $weight (`bias` $bias^)? attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;

@@ -2,6 +2,8 @@
 // Short names over the builders of arith, math, vector, scf and llvm.
 #include "passes/lowering/cpu/Emitter.h"
 
+#include "passes/lowering/cpu/Fp8.h"
+
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -139,6 +141,8 @@ Value Emitter::exp2Negative(Value x) {
 //--- memory -------------------------------------------------------------------------------------------------
 
 Value Emitter::at(Value pointer, Value index, Type element) {
+  if (isFp8(element))
+    element = i8();
   return LLVM::GEPOp::create(b, loc, pointer.getType(), element, pointer, ArrayRef<LLVM::GEPArg>{index},
                              LLVM::GEPNoWrapFlags::inbounds);
 }
@@ -147,6 +151,8 @@ Value Emitter::at(Value pointer, int64_t index, Type element) {
     return pointer;
   if (index != static_cast<int32_t>(index))
     return at(pointer, constant(index), element);
+  if (isFp8(element))
+    element = i8();
   return LLVM::GEPOp::create(b, loc, pointer.getType(), element, pointer,
                              ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(index)},
                              LLVM::GEPNoWrapFlags::inbounds);
@@ -162,16 +168,22 @@ void Emitter::store(Value value, Value pointer) {
   LLVM::StoreOp::create(b, loc, value, pointer, alignmentOf(value.getType()));
 }
 Value Emitter::loadWide(Type element, int64_t n, Value pointer) {
+  if (isFp8(element))
+    return widenFp8(*this, element, load(vec(n, i8()), pointer));
   Value value = load(vec(n, element), pointer);
   return element.isF32() ? value : arith::ExtFOp::create(b, loc, vec(n), value);
 }
 Value Emitter::loadWide(Type element, Value pointer) {
+  if (isFp8(element))
+    return widenFp8(*this, element, load(i8(), pointer));
   Value value = load(element, pointer);
   return element.isF32() ? value : arith::ExtFOp::create(b, loc, f32(), value);
 }
 Value Emitter::narrow(Value value, Type element) {
   if (element.isF32())
     return value;
+  if (isFp8(element))
+    return narrowFp8(*this, element, value);
   auto vector = dyn_cast<VectorType>(value.getType());
   auto shaped = [&](Type type) -> Type { return vector ? vec(vector.getDimSize(0), type) : type; };
   if (element.isF16() || (target.bf16() && vector))

@@ -112,12 +112,13 @@ public:
   mlir::Value atByte(mlir::Value pointer, int64_t bytes) { return at(pointer, bytes, i8()); }
   mlir::Value load(mlir::Type type, mlir::Value pointer);
   void store(mlir::Value value, mlir::Value pointer);
-  /// n elements of f32, f16 or bf16 as f32.
+  /// n elements of f32, f16, bf16 or 8 bits (Fp8.h) as f32.
   mlir::Value loadWide(mlir::Type element, int64_t n, mlir::Value pointer);
   /// The same for one element.
   mlir::Value loadWide(mlir::Type element, mlir::Value pointer);
-  /// f32 (scalar or vector) rounded to nearest even and stored as f32, f16 or bf16.
+  /// f32 (scalar or vector) rounded to nearest even and stored as f32, f16, bf16 or 8 bits.
   void storeNarrow(mlir::Value value, mlir::Type element, mlir::Value pointer);
+  /// Of 8 bits: as i8.
   mlir::Value narrow(mlir::Value value, mlir::Type element);
   void prefetch(mlir::Value pointer);
 

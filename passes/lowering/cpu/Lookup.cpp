@@ -18,12 +18,14 @@ public:
   RowReader(Emitter &e, const kernel::WeightLayout &layout, Value panel, Value row)
       : e(e), layout(layout), panel(panel), row(row) {}
 
-  /// Floats: elements lie a line of 16 rows (bf16: a line of 16 pairs) apart.
-  Value number(Value column) {
+  /// Floats: elements lie a line of 16 rows (bf16: a line of 16 pairs) apart, those of 8 bits in tiles.
+  Value number(Type element, Value column) {
     bool pairs = layout.format == kernel::WeightFormat::BF16;
-    Type element = layout.format == kernel::WeightFormat::F32   ? e.f32()
-                   : layout.format == kernel::WeightFormat::F16 ? e.f16()
-                                                                : e.bf16();
+    if (layout.isFp8()) {
+      constexpr int64_t tile = kernel::WeightLayout::tileColumns;
+      Value line = e.add(e.mul(e.div(column, tile), kernel::panelRows), row);
+      return e.loadWide(element, e.at(panel, e.add(e.mul(line, tile), e.rem(column, tile)), element));
+    }
     if (!pairs)
       return e.loadWide(element, e.at(panel, e.add(e.mul(column, kernel::panelRows), row), element));
     Value word = e.add(e.mul(e.div(column, 2), kernel::panelRows), row);
@@ -122,8 +124,9 @@ LogicalResult emitLookup(Frame &frame, kernel::LookupOp op, Value index, Value d
       e.atByte(frame.buffer(op.getWeight()), e.mul(e.div(index, kernel::panelRows), layout.panelBytes()));
   RowReader reader(e, layout, panel, e.rem(index, kernel::panelRows));
   if (layout.isFloat())
-    e.loop(e.constant(0), e.constant(layout.columns), 1,
-           [&](Value column) { e.store(reader.number(column), e.at(destination, column, e.f32())); });
+    e.loop(e.constant(0), e.constant(layout.columns), 1, [&](Value column) {
+      e.store(reader.number(type.getElement(), column), e.at(destination, column, e.f32()));
+    });
   else
     e.loop(e.constant(0), e.constant(layout.blocks()), 1, [&](Value block) {
       reader.block(block, e.at(destination, e.mul(block, kernel::weightBlock), e.f32()));

@@ -2,15 +2,16 @@
 // The prefill form of kernel.matmul: tiles of columns x rows, K whole.
 //
 // A call goes column tile by column tile. The panels of a tile of quantised weights are taken apart into
-// scratch once, then serve all its row tiles; so are those of a transposed weight, turned, but where K is so
-// long that they would leave the caches: then blocks of K are turned for each row tile. Where f32 is
-// multiplied as bf16, panels are rounded on their way to scratch. Rows that meet bf16 weights are rounded to
-// bf16 on machines that multiply pairs of bf16 (AVX512-BF16, AMX), rows that meet quantised ones on AMX. A
-// row tile: its left side is made ready, register tiles go over the panels, accumulators go to scratch, and
-// the epilogues run.
+// scratch once, those of 8 bits widened to f32, then serve all its row tiles; so are those of a transposed
+// weight, turned, but where K is so long that they would leave the caches: then blocks of K are turned for
+// each row tile. Where f32 is multiplied as bf16, panels are rounded on their way to scratch. Rows that meet
+// bf16 weights are rounded to bf16 on machines that multiply pairs of bf16 (AVX512-BF16, AMX), rows that meet
+// quantised ones on AMX. A row tile: its left side is made ready, register tiles go over the panels,
+// accumulators go to scratch, and the epilogues run.
 #include "passes/lowering/cpu/MatmulTile.h"
 
 #include "passes/lowering/cpu/Bf16Product.h"
+#include "passes/lowering/cpu/Fp8.h"
 #include "passes/lowering/cpu/MatmulAmx.h"
 #include "passes/lowering/cpu/MatmulBlock.h"
 #include "passes/lowering/cpu/Rounding.h"
@@ -41,7 +42,7 @@ public:
     int64_t stride = m.accumulatorColumns(m.columnsPerTile);
     accumulators = {m.frame.allocate(m.weights.size() * capacity * stride * 4), stride, capacity * stride};
     for (const kernel::WeightLayout &layout : m.layouts)
-      unpacked.push_back(layout.isFloat() && !transposed && !rounds
+      unpacked.push_back(layout.isFloat() && !layout.isFp8() && !transposed && !rounds
                              ? Value()
                              : m.frame.allocate(stride / kernel::panelRows * unpackedPanelBytes(layout)));
     if (blocked && rounds)
@@ -127,6 +128,8 @@ private:
       return turnedPanelBytes();
     if (rounds)
       return layout.panelBytes();
+    if (layout.isFp8())
+      return layout.paddedColumns() * kernel::panelRows * 4;
     return takesTiles(layout) ? bf16PanelBytes(layout.columns) : layout.blocks() * unpackedBlockBytes(layout);
   }
 
@@ -171,10 +174,17 @@ private:
       // Fewer rows than a register tile has read the packed weight.
       Value least = e.constant(amx ? 1 : registerTile(m.layouts[weight]).rows);
       e.loop(panelBegin, e.select(e.less(rows, least), panelBegin, panelEnd), 1, [&](Value panel) {
+        Value from = m.panel(weight, panel), place = unpackedPanel(weight, panel);
+        if (m.layouts[weight].isFp8())
+          return emitWidePanel(e, m.layouts[weight], elementOf(weight), from, place);
         auto emit = amx ? emitAmxPanel : emitUnpackPanel;
-        emit(e, m.layouts[weight], m.panel(weight, panel), unpackedPanel(weight, panel));
+        emit(e, m.layouts[weight], from, place);
       });
     }
+  }
+
+  Type elementOf(int64_t weight) const {
+    return cast<kernel::WeightType>(m.op.getWeights()[weight].getType()).getElement();
   }
 
   void roundPanel(Value from, Value to) {
@@ -333,11 +343,15 @@ private:
           LeftPlane{leftBlock, blockInputs * (turnsToPairs() ? 2 : 4)}.fromRow(e, row);
     else if (blocked)
       rows.floats.address = e.at(rows.floats.address, firstInput, e.f32());
+    // A widened panel is one of f32.
+    bool isWide = fromUnpacked && layout.isFp8();
+    kernel::WeightLayout read(isWide ? kernel::WeightFormat::F32 : layout.format, layout.rows,
+                              layout.columns);
     TileResult result = isBf16(layout, use)
                             ? emitBf16Tile(e, layout.columns, rows.halves, tile.rows, addresses)
-                        : fromUnpacked && !transposed && !rounds
+                        : fromUnpacked && !transposed && !rounds && !isWide
                             ? emitUnpackedTile(e, layout, rows, tile.rows, addresses)
-                            : emitPackedTile(e, layout, rows, tile.rows, addresses, /*prefetch=*/0);
+                            : emitPackedTile(e, read, rows, tile.rows, addresses, /*prefetch=*/0);
     Value to = accumulators.at(e, weight, row, e.mul(e.sub(panel, panelBegin), kernel::panelRows));
     for (int64_t i = 0; i < tile.panels; ++i)
       for (int64_t r = 0; r < tile.rows; ++r)

@@ -2,6 +2,7 @@
 // Tiles that read packed weights: floats widened in the loop, quantised blocks taken apart in the loop.
 #include "passes/lowering/cpu/MatmulTile.h"
 
+#include "passes/lowering/cpu/Fp8.h"
 #include "passes/lowering/cpu/MatmulBlock.h"
 #include "passes/lowering/cpu/MatmulTurns.h"
 
@@ -13,14 +14,27 @@ using namespace mlir;
 namespace sinter::cpu {
 namespace {
 
-/// Loads columns of a float panel: bf16 two at a time, the others one.
+/// Loads columns of a float panel: bf16 two at a time, 8 bits four, the others one.
 class FloatPanel {
 public:
   FloatPanel(Emitter &e, const kernel::WeightLayout &layout)
       : e(e), layout(layout), lanes(e.target.lanes()) {}
-  int64_t columnsAtOnce() const { return layout.format == kernel::WeightFormat::BF16 ? 2 : 1; }
-  /// `address`: of the first of these columns.
-  SmallVector<Value, 2> load(Value address, int64_t half) {
+  int64_t columnsAtOnce() const {
+    return layout.isFp8() ? 4 : layout.format == kernel::WeightFormat::BF16 ? 2 : 1;
+  }
+  /// Column `column` and those behind it that come with it. `address`: of column 0, where a tile begins.
+  SmallVector<Value, 4> load(Value address, int64_t column, int64_t half) {
+    address = e.atByte(address, (layout.isFp8() ? column / tile * tile : column) * kernel::panelRows *
+                                    layout.elementBytes);
+    if (layout.isFp8()) {
+      Type element = layout.format == kernel::WeightFormat::F8E5M2 ? Type(e.b.getType<Float8E5M2Type>())
+                                                                   : e.b.getType<Float8E4M3FNType>();
+      Value words = loadFp8Quad(e, address, column % tile / 4, half);
+      SmallVector<Value, 4> columns;
+      for (int64_t i = 0; i < 4; ++i)
+        columns.push_back(columnOfFp8(e, element, words, i));
+      return columns;
+    }
     if (layout.format == kernel::WeightFormat::F32)
       return {e.loadWide(e.f32(), lanes, e.atByte(address, half * lanes * 4))};
     if (layout.format == kernel::WeightFormat::F16)
@@ -34,6 +48,7 @@ public:
   }
 
 private:
+  static constexpr int64_t tile = kernel::WeightLayout::tileColumns;
   Emitter &e;
   const kernel::WeightLayout &layout;
   int64_t lanes;
@@ -51,7 +66,9 @@ SmallVector<Value> emitFloats(Emitter &e, const kernel::WeightLayout &layout, co
   int64_t lanes = e.target.lanes(), halves = halvesOf(e.target), step = panel.columnsAtOnce();
   // With many rows more than a few weights at once would not stay in registers.
   int64_t unroll = rows > 4 ? 2 : 4, columnBytes = kernel::panelRows * layout.elementBytes;
-  // Columns `column` to column + count - 1; the last of bf16 may be alone.
+  if (layout.isFp8())
+    unroll = kernel::WeightLayout::tileColumns;
+  // Columns `column` to column + count - 1; not all that come together may be there.
   auto columns = [&](Value column, int64_t count, SmallVector<Value> sums) {
     SmallVector<Value> addresses;
     for (Value address : panels) {
@@ -60,10 +77,10 @@ SmallVector<Value> emitFloats(Emitter &e, const kernel::WeightLayout &layout, co
     }
     Value leftColumn = e.at(left.floats.address, column, e.f32());
     for (int64_t k = 0; k < count; k += step) {
-      SmallVector<SmallVector<Value, 2>> weights; // (panel, half), column
+      SmallVector<SmallVector<Value, 4>> weights; // (panel, half), column
       for (Value address : addresses)
         for (int64_t half = 0; half < halves; ++half)
-          weights.push_back(panel.load(e.atByte(address, k * columnBytes), half));
+          weights.push_back(panel.load(address, k, half));
       for (int64_t i = 0; i < std::min(step, count - k); ++i)
         for (int64_t row = 0; row < rows; ++row) {
           Value address = e.at(e.atByte(leftColumn, row * left.floats.stride), k + i, e.f32());

@@ -2,6 +2,8 @@
 // Short names over the builders of arith, vector, scf, llvm and nvvm.
 #include "passes/lowering/gpu/Emitter.h"
 
+#include "passes/lowering/gpu/Fp8.h"
+
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
@@ -45,17 +47,18 @@ Value Emitter::both(Value x, Value y) {
 Value Emitter::isFalse(Value a) { return arith::XOrIOp::create(b, loc, a, constantI(b.getI1Type(), 1)); }
 
 Value Emitter::fresh(Value a) {
-  return LLVM::InlineAsmOp::create(b, loc, TypeRange{i32()}, ValueRange{a}, "mov.b32 $0, $1;", "=r,r",
-                                   /*has_side_effects=*/true, /*is_align_stack=*/false,
-                                   LLVM::TailCallKind::None,
-                                   LLVM::AsmDialectAttr::get(b.getContext(), LLVM::AsmDialect::AD_ATT),
-                                   ArrayAttr())
+  return LLVM::InlineAsmOp::create(
+             b, loc, TypeRange{i32()}, ValueRange{a}, "mov.b32 $0, $1;", "=r,r",
+             /*has_side_effects=*/true, /*is_align_stack=*/false, LLVM::TailCallKind::None,
+             LLVM::AsmDialectAttr::get(b.getContext(), LLVM::AsmDialect::AD_ATT), ArrayAttr())
       .getResult(0);
 }
 
 Value Emitter::narrow(Value value, Type element) {
   if (element.isF32())
     return value;
+  if (isFp8(element))
+    return floatsToFp8(*this, element, value);
   Type type = element;
   if (auto vector = dyn_cast<VectorType>(value.getType()))
     type = vec(vector.getDimSize(0), element);
@@ -91,6 +94,8 @@ void Emitter::storeAligned(Value value, Value pointer) {
   LLVM::StoreOp::create(b, loc, value, pointer, bytesOf(value.getType()));
 }
 Value Emitter::loadWide(Type element, int64_t n, Value pointer) {
+  if (isFp8(element))
+    return fp8ToFloats(*this, element, loadAligned(vec(n, i8()), pointer));
   Value value = loadAligned(vec(n, element), pointer);
   return element.isF32() ? value : arith::ExtFOp::create(b, loc, vec(n), value);
 }

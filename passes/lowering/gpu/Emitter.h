@@ -43,8 +43,8 @@ public:
   mlir::Value both(mlir::Value a, mlir::Value b); // of i1; either may be null
   mlir::Value isFalse(mlir::Value a);             // of i1
 
-  /// The same number, of which LLVM does not know that: it moves what is computed from it out of no loop, where
-  /// addresses that one instruction makes would hold registers all the while.
+  /// The same number, of which LLVM does not know that: it moves what is computed from it out of no loop,
+  /// where addresses that one instruction makes would hold registers all the while.
   mlir::Value fresh(mlir::Value a);
 
   //--- floating point
@@ -59,7 +59,7 @@ public:
   //--- memory, aligned to the size of the whole vector: one instruction up to 16 bytes
   mlir::Value loadAligned(mlir::Type type, mlir::Value pointer);
   void storeAligned(mlir::Value value, mlir::Value pointer);
-  /// n elements of f32, f16 or bf16 as a vector of f32.
+  /// n elements of f32, f16, bf16 or 8 bits as a vector of f32.
   mlir::Value loadWide(mlir::Type element, int64_t n, mlir::Value pointer);
   mlir::Value loadWide(mlir::Type element, mlir::Value pointer) {
     return cpu::Emitter::loadWide(element, pointer);

@@ -16,17 +16,19 @@ public:
   RowReader(Frame &frame, const kernel::WeightLayout &layout, Value panel, Value row)
       : frame(frame), e(frame.e), layout(layout), panel(panel), row(row) {}
 
-  /// Floats: elements lie a line of 16 rows (bf16: a line of 16 pairs) apart.
-  Value floats(Value column, int64_t n) {
-    Type element = layout.format == kernel::WeightFormat::F32   ? e.f32()
-                   : layout.format == kernel::WeightFormat::F16 ? e.f16()
-                                                                : e.bf16();
+  /// Floats: elements lie a line of 16 rows (bf16: a line of 16 pairs) apart, those of 8 bits in tiles.
+  Value floats(Type element, Value column, int64_t n) {
     SmallVector<Value> numbers;
     for (int64_t i = 0; i < n; ++i) {
       Value at = e.add(column, i), index = e.add(e.mul(at, kernel::panelRows), row);
       if (layout.format == kernel::WeightFormat::BF16) {
         Value word = e.add(e.mul(e.div(at, 2), kernel::panelRows), row);
         index = e.add(e.mul(word, 2), e.rem(at, 2));
+      }
+      if (layout.isFp8()) {
+        constexpr int64_t tile = kernel::WeightLayout::tileColumns;
+        Value line = e.add(e.mul(e.div(at, tile), kernel::panelRows), row);
+        index = e.add(e.mul(line, tile), e.rem(at, tile));
       }
       numbers.push_back(e.loadWide(element, e.at(panel, index, element)));
     }
@@ -117,7 +119,7 @@ Value emitLookup(Frame &frame, kernel::WeightType type, Value weight, Value inde
   Emitter &e = frame.e;
   Value panel = frame.farAt(weight, e.div(index, kernel::panelRows), layout.panelBytes());
   RowReader reader(frame, layout, panel, e.rem(index, kernel::panelRows));
-  return layout.isFloat() ? reader.floats(column, n) : reader.integers(column, n);
+  return layout.isFloat() ? reader.floats(type.getElement(), column, n) : reader.integers(column, n);
 }
 
 } // namespace sinter::gpu

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// kernel.matmul for many rows, both sides f16 or bf16, on sm_90a: operands come by tensor maps, and blocks of
-// a cluster share them. A cluster of 4 blocks takes 2 tiles of rows by 2 tiles of columns where the tiles of
-// rows are an even number, else 1 by 4. A piece of the left side that the blocks of a row need, or of the
-// weights that those of a column need, is read once by one of them and multicast.
+// kernel.matmul for many rows, both sides f16, bf16 or of 8 bits, on sm_90a: operands come by tensor maps,
+// and blocks of a cluster share them. A cluster of 4 blocks takes 2 tiles of rows by 2 tiles of columns where
+// the tiles of rows are an even number, else 1 by 4. A piece of the left side that the blocks of a row need,
+// or of the weights that those of a column need, is read once by one of them and multicast.
 //
 //   producer: a thread                                consumer warpgroups, 64 rows each
 //     wait until all blocks have emptied the stage      wait until the stage is full
@@ -18,8 +18,13 @@
 // one hold. So the product is turned round: 64 columns of it are the rows of wgmma, a panel a warp, and the
 // left rows its columns. Both halves of a panel's lines, 32 bytes each, are boxes of their own: lanes load
 // their words without a conflict.
+//
+// Of 8 bits a tile of 16 rows x 16 columns is two core matrices of an operand that is contiguous along K,
+// without swizzle. Hopper's tensor cores keep about 14 bits of such sums (DeepSeek-AI, "DeepSeek-V3 Technical
+// Report", 3.3.2), so products of 128 columns of K are summed there and added to f32 sums of the thread.
 #include "passes/lowering/gpu/MatmulMaps.h"
 
+#include "passes/lowering/gpu/Fp8.h"
 #include "passes/lowering/gpu/MatmulHalf.h"
 #include "passes/lowering/gpu/TileStores.h"
 #include "passes/lowering/gpu/Warpgroup.h"
@@ -59,7 +64,10 @@ private:
   void produceTile(const Tile &tile);
   LogicalResult consumeTile(const Tile &tile);
   Registers sumTile(const Tile &tile);
-  Registers multiply(Value left, Value right, Value chunk, Registers sums);
+  /// Where `adds` (i32) is 0, the products alone.
+  Registers multiply(Value left, Value right, Value adds, Registers sums);
+  //--- 8 bits
+  Registers sumParts(const Tile &tile);
   //--- bf16
   Registers sumPairs(const Tile &tile);
   /// A warp's words of a chunk: (block, step, 4).
@@ -71,17 +79,23 @@ private:
 
   int64_t weights() const { return m.weights.size(); }
   int64_t slots() const { return weights() * panels; }
-  int64_t chunks() const { return llvm::divideCeil(m.inputs, chunkColumns); }
+  /// Whether numbers have 8 bits: then a chunk has twice as many columns, in as many bytes.
+  bool hasBytes() const { return m.layouts[0].isFp8(); }
+  int64_t chunks() const { return llvm::divideCeil(m.inputs, hasBytes() ? 2 * chunkColumns : chunkColumns); }
   int64_t stageBytes() const { return rows * leftLine + slots() * panelChunk; }
   bool hasPairs() const { return m.layouts[0].format == kernel::WeightFormat::BF16; }
   /// bf16: blocks of 64 columns of the product that a warpgroup has.
   int64_t blocksOfGroup() const { return slots() / 4 / consumers(); }
   int64_t consumers() const { return hasPairs() ? std::min<int64_t>(2, slots() / 4) : rows / 64; }
   int64_t sumsOfThread() const { return rows * slots() * kernel::panelRows / (consumers() * warpgroupSize); }
+  /// Of 8 bits: those of a chunk apart.
+  int64_t heldSums() const { return sumsOfThread() * (hasBytes() ? 2 : 1); }
+  /// Bytes of 16 columns of K of all panels of a weight, of 8 bits.
+  int64_t tileLine() const { return panels * kernel::panelRows * kernel::WeightLayout::tileColumns; }
   /// Whether a block has a multiprocessor for itself: words of bf16 take registers, too.
-  bool isAlone() const { return sumsOfThread() > (hasPairs() ? fewSums / 2 : fewSums); }
+  bool isAlone() const { return heldSums() > (hasPairs() ? fewSums / 2 : fewSums); }
   /// Whether the producer is a warpgroup, which gives registers to the two of the consumers.
-  bool givesRegisters() const { return sumsOfThread() > fewSums && consumers() == 2; }
+  bool givesRegisters() const { return heldSums() > fewSums && consumers() == 2; }
   int64_t sumBytes() const { return rows * accumulators.rowStride * 4; }
   Value stageOf(Value number) { return e.rem(number, stages); }
   Value parityOf(Value number) { return e.bitAnd(e.div(number, stages), 1); }
@@ -109,11 +123,12 @@ MappedMatmul::MappedMatmul(Frame &frame, kernel::MatmulOp op)
   int64_t tileRows = op.getGrid().rowsPerTile;
   bool isWhole = !m.straddles && !op.getExperts() && m.columnsPerTile == m.columnsPerChunk &&
                  m.columnsPerTile % (2 * kernel::panelRows) == 0;
-  Type element = op.getLeft().getType().getElement();
-  bool isTaken = hasPairs() ? element.isBF16() && (slots() == 4 || slots() % 8 == 0)
-                            : element.isF16() && m.layouts[0].format == kernel::WeightFormat::F16;
-  if (e.architecture != Architecture::Sm90 || !isTaken || m.inputs % 8 || !isWhole ||
-      (tileRows != 64 && tileRows != 128) || m.columnsPerTile > widestColumns)
+  kernel::RowsType given = op.getLeft().getType();
+  Type stored = cast<kernel::WeightType>(op.getWeights().front().getType()).getElement();
+  bool isTaken = hasPairs() ? slots() == 4 || slots() % 8 == 0 : stored && (stored.isF16() || isFp8(stored));
+  if (e.architecture != Architecture::Sm90 || !isTaken || given.getElement() != stored ||
+      given.getRowBytes() % 16 || !isWhole || (tileRows != 64 && tileRows != 128) ||
+      m.columnsPerTile > widestColumns)
     return;
   rows = tileRows;
   accumulators.weightStride = panels * kernel::panelRows;
@@ -122,7 +137,7 @@ MappedMatmul::MappedMatmul(Frame &frame, kernel::MatmulOp op)
   accumulators.rows = rows;
   int64_t most =
       maxSharedBytes(e.architecture) - std::max(reservedBytes, epilogueBytes(m, consumers() * warpgroupSize));
-  if (sumsOfThread() > mostSums || std::max(2 * stageBytes(), sumBytes()) > most)
+  if (heldSums() > mostSums || std::max(2 * stageBytes(), sumBytes()) > most)
     return;
   constexpr int64_t half = 112 * 1024;
   if (!isAlone())
@@ -133,11 +148,14 @@ MappedMatmul::MappedMatmul(Frame &frame, kernel::MatmulOp op)
   stores->fit(std::max(most, stages * stageBytes()) - sumBytes());
 }
 
+/// Maps are of f16: two numbers of 8 bits are one.
 void MappedMatmul::makeMaps() {
+  int64_t rowBytes = m.op.getLeft().getType().getRowBytes();
   leftMap = frame.tensorMap(m.op.getLeft(), {.swizzle = leftLine,
-                                             .sizes = {m.inputs, 0, 1},
+                                             .sizes = {rowBytes / 2, 0, 1},
                                              .box = {chunkColumns, rows / clusterBlocks, 1},
-                                             .strides = {m.op.getLeft().getType().getRowBytes(), 0}});
+                                             .strides = {rowBytes, 0}});
+  constexpr int64_t columns = kernel::WeightLayout::tileColumns, tile = kernel::panelRows * columns;
   for (auto [weight, layout] : llvm::zip(m.op.getWeights(), m.layouts)) {
     TensorMapPlan plan{.swizzle = panelLine,
                        .sizes = {kernel::panelRows, m.inputs, layout.panels()},
@@ -148,6 +166,11 @@ void MappedMatmul::makeMaps() {
               .sizes = {2 * kernel::panelRows, m.inputs / 2, layout.panels()},
               .box = {kernel::panelRows, chunkColumns / 2, panels},
               .strides = {2 * panelLine, layout.panelBytes()}};
+    if (hasBytes()) // (16 columns, panel, tile): panels of a tile beside each other
+      plan = {.swizzle = 0,
+              .sizes = {tile / 2, layout.panels(), layout.paddedColumns() / columns},
+              .box = {tile / 2, panels, chunkColumns / columns},
+              .strides = {layout.panelBytes(), tile}};
     weightMaps.push_back(frame.tensorMap(weight, plan));
   }
 }
@@ -245,18 +268,22 @@ void MappedMatmul::produceTile(const Tile &tile) {
       copyBox(e, e.add(leftAt(stage), e.mul(row, leftLine)), leftMap, {k, e.add(tile.firstRow, row)},
               full(stage), rowMask);
     });
-    // Halves of the panels of each weight, or of all their lines: one, or both.
+    // Halves of the panels of each weight, of all their lines, or of their tiles: one, or both.
     e.loopBy(rowIndex, e.constant(2), high, [&](Value half) {
       Value panel = e.mul(half, panels / 2), to = e.add(rightAt(stage), e.mul(panel, panelChunk));
       if (hasPairs())
         to = e.add(rightAt(stage), e.mul(half, slots() * panelChunk / 2));
+      SmallVector<Value> from = {e.constant(0), k, e.add(firstPanel, panel)};
+      constexpr int64_t halfTiles = chunkColumns / kernel::WeightLayout::tileColumns;
+      if (hasBytes())
+        from = {e.constant(0), firstPanel, e.mul(e.add(e.mul(chunk, 2), half), halfTiles)};
       for (int64_t weight = 0; weight < weights(); ++weight)
         if (hasPairs())
           copyBox(e, e.add(to, weight * panels * panelChunk / 2), weightMaps[weight],
                   {e.mul(half, kernel::panelRows), e.div(k, 2), firstPanel}, full(stage), columnMask);
         else
-          copyBox(e, e.add(to, weight * panels * panelChunk), weightMaps[weight],
-                  {e.constant(0), k, e.add(firstPanel, panel)}, full(stage), columnMask);
+          copyBox(e, e.add(to, weight * panels * panelChunk), weightMaps[weight], from, full(stage),
+                  columnMask);
     });
   });
 }
@@ -291,8 +318,39 @@ Registers MappedMatmul::sumTile(const Tile &tile) {
   return waitProducts(e, sums, {});
 }
 
+/// Products of a chunk, and then the sums, which are carried with the stage and its parity. Meanwhile the
+/// other warpgroup multiplies.
+Registers MappedMatmul::sumParts(const Tile &tile) {
+  Value left = describeRows(e, e.add(start, e.mul(e.div(frame.warp(), 4), 64 * leftLine)));
+  Value right = describeTiles(e, e.add(start, rows * leftLine), tileLine());
+  int64_t count = sumsOfThread();
+  Registers sums(count, e.constantF(e.f32(), 0));
+  sums.append({stageOf(tile.number), parityOf(tile.number)});
+  sums = e.loop(e.constant(0), e.constant(chunks()), 1, sums, [&](Value chunk, ValueRange carried) {
+    Value stage = carried[count], parity = carried[count + 1];
+    waitBarrier(e, full(stage), parity);
+    Value further = e.extend(e.mul(stage, stageBytes() / 16));
+    Registers part(count, LLVM::PoisonOp::create(e.b, e.loc, e.f32()));
+    part = multiply(e.add(left, further), e.add(right, further), e.constant(0), part);
+    part = waitProducts(e, part, {});
+    // Lanes that went apart would add apart.
+    Value lane = frame.lane(), isUsed = e.less(chunk, e.constant(chunks() - stages));
+    arriveAtWhere(e, e.both(isUsed, e.less(lane, e.constant(clusterBlocks))), empty(stage),
+                  e.rem(lane, clusterBlocks));
+    Registers now;
+    for (int64_t i = 0; i < count; ++i)
+      now.push_back(e.addF(carried[i], part[i]));
+    Value next = e.add(stage, 1), wraps = e.equal(next, e.constant(stages));
+    now.append(
+        {e.select(wraps, e.constant(0), next), e.select(wraps, e.bitXor(parity, e.constant(1)), parity)});
+    return now;
+  });
+  sums.truncate(count);
+  return sums;
+}
+
 LogicalResult MappedMatmul::consumeTile(const Tile &tile) {
-  Registers sums = hasPairs() ? sumPairs(tile) : sumTile(tile);
+  Registers sums = hasPairs() ? sumPairs(tile) : hasBytes() ? sumParts(tile) : sumTile(tile);
   Value thread = frame.thread;
   frame.thread = threadAnew(e);
   e.barrier(); // all have read the stages, where the sums go
@@ -317,15 +375,16 @@ LogicalResult MappedMatmul::consumeTile(const Tile &tile) {
 }
 
 /// sums: (weight, 8 columns, 4).
-Registers MappedMatmul::multiply(Value left, Value right, Value chunk, Registers sums) {
+Registers MappedMatmul::multiply(Value left, Value right, Value adds, Registers sums) {
   int64_t each = sums.size() / weights();
   sums = fenceRegisters(e, sums);
   for (int64_t weight = 0; weight < weights(); ++weight)
     for (int64_t step = 0; step < chunkSteps; ++step) {
       Registers some(ArrayRef<Value>(sums).slice(weight * each, each));
-      int64_t further = weight * panels * panelChunk + step * 16 * panelLine;
-      some = multiplyShared(e, e.f16(), describeFurther(e, left, step * 32),
-                            describeFurther(e, right, further), step ? Value() : chunk, some);
+      int64_t stepBytes = hasBytes() ? 2 * tileLine() : 16 * panelLine;
+      some = multiplyShared(e, m.op.getLeft().getType().getElement(), describeFurther(e, left, step * 32),
+                            describeFurther(e, right, weight * panels * panelChunk + step * stepBytes),
+                            step ? Value() : adds, some);
       llvm::copy(some, sums.begin() + weight * each);
     }
   commitProducts(e);

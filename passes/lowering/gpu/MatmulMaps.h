@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The form of kernel.matmul for many rows, both sides f16 or bf16, on sm_90a, where a tile has all its
-// panels: operands by tensor maps, shared by the blocks of a cluster.
+// The form of kernel.matmul for many rows, both sides f16, bf16 or of 8 bits, on sm_90a, where a tile has all
+// its panels: operands by tensor maps, shared by the blocks of a cluster.
 #ifndef SINTER_PASSES_LOWERING_GPU_MATMULMAPS_H
 #define SINTER_PASSES_LOWERING_GPU_MATMULMAPS_H
 

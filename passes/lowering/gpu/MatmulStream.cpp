@@ -5,6 +5,7 @@
 // time: a word of 4 rows, where 4 neighbouring lanes have the 16 rows of a block and 8 such quartets 8
 // blocks. Integers are multiplied with the left side's by dp4a and never leave their registers:
 //   floats     acc = fma(left[k], weight[k], acc)
+//              of 8 bits 16 columns of one row are 16 bytes, and a lane adds even and odd ones apart
 //   quantised  by sub-block: the exact integer dot product s; acc = fma(s, scale * leftScale, acc); in
 //              formats with minima then acc = fma(minimum, leftScale * sum of the left integers, acc)
 // Lanes and slices add up at the end. Each row's numbers come from the same operations whatever the other
@@ -15,6 +16,7 @@
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
 #include "passes/lowering/gpu/BlockScales.h"
+#include "passes/lowering/gpu/Fp8.h"
 using namespace mlir;
 
 namespace sinter::gpu {
@@ -35,11 +37,14 @@ private:
   void emitPanels(int64_t weight, Value row, int64_t rows, bool adds);
   /// Sums of a panel: (row, weight row of the lane).
   SmallVector<Value> floatSums(const kernel::WeightLayout &layout, Value panel, Value row, int64_t rows);
+  SmallVector<Value> fp8Sums(int64_t weight, Value panel, Value row, int64_t rows);
   SmallVector<Value> blockSums(const kernel::WeightLayout &layout, Value panel, Value row, int64_t rows);
   SmallVector<Value> addBlock(const kernel::WeightLayout &layout, Value panel, Value index, Value row,
                               int64_t rows, ValueRange sums);
-  /// Weight rows of a lane: as many as 16 bytes hold (of bf16 pairs of columns).
+  /// Weight rows of a lane: as many as 16 bytes hold (of bf16 pairs of columns, of 8 bits 16 columns).
   int64_t laneRows(const kernel::WeightLayout &layout) const {
+    if (layout.isFp8())
+      return 1;
     return layout.format == kernel::WeightFormat::F16 ? 8 : 4;
   }
 
@@ -139,8 +144,9 @@ void StreamedMatmul::emitPanels(int64_t weight, Value row, int64_t rows, bool ad
   int64_t n = laneRows(layout), lanes = kernel::panelRows / n;
   e.loop(e.add(panelBegin, e.div(frame.warp(), slices)), panelEnd, frame.warps() / slices, [&](Value index) {
     Value panel = m.panel(weight, index);
-    SmallVector<Value> sums =
-        layout.isFloat() ? floatSums(layout, panel, row, rows) : blockSums(layout, panel, row, rows);
+    SmallVector<Value> sums = layout.isFp8()     ? fp8Sums(weight, panel, row, rows)
+                              : layout.isFloat() ? floatSums(layout, panel, row, rows)
+                                                 : blockSums(layout, panel, row, rows);
     for (Value &sum : sums)
       for (int64_t mask = warpSize / 2; mask >= lanes; mask /= 2)
         sum = e.addF(sum, e.shuffleXor(sum, mask));
@@ -150,10 +156,11 @@ void StreamedMatmul::emitPanels(int64_t weight, Value row, int64_t rows, bool ad
       address = e.at(address, e.mul(slice, sliceStride), e.f32());
       for (int64_t r = 0; r < rows; ++r)
         for (int64_t i = 0; i < n; i += 4) {
+          int64_t some = std::min<int64_t>(n, 4);
           Value place = e.at(address, r * accumulators.rowStride + i, e.f32());
-          Value four = e.pack(ArrayRef(sums).slice(r * n + i, 4));
+          Value four = e.pack(ArrayRef(sums).slice(r * n + i, some));
           if (adds) // this lane has stored them
-            four = e.addF(four, e.loadWide(e.f32(), 4, place));
+            four = e.addF(four, e.loadWide(e.f32(), some, place));
           e.storeAligned(four, place);
         }
     });
@@ -200,6 +207,50 @@ SmallVector<Value> StreamedMatmul::floatSums(const kernel::WeightLayout &layout,
   if (whole < lines)
     sums = e.loop(e.add(begin, whole), e.constant(lines), step, sums, turn(1));
   return sums;
+}
+
+/// A lane has a row of each tile of 16 columns; half of a warp has a tile.
+SmallVector<Value> StreamedMatmul::fp8Sums(int64_t weight, Value panel, Value row, int64_t rows) {
+  constexpr int64_t depth = kernel::WeightLayout::tileColumns, units = warpSize / kernel::panelRows;
+  Type element = cast<kernel::WeightType>(m.op.getWeights()[weight].getType()).getElement();
+  int64_t firstTile = left->piece().first / depth, tileBytes = depth * kernel::panelRows;
+  int64_t tiles = std::min(left->piece().second, m.layouts[weight].paddedColumns()) / depth - firstTile;
+  Value mine =
+      e.atByte(panel, e.add(e.mul(e.rem(frame.lane(), kernel::panelRows), depth), firstTile * tileBytes));
+  Value begin = e.add(e.mul(slice, units), e.div(frame.lane(), kernel::panelRows));
+  int64_t step = units * slices;
+  Type line = e.vec(depth, e.i8());
+  auto turn = [&](int64_t unroll) {
+    return [&, unroll](Value tile, ValueRange carried) {
+      SmallVector<Value> sums(carried), bytes;
+      for (int64_t u = 0; u < unroll; ++u) // all loads first: many in flight
+        bytes.push_back(e.loadAligned(line, e.atByte(mine, e.mul(e.add(tile, u * step), tileBytes))));
+      for (int64_t u = 0; u < unroll; ++u) {
+        Value numbers = fp8ToFloats(e, element, bytes[u]);
+        for (int64_t r = 0; r < rows; ++r)
+          for (int64_t i = 0; i < depth; i += 4) {
+            Value column = e.add(e.mul(e.add(tile, u * step), depth), firstTile * depth + i);
+            Value values = left->numbers(e.add(row, r), column, 4);
+            for (int64_t d = 0; d < 4; ++d) {
+              Value &sum = sums[r * 2 + d % 2];
+              sum = e.fma(e.extract(values, d), e.extract(numbers, i + d), sum);
+            }
+          }
+      }
+      return sums;
+    };
+  };
+  SmallVector<Value> sums(rows * 2, e.constantF(e.f32(), 0));
+  constexpr int64_t unroll = 4;
+  int64_t whole = tiles / (unroll * step) * unroll * step;
+  if (whole)
+    sums = e.loop(begin, e.constant(whole), unroll * step, sums, turn(unroll));
+  if (whole < tiles)
+    sums = e.loop(e.add(begin, whole), e.constant(tiles), step, sums, turn(1));
+  SmallVector<Value> all;
+  for (int64_t r = 0; r < rows; ++r)
+    all.push_back(e.addF(sums[r * 2], sums[r * 2 + 1]));
+  return all;
 }
 
 SmallVector<Value> StreamedMatmul::blockSums(const kernel::WeightLayout &layout, Value panel, Value row,

@@ -12,6 +12,7 @@
 #include "passes/lowering/gpu/MatmulTensor.h"
 
 #include "passes/lowering/gpu/BlockScales.h"
+#include "passes/lowering/gpu/Fp8.h"
 #include "passes/lowering/gpu/Mma.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -23,7 +24,7 @@ namespace {
 
 constexpr int64_t widestChunk = 64, chunkSteps = 4, stages = 2;
 constexpr int64_t leftLine = chunkSteps * 32; // bytes of a row in a chunk
-constexpr int64_t warps = 4;
+constexpr int64_t warps = 4, tileColumns = kernel::WeightLayout::tileColumns;
 
 class TensorMatmul {
 public:
@@ -50,8 +51,8 @@ private:
 
   int64_t steps() const { return llvm::divideCeil(m.inputs, stepColumns()); }
   int64_t chunks() const { return llvm::divideCeil(steps(), chunkSteps); }
-  /// What a left side of floats is rounded to.
-  Type halfType() { return m.layouts[0].format == kernel::WeightFormat::F16 ? e.f16() : e.bf16(); }
+  /// What a left side of floats is rounded to; of 8 bits both sides are widened to it.
+  Type halfType() { return m.layouts[0].format == kernel::WeightFormat::BF16 ? e.bf16() : e.f16(); }
   int64_t stepColumns() const { return isQuantised ? 32 : 16; }
   /// Bytes that a chunk of a panel takes in shared memory: the header of its super-block, then its blocks.
   int64_t weightBytes(const kernel::WeightLayout &layout) const {
@@ -61,6 +62,9 @@ private:
                                        : chunkSteps * layout.superBytes();
   }
   int64_t weights() const { return m.weights.size(); }
+  Type elementOf(int64_t weight) {
+    return cast<kernel::WeightType>(m.op.getWeights()[weight].getType()).getElement();
+  }
   /// Rows of a tile: 64, 32 where the columns of a chunk are many, 16 where those would not fit shared
   /// memory.
   int64_t rowsThatFit() {
@@ -181,11 +185,12 @@ void TensorMatmul::fetchLeft(Value chunk, Value stage) {
     if (isQuantised)
       return copyAsync(e, place, e.atByte(from, e.min(e.mul(index, 16), e.constant(m.inputs - 16))), 16);
     Value column = e.mul(index, 8);
+    Type given = left.getType().getElement();
     SmallVector<Value> numbers;
     for (int64_t i = 0; i < 8; i += m.inputs % 4 ? 1 : 4) {
       int64_t n = m.inputs % 4 ? 1 : 4;
       Value at = e.add(column, i), inside = e.less(at, e.constant(m.inputs));
-      Value x = e.loadWide(e.f32(), n, e.at(from, e.min(at, e.constant(m.inputs - n)), e.f32()));
+      Value x = e.loadWide(given, n, e.at(from, e.min(at, e.constant(m.inputs - n)), given));
       x = e.select(inside, x, e.zeros(n));
       for (int64_t k = 0; k < n; ++k)
         numbers.push_back(e.extract(x, k));
@@ -258,7 +263,17 @@ void TensorMatmul::addHalves(int64_t weight, Value step, Value stage, ArrayRef<s
   bool isPairs = halfType().isBF16();
   Value base = e.atByte(weightAt(weight, stage), e.mul(group, isPairs ? 8 : 4));
   Two right[2]; // of the lane's two rows: columns 2t and 2t + 1 of the step, and 8 further
-  if (isPairs) {
+  if (m.layouts[0].isFp8()) {
+    // A step is a tile: two columns of a row are 16 bits.
+    Value tile = e.atByte(weightAt(weight, stage), e.mul(step, kernel::panelRows * tileColumns));
+    Value mine = e.atByte(tile, e.add(e.mul(group, 2 * tileColumns), e.mul(inGroup, 2)));
+    for (int64_t half = 0; half < 2; ++half)
+      for (int64_t r = 0; r < 2; ++r) {
+        Value two = e.load(e.i16(), e.atByte(mine, half * tileColumns + r * 8));
+        two = arith::ExtUIOp::create(e.b, e.loc, e.i32(), two);
+        right[half][r] = e.bitcast(e.i32(), fp8ToHalves(e, elementOf(weight), two, 0));
+      }
+  } else if (isPairs) {
     // A word is a pair of columns: both rows' at once.
     Type pair = e.vec(2, e.i32());
     Value line = e.atByte(base, e.mul(e.add(e.mul(step, 8), inGroup), 4 * kernel::panelRows));
@@ -368,8 +383,11 @@ bool fitsTensorCores(kernel::MatmulOp op) {
   auto first = cast<kernel::WeightType>(op.getWeights().front().getType()).getFormat();
   return llvm::all_of(op.getWeights().getTypes(), [&](Type type) {
     kernel::WeightLayout layout(cast<kernel::WeightType>(type));
+    Type element = cast<kernel::WeightType>(type).getElement();
     if (!layout.isFloat())
       return left.isQuantized();
+    if (layout.isFp8()) // f32 is rounded to f16
+      return layout.format == first && (left.getElement().isF32() || left.getElement() == element);
     bool isBf16 = layout.format == kernel::WeightFormat::BF16;
     bool isSame =
         left.getColumns() % 8 == 0 && (isBf16 ? left.getElement().isBF16() : left.getElement().isF16());

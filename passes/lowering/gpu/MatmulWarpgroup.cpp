@@ -70,7 +70,8 @@ private:
   int64_t weights() const { return m.weights.size(); }
   bool givesRegisters() const { return !isQuantised && !isHalf && consumers == 2; }
   int64_t chunks() const { return llvm::divideCeil(m.inputs, chunkColumns); }
-  /// Items of the left side that a producer's thread makes: 4 columns of f32, 8 of 16 bits, or 16 of q8.
+  /// Items of the left side that a producer's thread makes: 4 columns of f32 or 8 bits, 8 of 16 bits, or 16
+  /// of q8.
   int64_t items() const { return llvm::divideCeil(tokens * itemsPerRow(), warpgroupSize); }
   int64_t itemsPerRow() const { return isQuantised ? 4 : isHalf ? 8 : 16; }
   Value itemRow(int64_t item) {
@@ -113,8 +114,8 @@ WarpgroupMatmul::WarpgroupMatmul(Frame &frame, kernel::MatmulOp op)
     : frame(frame), e(frame.e), m(frame, op, widestChunk), isQuantised(!m.layouts[0].isFloat()),
       isHalf(op.getLeft().getType().getElement().isF16() || op.getLeft().getType().getElement().isBF16()) {
   int64_t stageWeights = 0;
-  for (const kernel::WeightLayout &layout : m.layouts) {
-    fragments.emplace_back(frame, layout);
+  for (auto [weight, layout] : llvm::zip_equal(op.getWeights(), m.layouts)) {
+    fragments.emplace_back(frame, layout, cast<kernel::WeightType>(weight.getType()).getElement());
     stageWeights += m.panelsPerChunk() * slotBytes(fragments.size() - 1);
   }
   int64_t blocks = llvm::divideCeil(m.panelsPerChunk(), 4);
@@ -270,10 +271,11 @@ Registers WarpgroupMatmul::rowMaxima(Value first, Value lastRow) {
   return maxima;
 }
 
-/// f32: 4 columns an item. q8: 16 columns, and their block's scale, an item.
+/// f32 and 8 bits: 4 columns an item. q8: 16 columns, and their block's scale, an item.
 Registers WarpgroupMatmul::loadLeft(Value chunk, Value first, Value lastRow) {
   auto left = m.op.getLeft();
   Registers loaded;
+  Type given = left.getType().getElement();
   Value column = e.add(e.mul(chunk, chunkColumns),
                        e.mul(e.rem(frame.thread, itemsPerRow()), chunkColumns / itemsPerRow()));
   bool isWhole = m.inputs % chunkColumns == 0;
@@ -296,14 +298,14 @@ Registers WarpgroupMatmul::loadLeft(Value chunk, Value first, Value lastRow) {
       continue;
     }
     if (isWhole) {
-      loaded.push_back(e.loadWide(e.f32(), 4, e.at(from, column, e.f32())));
+      loaded.push_back(e.loadWide(given, 4, e.at(from, column, given)));
       continue;
     }
     int64_t n = m.inputs % 4 ? 1 : 4;
     SmallVector<Value> numbers;
     for (int64_t i = 0; i < 4; i += n) {
       Value at = e.add(column, i), inside = e.less(at, e.constant(m.inputs));
-      Value x = e.loadWide(e.f32(), n, e.at(from, e.min(at, e.constant(m.inputs - n)), e.f32()));
+      Value x = e.loadWide(given, n, e.at(from, e.min(at, e.constant(m.inputs - n)), given));
       x = e.select(inside, x, e.zeros(n));
       for (int64_t k = 0; k < n; ++k)
         numbers.push_back(e.extract(x, k));

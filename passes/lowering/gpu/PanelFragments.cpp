@@ -2,7 +2,10 @@
 #include "passes/lowering/gpu/PanelFragments.h"
 
 #include "passes/lowering/gpu/BlockScales.h"
+#include "passes/lowering/gpu/Fp8.h"
 #include "passes/lowering/gpu/Mma.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
 
 using namespace mlir;
 
@@ -43,6 +46,8 @@ Registers PanelFragments::load(Value from, Value chunk) {
   Registers registers;
   if (layout.format == kernel::WeightFormat::F16)
     loadF16(from, chunk, registers);
+  else if (layout.isFp8())
+    loadFp8(from, chunk, registers);
   else if (layout.isFloat())
     loadBf16(from, chunk, registers);
   else
@@ -73,6 +78,22 @@ void PanelFragments::loadF16(Value from, Value chunk, Registers &registers) {
       registers.push_back(e.select(turned, four[i + 1], four[i]));
       registers.push_back(e.select(turned, four[i], four[i + 1]));
     }
+  }
+}
+
+/// A step is a tile: two columns of a row are 16 bits.
+void PanelFragments::loadFp8(Value from, Value chunk, Registers &registers) {
+  constexpr int64_t tile = kernel::WeightLayout::tileColumns;
+  Value lane = frame.lane(), mine = e.add(e.mul(e.div(lane, 4), tile), e.mul(e.rem(lane, 4), 2));
+  for (int64_t step = 0; step < steps; ++step) {
+    Value number = inside(e.constant(step), chunk, tile);
+    Value place = e.atByte(from, e.add(e.mul(number, kernel::panelRows * tile), mine));
+    for (int64_t half = 0; half < 2; ++half)
+      for (int64_t row = 0; row < 2; ++row) {
+        Value two = e.load(e.i16(), e.atByte(place, row * 8 * tile + half * 8));
+        two = arith::ExtUIOp::create(e.b, e.loc, e.i32(), two);
+        registers.push_back(e.bitcast(e.i32(), fp8ToHalves(e, stored, two, 0)));
+      }
   }
 }
 

@@ -12,8 +12,9 @@ namespace sinter::gpu {
 /// A panel in chunks of 64 columns, as they lie in memory; a K format's chunk begins with the header of its
 /// super-block.
 ///
-/// Rows of the fragment: f16 row r of the panel is row r; other formats: row 2g is row g, row 2g + 1 row g
-/// + 8. Columns of a step of 16: f16 and bf16 in order; quantised: columns 4t, 4t + 1 are 2t, 2t + 1, and
+/// Rows of the fragment: f16 and 8 bits row r of the panel is row r; other formats: row 2g is row g, row 2g +
+/// 1 row g
+/// + 8. Columns of a step of 16: floats in order; quantised: columns 4t, 4t + 1 are 2t, 2t + 1, and
 /// columns 4t + 2, 4t + 3 are 2t + 8, 2t + 9, so that a lane has whole words.
 class PanelFragments {
 public:
@@ -21,8 +22,8 @@ public:
   /// What dequantised numbers are multiplied by, so that small scales stay normal numbers of f16.
   static constexpr double gain = 16;
 
-  PanelFragments(Frame &frame, const kernel::WeightLayout &layout)
-      : frame(frame), e(frame.e), layout(layout) {}
+  PanelFragments(Frame &frame, const kernel::WeightLayout &layout, mlir::Type stored)
+      : frame(frame), e(frame.e), layout(layout), stored(stored) {}
 
   /// Bytes of a chunk in shared memory.
   int64_t bytes() const;
@@ -31,11 +32,12 @@ public:
   /// 4 registers a step. Columns behind the last one are some other column's.
   Registers load(mlir::Value from, mlir::Value chunk);
 
-  bool pairsRows() const { return layout.format != kernel::WeightFormat::F16; }
+  bool pairsRows() const { return layout.format != kernel::WeightFormat::F16 && !layout.isFp8(); }
   mlir::Type element() { return layout.format == kernel::WeightFormat::BF16 ? e.bf16() : e.f16(); }
 
 private:
   void loadF16(mlir::Value from, mlir::Value chunk, Registers &registers);
+  void loadFp8(mlir::Value from, mlir::Value chunk, Registers &registers);
   void loadBf16(mlir::Value from, mlir::Value chunk, Registers &registers);
   void loadQuantised(mlir::Value from, mlir::Value chunk, Registers &registers);
   /// A number that counts columns of the chunk, at most the last one's; `unit` columns each.
@@ -44,6 +46,7 @@ private:
   Frame &frame;
   Emitter &e;
   const kernel::WeightLayout &layout;
+  mlir::Type stored; // element of a float format
 };
 
 /// Bytes number 2 `pair` and 2 `pair` + 1 of a word (i32), which are integers from 0 to 255, minus `zero`:

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "passes/lowering/gpu/TileStores.h"
 
+#include "passes/lowering/gpu/Fp8.h"
 #include "passes/lowering/gpu/Warpgroup.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -37,7 +38,7 @@ TileStores::TileStores(Matmul &m, int64_t tileRows) : m(m), e(m.e) {
     std::optional<int64_t> shift = shiftOf(all[0].getColumn(), body.getArgument(count - 1));
     bool isWhole =
         cast<VectorType>(all[0].getValue().getType()).getDimSize(0) == static_cast<int64_t>(range.getGroup());
-    if (type.isQuantized() || type.getRowBytes() % 16 || !shift || !isWhole ||
+    if (type.isQuantized() || isFp8(type.getElement()) || type.getRowBytes() % 16 || !shift || !isWhole ||
         all[0].getRow() != body.getArgument(count - 2))
       continue;
     stores.push_back({range, all[0], *shift, Value()});

@@ -3,6 +3,8 @@
 // operands: accumulators pass through every wait and fence.
 #include "passes/lowering/gpu/Warpgroup.h"
 
+#include "passes/lowering/gpu/Fp8.h"
+
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 
@@ -101,6 +103,12 @@ void arriveAt(Emitter &e, Value barrier, Value rank) {
            "mbarrier.arrive.release.cluster.shared::cluster.b64 _, [there]; }",
            "r,r", {sharedAddress(e, barrier), rank});
 }
+void arriveAtWhere(Emitter &e, Value condition, Value barrier, Value rank) {
+  assemble(e,
+           "{ .reg .b32 there; mapa.shared::cluster.u32 there, $0, $1; "
+           "@$2 mbarrier.arrive.release.cluster.shared::cluster.b64 _, [there]; }",
+           "r,r,b", {sharedAddress(e, barrier), rank, condition});
+}
 void waitClusterBarrier(Emitter &e, Value barrier, Value parity) {
   assemble(
       e,
@@ -161,13 +169,22 @@ Value describePanels(Emitter &e, Value address, int64_t further) {
   Value start = e.extend(e.bitAnd(e.shiftRight(sharedAddress(e, address), 4), 0x3fff));
   return e.bitOr(start, e.wide(int64_t(256 / 16) << 32 | int64_t(3) << 62 | (further / 16) << 16));
 }
+Value describeTiles(Emitter &e, Value address, int64_t further) {
+  // Offsets of the next 16 bytes along k, and of the next 8 rows; swizzle 0.
+  Value start = e.extend(e.bitAnd(e.shiftRight(sharedAddress(e, address), 4), 0x3fff));
+  return e.bitOr(start, e.wide(int64_t(128 / 16) << 32 | (further / 16) << 16));
+}
 Value describeFurther(Emitter &e, Value descriptor, int64_t offset) { return e.add(descriptor, offset / 16); }
 
 Registers fenceRegisters(Emitter &e, ValueRange registers) {
   return change(e, "wgmma.fence.sync.aligned;", registers, {}, "");
 }
 
-static const char *nameOf(Type element) { return element.isBF16() ? "bf16" : "f16"; }
+static const char *nameOf(Type element) {
+  if (isFp8(element))
+    return isa<Float8E5M2Type>(element) ? "e5m2" : "e4m3";
+  return element.isBF16() ? "bf16" : "f16";
+}
 
 Registers multiply(Emitter &e, Type element, ValueRange left, Value right, ValueRange sums, bool isTransposed,
                    Value adds) {
@@ -188,10 +205,13 @@ Registers multiply(Emitter &e, Type element, ValueRange left, Value right, Value
 Registers multiplyShared(Emitter &e, Type element, Value left, Value right, Value adds, ValueRange sums,
                          bool isLeftTransposed, bool isRightTransposed) {
   size_t count = sums.size();
-  std::string product = llvm::formatv(
-      "wgmma.mma_async.sync.aligned.m64n{0}k16.f32.{1}.{1} {2}, ${3}, ${4}, {5}, 1, 1, {6}, {7};", count * 2,
-      nameOf(element), list(0, count), count, count + 1, adds ? "adds" : "1", isLeftTransposed ? 1 : 0,
-      isRightTransposed ? 1 : 0);
+  // Operands of 8 bits are never transposed.
+  std::string transposed =
+      isFp8(element) ? "" : llvm::formatv(", {0:d}, {1:d}", isLeftTransposed, isRightTransposed).str();
+  std::string product =
+      llvm::formatv("wgmma.mma_async.sync.aligned.m64n{0}k{1}.f32.{2}.{2} {3}, ${4}, ${5}, {6}, 1, 1{7};",
+                    count * 2, isFp8(element) ? 32 : 16, nameOf(element), list(0, count), count, count + 1,
+                    adds ? "adds" : "1", transposed);
   if (!adds)
     return change(e, product, sums, {left, right}, "l,l");
   std::string text =

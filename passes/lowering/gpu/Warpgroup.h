@@ -39,6 +39,8 @@ mlir::Value clusterRank(Emitter &e);
 void waitCluster(Emitter &e);
 /// As arrive, at the same barrier of another block of the cluster (its rank, i32).
 void arriveAt(Emitter &e, mlir::Value barrier, mlir::Value rank);
+/// The same of the lanes where `condition` (i1) is true, without a branch.
+void arriveAtWhere(Emitter &e, mlir::Value condition, mlir::Value barrier, mlir::Value rank);
 /// As waitBarrier, for arrivals of other blocks.
 void waitClusterBarrier(Emitter &e, mlir::Value barrier, mlir::Value parity);
 /// The thread's arrival; the phase ends after `bytes` (i32) of copies, too.
@@ -75,6 +77,9 @@ mlir::Value describeColumns(Emitter &e, mlir::Value address, int64_t further);
 /// The same of lines of 32 bytes, 16 columns each, swizzled by 32 bytes: bit 4 of an address is that one ^
 /// bit 7. The next 16 columns are `further` bytes away.
 mlir::Value describePanels(Emitter &e, mlir::Value address, int64_t further);
+/// Another operand's, contiguous along k, without swizzle: 8 rows of 16 bytes follow one another, and so do
+/// the next 8 rows; the next 16 bytes of each row are `further` bytes away.
+mlir::Value describeTiles(Emitter &e, mlir::Value address, int64_t further);
 /// Bytes `offset` further, a multiple of 16.
 mlir::Value describeFurther(Emitter &e, mlir::Value descriptor, int64_t offset);
 
@@ -87,7 +92,8 @@ Registers fenceRegisters(Emitter &e, mlir::ValueRange registers);
 Registers multiply(Emitter &e, mlir::Type element, mlir::ValueRange left, mlir::Value right,
                    mlir::ValueRange sums, bool isTransposed = false, mlir::Value adds = {});
 /// sums + left (64 x 16) * right (16 x columns), each as describeRows says, or, transposed, as
-/// describeColumns. Where `adds` (i32) is given and is 0, the products alone. Asynchronous.
+/// describeColumns; of 8 bits 32 columns of k, neither transposed. Where `adds` (i32) is given and is 0, the
+/// products alone. Asynchronous.
 Registers multiplyShared(Emitter &e, mlir::Type element, mlir::Value left, mlir::Value right,
                          mlir::Value adds, mlir::ValueRange sums, bool isLeftTransposed = false,
                          bool isRightTransposed = true);

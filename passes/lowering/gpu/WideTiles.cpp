@@ -3,6 +3,7 @@
 
 #include "passes/lowering/cpu/Rounding.h"
 #include "passes/lowering/gpu/Attention.h"
+#include "passes/lowering/gpu/Fp8.h"
 #include "passes/lowering/gpu/MatmulFloat.h"
 #include "passes/lowering/gpu/MatmulTensor.h"
 #include "passes/lowering/gpu/SplitK.h"
@@ -60,14 +61,18 @@ void widenTiles(ModuleOp module, Architecture architecture) {
     Type left = op.getLeft().getType().getElement();
     int64_t columns = op.getScheduleAttr().getColumnsPerTile(), weights = op.getWeights().size();
     // On sm_90a weights of bf16 are in registers: a warpgroup takes 64 columns, by tensor maps or not.
-    bool isHalf = left.isF16() || (left.isBF16() && (architecture == Architecture::Sm80 ||
-                                                     (columns % 64 == 0 && op.getInputs() % 8 == 0)));
+    const bool hasBytes = architecture == Architecture::Sm90 && isFp8(left);
+    bool isHalf = left.isF16() || hasBytes ||
+                  (left.isBF16() &&
+                   (architecture == Architecture::Sm80 || (columns % 64 == 0 && op.getInputs() % 8 == 0)));
     if (architecture == Architecture::Sm80 && !isHalf)
       continue;
     int64_t rows = isHalf ? widest : widest / weights, wide = isHalf ? widest / weights : widest;
     // There are registers for 256 columns. On sm_80, where blocks share nothing, that is worth half of the
     // blocks: the rows are read half as often.
-    if (isHalf && (architecture == Architecture::Sm80 || op.getOutputs() * weights >= 2 * widest * fewest))
+    // Of 8 bits, whose sums are kept twice, there are not.
+    if (isHalf && !hasBytes &&
+        (architecture == Architecture::Sm80 || op.getOutputs() * weights >= 2 * widest * fewest))
       wide *= 2;
     columns *= std::max<int64_t>(1, wide / columns);
     op.setScheduleAttr(kernel::ScheduleAttr::get(op.getContext(), rows, columns, /*keysPerTile=*/0,

@@ -8,6 +8,14 @@ kernel.func private @f(!kernel.rows<0xf32>)
 kernel.func private @f(!kernel.rows<8xf64>)
 
 // -----
+// expected-error @below {{expected f32, f16 or bf16 as element, found 'f8E4M3FN'}}
+kernel.func private @f(!kernel.table<1x8xf8E4M3FN>)
+
+// -----
+// expected-error @below {{expected f32, f16 or bf16 as element, found 'f8E5M2'}}
+kernel.func private @f(!kernel.cache_k<1x8xf8E5M2>)
+
+// -----
 // expected-error @below {{expected rows of q8 to have a multiple of 32 columns, found 40}}
 kernel.func private @f(!kernel.rows<40xq8>)
 

@@ -317,6 +317,10 @@ TEST(EmulatorMatrix, WgmmaOfAllTypes) {
   checkWgmma({tf32, 16, 1}, Schedule::latest);
   checkWgmma({e4m3, 128, 1}, Schedule::latest);
   checkWgmma({e5m2, 32, 2}, Schedule::latest);
+  for (const uint32_t swizzle : {0u, 1u, 2u, 3u}) { // without one: core matrices of 8 rows x 16 bytes
+    checkWgmma({e4m3, 64, swizzle}, Schedule::earliest);
+    checkWgmma({e5m2, 128, swizzle}, Schedule::latest);
+  }
   checkWgmma({s8, 64, 1}, Schedule::latest);
 }
 TEST(EmulatorMatrix, WgmmaTakesAFromRegisters) {
