@@ -82,6 +82,11 @@ void barrierLanes(Warp &warp, const Instruction &in) {
   const uint32_t id = warp.reg<uint32_t>(in.a)[first], threads = in.b ? warp.reg<uint32_t>(in.b)[first] : 0;
   if (id >= block.barriers.size())
     return warp.fault(in, "expected a barrier from 0 to 15, found {}", id);
+  const uint32_t *ids = warp.reg<uint32_t>(in.a), *counts = in.b ? warp.reg<uint32_t>(in.b) : nullptr;
+  if (warp.active &
+      ~maskOf([=](int lane) { return ids[lane] == id && (!counts || counts[lane] == threads); }))
+    return warp.fault(in, "{}: lanes that come to several barriers at once are not supported",
+                      warp.describe());
   if (in.b && (threads == 0 || threads % lanesOfWarp))
     return warp.fault(in, "barrier {}: expected a number of threads that is a multiple of 32, found {}", id,
                       threads);

@@ -309,6 +309,8 @@ SINTER_DRIVER_API cuModuleUnload(CUmodule module) {
   return CUDA_SUCCESS;
 }
 SINTER_DRIVER_API cuModuleGetFunction(CUfunction *function, CUmodule module, const char *name) {
+  if (!module || !name)
+    return driverError(CUDA_ERROR_INVALID_HANDLE, "cuModuleGetFunction: expected a module and a name");
   const auto program = module->module->kernel(name);
   if (!program)
     return driverError(program.error().message.starts_with("line") ? CUDA_ERROR_INVALID_PTX
@@ -362,6 +364,8 @@ SINTER_DRIVER_API cuFuncGetAttribute(int *value, int attribute, CUfunction funct
   return CUDA_SUCCESS;
 }
 SINTER_DRIVER_API cuFuncSetAttribute(CUfunction function, int attribute, int value) {
+  if (!function)
+    return driverError(CUDA_ERROR_INVALID_HANDLE, "cuFuncSetAttribute: expected a function");
   if (attribute == 8) {
     const int limit = attributeOf(97, DriverState::get().computeCapability);
     if (value < 0 || value > limit)

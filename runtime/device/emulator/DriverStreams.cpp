@@ -36,18 +36,6 @@ CUresult launch(const CUlaunchConfig &config, CUfunction function, void **parame
     if (config.attrs[i].id == launchAttributeCluster)
       work->cluster = {config.attrs[i].value.cluster.x, config.attrs[i].value.cluster.y,
                        config.attrs[i].value.cluster.z};
-  for (unsigned i = 0; i < config.numAttrs; ++i)
-    if (config.attrs[i].id == launchAttributeCooperative && config.attrs[i].value.cooperative) {
-      const uint64_t blocks = uint64_t(config.gridDimX) * config.gridDimY * config.gridDimZ,
-                     resident = residentBlocks(program, work->threadsOfBlock(), config.sharedMemBytes) *
-                                DriverState::get().multiprocessors;
-      if (blocks > resident)
-        return driverError(
-            CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE,
-            fmt::format("kernel '{}': expected at most {} blocks of a cooperative launch, as many as are "
-                        "resident at once, found {}",
-                        program.name, resident, blocks));
-    }
   if (config.sharedMemBytes > function->dynamicSharedLimit)
     return driverError(
         CUDA_ERROR_INVALID_VALUE,
@@ -56,9 +44,14 @@ CUresult launch(const CUlaunchConfig &config, CUfunction function, void **parame
             program.name, config.sharedMemBytes, function->dynamicSharedLimit));
   work->parameters.resize(program.parameterBytes);
   if (parameters) {
-    for (size_t i = 0; i < program.parameters.size(); ++i)
+    for (size_t i = 0; i < program.parameters.size(); ++i) {
+      if (!parameters[i])
+        return driverError(CUDA_ERROR_INVALID_VALUE,
+                           fmt::format("kernel '{}': expected a value for argument {}, found a null pointer",
+                                       program.name, i));
       std::memcpy(work->parameters.data() + program.parameters[i].offset, parameters[i],
                   program.parameters[i].size);
+    }
   } else if (extra) { // CU_LAUNCH_PARAM_BUFFER_POINTER 1, _SIZE 2, _END 0
     const void *buffer = nullptr;
     size_t size = 0;
@@ -82,6 +75,18 @@ CUresult launch(const CUlaunchConfig &config, CUfunction function, void **parame
   work->options = DriverState::get().options;
   if (const auto checked = checkLaunch(*work); !checked)
     return driverError(CUDA_ERROR_INVALID_VALUE, checked.error().message);
+  for (unsigned i = 0; i < config.numAttrs; ++i)
+    if (config.attrs[i].id == launchAttributeCooperative && config.attrs[i].value.cooperative) {
+      const uint64_t blocks = uint64_t(config.gridDimX) * config.gridDimY * config.gridDimZ,
+                     resident = residentBlocks(program, work->threadsOfBlock(), config.sharedMemBytes) *
+                                DriverState::get().multiprocessors;
+      if (blocks > resident)
+        return driverError(
+            CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE,
+            fmt::format("kernel '{}': expected at most {} blocks of a cooperative launch, as many as are "
+                        "resident at once, found {}",
+                        program.name, resident, blocks));
+    }
   return enqueue(config.hStream, [work] {
     work->stopped = false;
     const auto done = execute(*work);

@@ -3,6 +3,9 @@
 // (PTX ISA chapters 4.3, 6 and 9.2).
 #include "runtime/device/emulator/Parser.h"
 
+#include <algorithm>
+#include <utility>
+
 namespace sinter::emulator {
 
 namespace {
@@ -42,8 +45,8 @@ void Parser::closeScope() {
         function->targets[id] = found->second;
     } else if (scopes.empty()) {
       if (error.empty())
-        error = fmt::format("function '{}': expected a register, variable, function or label, found '{}'",
-                            function->name, label);
+        error = fmt::format("line {}: expected a register, variable, function or label, found '{}'",
+                            1 + std::count(std::as_const(*module.source).data(), label.data(), '\n'), label);
     } else {
       std::vector<int32_t> &outer = scopes.back().references[label];
       outer.insert(outer.end(), ids.begin(), ids.end());

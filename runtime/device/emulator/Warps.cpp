@@ -88,7 +88,8 @@ template <int mode> void shuffleLanes(Warp &warp, const Instruction &in) {
     if (!good)
       from = lane;
     inRange |= static_cast<Mask>(good) << lane;
-    result[lane] = a[from & 31];
+    // What comes from a lane that takes no part is undefined (PTX ISA 9.7.9.6): all ones here, a NaN.
+    result[lane] = warp.active >> (from & 31) & 1 ? a[from & 31] : ~0u;
   }
   writeLanes<true, uint32_t>(warp, in.d, [&](int lane) { return result[lane]; });
   if (in.offset)

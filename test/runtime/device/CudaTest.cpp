@@ -3,6 +3,8 @@
 // prefixes, and what is said when a driver, a device, code or memory is not what it should be.
 #include "runtime/device/CudaModule.h"
 #include "runtime/device/Device.h"
+#include "test/Sanitized.h"
+#include <atomic>
 #include <cstdlib>
 #include <fstream>
 #include <gtest/gtest.h>
@@ -11,6 +13,12 @@
 
 using namespace sinter;
 using namespace sinter::device;
+
+#ifndef SINTER_SANITIZED // they have their own
+static std::atomic<size_t> allocations;
+void *operator new(size_t bytes) { return ++allocations, std::malloc(bytes); }
+void operator delete(void *memory) noexcept { std::free(memory); }
+#endif
 
 namespace {
 
@@ -356,6 +364,25 @@ TEST_F(CudaTest, TokensAreDrawnOnTheDeviceAndLogitsStayThereUntilAskedFor) {
     }
   }
 }
+
+#ifndef SINTER_SANITIZED
+TEST_F(CudaTest, NothingIsAllocatedFromTokenToToken) {
+  const Model m;
+  std::unique_ptr<Device> device = std::move(*m.open());
+  std::unique_ptr<Session> session = std::move(*device->openSession({64, 1, {}}));
+  const sinter_sampling plan = {};
+  uint64_t before = 0, free = 0;
+  for (int32_t step = 0, token = 4, slot = 0, select = 0; step < 8; ++step) {
+    if (step == 3) // the graphs of both kinds of step are there
+      before = allocations, free = device->memory().available;
+    const Rows rows = {EntryKind::Decode, {&token, 1}, {&step, 1}, {&slot, 1}};
+    ASSERT_TRUE(session->runAndDraw(rows, {&select, 1}, {&plan, 1}, {}));
+    ASSERT_TRUE(session->run(rows, {&select, 1}));
+  }
+  EXPECT_EQ(allocations, before);
+  EXPECT_EQ(device->memory().available, free);
+}
+#endif
 
 TEST_F(CudaTest, TimesOfLaunchesAreTakenWhenAskedFor) {
   const Model m;

@@ -135,6 +135,35 @@ TEST_F(EmulatorDriver, ErrorsHaveNamesAndSayWhatHappened) {
   EXPECT_EQ((call<int(uint64_t *, size_t)>("cuMemAlloc_v2", &large, size_t(1) << 45)), 2);
 }
 
+TEST_F(EmulatorDriver, LaunchesWithoutWhatTheyNeedAreRefused) {
+  uint64_t address = allocate(64);
+  uint32_t n = 16;
+  void *kernel = function(addOne, "addOne"), *missing[] = {&address, nullptr}, *none = nullptr;
+  EXPECT_EQ(launch(kernel, 1, 32, nullptr, missing), 1);
+  EXPECT_NE(errorText(1).find("expected a value for argument 1, found a null pointer"), std::string::npos);
+  EXPECT_EQ(launch(kernel, 1, 32, nullptr, nullptr), 1);
+  EXPECT_NE(errorText(1).find("takes 12 bytes of parameters, found none"), std::string::npos);
+  void *parameters[] = {&address, &n};
+  EXPECT_EQ(launch(nullptr, 1, 32, nullptr, parameters), 400);
+  EXPECT_EQ((call<int(void **, void *, const char *)>("cuModuleGetFunction", &kernel, none, "addOne")), 400);
+  EXPECT_EQ((call<int(void *, int, int)>("cuFuncSetAttribute", none, 8, 0)), 400);
+  kernel = function(addOne, "addOne");
+  EXPECT_EQ((call<int(void *, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, void *,
+                      void **)>("cuLaunchCooperativeKernel", kernel, 1u, 1u, 1u, 0u, 1u, 1u, 0u, none,
+                                static_cast<void **>(parameters))),
+            1);
+  for (const size_t size : {size_t(8), size_t(16)}) { // of a buffer with all parameters
+    uint64_t buffer[2] = {address, n};
+    size_t bytes = size;
+    void *extra[] = {reinterpret_cast<void *>(1), buffer, reinterpret_cast<void *>(2), &bytes, nullptr};
+    EXPECT_EQ((call<int(void *, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, void *,
+                        void **, void **)>("cuLaunchKernel", kernel, 1u, 1u, 1u, 32u, 1u, 1u, 0u, none,
+                                           static_cast<void **>(nullptr), static_cast<void **>(extra))),
+              1);
+    EXPECT_NE(errorText(1).find("takes 12 bytes of parameters, found "), std::string::npos);
+  }
+}
+
 TEST_F(EmulatorDriver, NonsenseInTheEnvironmentIsRefused) {
   const std::pair<const char *, const char *> wrong[] = {
       {"SINTER_EMULATOR_SM", "80x"},

@@ -75,6 +75,21 @@ st.global.v2.u32 [%d1], {%r4, %r5};)"),
   }
 }
 
+TEST(EmulatorMisuse, ShufflesFromLanesThatTakeNoPartGiveNaN) {
+  PtxRunner runner;
+  const uint64_t out = runner.buffer(std::vector<uint32_t>(32));
+  ASSERT_EQ(runner.runBody(threadPointers(1) + R"(
+mov.u32 %r1, %laneid;
+mov.u32 %r2, 0;
+setp.lt.u32 %p1, %r1, 24;
+@%p1 shfl.sync.down.b32 %r2, %r1, 4, 31, 0xffffff;
+st.global.u32 [%d1], %r2;)"),
+            "");
+  const std::vector<uint32_t> found = runner.read<uint32_t>(out, 32);
+  for (uint32_t lane = 0; lane < 32; ++lane)
+    EXPECT_EQ(found[lane], lane < 20 ? lane + 4 : lane < 24 ? ~0u : 0u) << lane;
+}
+
 TEST(EmulatorMisuse, LanesOfSeveralMasksThatNeverComeAreADeadlock) {
   EXPECT_ERROR("waits for lanes", R"(
 mov.u32 %r1, %laneid;
@@ -124,6 +139,8 @@ mapa.shared::cluster.u32 %r2, %r1, 1;
 
 TEST(EmulatorMisuse, BarriersSayWhatTheyNeed) {
   EXPECT_ERROR("expected the number of threads", "bar.arrive 0;");
+  EXPECT_ERROR("lanes that come to several barriers at once",
+               "mov.u32 %r1, %laneid;\nand.b32 %r1, %r1, 1;\nbarrier.sync %r1, 32;");
   EXPECT_ERROR(" waits, but has not arrived", "barrier.cluster.wait;");
   EXPECT_ERROR(" waits, but has not arrived",
                "barrier.cluster.arrive;\nbarrier.cluster.wait;\nbarrier.cluster.wait;");

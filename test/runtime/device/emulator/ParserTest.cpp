@@ -85,7 +85,7 @@ TEST(EmulatorParser, ErrorsNameTheLine) {
   EXPECT_EQ(runner.run(kernelText("add.s32 %r1, %r2, %d3;\nadd.s64 %d1, %r1, 1;", 0)),
             "line 14: 'add.s64': expected a register of 8 bytes, found %r1 of 4");
   EXPECT_EQ(runner.run(kernelText("bra nowhere;", 0)),
-            "function 'k': expected a register, variable, function or label, found 'nowhere'");
+            "line 13: expected a register, variable, function or label, found 'nowhere'");
   EXPECT_EQ(runner.run(kernelText("mov.u32 %r1, %nosuch;", 0)),
             "line 13: 'mov.u32': unknown special register %nosuch");
   EXPECT_EQ(runner.run(".version 8.0\n.target sm_80\n.address_size 64\n.visible .entry k() { ret;"),
