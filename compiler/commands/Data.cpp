@@ -153,6 +153,10 @@ int clean(const Invocation &invocation) {
     return usage("--val: expected a share from 0 to below 1, found " + std::to_string(validation));
   if (!(threshold > 0 && threshold <= 1))
     return usage("--threshold: expected a similarity above 0 up to 1, found " + std::to_string(threshold));
+  const std::vector<std::string_view> names = data::languageNames();
+  for (const std::string &language : languages)
+    if (!llvm::is_contained(names, language))
+      return usage("--language: expected " + llvm::join(names, ", ") + ", found '" + language + "'");
   if (level < 1 || level > 19 || shard < 1 || flags.memory < 64)
     return usage("expected --level from 1 to 19, --shard-size from 1, --memory from 64");
   data::CleanOptions options;

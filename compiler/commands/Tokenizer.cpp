@@ -76,6 +76,10 @@ int train(const Invocation &invocation) {
     llvm::errs() << "error: --limit-alphabet: expected --byte-fallback beside it, found none\n";
     return 2;
   }
+  if (llvm::is_contained(special, "")) {
+    llvm::errs() << "error: --special: expected a token, found an empty one\n";
+    return 2;
+  }
   data::TokenizerTraining training;
   Result<std::vector<data::Input>> inputs = data::findInputs(names, format);
   if (!inputs)

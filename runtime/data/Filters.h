@@ -8,6 +8,7 @@
 
 #include <span>
 #include <string_view>
+#include <vector>
 
 namespace sinter::data {
 
@@ -27,6 +28,8 @@ int findFilter(std::string_view name);
 
 /// The language by scripts, and for Latin letters by the most frequent words: an ISO 639-1 code, or "und".
 std::string_view detectLanguage(std::string_view text);
+/// All that detectLanguage() can give, sorted.
+std::vector<std::string_view> languageNames();
 
 } // namespace sinter::data
 

@@ -201,4 +201,15 @@ std::string_view detectLanguage(std::string_view text) {
   return ascii * 2 > letters ? latinLanguage(text) : "und";
 }
 
+std::vector<std::string_view> languageNames() {
+  std::vector<std::string_view> names = {"und"};
+  for (const Script &script : scripts)
+    names.push_back(script.language);
+  for (const Latin &language : latin)
+    names.push_back(language.language);
+  std::ranges::sort(names);
+  names.erase(std::ranges::unique(names).begin(), names.end());
+  return names;
+}
+
 } // namespace sinter::data
