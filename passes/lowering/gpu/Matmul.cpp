@@ -323,6 +323,33 @@ LogicalResult emitEpilogues(Matmul &m, const Accumulators &accumulators, Value p
   return result;
 }
 
+LogicalResult emitProducts(Matmul &m, const Accumulators &accumulators, int64_t columns,
+                           llvm::function_ref<void(const Product &)> body) {
+  Emitter &e = m.e;
+  LogicalResult result = success();
+  m.forEachChunk([&](Value begin, Value end, Value rowBegin, Value rowEnd) {
+    // The columns of a transposed weight's product are no rows of a stack of matrices.
+    Value expert = m.expertColumn ? e.div(m.expertColumn, m.outputs) : Value();
+    if (m.op.getTransposed())
+      m.expertColumn = Value();
+    e.loop(rowBegin, rowEnd, accumulators.rows, [&](Value first) {
+      Value rows = e.sub(rowEnd, first);
+      Value panelBegin = m.firstPanel(begin), panelEnd = m.panelEnd(end);
+      Value base = e.mul(panelBegin, kernel::panelRows);
+      Value width = e.sub(e.mul(panelEnd, kernel::panelRows), base);
+      for (int64_t weight = 0; weight < static_cast<int64_t>(m.weights.size()); ++weight)
+        e.loop(e.constant(0), width, columns,
+               [&](Value inTile) { body({weight, first, rows, e.add(base, inTile), inTile, expert}); });
+      e.barrier();
+      Value count = e.min(rows, e.constant(accumulators.rows));
+      if (failed(emitEpilogues(m, accumulators, panelBegin, begin, end, first, count)))
+        result = failure();
+      e.barrier();
+    });
+  });
+  return result;
+}
+
 LogicalResult emitMatmul(Frame &frame, kernel::MatmulOp op) {
   if (failed(checkInputs(op)))
     return failure();

@@ -77,6 +77,19 @@ int64_t epilogueBytes(Matmul &m, int64_t threads);
 mlir::LogicalResult emitEpilogues(Matmul &m, const Accumulators &accumulators, mlir::Value panel,
                                   mlir::Value begin, mlir::Value end, mlir::Value firstRow, mlir::Value rows);
 
+/// A product of the left rows by some columns of a weight.
+struct Product {
+  int64_t weight;
+  mlir::Value firstRow, rows; // i32: rows from the first one to the last of the step or the expert
+  mlir::Value column, inTile; // the first column of the weights, and of the accumulators
+  mlir::Value expert;         // its number (i32); null without experts
+};
+/// Runs `body`, which fills the accumulators, for each weight and `columns` of its columns, then the
+/// epilogues: for each chunk of columns, as many rows at a time as the accumulators have. Of weights as they
+/// lie or transposed.
+mlir::LogicalResult emitProducts(Matmul &m, const Accumulators &accumulators, int64_t columns,
+                                 llvm::function_ref<void(const Product &)> body);
+
 /// Few rows at a time, every weight read once for them; any left side.
 mlir::LogicalResult emitStreamedMatmul(Frame &frame, kernel::MatmulOp op);
 

@@ -27,17 +27,14 @@ public:
   LogicalResult run();
 
 private:
-  LogicalResult emitRows(Value begin, Value end, Value first, Value rowEnd);
-  void emitColumns(FloatTile &tile, int64_t weight, Value base, Value inTile);
+  void multiply(const Product &product);
 
   Frame &frame;
   Emitter &e;
   Matmul m;
   bool isTransposed;
-  int64_t tileRows = side;
   std::optional<FloatTile> tile;
   Accumulators accumulators;
-  Value row, rows, expert; // of the tile; the expert's number or null
 };
 
 LogicalResult FloatMatmul::run() {
@@ -45,42 +42,19 @@ LogicalResult FloatMatmul::run() {
   frame.isCrowded = true;
   tile.emplace(frame, cpu::roundsFactors(m.op), /*isLong=*/true);
   int64_t stride = m.accumulatorColumns(), weights = m.weights.size();
-  int64_t room = maxSharedBytes(e.architecture) - reservedBytes - frame.sharedBytes;
+  int64_t tileRows = side, room = maxSharedBytes(e.architecture) - reservedBytes - frame.sharedBytes;
   while (tileRows > 4 && weights * tileRows * stride * 4 > room)
     tileRows /= 2;
   accumulators = {frame.allocate(weights * tileRows * stride * 4), stride, tileRows * stride, tileRows};
-  LogicalResult result = success();
-  m.forEachChunk([&](Value begin, Value end, Value rowBegin, Value rowEnd) {
-    // The columns of a transposed weight's product are no rows of a stack of matrices.
-    expert = m.expertColumn ? e.div(m.expertColumn, m.outputs) : Value();
-    if (isTransposed)
-      m.expertColumn = Value();
-    e.loop(rowBegin, rowEnd, tileRows, [&](Value first) {
-      if (failed(emitRows(begin, end, first, rowEnd)))
-        result = failure();
-    });
-  });
-  return result;
+  return emitProducts(m, accumulators, side, [&](const Product &product) { multiply(product); });
 }
 
-LogicalResult FloatMatmul::emitRows(Value begin, Value end, Value first, Value rowEnd) {
-  row = first;
-  rows = e.min(e.sub(rowEnd, first), e.constant(tileRows));
-  Value panelBegin = m.firstPanel(begin), panelEnd = m.panelEnd(end);
-  Value base = e.mul(panelBegin, panelRows), width = e.sub(e.mul(panelEnd, panelRows), base);
-  for (int64_t weight = 0; weight < static_cast<int64_t>(m.weights.size()); ++weight)
-    e.loop(e.constant(0), width, side, [&](Value inTile) { emitColumns(*tile, weight, base, inTile); });
-  e.barrier();
-  LogicalResult result = emitEpilogues(m, accumulators, panelBegin, begin, end, first, rows);
-  e.barrier();
-  return result;
-}
-
-void FloatMatmul::emitColumns(FloatTile &tile, int64_t weight, Value base, Value inTile) {
-  const kernel::WeightLayout &layout = m.layouts[weight];
-  Value address = m.weights[weight], k = e.constant(m.inputs), column = e.add(base, inTile);
+void FloatMatmul::multiply(const Product &product) {
+  const kernel::WeightLayout &layout = m.layouts[product.weight];
+  Value address = m.weights[product.weight], k = e.constant(m.inputs), column = product.column;
+  Value expert = product.expert, rows = e.min(product.rows, e.constant(accumulators.rows));
   Type element = m.op.getLeft().getType().getElement();
-  Value firstRow = e.fresh(row); // addresses of rows are made again for each 64 columns
+  Value firstRow = e.fresh(product.firstRow); // addresses of rows are made again for each 64 columns
   auto leftAt = [&](Value line, Value k) {
     return e.at(frame.rowOf(m.op.getLeft(), e.add(firstRow, line)), k, element);
   };
@@ -110,15 +84,15 @@ void FloatMatmul::emitColumns(FloatTile &tile, int64_t weight, Value base, Value
   } else {
     right.lines = e.sub(e.constant(layout.panels() * panelRows), column);
   }
-  SmallVector<Value> sums = tile.multiply(left, right, k, tile.zeros());
+  SmallVector<Value> sums = tile->multiply(left, right, k, tile->zeros());
   Value limit = e.constant(m.accumulatorColumns());
-  tile.forEachQuad([&](Value line, int64_t number, Value n) {
-    Value place = e.add(inTile, n), inside;
+  tile->forEachQuad([&](Value line, int64_t number, Value n) {
+    Value place = e.add(product.inTile, n), inside;
     if (m.accumulatorColumns() % side)
       inside = e.less(place, limit);
-    if (tileRows < side)
-      inside = e.both(inside, e.less(line, e.constant(tileRows)));
-    auto store = [&] { e.storeAligned(sums[number], accumulators.at(e, weight, line, place)); };
+    if (accumulators.rows < side)
+      inside = e.both(inside, e.less(line, e.constant(accumulators.rows)));
+    auto store = [&] { e.storeAligned(sums[number], accumulators.at(e, product.weight, line, place)); };
     inside ? e.ifThen(inside, store) : store();
   });
 }

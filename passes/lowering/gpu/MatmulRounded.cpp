@@ -21,8 +21,7 @@ public:
   LogicalResult run();
 
 private:
-  LogicalResult emitRows(Value begin, Value end, Value first, Value rowEnd);
-  void emitColumns(RoundedTile &tile, int64_t weight, Value column, Value inTile);
+  void multiply(const Product &product);
   int64_t weights() const { return m.weights.size(); }
 
   Frame &frame;
@@ -33,7 +32,6 @@ private:
   int64_t rows = 0;
   std::optional<RoundedTile> tile;
   Accumulators accumulators;
-  Value row, rowCount, expert; // of the tile; the expert's number or null
 };
 
 /// 64 or 128 of a side of a tile.
@@ -67,45 +65,19 @@ LogicalResult RoundedMatmul::run() {
   } else {
     accumulators.address = frame.allocate(bytes);
   }
-  LogicalResult result = success();
-  m.forEachChunk([&](Value begin, Value end, Value rowBegin, Value rowEnd) {
-    // The columns of a transposed weight's product are no rows of a stack of matrices.
-    expert = m.expertColumn ? e.div(m.expertColumn, m.outputs) : Value();
-    if (isTransposed)
-      m.expertColumn = Value();
-    e.loop(rowBegin, rowEnd, rows, [&](Value first) {
-      if (failed(emitRows(begin, end, first, rowEnd)))
-        result = failure();
-    });
-  });
-  return result;
+  return emitProducts(m, accumulators, columns, [&](const Product &product) { multiply(product); });
 }
 
-LogicalResult RoundedMatmul::emitRows(Value begin, Value end, Value first, Value rowEnd) {
-  row = first;
-  rowCount = e.sub(rowEnd, first);
-  Value panelBegin = m.firstPanel(begin), panelEnd = m.panelEnd(end);
-  Value base = e.mul(panelBegin, panelRows), width = e.sub(e.mul(panelEnd, panelRows), base);
-  for (int64_t weight = 0; weight < weights(); ++weight)
-    e.loop(e.constant(0), width, columns,
-           [&](Value inTile) { emitColumns(*tile, weight, e.add(base, inTile), inTile); });
-  e.barrier();
-  Value count = e.min(rowCount, e.constant(rows));
-  LogicalResult result = emitEpilogues(m, accumulators, panelBegin, begin, end, first, count);
-  e.barrier();
-  return result;
-}
-
-void RoundedMatmul::emitColumns(RoundedTile &tile, int64_t weight, Value column, Value inTile) {
+void RoundedMatmul::multiply(const Product &product) {
   kernel::RowsType type = m.op.getLeft().getType();
-  const kernel::WeightLayout &layout = m.layouts[weight];
+  const kernel::WeightLayout &layout = m.layouts[product.weight];
   int64_t lineBytes = panelRows * 4;
-  Value k = e.constant(m.inputs);
-  RoundedSide left{.base = frame.rowOf(m.op.getLeft(), row),
+  Value k = e.constant(m.inputs), column = product.column;
+  RoundedSide left{.base = frame.rowOf(m.op.getLeft(), product.firstRow),
                    .element = type.getElement(),
                    .width = m.inputs % 4 ? 1 : 4,
                    .acrossBytes = type.getRowBytes(),
-                   .lines = rowCount,
+                   .lines = product.rows,
                    .depth = k};
   RoundedSide right{.element = e.f32(),
                     .alongK = isTransposed,
@@ -114,19 +86,19 @@ void RoundedMatmul::emitColumns(RoundedTile &tile, int64_t weight, Value column,
                     .acrossBytes = lineBytes,
                     .depth = k};
   if (isTransposed) { // number k of a column is row k of the weight, behind those of the experts before
-    Value before = expert ? e.mul(expert, m.inputs / panelRows) : e.constant(0);
+    Value before = product.expert ? e.mul(product.expert, m.inputs / panelRows) : e.constant(0);
     Value line = e.add(e.mul(e.extend(before), layout.columns), e.extend(column));
-    right.base = frame.farAt(m.weights[weight], line, lineBytes);
+    right.base = frame.farAt(m.weights[product.weight], line, lineBytes);
     right.lines = e.sub(e.constant(m.outputs), column);
     if (m.inputs % 4) // the last panel is whole, with zeros
       right.depth = e.constant(llvm::alignTo(m.inputs, panelRows));
   } else {
-    right.base = m.panel(weight, e.div(column, panelRows));
+    right.base = m.panel(product.weight, e.div(column, panelRows));
     right.lines = e.sub(e.constant(layout.panels() * panelRows), column);
   }
-  SmallVector<Value> sums = tile.multiply(left, right, k, /*hasTail=*/m.inputs % RoundedTile::depth);
-  Value place = accumulators.at(e, weight, tile.firstM(), e.add(inTile, tile.firstN()));
-  tile.forEachPair(sums, [&](int64_t line, int64_t n, Value pair) {
+  SmallVector<Value> sums = tile->multiply(left, right, k, /*hasTail=*/m.inputs % RoundedTile::depth);
+  Value place = accumulators.at(e, product.weight, tile->firstM(), e.add(product.inTile, tile->firstN()));
+  tile->forEachPair(sums, [&](int64_t line, int64_t n, Value pair) {
     e.storeAligned(pair, e.at(place, line * accumulators.rowStride + n, e.f32()));
   });
 }
