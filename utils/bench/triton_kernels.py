@@ -89,3 +89,91 @@ def attention_block(x, k, v, n, d, scale, high, total, sums, m, CUT: tl.constexp
     z = tl.load(v + n[:, None] * D + d[None, :])
     sums = tl.dot(weights.to(z.dtype), z, sums * correction[:, None])
     return largest, total * correction + tl.sum(weights, 1), sums
+
+
+@triton.jit
+def training_attention(q, k, v, logs, o, N, scale, H: tl.constexpr, D: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr):
+    """As attention, of a training step: q, k and v are (N, H, D) of bf16, o is f32, and logs (N, H) gets maximum + log2(sum)."""
+    block, head = tl.program_id(0), tl.program_id(1)
+    m, n, d = block * BM + tl.arange(0, BM), tl.arange(0, BN), tl.arange(0, D)
+    places = m[:, None] * (H * D) + head * D + d[None, :]
+    x = tl.load(q + places)
+    k += head * D
+    v += head * D
+    high = tl.full((BM,), -1e30, tl.float32)
+    total = tl.zeros((BM,), tl.float32)
+    sums = tl.zeros((BM, D), tl.float32)
+    for at in range(0, block * BM, BN):
+        high, total, sums = training_block(x, k, v, at + n, d, scale, high, total, sums, m, False, H * D)
+    for at in range(block * BM, block * BM + BM, BN):
+        high, total, sums = training_block(x, k, v, at + n, d, scale, high, total, sums, m, True, H * D)
+    tl.store(logs + m * H + head, high + tl.log2(total))
+    tl.store(o + places, sums / total[:, None])
+
+
+@triton.jit
+def training_block(x, k, v, n, d, scale, high, total, sums, m, CUT: tl.constexpr, W: tl.constexpr):
+    y = tl.load(k + n[None, :] * W + d[:, None])
+    scores = tl.dot(x, y)
+    if CUT:
+        scores = tl.where(n[None, :] <= m[:, None], scores, -1e30)
+    largest = tl.maximum(high, tl.max(scores, 1) * scale)
+    weights = tl.exp2(scores * scale - largest[:, None])
+    correction = tl.exp2(high - largest)
+    z = tl.load(v + n[:, None] * W + d[None, :])
+    sums = tl.dot(weights.to(z.dtype), z, sums * correction[:, None])
+    return largest, total * correction + tl.sum(weights, 1), sums
+
+
+@triton.jit
+def attention_gradients(g, q, k, v, logs, dots, dk, dv, dq, N, scale, H: tl.constexpr, D: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr):
+    """Gradients of training_attention, as Triton's tutorial has them (FlashAttention-2): a program makes those of BN keys, by blocks of BM
+    queries, then those of BN queries, by blocks of BM keys. g is (N, H, D) of f32; dots (N, H) is the sum of g * o."""
+    block, head = tl.program_id(0), tl.program_id(1)
+    W: tl.constexpr = H * D
+    d, own = tl.arange(0, D), block * BN + tl.arange(0, BN)
+    places = own[:, None] * W + head * D + d[None, :]
+    factor = scale * 1.4426950408889634
+    y, z = tl.load(k + places), tl.load(v + places)
+    ofKeys, ofValues = tl.zeros((BN, D), tl.float32), tl.zeros((BN, D), tl.float32)
+    for at in range(block * BN, block * BN + BN, BM):
+        ofKeys, ofValues = gradients_of_keys(g, q, logs, dots, at, head, y, z, own, factor, scale, ofKeys, ofValues, True, H, D, BM)
+    for at in range(block * BN + BN, N, BM):
+        ofKeys, ofValues = gradients_of_keys(g, q, logs, dots, at, head, y, z, own, factor, scale, ofKeys, ofValues, False, H, D, BM)
+    tl.store(dk + places, ofKeys)
+    tl.store(dv + places, ofValues)
+    x, gradient = tl.load(q + places), tl.load(g + places).to(tl.bfloat16)
+    log, dot = tl.load(logs + own * H + head), tl.load(dots + own * H + head)
+    ofQueries = tl.zeros((BN, D), tl.float32)
+    for at in range(0, block * BN, BM):
+        ofQueries = gradients_of_queries(k, v, at, head, x, gradient, log, dot, own, factor, scale, ofQueries, False, H, D, BM)
+    for at in range(block * BN, block * BN + BN, BM):
+        ofQueries = gradients_of_queries(k, v, at, head, x, gradient, log, dot, own, factor, scale, ofQueries, True, H, D, BM)
+    tl.store(dq + places, ofQueries)
+
+
+@triton.jit
+def gradients_of_keys(g, q, logs, dots, at, head, y, z, n, factor, scale, ofKeys, ofValues, CUT: tl.constexpr, H: tl.constexpr, D: tl.constexpr,
+                      BM: tl.constexpr):
+    m, d = at + tl.arange(0, BM), tl.arange(0, D)
+    x = tl.load(q + m[:, None] * (H * D) + head * D + d[None, :])
+    gradient = tl.load(g + m[:, None] * (H * D) + head * D + d[None, :]).to(tl.bfloat16)
+    weights = tl.exp2(tl.dot(y, tl.trans(x)) * factor - tl.load(logs + m * H + head)[None, :])
+    if CUT:
+        weights = tl.where(n[:, None] <= m[None, :], weights, 0.0)
+    ofValues = tl.dot(weights.to(tl.bfloat16), gradient, ofValues)
+    difference = weights * (tl.dot(z, tl.trans(gradient)) - tl.load(dots + m * H + head)[None, :]) * scale
+    return tl.dot(difference.to(tl.bfloat16), x, ofKeys), ofValues
+
+
+@triton.jit
+def gradients_of_queries(k, v, at, head, x, gradient, log, dot, m, factor, scale, ofQueries, CUT: tl.constexpr, H: tl.constexpr, D: tl.constexpr,
+                         BM: tl.constexpr):
+    n, d = at + tl.arange(0, BM), tl.arange(0, D)
+    y = tl.load(k + n[:, None] * (H * D) + head * D + d[None, :])
+    z = tl.load(v + n[:, None] * (H * D) + head * D + d[None, :])
+    weights = tl.exp2(tl.dot(x, tl.trans(y)) * factor - log[:, None])
+    if CUT:
+        weights = tl.where(n[None, :] <= m[:, None], weights, 0.0)
+    difference = weights * (tl.dot(gradient, tl.trans(z)) - dot[:, None]) * scale
+    return tl.dot(difference.to(tl.bfloat16), y, ofQueries)

@@ -26,11 +26,7 @@ void SelfAttention::setQueries(Value ofHead, Value begin) {
   SmallVector<Value> seen;
   for (int64_t i = 0; i < FloatTile::rows; ++i) {
     Value number = e.add(begin, tile.m(i)), inside = clamped(number);
-    Value position = frame.stepEntry(abi::stepPositions, e.add(rowBegin, inside));
-    // Whatever positions say, no row of another sequence.
-    Value sees = e.max(e.sub(inside, position), e.constant(0));
-    if (window)
-      sees = e.max(sees, e.sub(e.add(inside, 1), window));
+    Value sees = firstKeyOf(inside);
     lowestOfThread = lowestOfThread ? e.min(lowestOfThread, sees) : sees;
     seen.push_back(e.select(e.less(number, rows), sees, e.add(number, 1)));
   }
@@ -42,18 +38,13 @@ void SelfAttention::setQueries(Value ofHead, Value begin) {
   e.ifThen(e.equal(tile.column(), e.constant(0)), [&] {
     for (int64_t i = 0; i < FloatTile::rows; ++i) {
       e.store(seen[i], e.at(firstSeen, tile.m(i), e.i32()));
-      if (!dropout)
-        continue;
-      Value ofStep = e.add(rowBegin, clamped(e.add(begin, tile.m(i))));
-      e.store(dropout->keyOf(e.extend(e.add(e.mul(ofStep, heads), head))),
-              e.at(keysOfRows, tile.m(i), e.i64()));
+      if (dropout)
+        e.store(dropoutKeyOf(clamped(e.add(begin, tile.m(i)))), e.at(keysOfRows, tile.m(i), e.i64()));
     }
   });
   e.barrier();
   least = e.min(e.load(e.i32(), lowest), e.load(e.i32(), e.at(lowest, 1, e.i32())));
-  if (slopes)
-    slope = e.mulF(e.load(e.f32(), e.at(frame.buffer(slopes), head, e.f32())),
-                   e.constantF(e.f32(), std::numbers::log2e));
+  setHead(ofHead);
 }
 
 void SelfAttention::recall() {
@@ -75,10 +66,6 @@ SmallVector<Value>
 SelfAttention::forEachKeys(ValueRange carried,
                            llvm::function_ref<SmallVector<Value>(Value, ValueRange)> body) {
   return e.loop(e.mul(e.div(least, block), block), queryEnd, block, carried, body);
-}
-
-Value SelfAttention::headOf(Value argument, Value ofRow, Value ofHead, int64_t size) {
-  return e.at(frame.rowOf(argument, e.add(rowBegin, ofRow)), e.mul(ofHead, size), elementOf(argument));
 }
 
 SmallVector<Value> SelfAttention::products(Value a, Value firstA, Value headA, Value b, Value firstB,

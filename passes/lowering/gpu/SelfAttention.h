@@ -4,41 +4,26 @@
 #ifndef SINTER_PASSES_LOWERING_GPU_SELFATTENTION_H
 #define SINTER_PASSES_LOWERING_GPU_SELFATTENTION_H
 
-#include "passes/lowering/cpu/Dropout.h"
 #include "passes/lowering/gpu/FloatTile.h"
-
-#include <optional>
+#include "passes/lowering/gpu/SelfAttentionRows.h"
 
 namespace sinter::gpu {
 
 /// Rows, and groups of four columns, that a thread has of a tile.
 inline constexpr int64_t rowCount = FloatTile::rows, quadCount = FloatTile::quads;
 
-/// Numbers of rows are those of the tile's sequence, from 0.
-class SelfAttention {
+class SelfAttention : public SelfAttentionRows {
 public:
   static constexpr int64_t block = FloatTile::side;
 
   template <typename OpT>
   SelfAttention(Frame &frame, OpT op)
-      : frame(frame), e(frame.e), tile(frame), heads(op.getHeads()), keyHeads(op.getKvHeads()),
-        group(heads / keyHeads), keySize(op.getQuery().getType().getColumns() / heads),
-        valueSize(op.getValue().getType().getColumns() / keyHeads), window(op.getWindow()),
-        scale(op.getScale().convertToDouble()), cap(op.getSoftcap().convertToDouble()), query(op.getQuery()),
-        key(op.getKey()), value(op.getValue()), slopes(op.getSlopes()), lowest(frame.allocate(4 * 2)),
+      : SelfAttentionRows(frame, op), tile(frame), lowest(frame.allocate(4 * 2)),
         firstSeen(frame.allocate(4 * block)) {
-    if (op.getSite()) {
+    if (dropout)
       keysOfRows = frame.allocate(8 * block);
-      dropout.emplace(cpu::dropoutAt(frame, frame.wideStepField(abi::stepSeed), op.getSite(),
-                                     op.getDropout().convertToDouble()));
-    }
   }
 
-  /// Rows begin to end - 1 of the step are the tile's sequence.
-  void setSequence(mlir::Value begin, mlir::Value end) {
-    rowBegin = begin;
-    rows = e.sub(end, begin);
-  }
   /// 64 queries of a head from row `first` on: finds what each sees. All threads come here together.
   void setQueries(mlir::Value ofHead, mlir::Value first);
   /// Makes `row` and `first` again, which would hold registers while products are made.
@@ -51,11 +36,6 @@ public:
       mlir::ValueRange carried,
       llvm::function_ref<llvm::SmallVector<mlir::Value>(mlir::Value firstKey, mlir::ValueRange carried)>
           body);
-
-  /// One head of an argument's row, which must be there.
-  mlir::Value headOf(mlir::Value argument, mlir::Value row, mlir::Value ofHead, int64_t size);
-  /// The last row of the sequence for those behind it.
-  mlir::Value clamped(mlir::Value row) { return e.min(row, e.sub(rows, 1)); }
 
   /// Products of `size` numbers of a head: of 64 rows of `a` from `first` on and 64 of `b` from `second` on.
   llvm::SmallVector<mlir::Value> products(mlir::Value a, mlir::Value first, mlir::Value headA, mlir::Value b,
@@ -74,22 +54,15 @@ public:
   /// What the probabilities of 4 keys are multiplied by; only with dropout.
   mlir::Value dropoutFactors(int64_t row, mlir::Value firstKey);
 
-  Frame &frame;
-  Emitter &e;
   FloatTile tile;
-  std::optional<cpu::Dropout> dropout;
-  int64_t heads, keyHeads, group, keySize, valueSize, window;
-  double scale, cap;
-  mlir::Value query, key, value, slopes; // arguments of the kernel
-  mlir::Value rowBegin, rows;            // of the tile
-  mlir::Value head, queryEnd;
+  mlir::Value queryEnd;
   /// Of the thread's 8 rows: number in the sequence, the first key it sees (behind the row where there is
   /// none).
   llvm::SmallVector<mlir::Value> row, first;
 
 private:
   llvm::SmallVector<mlir::Value> dropoutKeys;
-  mlir::Value firstQuery, slope, least;
+  mlir::Value firstQuery, least;
   // Shared memory: of the two warps; of the 64 rows (i32, and i64 with dropout).
   mlir::Value lowest, firstSeen, keysOfRows;
 };

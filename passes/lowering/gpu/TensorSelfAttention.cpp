@@ -20,7 +20,7 @@ namespace sinter::gpu {
 //===--- rows in shared memory
 
 HalfRows::HalfRows(Frame &frame, int64_t rows, int64_t columns)
-    : rows(rows), columns(columns), e(frame.e), stride((columns / 8 | 1) * 16),
+    : HalfBlock(rows, columns), e(frame.e), stride((columns / 8 | 1) * 16),
       base(frame.allocate(rows * stride)) {
   assert(rows % 16 == 0 && columns % 16 == 0 && "whole operands");
 }
@@ -46,7 +46,7 @@ Four HalfRows::matrices(Value firstRow, int64_t row, Value firstColumn, int64_t 
   return isTurned ? loadMatricesTransposed(e, address) : loadMatrices(e, address);
 }
 
-TensorSelfAttention::Pieces TensorSelfAttention::fetch(const HalfRows &to, Value argument, Value first,
+TensorSelfAttention::Pieces TensorSelfAttention::fetch(const HalfBlock &to, Value argument, Value first,
                                                        Value ofHead, int64_t size) {
   int64_t w = neighbours(size), inRow = to.columns / w, lanes = std::gcd(inRow, warpSize);
   int64_t together = frame.threads / lanes;
@@ -70,7 +70,7 @@ TensorSelfAttention::Pieces TensorSelfAttention::fetch(const HalfRows &to, Value
   return pieces;
 }
 
-void TensorSelfAttention::put(HalfRows &to, const Pieces &pieces) {
+void TensorSelfAttention::put(HalfBlock &to, const Pieces &pieces) {
   for (const Piece &piece : pieces.all)
     e.storeNarrow(piece.numbers, e.bf16(), to.place(piece.row, piece.column));
 }
@@ -113,27 +113,6 @@ Numbers TensorSelfAttention::pairsOf(ValueRange numbers) {
 }
 
 //===--- rows of the sequence
-
-void TensorSelfAttention::setHead(Value ofHead) {
-  head = ofHead;
-  if (slopes)
-    slope = e.mulF(e.load(e.f32(), e.at(frame.buffer(slopes), head, e.f32())),
-                   e.constantF(e.f32(), std::numbers::log2e));
-}
-
-Value TensorSelfAttention::headOf(Value argument, Value row, Value ofHead, int64_t size) {
-  return e.at(frame.rowOf(argument, e.add(rowBegin, row)), e.mul(ofHead, size), elementOf(argument));
-}
-
-Value TensorSelfAttention::firstKeyOf(Value row) {
-  Value position = frame.stepEntry(abi::stepPositions, e.add(rowBegin, row));
-  Value first = e.max(e.sub(row, position), e.constant(0));
-  return window ? e.max(first, e.sub(e.add(row, 1), window)) : first;
-}
-
-Value TensorSelfAttention::dropoutKeyOf(Value row) {
-  return dropout->keyOf(e.extend(e.add(e.mul(e.add(rowBegin, row), heads), head)));
-}
 
 void TensorSelfAttention::storeRows(ValueRange sums, Value argument, Value first, Value ofHead, int64_t size,
                                     Value column, bool adds) {
@@ -304,6 +283,8 @@ private:
 } // namespace
 
 void emitTensorSelfAttention(Frame &frame, kernel::SelfAttentionOp op) {
+  if (fitsWarpgroupSelfAttention(frame, op))
+    return emitWarpgroupSelfAttention(frame, op);
   frame.threads = 128;
   frame.blocksPerSm = 2;
   frame.isCrowded = true;

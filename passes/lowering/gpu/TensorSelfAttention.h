@@ -5,24 +5,30 @@
 #ifndef SINTER_PASSES_LOWERING_GPU_TENSORSELFATTENTION_H
 #define SINTER_PASSES_LOWERING_GPU_TENSORSELFATTENTION_H
 
-#include "passes/lowering/cpu/Dropout.h"
-#include "passes/lowering/gpu/Frame.h"
 #include "passes/lowering/gpu/Mma.h"
-
-#include <optional>
+#include "passes/lowering/gpu/SelfAttentionRows.h"
 
 namespace sinter::gpu {
 
 using Numbers = llvm::SmallVector<mlir::Value>;
 
-/// Rows of bf16 in shared memory. A row takes an odd number of pieces of 16 bytes: the 8 rows of a matrix are
+/// Rows of bf16 in shared memory.
+struct HalfBlock {
+  HalfBlock(int64_t rows, int64_t columns) : rows(rows), columns(columns) {}
+  virtual ~HalfBlock() = default;
+  /// Address of a number.
+  virtual mlir::Value place(mlir::Value row, mlir::Value column) = 0;
+
+  const int64_t rows, columns;
+};
+
+/// Operands of mma.sync. A row takes an odd number of pieces of 16 bytes: the 8 rows of a matrix are
 /// in different banks.
-class HalfRows {
+class HalfRows : public HalfBlock {
 public:
   HalfRows(Frame &frame, int64_t rows, int64_t columns);
 
-  /// Address of a number.
-  mlir::Value place(mlir::Value row, mlir::Value column);
+  mlir::Value place(mlir::Value row, mlir::Value column) override;
 
   //--- operands that begin at (first + row, column), `first` of the same in all lanes of a warp
   /// 16 rows by 16 along K.
@@ -38,7 +44,6 @@ public:
     return matrices({}, row, firstColumn, column, true, true);
   }
 
-  const int64_t rows, columns;
   /// The lane that operands are for, as each product makes it again, and with it their addresses.
   mlir::Value lane;
 
@@ -52,38 +57,12 @@ private:
   mlir::Value base;
 };
 
-/// Numbers of rows are those of the tile's sequence, from 0.
-class TensorSelfAttention {
+class TensorSelfAttention : public SelfAttentionRows {
 public:
   /// Keys, and queries at most, of a block.
   static constexpr int64_t block = 64;
 
-  template <typename OpT>
-  TensorSelfAttention(Frame &frame, OpT op)
-      : frame(frame), e(frame.e), heads(op.getHeads()), keyHeads(op.getKvHeads()), group(heads / keyHeads),
-        keySize(op.getQuery().getType().getColumns() / heads),
-        valueSize(op.getValue().getType().getColumns() / keyHeads), window(op.getWindow()),
-        scale(op.getScale().convertToDouble()), cap(op.getSoftcap().convertToDouble()), query(op.getQuery()),
-        key(op.getKey()), value(op.getValue()), slopes(op.getSlopes()) {
-    if (op.getSite())
-      dropout.emplace(cpu::dropoutAt(frame, frame.wideStepField(abi::stepSeed), op.getSite(),
-                                     op.getDropout().convertToDouble()));
-  }
-
-  /// Rows begin to end - 1 of the step are the tile's sequence.
-  void setSequence(mlir::Value begin, mlir::Value end) {
-    rowBegin = begin;
-    rows = e.sub(end, begin);
-  }
-  /// The head's slope, times log2(e).
-  void setHead(mlir::Value ofHead);
-  mlir::Value clamped(mlir::Value row) { return e.min(row, e.sub(rows, 1)); }
-  /// One head of an argument's row, which must be there.
-  mlir::Value headOf(mlir::Value argument, mlir::Value row, mlir::Value ofHead, int64_t size);
-  /// The first key that a row sees, whatever positions say none of another sequence.
-  mlir::Value firstKeyOf(mlir::Value row);
-  /// With dropout: the key (i64) of the probabilities of a row.
-  mlir::Value dropoutKeyOf(mlir::Value row);
+  using SelfAttentionRows::SelfAttentionRows;
 
   /// Of rows on their way to shared memory, what a thread brings by one access: numbers of `row` of the
   /// block, which is `line` of the sequence; in memory from `from` on, in shared memory from `column` on.
@@ -97,8 +76,9 @@ public:
   };
   /// One head of the rows from `first` on, as many as `to` has, for `put`. Behind the last row of the
   /// sequence lies that one again, behind `size` numbers lie zeros.
-  Pieces fetch(const HalfRows &to, mlir::Value argument, mlir::Value first, mlir::Value ofHead, int64_t size);
-  void put(HalfRows &to, const Pieces &pieces);
+  Pieces fetch(const HalfBlock &to, mlir::Value argument, mlir::Value first, mlir::Value ofHead,
+               int64_t size);
+  void put(HalfBlock &to, const Pieces &pieces);
 
   /// Products (rows of b / 8, 4) of 16 rows of `a` from `first` on and all of `b`.
   Numbers multiplyRows(HalfRows &a, mlir::Value first, HalfRows &b);
@@ -116,15 +96,6 @@ public:
   /// g and 2t.
   mlir::Value laneRow() { return e.div(frame.lane(), 4); }
   mlir::Value laneColumn() { return e.mul(e.rem(frame.lane(), 4), 2); }
-
-  Frame &frame;
-  Emitter &e;
-  std::optional<cpu::Dropout> dropout;
-  int64_t heads, keyHeads, group, keySize, valueSize, window;
-  double scale, cap;
-  mlir::Value query, key, value, slopes; // arguments of the kernel
-  mlir::Value rowBegin, rows;            // of the tile
-  mlir::Value head, slope;
 };
 
 /// Whether factors are rounded and tensor cores have this attention: heads are up to 256 long.
@@ -134,6 +105,9 @@ template <typename OpT> bool fitsTensorSelfAttention(OpT op) {
          op.getValue().getType().getColumns() <= 256 * keyHeads;
 }
 void emitTensorSelfAttention(Frame &frame, kernel::SelfAttentionOp op);
+/// The same by wgmma.
+bool fitsWarpgroupSelfAttention(Frame &frame, kernel::SelfAttentionOp op);
+void emitWarpgroupSelfAttention(Frame &frame, kernel::SelfAttentionOp op);
 void emitTensorSelfAttentionBackward(Frame &frame, kernel::SelfAttentionBackwardOp op);
 
 } // namespace sinter::gpu
