@@ -29,7 +29,7 @@ def attentionsWithOptions():
     text = ""
     cases = list(itertools.product((64, 128), ((("slopes",), False), (("softcap", "dropout"), False), (options, False), (options, True)))) + [(256, (options, True))]
     for size, (given, isCut) in cases:
-        dtype = "bf16" if size > 192 else "f32"   # by wgmma, which has no registers for others of these
+        dtype = "bf16" if size > 160 else "f32"   # by wgmma, which has no registers for others of these
         q, k, o = f"!kernel.rows<{4 * size}x{dtype}>", f"!kernel.rows<{2 * size}x{dtype}>", f"!kernel.rows<{4 * size}xf32>"
         dq, dk = f"!kernel.rows<{4 * size}xf32>", f"!kernel.rows<{2 * size}xf32>"
         attributes = ", ".join(f"{name} = {number}" for name, number in {

@@ -75,6 +75,36 @@ void TensorSelfAttention::put(HalfBlock &to, const Pieces &pieces) {
     e.storeNarrow(piece.numbers, e.bf16(), to.place(piece.row, piece.column));
 }
 
+static bool isCopied(Value argument, int64_t size) { return elementOf(argument).isBF16() && size % 8 == 0; }
+
+void TensorSelfAttention::bring(HalfBlock &to, Value argument, Value first, Value ofHead, int64_t size) {
+  constexpr int64_t piece = 8;
+  if (!isCopied(argument, size))
+    return put(to, fetch(to, argument, first, ofHead, size));
+  int64_t inRow = to.columns / piece, lanes = std::gcd(inRow, warpSize), together = frame.threads / lanes;
+  assert(to.rows % together == 0 && "each thread has as many rows");
+  Value thread = e.fresh(frame.thread);
+  for (int64_t turn = 0; turn < to.rows; turn += together) {
+    Value row = e.add(e.div(thread, lanes), turn);
+    Value source = headOf(argument, clamped(e.add(first, row)), ofHead, size);
+    for (int64_t i = 0; i < inRow / lanes; ++i) {
+      Value column = e.mul(e.add(e.rem(thread, lanes), i * lanes), piece), from = column, count;
+      if (to.columns > size) {
+        from = e.min(column, e.constant(size - piece));
+        count = e.select(e.less(column, e.constant(size)), e.constant(16), e.constant(0));
+      }
+      copyAsync(e, to.place(row, column), e.at(source, from, e.bf16()), 16, count);
+    }
+  }
+}
+
+void TensorSelfAttention::awaitCopies() {
+  if (!isCopied(query, keySize) && !isCopied(key, keySize) && !isCopied(value, valueSize))
+    return;
+  asyncCommit(e);
+  asyncWait(e, 0);
+}
+
 //===--- products
 
 Numbers TensorSelfAttention::multiplyRows(HalfRows &a, Value first, HalfRows &b) {
@@ -161,7 +191,7 @@ public:
 private:
   void emitQueries(Value first) {
     e.barrier(); // what the queries before left has been read
-    a.put(queries, a.fetch(queries, a.query, first, a.head, a.keySize));
+    a.bring(queries, a.query, first, a.head, a.keySize);
     warpRow = e.mul(frame.warp(), 16);
     Value firstRow = e.add(first, warpRow), least;
     row.clear(), firstSeen.clear(), dropoutKeys.clear();
@@ -195,8 +225,9 @@ private:
     Numbers state(carried);
     Value keyHead = e.div(a.head, a.group);
     e.barrier(); // the keys before have been multiplied
-    a.put(keys, a.fetch(keys, a.key, firstKey, keyHead, a.keySize));
-    a.put(values, a.fetch(values, a.value, firstKey, keyHead, a.valueSize));
+    a.bring(keys, a.key, firstKey, keyHead, a.keySize);
+    a.bring(values, a.value, firstKey, keyHead, a.valueSize);
+    a.awaitCopies();
     e.barrier();
     Numbers scores = a.multiplyRows(queries, warpRow, keys);
     Team quad = Team::ofWarp(frame, 4);

@@ -79,6 +79,10 @@ public:
   Pieces fetch(const HalfBlock &to, mlir::Value argument, mlir::Value first, mlir::Value ofHead,
                int64_t size);
   void put(HalfBlock &to, const Pieces &pieces);
+  /// The same at once, where rows are bf16 already and the head is of whole 16 bytes by cp.async.
+  void bring(HalfBlock &to, mlir::Value argument, mlir::Value first, mlir::Value ofHead, int64_t size);
+  /// Before the barrier behind which what was brought is read.
+  void awaitCopies();
 
   /// Products (rows of b / 8, 4) of 16 rows of `a` from `first` on and all of `b`.
   Numbers multiplyRows(HalfRows &a, mlir::Value first, HalfRows &b);

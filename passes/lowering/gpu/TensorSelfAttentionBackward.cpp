@@ -9,12 +9,15 @@
 // Scores are made as (key, query), 16 keys a warp: so F * P and dS are left operands of the sums for values
 // and keys as they stand, and these stay in registers. dS alone goes through shared memory, to the sums for
 // queries. The same thread always has the same place of those in memory, so they need no barriers.
-#include "passes/lowering/gpu/TensorSelfAttention.h"
-
+//
+// Products are those of mma.sync or, on sm_90a for heads of up to 128, of wgmma: 64 keys, or 64 queries in
+// the sums for queries, are a warpgroup's. The accumulators lie alike, so all between products is the same.
 #include "passes/lowering/cpu/SelfAttention.h"
+#include "passes/lowering/gpu/SwizzledRows.h"
 #include "passes/lowering/gpu/Team.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include <cmath>
@@ -34,23 +37,32 @@ HeadCut cutOf(int64_t size) {
   return size <= 64 ? HeadCut{64, 1, 16} : size <= 128 ? HeadCut{32, 1, 32} : HeadCut{16, 2, 128};
 }
 
-class TensorBackward {
+/// `Rows`: SwizzledRows where products are those of wgmma, else HalfRows.
+template <typename Rows> class TensorBackward {
 public:
   static constexpr int64_t blockKeys = TensorSelfAttention::block, keyTiles = blockKeys / 16;
+  static constexpr bool isWarpgroup = std::is_same_v<Rows, SwizzledRows>;
+  static constexpr int64_t warpgroupRows = 64; // of products of a warpgroup
 
   TensorBackward(Frame &frame, kernel::SelfAttentionBackwardOp op, HeadCut cut)
       : frame(frame), e(frame.e), a(frame, op), op(op), cut(cut),
         keys(frame, blockKeys, llvm::alignTo(a.keySize, cut.columns)),
         values(frame, blockKeys, llvm::alignTo(a.valueSize, cut.columns)),
         queries(frame, cut.queries, keys.columns), gradients(frame, cut.queries, values.columns),
-        differences(frame, blockKeys, cut.queries), firstSeen(frame.allocate(cut.queries * 4)),
-        reaches(frame.allocate(cut.queries * 4)), logSums(frame.allocate(cut.queries * 4)),
-        dots(frame.allocate(cut.queries * 4)), lowest(frame.allocate(4 * 2)), kept(frame.allocate(4 * 8)) {
+        differences(frame, blockKeys, isWarpgroup ? warpgroupRows : cut.queries),
+        firstSeen(frame.allocate(cut.queries * 4)), reaches(frame.allocate(cut.queries * 4)),
+        logSums(frame.allocate(cut.queries * 4)), dots(frame.allocate(cut.queries * 4)),
+        lowest(frame.allocate(4 * 2)), kept(frame.allocate(4 * 8)) {
     if (a.dropout)
       dropoutKeys = frame.allocate(cut.queries * 8);
   }
 
   void emit() {
+    if (areFew()) {
+      clearDifferences();
+      zero = frame.allocate(4);
+      e.ifThen(e.equal(frame.thread, e.constant(0)), [&] { e.store(e.constant(0), zero); });
+    }
     forEachTile(frame, op.getGrid(), [&](Value column, Value begin, Value end, Value) {
       keyHead = op.isWhole() ? column : e.rem(column, a.keyHeads);
       SequencePart part = partOf(frame, op.getSequence(), op.getRowsPerTile(), begin, end);
@@ -99,9 +111,17 @@ private:
       *numbers()[i] = e.load(e.i32(), e.at(kept, i, e.i32()));
     if (a.slopes && count > ofKeys)
       a.slope = e.load(e.f32(), e.at(kept, count, e.f32()));
-    Value warp = e.div(e.fresh(frame.thread), warpSize);
+    Value thread = e.fresh(frame.thread), warp = e.div(thread, warpSize), lane = e.rem(thread, warpSize);
     warpKey = e.mul(e.rem(warp, keyTiles), 16);
     share = e.div(warp, keyTiles);
+    if constexpr (isWarpgroup)
+      if (areFew()) {
+        Value none = e.load(e.i32(), zero);
+        for (Rows *each : {&keys, &values, &queries, &gradients, &differences})
+          each->setZero(none);
+      }
+    laneRow = e.div(lane, 4);
+    laneColumn = e.mul(e.rem(lane, 4), 2);
   }
   void recallAll() { recall(numbers().size()); }
 
@@ -146,8 +166,7 @@ private:
     keep(ofTile, ofKeys);
     e.barrier();
     recall();
-    a.put(keys, a.fetch(keys, a.key, firstKey, keyHead, a.keySize));
-    a.put(values, a.fetch(values, a.value, firstKey, keyHead, a.valueSize));
+    bringKeys(firstKey);
     // Of values, then of keys.
     Numbers sums((valueColumns() + keyColumns()) / 8 * 4, e.constantF(e.f32(), 0));
     sums = forEachHead(sums, [&](Value head, ValueRange before) {
@@ -168,6 +187,8 @@ private:
                 e.mul(share, keyColumns()), /*adds=*/false);
   }
 
+  /// Whether registers are: sums of a thread are as long as a head.
+  bool areFew() const { return isWarpgroup && cut.queries < warpgroupRows; }
   /// Of the warp's sums.
   int64_t valueColumns() const { return values.columns / cut.shares; }
   int64_t keyColumns() const { return keys.columns / cut.shares; }
@@ -198,14 +219,15 @@ private:
   /// What the queries from `firstRow` on see, for all threads; a thread has a row.
   void describeRows(Value firstRow) {
     int64_t warps = llvm::divideCeil(cut.queries, warpSize);
-    e.ifThen(e.less(frame.warp(), e.constant(warps)), [&] {
-      Value slot = e.min(frame.thread, e.constant(cut.queries - 1)), row = e.add(firstRow, slot);
+    Value thread = e.fresh(frame.thread), inWarps = e.div(thread, warpSize);
+    e.ifThen(e.less(inWarps, e.constant(warps)), [&] {
+      Value slot = e.min(thread, e.constant(cut.queries - 1)), row = e.add(firstRow, slot);
       Value inside = a.clamped(row), sees = a.firstKeyOf(inside), least = sees;
       for (int64_t mask = warpSize / 2; mask >= 1; mask /= 2)
         least = e.min(least, e.shuffleXor(least, mask));
-      e.ifThen(e.equal(frame.lane(), e.constant(0)),
-               [&] { e.store(least, e.at(lowest, frame.warp(), e.i32())); });
-      e.ifThen(e.less(frame.thread, e.constant(cut.queries)), [&] {
+      e.ifThen(e.equal(e.rem(thread, warpSize), e.constant(0)),
+               [&] { e.store(least, e.at(lowest, inWarps, e.i32())); });
+      e.ifThen(e.less(thread, e.constant(cut.queries)), [&] {
         auto put = [&](Value value, Value to) { e.store(value, e.at(to, slot, value.getType())); };
         put(sees, firstSeen);
         Value reach = e.sub(e.add(row, 1), sees);
@@ -218,18 +240,74 @@ private:
     });
   }
 
+  void bringKeys(Value first) {
+    a.bring(keys, a.key, first, keyHead, a.keySize);
+    if (areFew()) // no number of the values is loaded before
+      e.warpBarrier();
+    a.bring(values, a.value, first, keyHead, a.valueSize);
+  }
+  /// What was brought is there for the products of all warps.
+  void publish() {
+    a.awaitCopies();
+    if (isWarpgroup)
+      fenceAsyncShared(e);
+    e.barrier();
+  }
+
   void fetchQueries() {
-    a.put(queries, a.fetch(queries, a.query, blockRow, a.head, a.keySize));
+    a.bring(queries, a.query, blockRow, a.head, a.keySize);
     TensorSelfAttention::Pieces pieces = a.fetch(gradients, op.getGradient(), blockRow, a.head, a.valueSize);
     a.put(gradients, pieces);
     storeDots(pieces);
   }
 
+  /// Adds products of left operands F * P and dS, and gradients and queries.
+  void addProducts(Numbers &pairs, Numbers &differencePairs, Numbers &ofValues, Numbers &ofKeys) {
+    if constexpr (isWarpgroup) {
+      Registers all(pairs);
+      for (Numbers *more : {&differencePairs, &ofValues, &ofKeys})
+        llvm::append_range(all, *more);
+      all = fenceRegisters(e, all);
+      size_t count = pairs.size(), values = ofValues.size();
+      ValueRange of(all), left = of.take_front(2 * count);
+      Registers sums = Rows::startSums(left.take_front(count), gradients, of.slice(2 * count, values));
+      llvm::append_range(sums,
+                         Rows::startSums(left.drop_front(count), queries, of.drop_front(2 * count + values)));
+      sums = waitProducts(e, sums, left);
+      ofValues.assign(sums.begin(), sums.begin() + values);
+      ofKeys.assign(sums.begin() + values, sums.end());
+    } else {
+      auto leftOf = [](Numbers &pairs) {
+        return [&](int64_t step) {
+          return Four{pairs[4 * step], pairs[4 * step + 1], pairs[4 * step + 2], pairs[4 * step + 3]};
+        };
+      };
+      a.addWeighted(leftOf(pairs), gradients, e.mul(share, valueColumns()), ofValues);
+      a.addWeighted(leftOf(differencePairs), queries, e.mul(share, keyColumns()), ofKeys);
+    }
+  }
+
   /// F * P and dS of the queries and keys in shared memory, rounded: left operands (16 queries, 4).
   std::pair<Numbers, Numbers> differentiate() {
-    // P is rounded before dP is made, and then has the factors that dS gets besides: registers are few.
+    // Where registers are few P is rounded before dP is made, and then has the factors that dS gets besides.
     // What dropout left out has a negative one of those: so no other register says it.
-    Numbers weights = a.multiplyRows(keys, warpKey, queries), slopes = weights;
+    Numbers weights, along;
+    auto startAlong = [&] {
+      if constexpr (isWarpgroup) {
+        Registers registers(queries.rows / 2, LLVM::PoisonOp::create(e.b, e.loc, e.f32()));
+        along = Rows::startProducts(values, gradients, fenceRegisters(e, registers));
+      }
+    };
+    if constexpr (isWarpgroup) {
+      Registers registers(queries.rows / 2, LLVM::PoisonOp::create(e.b, e.loc, e.f32()));
+      weights = Rows::startProducts(keys, queries, fenceRegisters(e, registers));
+      if (!areFew())
+        startAlong();
+      weights = waitProducts(e, weights, {}, /*pending=*/areFew() ? 0 : 1);
+    } else {
+      weights = a.multiplyRows(keys, warpKey, queries);
+    }
+    Numbers slopes = weights;
     forEachPair([&](int64_t number, Value column, Value row) {
       Value first = two(e.i32(), firstSeen, column), reach = two(e.i32(), reaches, column),
             logSum = two(e.f32(), logSums, column);
@@ -255,7 +333,14 @@ private:
         slope = e.select(isLeftOut, arith::NegFOp::create(e.b, e.loc, slope), slope);
       }
     });
-    Numbers pairs = a.pairsOf(weights), along = a.multiplyRows(values, warpKey, gradients);
+    Numbers pairs = a.pairsOf(weights);
+    if constexpr (isWarpgroup) {
+      if (areFew())
+        startAlong();
+      along = waitProducts(e, along, {});
+    } else {
+      along = a.multiplyRows(values, warpKey, gradients);
+    }
     forEachPair([&](int64_t number, Value column, Value) {
       Value d = two(e.f32(), dots, column);
       for (int64_t i = 0; i < 4; ++i) {
@@ -280,21 +365,15 @@ private:
   /// The sums of the block of keys with those of the queries added.
   Numbers addQueries(ValueRange carried) {
     fetchQueries();
-    e.barrier();
+    publish();
     recallAll();
     Numbers ofValues(carried.take_front(valueColumns() / 8 * 4)), ofKeys(carried.drop_front(ofValues.size()));
     auto [pairs, differencePairs] = differentiate();
     if (op.isWhole())
       storeDifferences(differencePairs);
-    auto leftOf = [](Numbers &pairs) {
-      return [&](int64_t step) {
-        return Four{pairs[4 * step], pairs[4 * step + 1], pairs[4 * step + 2], pairs[4 * step + 3]};
-      };
-    };
-    a.addWeighted(leftOf(pairs), gradients, e.mul(share, valueColumns()), ofValues);
-    a.addWeighted(leftOf(differencePairs), queries, e.mul(share, keyColumns()), ofKeys);
+    addProducts(pairs, differencePairs, ofValues, ofKeys);
     if (op.isWhole()) {
-      e.barrier();
+      publish();
       recallAll();
       addQueryGradient();
     }
@@ -324,19 +403,18 @@ private:
     recall();
     setQueries(head, firstRow);
     fetchQueries();
-    e.barrier();
+    publish();
     recallAll();
     Value begin = e.alignDown(leastSeen(), blockKeys), end = e.min(e.add(blockRow, cut.queries), a.rows);
     Numbers sums(shareOfQueries().columns / 8 * 4, e.constantF(e.f32(), 0));
     sums = e.loop(begin, end, blockKeys, sums, [&](Value first, ValueRange before) {
       recallAll();
-      a.put(keys, a.fetch(keys, a.key, first, keyHead, a.keySize));
-      a.put(values, a.fetch(values, a.value, first, keyHead, a.valueSize));
-      e.barrier();
+      bringKeys(first);
+      publish();
       recallAll();
       firstKey = first;
       storeDifferences(differentiate().second);
-      e.barrier();
+      publish();
       Numbers next(before);
       addToQueries(next);
       e.barrier(); // all keys have been multiplied
@@ -360,7 +438,7 @@ private:
       }
       for (int64_t mask = pieces.lanes / 2; mask >= 1; mask /= 2)
         total = e.addF(total, e.shuffleXor(total, mask));
-      e.ifThen(e.equal(e.rem(frame.thread, pieces.lanes), e.constant(0)),
+      e.ifThen(e.equal(e.rem(e.fresh(frame.thread), pieces.lanes), e.constant(0)),
                [&] { e.store(total, e.at(dots, pieces.all[first].row, e.f32())); });
     }
   }
@@ -369,7 +447,7 @@ private:
   /// the block, and its row.
   void forEachPair(llvm::function_ref<void(int64_t number, Value column, Value row)> body) {
     for (int64_t tile = 0; tile < cut.queries / 8; ++tile) {
-      Value column = e.add(a.laneColumn(), tile * 8);
+      Value column = e.add(laneColumn, tile * 8);
       body(tile * 4, column, e.add(blockRow, column));
     }
   }
@@ -377,7 +455,7 @@ private:
     return e.loadAligned(e.vec(2, type), e.at(numbers, column, type));
   }
   /// The lane's key r of its two.
-  Value keyOf(int64_t r) { return e.add(e.add(firstKey, e.add(warpKey, a.laneRow())), 8 * r); }
+  Value keyOf(int64_t r) { return e.add(e.add(firstKey, e.add(warpKey, laneRow)), 8 * r); }
 
   /// P of a product, whether the row sees the key or not; `derivative`, where scores are capped, is 1 -
   /// tanh^2.
@@ -406,13 +484,23 @@ private:
     return factors;
   }
 
+  /// Queries that a block does not have, but products of a warpgroup: zeros.
+  void clearDifferences() {
+    constexpr int64_t piece = 8;
+    int64_t pieces = (warpgroupRows - cut.queries) / piece * blockKeys;
+    e.loop(frame.thread, e.constant(pieces), frame.threads, [&](Value i) {
+      Value column = e.add(e.mul(e.div(i, blockKeys), piece), cut.queries);
+      e.storeNarrow(e.zeros(piece), e.bf16(), differences.place(e.rem(i, blockKeys), column));
+    });
+  }
+
   /// dS as (key, query); warps that share keys have the same.
   void storeDifferences(const Numbers &pairs) {
     e.ifThen(e.equal(share, e.constant(0)), [&] {
-      Value row = e.add(warpKey, a.laneRow());
+      Value row = e.add(warpKey, laneRow);
       for (int64_t number = 0; number < static_cast<int64_t>(pairs.size()); ++number)
         e.store(pairs[number],
-                differences.place(e.add(row, number % 2 * 8), e.add(a.laneColumn(), number / 2 * 8)));
+                differences.place(e.add(row, number % 2 * 8), e.add(laneColumn, number / 2 * 8)));
     });
   }
 
@@ -422,11 +510,27 @@ private:
     int64_t columns;
   };
   QueryShare shareOfQueries() {
+    if (isWarpgroup)
+      return {e.mul(e.div(e.fresh(frame.thread), warpSize), 16), e.constant(0), keys.columns};
     int64_t tiles = cut.queries / 16, columns = keys.columns / (frame.warps() / tiles);
     Value warp = e.div(e.fresh(frame.thread), warpSize);
     return {e.mul(e.rem(warp, tiles), 16), e.mul(e.div(warp, tiles), columns), columns};
   }
   void addToQueries(Numbers &sums) {
+    if constexpr (isWarpgroup) {
+      sums = fenceRegisters(e, sums);
+      Value left = differences.asColumns(), right = keys.asColumns();
+      for (int64_t step = 0; step < blockKeys / 16; ++step)
+        sums = multiplyShared(e, e.bf16(), differences.columnsAt(left, step), keys.columnsAt(right, step), {},
+                              sums, /*isLeftTransposed=*/true, /*isRightTransposed=*/true);
+      commitProducts(e);
+      sums = waitProducts(e, sums, {});
+      return;
+    } else {
+      addToQueriesBySync(sums);
+    }
+  }
+  void addToQueriesBySync(Numbers &sums) {
     QueryShare own = shareOfQueries();
     differences.lane = e.fresh(frame.lane());
     a.addWeighted([&](int64_t step) { return differences.leftTurned(step * 16, own.row); }, keys, own.column,
@@ -434,6 +538,12 @@ private:
   }
   void storeQueries(ValueRange sums, bool adds) {
     QueryShare own = shareOfQueries();
+    auto store = [&] { storeShare(own, sums, adds); };
+    if (areFew())
+      return e.ifThen(e.less(own.row, e.constant(cut.queries)), store);
+    store();
+  }
+  void storeShare(const QueryShare &own, ValueRange sums, bool adds) {
     a.storeRows(sums, op.getQueryGradient(), e.add(blockRow, own.row), a.head, a.keySize, own.column, adds);
   }
 
@@ -455,12 +565,13 @@ private:
   TensorSelfAttention a;
   kernel::SelfAttentionBackwardOp op;
   const HeadCut cut;
-  HalfRows keys, values, queries, gradients, differences; // of the block; dS as (key, query)
+  Rows keys, values, queries, gradients, differences; // of the block; dS as (key, query)
   // Shared memory, of the block's queries: the first key, how many keys up to the row, - log_sum, D; keys of
   // dropout; the first key of a row of each warp's.
-  Value firstSeen, reaches, logSums, dots, lowest, kept, dropoutKeys;
+  Value firstSeen, reaches, logSums, dots, lowest, kept, dropoutKeys, zero;
   Value keyHead, firstKey, keyEnd, blockRow; // of the tile; of the block of keys, of that of queries
-  Value warpKey, share; // the warp's first key in the block; which part of the head is its own
+  Value warpKey, share;      // the warp's first key in the block; which part of the head is its own
+  Value laneRow, laneColumn; // the lane's g and 2t
 };
 
 } // namespace
@@ -468,11 +579,15 @@ private:
 void emitTensorSelfAttentionBackward(Frame &frame, kernel::SelfAttentionBackwardOp op) {
   int64_t keySize = op.getQuery().getType().getColumns() / op.getHeads(),
           valueSize = op.getValue().getType().getColumns() / op.getKvHeads();
-  HeadCut cut = cutOf(std::max(keySize, valueSize));
-  frame.threads = TensorBackward::keyTiles * cut.shares * warpSize;
+  int64_t longest = std::max(keySize, valueSize);
+  bool isWarpgroup = frame.e.architecture == Architecture::Sm90 && longest <= 128;
+  HeadCut cut = cutOf(longest);
+  frame.threads = TensorSelfAttention::block / 16 * cut.shares * warpSize;
   frame.blocksPerSm = cut.shares == 1 ? 2 : 1;
   frame.isCrowded = true;
-  TensorBackward(frame, op, cut).emit();
+  if (isWarpgroup)
+    return TensorBackward<SwizzledRows>(frame, op, cut).emit();
+  TensorBackward<HalfRows>(frame, op, cut).emit();
 }
 
 } // namespace sinter::gpu

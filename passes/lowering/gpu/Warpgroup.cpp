@@ -219,6 +219,14 @@ Registers multiplyShared(Emitter &e, Type element, Value left, Value right, Valu
   return change(e, text, sums, {left, right, adds}, "l,l,r");
 }
 
+Registers startShared(Emitter &e, Type element, Value left, Value right, ValueRange registers) {
+  size_t count = registers.size();
+  std::string text =
+      llvm::formatv("wgmma.mma_async.sync.aligned.m64n{0}k16.f32.{1}.{1} {2}, ${3}, ${4}, 0, 1, 1, 0, 0;",
+                    count * 2, nameOf(element), list(0, count), count, count + 1);
+  return change(e, text, registers, {left, right}, "l,l");
+}
+
 void commitProducts(Emitter &e) { assemble(e, "wgmma.commit_group.sync.aligned;", "", ValueRange{}); }
 Registers waitProducts(Emitter &e, ValueRange sums, ValueRange left, int64_t pending) {
   std::string constraints;

@@ -97,6 +97,9 @@ Registers multiply(Emitter &e, mlir::Type element, mlir::ValueRange left, mlir::
 Registers multiplyShared(Emitter &e, mlir::Type element, mlir::Value left, mlir::Value right,
                          mlir::Value adds, mlir::ValueRange sums, bool isLeftTransposed = false,
                          bool isRightTransposed = true);
+/// The first of some products of rows, which are contiguous along K both: without what the registers hold.
+Registers startShared(Emitter &e, mlir::Type element, mlir::Value left, mlir::Value right,
+                      mlir::ValueRange registers);
 /// Ends a group of products.
 void commitProducts(Emitter &e);
 /// Until all groups but the `pending` latest are done; the sums as they are then. `left`: operands in

@@ -9,6 +9,7 @@
 #include "passes/lowering/Anchors.h"
 #include "passes/lowering/cpu/SelfAttention.h"
 #include "passes/lowering/gpu/FlashScores.h"
+#include "passes/lowering/gpu/SwizzledRows.h"
 #include "passes/lowering/gpu/Team.h"
 #include "passes/lowering/gpu/Warpgroup.h"
 
@@ -17,49 +18,11 @@
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include <numbers>
-#include <numeric>
 
 using namespace mlir;
 
 namespace sinter::gpu {
 namespace {
-
-/// Rows as operands of wgmma: 64 columns are a line of 128 bytes, swizzled; the next 64 are behind all rows.
-class SwizzledRows : public HalfBlock {
-public:
-  SwizzledRows(Frame &frame, int64_t rows, int64_t columns, int64_t stages)
-      : HalfBlock(rows, columns), e(frame.e), bytes(llvm::divideCeil(columns, 64) * rows * line) {
-    assert(frame.sharedBytes % 1024 == 0 && rows % 8 == 0 && "operands of wgmma begin at a multiple of 1024");
-    base = frame.allocate(stages * bytes);
-  }
-
-  /// Where there are two stages: that of a block of rows from `first` on.
-  void setStage(Value first) { stage = e.mul(e.rem(e.div(first, rows), 2), bytes); }
-  Value place(Value row, Value column) override {
-    Value piece = e.div(column, 8), inPiece = e.mul(e.rem(column, 8), 2);
-    Value at = e.add(e.mul(e.div(piece, 8), rows * line), placeInLine(e, row, e.rem(piece, 8)));
-    return e.atByte(begin(), e.add(at, inPiece));
-  }
-
-  /// Along K, and 16 of K: step `step`.
-  Value asRows() { return describeRows(e, begin()); }
-  Value rowsAt(Value described, int64_t step) const {
-    return describeFurther(e, described, step / 4 * rows * line + step % 4 * 32);
-  }
-  /// Along the product's columns, and 16 rows of K: step `step`.
-  Value asColumns() { return describeColumns(e, begin(), rows * line); }
-  Value columnsAt(Value described, int64_t step) const {
-    return describeFurther(e, described, step * 16 * line);
-  }
-
-private:
-  static constexpr int64_t line = 128;
-  Value begin() { return stage ? e.atByte(base, stage) : base; }
-
-  Emitter &e;
-  const int64_t bytes; // of a stage
-  Value base, stage;
-};
 
 class WarpgroupForward {
 public:
@@ -83,44 +46,23 @@ public:
 private:
   static constexpr int64_t block = TensorSelfAttention::block;
 
-  /// One head of the rows from `first` on; settle() says that all are there.
-  void bring(SwizzledRows &to, Value argument, Value first, Value ofHead, int64_t size) {
-    constexpr int64_t piece = 8;
-    if (!elementOf(argument).isBF16() || size % piece)
-      return a.put(to, a.fetch(to, argument, first, ofHead, size));
-    int64_t inRow = to.columns / piece, lanes = std::gcd(inRow, warpSize), together = frame.threads / lanes;
-    Value thread = e.fresh(frame.thread);
-    for (int64_t turn = 0; turn < to.rows; turn += together) {
-      Value row = e.add(e.div(thread, lanes), turn);
-      Value source = a.headOf(argument, a.clamped(e.add(first, row)), ofHead, size);
-      for (int64_t i = 0; i < inRow / lanes; ++i) {
-        Value column = e.mul(e.add(e.rem(thread, lanes), i * lanes), piece), from = column, count;
-        if (to.columns > size) { // zeros behind the head's numbers
-          from = e.min(column, e.constant(size - piece));
-          count = e.select(e.less(column, e.constant(size)), e.constant(16), e.constant(0));
-        }
-        copyAsync(e, to.place(row, column), e.at(source, from, e.bf16()), 16, count);
-      }
-    }
-  }
   void settle() {
-    asyncCommit(e);
-    asyncWait(e, 0);
+    a.awaitCopies();
     fenceAsyncShared(e);
     e.barrier();
   }
   void bringKeys(Value first) {
     keys.setStage(first);
-    bring(keys, a.key, first, e.div(a.head, a.group), a.keySize);
+    a.bring(keys, a.key, first, e.div(a.head, a.group), a.keySize);
   }
   void bringValues(Value first) {
     values.setStage(first);
-    bring(values, a.value, first, e.div(a.head, a.group), a.valueSize);
+    a.bring(values, a.value, first, e.div(a.head, a.group), a.valueSize);
   }
 
   void emitQueries(Value first) {
     e.barrier(); // what the queries before left has been read
-    bring(queries, a.query, first, a.head, a.keySize);
+    a.bring(queries, a.query, first, a.head, a.keySize);
     firstRow = e.add(first, e.mul(frame.warp(), 16));
     Value begin = e.alignDown(describeRows(), blockKeys), end = e.min(e.add(first, block), a.rows);
     bringKeys(begin);
@@ -201,26 +143,13 @@ private:
     return least;
   }
 
-  Registers startScores(Value firstKey, Registers scores) {
+  Registers startScores(Value firstKey, ValueRange registers) {
     keys.setStage(firstKey);
-    Value left = queries.asRows(), right = keys.asRows();
-    for (int64_t step = 0; step < keys.columns / 16; ++step)
-      scores = multiplyShared(e, e.bf16(), queries.rowsAt(left, step), keys.rowsAt(right, step),
-                              step ? Value() : e.constant(0), scores, /*isLeftTransposed=*/false,
-                              /*isRightTransposed=*/false);
-    commitProducts(e);
-    return scores;
+    return SwizzledRows::startProducts(queries, keys, registers);
   }
-
   Registers startSums(Value firstKey, ValueRange pairs, ValueRange before) {
     values.setStage(firstKey);
-    Value right = values.asColumns();
-    Registers sums(before);
-    for (int64_t step = 0; step < blockKeys / 16; ++step)
-      sums = multiply(e, e.bf16(), pairs.slice(step * 4, 4), values.columnsAt(right, step), sums,
-                      /*isTransposed=*/true);
-    commitProducts(e);
-    return sums;
+    return SwizzledRows::startSums(pairs, values, before);
   }
 
   Registers whereGrown(Value grows, ValueRange sums, ValueRange corrections) {
@@ -395,11 +324,11 @@ static int64_t longestHead(kernel::SelfAttentionOp op) {
                   op.getValue().getType().getColumns() / static_cast<int64_t>(op.getKvHeads()));
 }
 
-/// Beside sums of more than 192 columns there are not enough registers for rows that are rounded on their
+/// Beside sums of more than 160 columns there are not enough registers for rows that are rounded on their
 /// way.
 bool fitsWarpgroupSelfAttention(Frame &frame, kernel::SelfAttentionOp op) {
   bool areCopied = elementOf(op.getKey()).isBF16() && elementOf(op.getValue()).isBF16();
-  return frame.e.architecture == Architecture::Sm90 && longestHead(op) <= (areCopied ? 256 : 192);
+  return frame.e.architecture == Architecture::Sm90 && longestHead(op) <= (areCopied ? 256 : 160);
 }
 
 void emitWarpgroupSelfAttention(Frame &frame, kernel::SelfAttentionOp op) {
