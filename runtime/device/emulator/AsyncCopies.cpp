@@ -61,7 +61,7 @@ void copyLanes(Warp &warp, const Instruction &in) {
     if (races)
       races->asyncAccess(warp, in, agent, time, to[lane], how.size, true, false);
     const uint8_t *bytes = reads >> lane & 1 ? source[lane] : nullptr;
-    cluster.async->inGroup(AsyncQueue::copies, warp, lane, place, how.size, nullptr,
+    cluster.async->inGroup(in, AsyncQueue::copies, warp, lane, place, how.size, nullptr,
                            [place, bytes, count = sizes[lane], size = how.size] {
                              std::memset(place, 0, size);
                              if (bytes)
@@ -152,7 +152,7 @@ void arriveAfterCopies(Warp &warp, const Instruction &in) {
   const bool increment = in.extra & 16;
   eachActive(warp, [&](int lane) {
     const uint64_t address = addresses[lane] & 0xffffffff;
-    cluster.async->afterCopies(warp, lane, address, [&warp, &in, address, races, time, increment] {
+    cluster.async->afterCopies(in, warp, lane, address, [&warp, &in, address, races, time, increment] {
       if (races)
         races->completed(races->mbarrier(address), races->agentOf(warp, RaceChecker::Agent::copies), time);
       if (!increment)

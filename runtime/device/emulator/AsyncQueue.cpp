@@ -10,16 +10,17 @@ namespace {
 constexpr uint8_t poisonByte = 0xff; // NaN in every floating-point format
 }
 
-void AsyncQueue::onBarrier(uint64_t barrier, uint8_t *poison, uint64_t bytes, Work work) {
+void AsyncQueue::onBarrier(const Instruction &in, uint64_t barrier, uint8_t *poison, uint64_t bytes,
+                           Work work) {
   if (!latest)
     return work();
   if (poison)
     std::memset(poison, poisonByte, bytes);
-  barriers.push_back({barrier, std::move(work)});
+  barriers.push_back({&in, barrier, std::move(work)});
 }
 
-void AsyncQueue::inGroup(Kind kind, Warp &warp, int lane, uint8_t *poison, uint64_t bytes, Work read,
-                         Work write) {
+void AsyncQueue::inGroup(const Instruction &in, Kind kind, Warp &warp, int lane, uint8_t *poison,
+                         uint64_t bytes, Work read, Work write) {
   if (!latest) {
     if (read)
       read();
@@ -27,7 +28,7 @@ void AsyncQueue::inGroup(Kind kind, Warp &warp, int lane, uint8_t *poison, uint6
   }
   if (poison)
     std::memset(poison, poisonByte, bytes);
-  groups.push_back({kind, &warp, static_cast<uint8_t>(lane),
+  groups.push_back({&in, kind, &warp, static_cast<uint8_t>(lane),
                     committed[{&warp, kind}][static_cast<size_t>(lane)], std::move(read), std::move(write)});
 }
 
@@ -79,8 +80,8 @@ void AsyncQueue::waitAll(Kind kind, Warp &warp) {
       false);
 }
 
-void AsyncQueue::afterCopies(Warp &warp, int lane, uint64_t barrier, Work arrive) {
-  onBarrier(barrier, nullptr, 0, [this, &warp, lane, arrive = std::move(arrive)] {
+void AsyncQueue::afterCopies(const Instruction &in, Warp &warp, int lane, uint64_t barrier, Work arrive) {
+  onBarrier(in, barrier, nullptr, 0, [this, &warp, lane, arrive = std::move(arrive)] {
     complete(
         [&](const InGroup &each) { return each.kind == copies && each.warp == &warp && each.lane == lane; },
         false);
@@ -107,6 +108,23 @@ bool AsyncQueue::completeAwaited() {
   }
   awaited.clear();
   return any;
+}
+
+void AsyncQueue::blockExited(const Block &block) {
+  if (!cluster.races)
+    return;
+  const auto report = [&](const Instruction &in, const char *does) {
+    cluster.launch->hazards.addOnce(
+        reinterpret_cast<uint64_t>(&in),
+        fmt::format("line {}: block ({},{},{}) exits while a copy still {} its shared memory", in.line,
+                    block.id[0], block.id[1], block.id[2], does));
+  };
+  for (const InGroup &each : groups)
+    if (each.read && each.warp->block == &block)
+      report(*each.in, "reads");
+  for (const OnBarrier &each : barriers)
+    if (each.barrier >> sharedRankShift == block.rank)
+      report(*each.in, "writes");
 }
 
 void AsyncQueue::finish() {

@@ -18,15 +18,17 @@ public:
   using Work = std::function<void()>;
   AsyncQueue(Cluster &cluster, Schedule schedule) : cluster(cluster), latest(schedule == Schedule::latest) {}
 
-  /// Work whose end an mbarrier tells; it will write `bytes` at `poison` (null: nothing to poison).
-  void onBarrier(uint64_t barrier, uint8_t *poison, uint64_t bytes, Work work);
+  /// Work of an instruction whose end an mbarrier tells; it will write `bytes` at `poison` (null: nothing to
+  /// poison).
+  void onBarrier(const Instruction &in, uint64_t barrier, uint8_t *poison, uint64_t bytes, Work work);
   /// Somebody looked at an mbarrier whose phase is not complete.
   void polled(uint64_t barrier) { awaited.insert(barrier); }
 
   /// Work of a lane in its current group: cp.async (wait_group), or bulk stores, whose source is read by
   /// `read` (due at wait_group.read) and whose destination is written by `write`.
   enum Kind : uint8_t { copies, bulk, kinds };
-  void inGroup(Kind kind, Warp &warp, int lane, uint8_t *poison, uint64_t bytes, Work read, Work write);
+  void inGroup(const Instruction &in, Kind kind, Warp &warp, int lane, uint8_t *poison, uint64_t bytes,
+               Work read, Work write);
   void commit(Kind kind, Warp &warp);
   /// All but the newest `pending` groups of the active lanes are done; with `readOnly`, have read their
   /// sources.
@@ -35,19 +37,24 @@ public:
   void waitAll(Kind kind, Warp &warp);
   /// cp.async.mbarrier.arrive: `arrive` follows all earlier cp.async of the lane, when the barrier is waited
   /// for.
-  void afterCopies(Warp &warp, int lane, uint64_t barrier, Work arrive);
+  void afterCopies(const Instruction &in, Warp &warp, int lane, uint64_t barrier, Work arrive);
 
   /// Does the work of barriers that somebody waits for, oldest first. False if there is none.
   bool completeAwaited();
+  /// A block has exited: with it goes the shared memory that copies must not read or write any more. A hazard
+  /// each.
+  void blockExited(const Block &block);
   /// At the end of the cluster: what nobody waited for.
   void finish();
 
 private:
   struct OnBarrier {
+    const Instruction *in;
     uint64_t barrier;
     Work work;
   };
   struct InGroup {
+    const Instruction *in;
     Kind kind;
     Warp *warp;
     uint8_t lane;

@@ -143,13 +143,13 @@ void loadOne(Warp &warp, const Instruction &in, const BulkCopy &copy, int lane) 
     const uint64_t place = copy.multicast ? inBlock(to, rank) : to,
                    signal = copy.multicast ? inBlock(barrier, rank) : barrier;
     uint8_t *shared = map ? locateBox(warp, in, place, *map) : locateShared(warp, in, place, bytes, 16);
-    if (!shared)
+    if (!shared || !blockRuns(warp, in, place))
       return;
     RaceChecker *races = cluster.races.get();
     const uint32_t agent = races ? races->agentOf(signal) : 0, time = races ? races->tick(agent) : 0;
     if (races && !copy.reduces) // reductions of several blocks do not race
       races->asyncAccess(warp, in, agent, time, place, bytes, true, true);
-    cluster.async->onBarrier(signal, copy.reduces ? nullptr : shared, bytes, [=, &warp, &in, &copy] {
+    cluster.async->onBarrier(in, signal, copy.reduces ? nullptr : shared, bytes, [=, &warp, &in, &copy] {
       if (map)
         loadBox(*map, at.data(), shared, place & 0xffffff);
       else if (copy.reduces)
@@ -203,7 +203,7 @@ void storeOne(Warp &warp, const Instruction &in, const BulkCopy &copy, int lane)
   // The source is read at wait_group.read at the latest, the destination written at wait_group.
   const auto data = std::make_shared<std::vector<uint8_t>>();
   cluster.async->inGroup(
-      AsyncQueue::bulk, warp, lane, nullptr, 0, [=] { data->assign(shared, shared + bytes); },
+      in, AsyncQueue::bulk, warp, lane, nullptr, 0, [=] { data->assign(shared, shared + bytes); },
       [=, &copy] {
         if (map)
           return storeBox(*map, at.data(), data->data(), from & 0xffffff,

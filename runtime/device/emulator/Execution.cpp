@@ -336,7 +336,8 @@ Cluster::State Cluster::run() {
           lanesExited(block);
         if (!warp.live && warp.groups.empty()) {
           warpgroupExited(warp);
-          --block.runningWarps;
+          if (!--block.runningWarps)
+            async->blockExited(block);
           --runningWarps;
         }
       }

@@ -141,7 +141,8 @@ template <typename F> void eachAddress(Warp &warp, const Instruction &in, F body
   laneAddresses(warp, in.a, static_cast<const BarrierInstruction *>(in.detail)->addressBytes, in.offset,
                 addresses);
   for (Mask rest = warp.active; rest && !warp.block->cluster->faulted; rest &= rest - 1)
-    body(__builtin_ctz(rest), addresses[__builtin_ctz(rest)]);
+    if (const int lane = __builtin_ctz(rest); blockRuns(warp, in, addresses[lane]))
+      body(lane, addresses[lane]);
 }
 
 /// Only the block that an mbarrier belongs to may initialise it, wait for it or have its state (PTX ISA
@@ -341,7 +342,7 @@ void storeAsyncLanes(Warp &warp, const Instruction &in) {
       std::memcpy(data.data() + part * how.bytes,
                   warp.frame + slots[part] + how.bytes * static_cast<unsigned>(lane), how.bytes);
     uint8_t *place = locateShared(warp, in, addresses[lane], bytes, bytes);
-    if (!place)
+    if (!place || !blockRuns(warp, in, addresses[lane]))
       return;
     RaceChecker *races = warp.block->cluster->races.get();
     const uint64_t barrier = sharedAddress(barriers[lane]);
@@ -349,7 +350,7 @@ void storeAsyncLanes(Warp &warp, const Instruction &in) {
     if (races && !how.reduces) // reductions of several threads do not race
       races->asyncAccess(warp, in, agent, time, addresses[lane], bytes, true, true);
     warp.block->cluster->async->onBarrier(
-        barrier, how.reduces ? nullptr : place, bytes,
+        in, barrier, how.reduces ? nullptr : place, bytes,
         [&warp, &in, &how, place, data, bytes, barrier, races, agent, time] {
           if (how.reduces) {
             uint64_t value = 0;

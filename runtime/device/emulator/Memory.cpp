@@ -225,6 +225,8 @@ bool locateSharedLanes(Warp &warp, const Instruction &in, const Access &access,
                  warp.describe(lane), verb(access.kind), rank);
       return false;
     }
+    if (!blockRuns(warp, in, addresses[lane]))
+      return false;
     host[lane] = blocks[rank].shared.data() + offset;
   }
   KernelCounters *counters = block.cluster->counters;
@@ -312,6 +314,15 @@ bool locate(Warp &warp, const Instruction &in, const Access &access, const uint6
   }
   warp.active = all;
   return good;
+}
+
+bool blockRuns(Warp &warp, const Instruction &in, uint64_t address) {
+  const std::vector<Block> &blocks = warp.block->cluster->blocks;
+  const uint64_t rank = (address & 0xffffffff) >> sharedRankShift;
+  if (rank >= blocks.size() || blocks[rank].runningWarps)
+    return true;
+  warp.fault(in, "{}: shared memory of block {} of its cluster, which has exited", warp.describe(), rank);
+  return false;
 }
 
 uint8_t *locateShared(Warp &warp, const Instruction &in, uint64_t address, uint64_t bytes, unsigned align) {

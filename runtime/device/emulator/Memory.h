@@ -64,6 +64,9 @@ bool locate(Warp &warp, const Instruction &in, const Access &access, uint8_t *(&
 bool locate(Warp &warp, const Instruction &in, const Access &access, const uint64_t (&addresses)[32],
             uint8_t *(&host)[32]);
 
+/// Whether the block that a shared::cluster address names still runs; else a fault. (No block at all: true,
+/// others say so.)
+bool blockRuns(Warp &warp, const Instruction &in, uint64_t address);
 /// One address in shared memory of the cluster: for barriers and copies. Null after a fault.
 uint8_t *locateShared(Warp &warp, const Instruction &in, uint64_t address, uint64_t bytes, unsigned align);
 /// One range of global memory. Null after a fault.

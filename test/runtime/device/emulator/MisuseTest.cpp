@@ -131,7 +131,7 @@ barrier.cluster.arrive;
 barrier.cluster.wait;
 mov.u32 %r1, s;
 mapa.shared::cluster.u32 %r2, %r1, 1;
-)" + use);
+)" + use + "\nbarrier.cluster.arrive;\nbarrier.cluster.wait;");
     EXPECT_NE(found.find("expected an mbarrier of its own block, found one of block 1"), std::string::npos)
         << found;
   }
@@ -161,6 +161,45 @@ TEST(EmulatorMisuse, RelaxedArrivalsOrderNothing) {
                   "ld.shared::cluster.u32 %r6, [%r4];\nbarrier.cluster.arrive;\nbarrier.cluster.wait;"),
               "");
     EXPECT_EQ(runner.hazards.empty(), !relaxed);
+  }
+}
+
+TEST(EmulatorMisuse, BlocksStayUntilTheirSharedMemoryIsUsedNoMore) {
+  const auto hazardsOf = [](const std::string &body, const std::string &end) {
+    PtxRunner runner;
+    runner.block = {1, 1, 1};
+    runner.options.schedule = Schedule::latest;
+    runner.options.races = true;
+    runner.buffer(std::vector<uint32_t>(64));
+    EXPECT_EQ(runner.runBody(variables + "mov.u32 %r1, 16;\n" + body + end), "");
+    return runner.hazards;
+  };
+  const std::string
+      store = "st.shared.v4.u32 [s+128], {%r1, %r1, %r1, %r1};\nfence.proxy.async.shared::cta;\n"
+              "cp.async.bulk.global.shared::cta.bulk_group [%d1], [s+128], %r1;\n"
+              "cp.async.bulk.commit_group;\n",
+      load = "mbarrier.init.shared.b64 [s], 1;\nmbarrier.arrive.expect_tx.shared.b64 _, [s], 16;\n"
+             "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [s+128], [%d1], %r1, [s];\n";
+  for (const auto &[body, end, does] :
+       {std::tuple(store, "cp.async.bulk.wait_group.read 0;",
+                   "exits while a copy still reads its shared memory"),
+        std::tuple(load, "again: mbarrier.try_wait.parity.shared.b64 %p1, [s], 0;\n@!%p1 bra again;",
+                   "exits while a copy still writes its shared memory")}) {
+    EXPECT_EQ(hazardsOf(body, end), std::vector<std::string>());
+    const std::vector<std::string> found = hazardsOf(body, "");
+    ASSERT_EQ(found.size(), 1u);
+    EXPECT_NE(found[0].find(does), std::string::npos) << found[0];
+  }
+  for (const char *use : {"ld.shared::cluster.u32 %r4, [%r3];",
+                          "mbarrier.arrive.release.cluster.shared::cluster.b64 _, [%r3];"}) {
+    PtxRunner runner;
+    runner.grid = runner.cluster = {2, 1, 1};
+    const std::string found = runner.runBody(
+        ".shared .align 8 .b8 s[64];\nmov.u32 %r1, %cluster_ctarank;\nsetp.eq.u32 %p1, %r1, 0;\n"
+        "@%p1 ret;\nmov.u32 %r2, s;\nmov.u32 %r1, 0;\nmapa.shared::cluster.u32 %r3, %r2, %r1;\n" +
+        std::string(use));
+    EXPECT_NE(found.find("shared memory of block 0 of its cluster, which has exited"), std::string::npos)
+        << found;
   }
 }
 
