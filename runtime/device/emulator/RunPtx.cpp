@@ -201,17 +201,18 @@ Result<RunPtxOutcome> run(Options options) {
     return tl::unexpected<Error>(written.error());
   RunPtxOutcome outcome;
   outcome.code = report->hazards.empty() ? 0 : 1;
+  const bool showsHazards = options.races || outcome.code != 0; // some are found without being looked for
   if (options.json) {
     JsonWriter json;
     json.beginObject().key("counters").raw(countersJson(**program, report->counters));
-    if (options.races)
+    if (showsHazards)
       json.key("hazards").raw(hazardsJson(report->hazards));
     outcome.text = json.endObject().take() + "\n";
     return outcome;
   }
   if (options.counters)
     outcome.text += countersTable(**program, report->counters);
-  if (options.races) {
+  if (showsHazards) {
     for (const std::string &each : report->hazards)
       outcome.text += fmt::format("{}: {}\n", options.file, each);
     outcome.text +=

@@ -56,6 +56,31 @@ TEST_F(EmulatorRunPtx, ReadsAndWritesNumpyFiles) {
   }
 }
 
+TEST_F(EmulatorRunPtx, NamesAMissingWaitThatItWasNotAskedFor) {
+  std::ofstream(folder + "wait.ptx") << R"(.version 8.0
+.target sm_90a
+.address_size 64
+.visible .entry product(.param .u64 out) {
+.reg .b32 %r<6>; .reg .b64 %d<4>; .reg .f32 %f<4>; .shared .align 1024 .b8 s[1024];
+mov.u32 %r1, %tid.x; mov.u32 %r2, s; shl.b32 %r3, %r1, 3; add.u32 %r3, %r3, %r2; mov.u64 %d1, 0; st.shared.b64 [%r3], %d1;
+fence.proxy.async; bar.sync 0;
+mov.f32 %f0, 0f00000000; mov.f32 %f1, %f0; mov.f32 %f2, %f0; mov.f32 %f3, %f0; mov.u32 %r4, 0;
+shr.u32 %r5, %r2, 4; cvt.u64.u32 %d2, %r5; add.s64 %d2, %d2, 34360262656; // 128 bytes between core matrices
+wgmma.fence.sync.aligned;
+wgmma.mma_async.sync.aligned.m64n8k16.f32.f16.f16 {%f0, %f1, %f2, %f3}, {%r4, %r4, %r4, %r4}, %d2, 0, 1, 1, 0;
+wgmma.commit_group.sync.aligned;
+ld.param.u64 %d1, [out]; mul.wide.u32 %d3, %r1, 4; add.s64 %d1, %d1, %d3; st.global.f32 [%d1], %f0; ret; }
+)";
+  std::vector<std::string> command = {
+      folder + "wait.ptx", "--grid", "1", "--block", "128", "--arg", "out:" + folder + "c.npy:f32[128]"};
+  for (const char *more : {"--counters", "--json"}) {
+    command.push_back(more);
+    const RunPtxOutcome outcome = run(command);
+    EXPECT_EQ(outcome.code, 1) << outcome.error;
+    EXPECT_NE(outcome.text.find("before wgmma.wait_group"), std::string::npos) << outcome.text;
+  }
+}
+
 TEST_F(EmulatorRunPtx, PutsAddressesIntoArrays) {
   std::ofstream(folder + "follow.ptx") << R"(.version 8.0
 .target sm_80
