@@ -78,15 +78,16 @@ def attention(q, k, v, o, N, scale, H: tl.constexpr, G: tl.constexpr, D: tl.cons
 
 
 @triton.jit
-def attention_block(x, k, v, n, d, scale, high, total, sums, m, CUT: tl.constexpr, D: tl.constexpr):
-    y = tl.load(k + n[None, :] * D + d[:, None])
+def attention_block(x, k, v, n, d, scale, high, total, sums, m, CUT: tl.constexpr, W: tl.constexpr):
+    """One block of keys and values, rows of W numbers."""
+    y = tl.load(k + n[None, :] * W + d[:, None])
     scores = tl.dot(x, y)
     if CUT:
         scores = tl.where(n[None, :] <= m[:, None], scores, -1e30)
     largest = tl.maximum(high, tl.max(scores, 1) * scale)
     weights = tl.exp2(scores * scale - largest[:, None])
     correction = tl.exp2(high - largest)
-    z = tl.load(v + n[:, None] * D + d[None, :])
+    z = tl.load(v + n[:, None] * W + d[None, :])
     sums = tl.dot(weights.to(z.dtype), z, sums * correction[:, None])
     return largest, total * correction + tl.sum(weights, 1), sums
 
@@ -104,25 +105,11 @@ def training_attention(q, k, v, logs, o, N, scale, H: tl.constexpr, D: tl.conste
     total = tl.zeros((BM,), tl.float32)
     sums = tl.zeros((BM, D), tl.float32)
     for at in range(0, block * BM, BN):
-        high, total, sums = training_block(x, k, v, at + n, d, scale, high, total, sums, m, False, H * D)
+        high, total, sums = attention_block(x, k, v, at + n, d, scale, high, total, sums, m, False, H * D)
     for at in range(block * BM, block * BM + BM, BN):
-        high, total, sums = training_block(x, k, v, at + n, d, scale, high, total, sums, m, True, H * D)
+        high, total, sums = attention_block(x, k, v, at + n, d, scale, high, total, sums, m, True, H * D)
     tl.store(logs + m * H + head, high + tl.log2(total))
     tl.store(o + places, sums / total[:, None])
-
-
-@triton.jit
-def training_block(x, k, v, n, d, scale, high, total, sums, m, CUT: tl.constexpr, W: tl.constexpr):
-    y = tl.load(k + n[None, :] * W + d[:, None])
-    scores = tl.dot(x, y)
-    if CUT:
-        scores = tl.where(n[None, :] <= m[:, None], scores, -1e30)
-    largest = tl.maximum(high, tl.max(scores, 1) * scale)
-    weights = tl.exp2(scores * scale - largest[:, None])
-    correction = tl.exp2(high - largest)
-    z = tl.load(v + n[:, None] * W + d[None, :])
-    sums = tl.dot(weights.to(z.dtype), z, sums * correction[:, None])
-    return largest, total * correction + tl.sum(weights, 1), sums
 
 
 @triton.jit
