@@ -7,9 +7,9 @@
 #include "dialects/kernel/Kernel.h"
 #include "passes/Passes.h"
 #include "passes/lowering/GpuPipeline.h"
-#include "passes/lowering/gpu/SequenceTiles.h"
 #include "passes/lowering/gpu/ShortGroups.h"
-#include "passes/lowering/gpu/WideTiles.h"
+#include "passes/lowering/gpu/matmul/WideTiles.h"
+#include "passes/lowering/gpu/training/SequenceTiles.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Pass/PassManager.h"

@@ -24,7 +24,7 @@
 #include "passes/lowering/GpuPipeline.h"
 #include "passes/lowering/TaskLayout.h"
 #include "passes/lowering/gpu/Frame.h"
-#include "passes/lowering/gpu/MatmulHalf.h"
+#include "passes/lowering/gpu/matmul/MatmulHalf.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"

@@ -3,7 +3,7 @@
 // subnormal f32, which processors take long for.
 #include "passes/lowering/cpu/Fp8.h"
 
-#include "passes/lowering/cpu/MatmulBlock.h"
+#include "passes/lowering/cpu/matmul/MatmulBlock.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"

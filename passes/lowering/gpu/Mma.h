@@ -32,7 +32,9 @@ void addProduct(Emitter &e, mlir::Type element, const Four &left, const Two &rig
 
 //--- where 16 bytes lie in shared memory, so that the 8 rows of a matrix are in different banks
 
-/// Of lines of 128 bytes: at (number of the 16 bytes) ^ (line % 8), as tensor maps and wgmma swizzle, too.
+/// A line of an operand of 16 bits: 8 pieces of 16 bytes.
+inline constexpr int64_t swizzledLine = 128, swizzledNumbers = 64;
+/// Of such lines: at (number of the 16 bytes) ^ (line % 8), as tensor maps and wgmma swizzle, too.
 mlir::Value placeInLine(Emitter &e, mlir::Value line, mlir::Value piece);
 /// Of lines of 32 bytes: the second half comes first in every other group of four lines.
 mlir::Value placeInShortLine(Emitter &e, mlir::Value line, mlir::Value half);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "passes/lowering/gpu/ShortGroups.h"
 
-#include "passes/lowering/gpu/MatmulFloat.h"
+#include "passes/lowering/gpu/matmul/MatmulFloat.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
