@@ -30,17 +30,19 @@ Result<TokenizerSpec> readMain(const std::string &folder, JsonValue config) {
 } // namespace
 
 Result<TokenizerSpec> readFolderTokenizer(const std::string &folder) {
-  const auto readIfThere = [&](const char *name) {
+  const auto readIfThere = [&](const char *name, bool isRead = true) {
     const std::string path = folder + "/" + name;
-    return isThere(path) ? Json::read(path) : Json::parse("{}", path);
+    return isRead && isThere(path) ? Json::read(path) : Json::parse("{}", path);
   };
   Result<Json> document = readIfThere("tokenizer_config.json");
   if (!document)
     return tl::unexpected(document.error());
-  Result<Json> names = readIfThere("special_tokens_map.json");
+  const bool hasOlder =
+      takesOlderFiles(document->root()); // which are not looked at otherwise, damaged or not
+  Result<Json> names = readIfThere("special_tokens_map.json", hasOlder);
   if (!names)
     return tl::unexpected(names.error());
-  Result<Json> more = readIfThere("added_tokens.json");
+  Result<Json> more = readIfThere("added_tokens.json", hasOlder);
   if (!more)
     return tl::unexpected(more.error());
   Result<TokenizerSpec> spec = readMain(folder, document->root());

@@ -339,8 +339,10 @@ Result<TokenizerSpec> readTokenizerJson(JsonValue root) {
   return spec;
 }
 
+bool takesOlderFiles(JsonValue root) { return !root.has("added_tokens_decoder"); }
+
 Result<> applyTokenizerConfig(TokenizerSpec &spec, JsonValue root, JsonValue names, JsonValue more) {
-  if (root.has("added_tokens_decoder"))
+  if (!takesOlderFiles(root))
     names = more = JsonValue();
   Result<std::vector<NamedToken>> named = readNamedTokens(spec, root, names);
   if (!named)

@@ -12,9 +12,12 @@ namespace sinter {
 /// (WordPiece, dropout, the CTC decoder, ...) is an error that names the key.
 Result<TokenizerSpec> readTokenizerJson(JsonValue root);
 
-/// Applies a tokenizer_config.json as transformers does: added_tokens_decoder and the tokens with names;
-/// without added_tokens_decoder, also the files before there was one: `names`, a special_tokens_map.json, and
-/// `more`, an added_tokens.json.
+/// Whether transformers reads special_tokens_map.json and added_tokens.json beside this
+/// tokenizer_config.json: the files from before there was an added_tokens_decoder.
+bool takesOlderFiles(JsonValue root);
+
+/// Applies a tokenizer_config.json as transformers does: added_tokens_decoder and the tokens with names, and
+/// where it takes older files, `names`, a special_tokens_map.json, and `more`, an added_tokens.json.
 Result<> applyTokenizerConfig(TokenizerSpec &spec, JsonValue root, JsonValue names = {}, JsonValue more = {});
 
 /// Applies add_bos_token and add_eos_token of a tokenizer_config.json, either of which replaces the

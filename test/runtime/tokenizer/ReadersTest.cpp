@@ -6,6 +6,8 @@
 #include "frontend/tokenizer/TokenizerJson.h"
 #include "runtime/files/GgufWriter.h"
 #include "runtime/tokenizer/Tokenizer.h"
+#include "test/TemporaryFolder.h"
+
 #include <gtest/gtest.h>
 
 using namespace sinter;
@@ -381,6 +383,17 @@ TEST(SentencePieceTest, PutsTheSpaceInFrontWhereTheConfigSays) {
 TEST(FolderTokenizerTest, NamesTheFilesItLooksFor) {
   EXPECT_EQ(errorOf(readFolderTokenizer("/nowhere")),
             "/nowhere: expected a tokenizer.json or a tokenizer.model, found neither");
+}
+
+TEST(FolderTokenizerTest, LooksAtOlderFilesOnlyWithoutTheirSuccessor) {
+  TemporaryFolder folder;
+  folder.write("tokenizer.json", R"({"model":{"type":"BPE","vocab":{"a":0},"merges":[]}})");
+  folder.write("special_tokens_map.json", "{damaged");
+  folder.write("added_tokens.json", "{damaged");
+  folder.write("tokenizer_config.json", "{}");
+  EXPECT_NE(errorOf(readFolderTokenizer(folder.path())).find("special_tokens_map.json"), std::string::npos);
+  folder.write("tokenizer_config.json", R"({"added_tokens_decoder":{}})");
+  EXPECT_EQ(errorOf(readFolderTokenizer(folder.path())), "no error");
 }
 
 } // namespace
