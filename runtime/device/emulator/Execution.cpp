@@ -12,6 +12,7 @@
 #include "runtime/device/emulator/MultiplyAdds.h"
 #include "runtime/device/emulator/Races.h"
 #include "runtime/device/emulator/Wgmma.h"
+#include "runtime/device/emulator/WgmmaFences.h"
 
 #include <algorithm>
 #include <chrono>
@@ -97,17 +98,19 @@ WarpState runWarp(Warp &warp, uint64_t &spent) {
     ran = true;
     warp.active = warp.mask;
     const uint32_t before = budget;
-    if (warp.inFlightAccumulators) {
+    if (warp.inFlightAccumulators || warp.fragments) {
       do {
         const Instruction &in = code[warp.pc];
-        if (!checkInFlight(warp, in))
+        if (warp.inFlightAccumulators && !checkInFlight(warp, in))
           break;
         ++warp.executed[warp.pc++];
         warp.active = in.guard ? warp.mask & (warp.predicate(in.guard) ^ in.guardFlip) : warp.mask;
+        if (warp.active && warp.fragments)
+          noteFragmentWrites(warp, in);
         if (warp.active)
           in.masked(warp, in);
         --budget;
-      } while (warp.pc < warp.stop && budget && warp.inFlightAccumulators);
+      } while (warp.pc < warp.stop && budget && (warp.inFlightAccumulators || warp.fragments));
     } else if (warp.mask == allLanes) {
       do {
         const Instruction &in = code[warp.pc];
@@ -266,6 +269,8 @@ void startWarp(const Launch &launch, const Block &block, Warp &warp) {
   warp.clusterArrived = warp.clusterWaits = 0;
   warp.inFlightAccumulators = 0;
   warp.inFlight.reset();
+  warp.fragments =
+      launch.options.races && program.fragmentWrites ? std::make_shared<FragmentState>() : nullptr;
   warp.maxRegisters = 0;
   warp.groupTrace = 0;
   std::fill(warp.local.begin(), warp.local.end(), uint8_t(0));

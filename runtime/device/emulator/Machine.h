@@ -104,11 +104,12 @@ struct Warp {
   Mask clusterArrived = 0;
   Mask clusterWaits = 0;             // lanes that have arrived, and not waited since
   uint32_t inFlightAccumulators = 0; // registers that wgmma still writes: then every operand is checked
-  std::shared_ptr<struct InFlight> inFlight; // its wgmma
-  uint32_t maxRegisters = 0;                 // of a thread, after setmaxnreg
-  uint64_t groupTrace = 0;                   // hash of what it executed that a warpgroup executes together
-  std::vector<uint8_t> local;                // lane l's local memory starts at l * Program::localBytes
-  std::array<uint8_t, 128> scratch{};        // where inactive lanes read and write
+  std::shared_ptr<struct InFlight> inFlight;       // its wgmma
+  std::shared_ptr<struct FragmentState> fragments; // of kernels with wgmma, when races are looked for
+  uint32_t maxRegisters = 0;                       // of a thread, after setmaxnreg
+  uint64_t groupTrace = 0;            // hash of what it executed that a warpgroup executes together
+  std::vector<uint8_t> local;         // lane l's local memory starts at l * Program::localBytes
+  std::array<uint8_t, 128> scratch{}; // where inactive lanes read and write
 
   template <typename T> T *reg(uint32_t slot) const { return reinterpret_cast<T *>(frame + slot); }
   Mask predicate(uint32_t slot) const { return *reg<Mask>(slot); }

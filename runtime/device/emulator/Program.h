@@ -55,6 +55,7 @@ enum class Special : uint8_t {
 };
 
 struct MultiplyAddRun; // MultiplyAdds.cpp
+struct FragmentWrites; // WgmmaFences.h
 
 struct Program {
   std::string name;
@@ -63,6 +64,8 @@ struct Program {
   std::vector<std::shared_ptr<void>> details;
   /// Instructions that may be executed as one. How often they are is counted behind the instructions.
   std::vector<std::shared_ptr<MultiplyAddRun>> multiplyAddRuns;
+
+  std::shared_ptr<FragmentWrites> fragmentWrites; // null without wgmma
 
   uint32_t frameBytes = 0;    // of a warp, a multiple of 64
   std::vector<uint8_t> image; // the start of every frame: constants

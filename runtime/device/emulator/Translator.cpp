@@ -26,6 +26,9 @@ Translator::Translator(const Module &module, const Function &entry, const Variab
     : module(module), entry(entry), variableAddresses(addresses), program(std::make_unique<Program>()) {
   frameEnd = sinkBytes;
   sharedEnd = Program::sharedReserved;
+  for (const Function &function : module.functions)
+    for (const Statement &each : function.statements)
+      hasWgmma |= each.opcode == "wgmma";
 }
 
 void Translator::failWith(std::string text) {
@@ -101,6 +104,8 @@ Result<std::unique_ptr<Program>> Translator::run() {
   program->image.assign(program->frameBytes, 0);
   for (const auto &[slot, bytes] : images)
     std::memcpy(program->image.data() + slot, bytes.data(), bytes.size());
+  if (hasWgmma)
+    program->fragmentWrites = fragmentWritesOf(*program, std::move(writes));
   joinMultiplyAdds(*program, mentionsOfSlots());
   return std::move(program);
 }
@@ -174,6 +179,7 @@ void Translator::function(Instance &next) {
 
 void Translator::translateStatement(const Statement &each) {
   statement = &each;
+  written.clear();
   left = each.modifiers;
   auto *translate = translatorOf(each.opcode);
   if (!translate)
@@ -202,6 +208,27 @@ void Translator::finishStatement() {
     in.d = extension.to;
   }
   extensions.clear();
+  keepWrites();
+}
+
+/// What the statement wrote, and what it copied.
+void Translator::keepWrites() {
+  if (written.empty() || program->code.empty())
+    return;
+  RegisterWrite write;
+  write.instruction = static_cast<uint32_t>(program->code.size() - 1);
+  write.targets = std::move(written);
+  written.clear();
+  write.copies = statement->opcode == "mov";
+  const auto visit = [&](const auto &self, const Operand &operand) -> void {
+    if (operand.kind == Operand::reg)
+      write.sources.push_back(instance->slots[static_cast<size_t>(operand.id)]);
+    for (const Operand &part : operand.parts)
+      self(self, part);
+  };
+  if (write.copies)
+    visit(visit, operand(1));
+  writes.push_back(std::move(write));
 }
 
 Instruction &Translator::emit(Handlers handlers, InstructionClass kind) {
@@ -403,6 +430,8 @@ uint32_t Translator::target(const Operand &operand, Type type) {
   }
   const unsigned declared = bytesOf(registerType(operand));
   const uint32_t slot = registerSlot(operand.id);
+  if (hasWgmma)
+    written.push_back(slot);
   if (declared == bytes)
     return slot;
   if (declared < bytes) {

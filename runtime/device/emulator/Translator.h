@@ -6,6 +6,7 @@
 
 #include "runtime/device/emulator/Floats.h"
 #include "runtime/device/emulator/MultiplyAdds.h"
+#include "runtime/device/emulator/WgmmaFences.h"
 #include <initializer_list>
 #include <span>
 #include <unordered_map>
@@ -131,6 +132,7 @@ private:
   uint32_t placeSlot(const Instance::Place &place, int64_t offset, unsigned bytes);
   void failWith(std::string text);
   void finishStatement();
+  void keepWrites();
   Mentions mentionsOfSlots() const;
 
   const Module &module;
@@ -146,6 +148,9 @@ private:
     unsigned toBytes;
   };
   std::vector<Extension> extensions;
+  bool hasWgmma = false;                               // the module: then writes of registers are kept
+  std::vector<uint32_t> written;                       // slots of registers, by the statement
+  std::vector<RegisterWrite> writes;                   // of the program
   std::unordered_map<uint64_t, uint32_t> constants[9]; // by bytes of a lane
   std::unordered_map<uint32_t, uint32_t> specialSlots;
   std::unordered_map<uint64_t, uint32_t> addressSlots;

@@ -10,6 +10,7 @@
 #include "runtime/device/emulator/Races.h"
 #include "runtime/device/emulator/TensorMap.h"
 #include "runtime/device/emulator/Warps.h"
+#include "runtime/device/emulator/WgmmaFences.h"
 
 #include <cstdio>
 #include <cstring>
@@ -201,6 +202,8 @@ void mmaLanes(Warp &warp, const Instruction &in) {
   Source source{&how, &warp, &in, {}, decode(warp.reg<uint64_t>(in.b)[0])};
   if (!how.aInRegisters)
     source.a = decode(warp.reg<uint64_t>(in.a)[0]);
+  if (warp.fragments)
+    checkFragmentFence(warp, in, how.registersD, static_cast<uint32_t>(how.n << 8 | how.k));
   const bool scale = warp.predicate(how.scaleD) & 1;
   const bool real = how.d != Type::s32;
   startMma(warp, in, warp.program->lists.data() + in.list, how.registersD,
@@ -216,7 +219,10 @@ void mmaLanes(Warp &warp, const Instruction &in) {
     counters->addTensor(2ull * 16 * static_cast<uint64_t>(how.n * how.k), how.a);
 }
 
-void fenceLanes(Warp &warp, const Instruction &in) { convergedGroup(warp, in); }
+void fenceLanes(Warp &warp, const Instruction &in) {
+  if (convergedGroup(warp, in) && warp.fragments)
+    fenceFragments(warp);
+}
 void commitLanes(Warp &warp, const Instruction &in) {
   if (convergedGroup(warp, in))
     commitMma(warp);
@@ -368,6 +374,8 @@ void setmaxnreg(Translator &t) {
 bool isWgmma(const Instruction &in) {
   return in.full == &mmaLanes || in.full == &fenceLanes || in.full == &commitLanes || in.full == &waitLanes;
 }
+
+bool isWgmmaProduct(const Instruction &in) { return in.full == &mmaLanes; }
 
 void warpgroupExited(const Warp &warp) {
   const Block &block = *warp.block;
