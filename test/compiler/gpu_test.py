@@ -400,6 +400,7 @@ class GpuTest(ProductTest):
         mapped = [("wide", 2048, 1040, 16, 1), ("narrow", 512, 1040, 16, 1), ("heads", 2048, 512, 128, 1), ("gate", 2048, 1040, 16, 2)]
         cases = [(*case, "", "") for case in mapped]
         cases += [("odd", 2048, 1032, 16, 1, "", ""), ("long", 2048, 512, 256, 1, "", ""), ("wider", 2048, 1040, 16, 1, "f32", ""),
+                  ("parts", 512, 1040, 16, 1, "", "schedule <rows_per_tile = 64, columns_per_tile = 64> attributes {kernel.split_k = 4 : i64}"),
                   ("few", 2048, 2048, 16, 1, "f32", "schedule <columns_per_tile = 16>")]
         source.write_text("".join(
             kernel.format(name=name, n=n, k=k, group=group, type=dtype, left=left or dtype, schedule=schedule,

@@ -91,6 +91,50 @@ TEST_P(Fp8, MultipliesTilesOfBothSidesAlike) {
   }
 }
 
+/// The form that widens both sides on the way, in tiles of all sizes: whole pieces of 16 columns, 1 to 5
+/// chunks of 64, the last of them of 16 to 64.
+TEST_P(Fp8, MultipliesTilesThatAreWidenedOnce) {
+  if (!GetParam().isGpu())
+    GTEST_SKIP() << "processors have one form for many rows";
+  for (const std::string &format : formats) {
+    MatmulCase c{.format = format, .outputs = 512, .left = LeftKind::Half};
+    for (auto [rows, columns] : {std::pair(128, 256), {128, 128}, {64, 256}, {64, 64}, {32, 128}, {16, 64}})
+      for (int64_t inputs : {16, 112, 192}) {
+        c.inputs = inputs;
+        check(c, rows, columns, {inputs == 16 ? 133 : rows + 5});
+      }
+    c.weights = 2;
+    for (auto [rows, columns] : {std::pair(128, 128), {64, 64}, {32, 256}})
+      check(c, rows, columns, {rows + 5});
+    // Tiles with parts of panels, and the last one with some of its columns.
+    MatmulCase cut{.format = format, .outputs = 360, .inputs = 208, .left = LeftKind::Half};
+    cut.ranges = {{0, 360, 8}};
+    for (auto [rows, columns] : {std::pair(128, 104), {64, 40}, {64, 256}, {32, 24}})
+      check(cut, rows, columns, {70});
+    cut.ranges = {{0, 180, 20}, {180, 360, 90}}; // groups that begin in one tile and end in the next
+    check(cut, 64, 64, {70});
+  }
+}
+
+/// One number that is NaN or infinite on either side makes exactly its row or column so.
+TEST_P(Fp8, KeepsWhatIsNoNumber) {
+  MatmulCase c{.format = "f8E4M3FN", .rows = 70, .outputs = 256, .inputs = 144, .left = LeftKind::Half};
+  for (const std::string &format : formats)
+    for (bool isLeft : {false, true}) {
+      c.format = format, c.rowsPerTile = 64, c.columnsPerTile = 64;
+      c.schedule = "rows_per_tile = 64, columns_per_tile = 64";
+      KernelRunner runner(c.text(), GetParam());
+      if (!runner)
+        return;
+      MatmulData data(c, 3);
+      // Row 5 of either side, column 130: the last chunk. The panel's row 5 of tile 8.
+      (isLeft ? data.leftBytes.data()[5 * 144 + 130] : data.packed[0].data()[8 * 256 + 5 * 16 + 2]) = 0x7f;
+      std::vector<float> found = data.run(runner);
+      for (int64_t i = 0; i < c.rows * c.outputs; ++i)
+        EXPECT_EQ(std::isnan(found[i]), (isLeft ? i / c.outputs : i % c.outputs) == 5) << format << " " << i;
+    }
+}
+
 TEST_P(Fp8, StoresWhateverTheEpilogue) {
   for (const std::string &format : formats)
     for (const std::string &output : {std::string("f32"), std::string("bf16"), format}) {
@@ -101,6 +145,7 @@ TEST_P(Fp8, StoresWhateverTheEpilogue) {
       check(c, 128, 128, {140});
       c.addsLargest = true;
       check(c, 64, 128, {70});
+      check(c, 128, 256, {140});
       check(c, 0, 0, {2});
     }
 }
@@ -111,7 +156,10 @@ TEST_P(Fp8, MultipliesRowsOfExperts) {
       MatmulCase c{.format = format, .rows = 40, .outputs = 72, .inputs = 80, .left = left};
       c.segments = {0, 3, 3, 25, 40};
       check(c, 16, 24, {40});
+      check(c, 64, 72, {40});
       check(c, 0, 24, {40});
+      c.inputs = 75; // no pieces of 16 bytes
+      check(c, 16, 24, {40});
     }
 }
 
@@ -120,8 +168,12 @@ TEST_P(Fp8, SumsPartsOfK) {
     GTEST_SKIP() << "K is split where blocks of threads have few tiles";
   for (const std::string &format : formats)
     for (LeftKind left : {LeftKind::F32, LeftKind::Half}) {
-      MatmulCase c{.format = format, .outputs = 128, .inputs = 592, .left = left, .splits = 4};
-      check(c, 64, 64, {1, 70});
+      for (int64_t inputs : {592, 600, 640, 144}) {
+        MatmulCase c{.format = format, .outputs = 128, .inputs = inputs, .left = left, .splits = 4};
+        if (inputs == 144)
+          c.splits = 2;
+        check(c, 64, 64, {1, 70});
+      }
     }
 }
 

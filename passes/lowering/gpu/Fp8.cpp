@@ -34,12 +34,12 @@ Value fp8ToHalves(Emitter &e, Type element, Value word, int64_t pair) {
   if (isE5m2(element))
     return e.bitcast(halves, both);
   // An exponent of f16 that is 8 too small. What should be NaN is 480 then, which overflows times 140, as 448
-  // does not: infinity minus itself is NaN.
+  // does not: infinity times 0 is NaN.
   Value small =
       e.bitOr(e.bitAnd(e.shiftRight(both, 1), 0x3f803f80), e.bitAnd(both, static_cast<int32_t>(0x80008000)));
   Value number = e.mulF(e.bitcast(halves, small), e.constantF(halves, 256));
   Value large = e.mulF(number, e.constantF(halves, 140));
-  return e.subF(number, e.subF(large, large));
+  return e.fma(large, e.constantF(halves, 0), number);
 }
 
 Value fp8ToFloats(Emitter &e, Type element, Value bytes) {

@@ -61,7 +61,7 @@ void widenTiles(ModuleOp module, Architecture architecture) {
     Type left = op.getLeft().getType().getElement();
     int64_t columns = op.getScheduleAttr().getColumnsPerTile(), weights = op.getWeights().size();
     // On sm_90a weights of bf16 are in registers: a warpgroup takes 64 columns, by tensor maps or not.
-    const bool hasBytes = architecture == Architecture::Sm90 && isFp8(left);
+    const bool hasBytes = isFp8(left) && op.getInputs() % 16 == 0;
     bool isHalf = left.isF16() || hasBytes ||
                   (left.isBF16() &&
                    (architecture == Architecture::Sm80 || (columns % 64 == 0 && op.getInputs() % 8 == 0)));
@@ -70,9 +70,9 @@ void widenTiles(ModuleOp module, Architecture architecture) {
     int64_t rows = isHalf ? widest : widest / weights, wide = isHalf ? widest / weights : widest;
     // There are registers for 256 columns. On sm_80, where blocks share nothing, that is worth half of the
     // blocks: the rows are read half as often.
-    // Of 8 bits, whose sums are kept twice, there are not.
-    if (isHalf && !hasBytes &&
-        (architecture == Architecture::Sm80 || op.getOutputs() * weights >= 2 * widest * fewest))
+    // Of 8 bits on sm_90a, whose sums are kept twice, there are not.
+    if (isHalf && (architecture == Architecture::Sm80 ||
+                   (!hasBytes && op.getOutputs() * weights >= 2 * widest * fewest)))
       wide *= 2;
     columns *= std::max<int64_t>(1, wide / columns);
     op.setScheduleAttr(kernel::ScheduleAttr::get(op.getContext(), rows, columns, /*keysPerTile=*/0,
