@@ -152,6 +152,8 @@ void arriveAfterCopies(Warp &warp, const Instruction &in) {
   const bool increment = in.extra & 16;
   eachActive(warp, [&](int lane) {
     const uint64_t address = addresses[lane] & 0xffffffff;
+    if (races)
+      races->usesBarrier(warp, in, address);
     cluster.async->afterCopies(in, warp, lane, address, [&warp, &in, address, races, time, increment] {
       if (races)
         races->completed(races->mbarrier(address), races->agentOf(warp, RaceChecker::Agent::copies), time);

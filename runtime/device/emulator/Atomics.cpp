@@ -246,10 +246,12 @@ template <bool isReduction> void atomicOrReduction(Translator &t) {
   in.detail = t.keep(how);
 }
 
-/// fence and membar: memory is in order here; to the race checker proxies matter, and what reaches beyond the
-/// block.
+enum FenceKind : uint32_t { otherFence, proxyFence, memoryFence, initFence };
+
+/// fence and membar: memory is in order here; to the race checker proxies and scopes matter.
 void fence(Translator &t) {
-  bool isMemory = true;
+  bool isMemory = true, isInit = false;
+  Scope scope = Scope::gpu;
   const bool isAsync = t.take("proxy") && t.takeOneOf({"async", "async::generic"}) >= 0;
   while (!t.modifiers().empty()) {
     static constexpr std::string_view known[] = {"sc",
@@ -275,21 +277,24 @@ void fence(Translator &t) {
     const std::string_view next = t.modifiers().front();
     if (std::find(std::begin(known), std::end(known), next) == std::end(known))
       return t.fail("unknown modifier .{}", next);
-    isMemory &= next != "cta" && !next.starts_with("proxy") && !next.starts_with("tensormap") &&
-                next != "mbarrier_init";
+    isMemory &= !next.starts_with("proxy") && !next.starts_with("tensormap") && next != "mbarrier_init";
+    isInit |= next == "mbarrier_init";
+    scope = next == "cta" ? Scope::cta : next == "cluster" ? Scope::cluster : scope;
     t.take(next);
   }
   Instruction &in = t.emit(
       +[](Warp &warp, const Instruction &in) {
         RaceChecker *races = warp.block->cluster->races.get();
-        if (races && in.extra)
+        if (races && in.extra == proxyFence)
           races->proxyFence(warp);
-        if (races && in.count)
-          races->memoryFence(warp);
+        if (races && in.extra == memoryFence)
+          races->memoryFence(warp, static_cast<Scope>(in.offset));
+        if (races && in.extra == initFence)
+          races->initFence(warp);
       },
       InstructionClass::barrier);
-  in.extra = isAsync;
-  in.count = isMemory && !isAsync;
+  in.extra = isAsync ? proxyFence : isInit ? initFence : isMemory ? memoryFence : otherFence;
+  in.offset = static_cast<int64_t>(scope);
 }
 
 } // namespace

@@ -167,8 +167,10 @@ void clusterArrive(Warp &warp, const Instruction &in) {
   warp.clusterArrived |= warp.active;
   warp.clusterPhase = cluster.clusterPhase;
   warp.clusterWaits |= warp.active;
-  if (cluster.races && !in.extra)
-    cluster.races->release(warp, cluster.races->clusterBarrier());
+  if (cluster.races && in.extra)
+    cluster.races->arriveRelaxed(warp, cluster.races->clusterBarrier(warp.clusterPhase));
+  else if (cluster.races)
+    cluster.races->release(warp, cluster.races->clusterBarrier(warp.clusterPhase));
   if (clusterComplete(cluster))
     openCluster(cluster);
 }
@@ -187,7 +189,7 @@ void clusterWait(Warp &warp, const Instruction &in) {
   }
   warp.clusterWaits &= ~warp.active;
   if (cluster.races)
-    cluster.races->acquire(warp, cluster.races->clusterBarrier());
+    cluster.races->acquire(warp, cluster.races->clusterBarrier(warp.clusterPhase));
 }
 
 void clusterBarrier(Translator &t) {

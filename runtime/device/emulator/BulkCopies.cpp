@@ -146,6 +146,8 @@ void loadOne(Warp &warp, const Instruction &in, const BulkCopy &copy, int lane) 
     if (!shared || !blockRuns(warp, in, place))
       return;
     RaceChecker *races = cluster.races.get();
+    if (races)
+      races->usesBarrier(warp, in, signal);
     const uint32_t agent = races ? races->agentOf(signal) : 0, time = races ? races->tick(agent) : 0;
     if (races && !copy.reduces) // reductions of several blocks do not race
       races->asyncAccess(warp, in, agent, time, place, bytes, true, true);

@@ -23,20 +23,22 @@ bool GlobalRaceChecker::unordered(const Clock &clock, const Stamp &now, const St
   return before.lane != now.lane && before.time == now.time && before.line != in.line;
 }
 
+std::string GlobalRaceChecker::nameOf(uint32_t cluster, uint32_t warp) const {
+  const uint32_t rank = warp / launch.warpsOfBlock(), index = warp % launch.warpsOfBlock();
+  const auto &size = launch.cluster;
+  const uint32_t x = launch.grid[0] / size[0], y = launch.grid[1] / size[1];
+  return fmt::format("warp {} of block ({},{},{})", index, cluster % x * size[0] + rank % size[0],
+                     cluster / x % y * size[1] + rank / size[0] % size[1],
+                     cluster / x / y * size[2] + rank / size[0] / size[1]);
+}
+
 void GlobalRaceChecker::report(Warp &warp, const Instruction &in, const Stamp &now, const Stamp &before,
                                const char *what, const char *earlier, uint64_t address) {
-  const auto nameOf = [&](const Stamp &stamp) {
-    const uint32_t rank = stamp.warp / launch.warpsOfBlock(), index = stamp.warp % launch.warpsOfBlock();
-    const auto &size = launch.cluster;
-    const uint32_t x = launch.grid[0] / size[0], y = launch.grid[1] / size[1];
-    return fmt::format("warp {} of block ({},{},{})", index, stamp.cluster % x * size[0] + rank % size[0],
-                       stamp.cluster / x % y * size[1] + rank / size[0] % size[1],
-                       stamp.cluster / x / y * size[2] + rank / size[0] / size[1]);
-  };
   launch.hazards.addOnce(uint64_t(1) << 63 | uint64_t(in.line) << 32 | before.line,
                          fmt::format("kernel '{}', line {}: {} {} {}, {} in line {} by {}",
-                                     launch.program->name, in.line, nameOf(now), what,
-                                     launch.memory->describe(address), earlier, before.line, nameOf(before)));
+                                     launch.program->name, in.line, nameOf(now.cluster, now.warp), what,
+                                     launch.memory->describe(address), earlier, before.line,
+                                     nameOf(before.cluster, before.warp)));
 }
 
 void GlobalRaceChecker::visit(Warp &warp, const Instruction &in, const Clock &clock, const Stamp &stamp,
@@ -87,33 +89,30 @@ void GlobalRaceChecker::access(Warp &warp, const Instruction &in, const Clock &c
   }
 }
 
-/// A strong operation: what it releases goes to its address, what it finds there is acquired, now or with a
-/// later fence.
-void GlobalRaceChecker::synchronize(Warp &warp, const Access &access, uint64_t address) {
-  RaceChecker &cluster = *warp.block->cluster->races;
-  const std::lock_guard guard(clocksLock);
-  Clock &place = clocks[address];
-  if (access.kind != AccessKind::store)
-    cluster.acquireLater(warp, place, access.acquires);
-  if (access.kind != AccessKind::load)
-    cluster.publish(warp, place, access.releases);
-}
-
 void GlobalRaceChecker::found(Warp &warp, const Access &access, uint8_t *const (&host)[32], Mask active) {
-  RaceChecker &cluster = *warp.block->cluster->races;
-  const std::lock_guard guard(clocksLock);
+  const std::lock_guard guard(strongLock);
   for (Mask rest = active; rest; rest &= rest - 1)
-    if (const auto place = clocks.find(reinterpret_cast<uint64_t>(host[__builtin_ctz(rest)]));
-        place != clocks.end())
-      cluster.acquireLater(warp, place->second, access.acquires);
+    strong.found(warp, access, reinterpret_cast<uint64_t>(host[__builtin_ctz(rest)]));
 }
 
 void GlobalRaceChecker::lanes(Warp &warp, const Instruction &in, const Access &how,
                               const uint64_t (&addresses)[32], Mask active) {
   const RaceChecker &cluster = *warp.block->cluster->races;
   if (how.synchronizes) { // no data race, wherever it is
-    for (Mask rest = active; rest; rest &= rest - 1)
-      synchronize(warp, how, addresses[__builtin_ctz(rest)]);
+    const std::lock_guard guard(strongLock);
+    for (Mask rest = active; rest; rest &= rest - 1) {
+      const uint64_t address = addresses[__builtin_ctz(rest)];
+      if (const auto other = strong.synchronize(warp, in, how, address))
+        launch.hazards.addOnce(
+            uint64_t(1) << 63 | uint64_t(in.line) << 32 | other->line,
+            fmt::format("kernel '{}', line {}: {} with scope {} {} {}, {} in line {} by {} with scope {}: "
+                        "expected {}",
+                        launch.program->name, in.line, nameOf(warp.block->cluster->index, warp.entity),
+                        emulator::nameOf(how.scope), how.kind == AccessKind::load ? "reads" : "writes",
+                        launch.memory->describe(address), other->writes ? "written" : "read", other->line,
+                        nameOf(other->cluster, other->warp), emulator::nameOf(other->scope),
+                        other->cluster == warp.block->cluster->index ? ".cluster" : ".gpu"));
+    }
     return;
   }
   const Clock &clock = cluster.clockOf(warp);

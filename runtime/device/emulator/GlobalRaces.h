@@ -5,7 +5,7 @@
 #ifndef SINTER_RUNTIME_DEVICE_EMULATOR_GLOBALRACES_H
 #define SINTER_RUNTIME_DEVICE_EMULATOR_GLOBALRACES_H
 
-#include "runtime/device/emulator/Races.h"
+#include "runtime/device/emulator/Scopes.h"
 #include <array>
 #include <memory>
 #include <mutex>
@@ -53,15 +53,15 @@ private:
               uint64_t bytes, bool isWrite);
   void visit(Warp &warp, const Instruction &in, const Clock &clock, const Stamp &stamp, Cell &cell,
              uint64_t address, bool isWrite);
-  void synchronize(Warp &warp, const Access &access, uint64_t address);
   bool unordered(const Clock &clock, const Stamp &now, const Stamp &before, const Instruction &in) const;
+  std::string nameOf(uint32_t cluster, uint32_t warp) const;
   void report(Warp &warp, const Instruction &in, const Stamp &now, const Stamp &before, const char *what,
               const char *earlier, uint64_t address);
 
   Launch &launch;
   std::array<Stripe, 64> stripes;
-  std::mutex clocksLock;
-  std::unordered_map<uint64_t, Clock> clocks; // of addresses that strong operations use
+  std::mutex strongLock;
+  StrongPlaces strong; // by address
 };
 
 } // namespace sinter::emulator

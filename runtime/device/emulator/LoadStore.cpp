@@ -6,6 +6,7 @@
 #include "runtime/device/emulator/GlobalRaces.h"
 #include "runtime/device/emulator/Opcodes.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace sinter::emulator {
@@ -36,7 +37,8 @@ Space takeSpace(Translator &t, Space otherwise) {
 /// Order and scope (PTX ISA 8.6): whether an access may race, and whether it orders others.
 void takeOrder(Translator &t, Access &access) {
   const int order = t.takeOneOf({"weak", "volatile", "relaxed", "acquire", "release", "acq_rel", "mmio"});
-  t.takeOneOf({"cta", "cluster", "gpu", "sys"}); // not checked: whether it is wide enough
+  const int scope = t.takeOneOf({"cta", "cluster", "gpu", "sys"});
+  access.scope = scope < 0 ? Scope::gpu : static_cast<Scope>(std::min(scope, 2));
   access.synchronizes = order > 0;
   access.acquires = order == 3 || order == 5;
   access.releases = order == 4 || order == 5;

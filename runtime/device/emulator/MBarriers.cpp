@@ -169,8 +169,15 @@ void initLanes(Warp &warp, const Instruction &in) {
       barrier.pending = static_cast<int32_t>(count);
       const uint64_t bits = barrier.encode();
       std::memcpy(place, &bits, 8);
+      if (RaceChecker *races = warp.block->cluster->races.get())
+        races->barrierInitialized(warp, in, sharedAddress(address));
     }
   });
+}
+
+void usesBarrier(Warp &warp, const Instruction &in, uint64_t address) {
+  if (RaceChecker *races = warp.block->cluster->races.get())
+    races->usesBarrier(warp, in, sharedAddress(address));
 }
 
 void invalLanes(Warp &warp, const Instruction &in) {
@@ -190,6 +197,7 @@ void arriveLanes(Warp &warp, const Instruction &in) {
       return warp.fault(in, "expected 1 to 1048575 arrivals, found {}", count);
     if (in.d && !isOwn(warp, in, address))
       return;
+    usesBarrier(warp, in, address);
     uint64_t state = 0;
     if (mbarrierArrive(warp, in, address,
                        {count, how.expect ? value : 0, how.drop, !how.noComplete, !how.relaxed, &state}) &&
@@ -202,6 +210,7 @@ void transactionLanes(Warp &warp, const Instruction &in) {
   const auto &how = *static_cast<const BarrierInstruction *>(in.detail);
   eachAddress(warp, in, [&](int lane, uint64_t address) {
     const uint32_t bytes = warp.reg<uint32_t>(in.b)[lane];
+    usesBarrier(warp, in, address);
     if (how.complete)
       mbarrierComplete(warp, in, address, bytes);
     else
@@ -221,6 +230,7 @@ void waitLanes(Warp &warp, const Instruction &in) {
     MBarrier barrier, state;
     if (!isOwn(warp, in, address) || !loadBarrier(warp, in, address, barrier))
       return;
+    usesBarrier(warp, in, address);
     bool awaited = false;
     if (how.parity)
       awaited = warp.reg<uint32_t>(in.b)[lane] & 1;
@@ -346,6 +356,7 @@ void storeAsyncLanes(Warp &warp, const Instruction &in) {
       return;
     RaceChecker *races = warp.block->cluster->races.get();
     const uint64_t barrier = sharedAddress(barriers[lane]);
+    usesBarrier(warp, in, barrier);
     const uint32_t agent = races ? races->agentOf(barrier) : 0, time = races ? races->tick(agent) : 0;
     if (races && !how.reduces) // reductions of several threads do not race
       races->asyncAccess(warp, in, agent, time, addresses[lane], bytes, true, true);

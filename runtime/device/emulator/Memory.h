@@ -45,6 +45,9 @@ private:
 
 enum class AccessKind : uint8_t { load, store, atomic };
 
+/// Whose operations a strong operation or fence orders; .sys is .gpu here.
+enum class Scope : uint8_t { cta, cluster, gpu };
+
 /// A memory instruction as its family described it.
 struct Access {
   Space space = Space::generic;
@@ -53,6 +56,7 @@ struct Access {
   AccessKind kind = AccessKind::load;
   bool synchronizes = false; // volatile, relaxed and stronger: not a data race
   bool acquires = false, releases = false;
+  Scope scope = Scope::gpu;
 };
 
 /// Addresses of all lanes: base register plus offset.

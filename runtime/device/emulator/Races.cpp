@@ -2,27 +2,34 @@
 // Happens-before for shared memory, a cell a byte.
 #include "runtime/device/emulator/Races.h"
 #include "runtime/device/emulator/Program.h"
+#include "runtime/device/emulator/Scopes.h"
 
 #include <algorithm>
 
 namespace sinter::emulator {
 
+namespace {
+
+void grow(std::vector<uint32_t> &mine, const std::vector<uint32_t> &theirs) {
+  if (mine.size() < theirs.size())
+    mine.resize(theirs.size());
+  for (size_t i = 0; i < theirs.size(); ++i)
+    mine[i] = std::max(mine[i], theirs[i]);
+}
+
+} // namespace
+
 void Clock::join(const Clock &other) {
-  const auto grow = [](std::vector<uint32_t> &mine, const std::vector<uint32_t> &theirs) {
-    if (mine.size() < theirs.size())
-      mine.resize(theirs.size());
-    for (size_t i = 0; i < theirs.size(); ++i)
-      mine[i] = std::max(mine[i], theirs[i]);
-  };
   grow(happened, other.happened);
   grow(fenced, other.fenced);
+  grow(inits, other.inits);
   for (const auto &[cluster, clock] : other.others)
     grow(others[cluster], clock);
 }
 
 RaceChecker::RaceChecker(Cluster &cluster, uint32_t blocks, uint32_t warpsOfBlock)
-    : cluster(cluster), warps(blocks * warpsOfBlock), warpsOfBlock(warpsOfBlock), clocks(warps), found(warps),
-      fences(warps), moreReaders(1) {
+    : cluster(cluster), warps(blocks * warpsOfBlock), warpsOfBlock(warpsOfBlock), clocks(warps),
+      fences(warps), strong(std::make_unique<StrongPlaces>()), moreReaders(1) {
   agentTimes.assign(warps * 4, 0);
   for (uint32_t w = 0; w < warps; ++w) {
     clocks[w].happened.assign(warps, 0);
@@ -31,6 +38,8 @@ RaceChecker::RaceChecker(Cluster &cluster, uint32_t blocks, uint32_t warpsOfBloc
   }
   shadow.resize(blocks);
 }
+
+RaceChecker::~RaceChecker() = default;
 
 RaceChecker::Cell *RaceChecker::cells(uint64_t address) {
   const uint64_t rank = address >> sharedRankShift & 0xff;
@@ -148,6 +157,14 @@ bool RaceChecker::lanes(Warp &warp, const Instruction &in, const Access &access,
   for (Mask rest = warp.active; rest; rest &= rest - 1) {
     const int lane = __builtin_ctz(rest);
     Cell *cell = cells(addresses[lane]);
+    if (access.synchronizes)
+      if (const auto other = strong->synchronize(warp, in, access, addresses[lane] & 0xffffffff);
+          other && reported.emplace(in.line, other->line).second)
+        cluster.launch->hazards.add(fmt::format(
+            "line {}: {} with scope {} uses shared memory at {:#x}, used in line {} by {} with scope {}: "
+            "expected .cluster",
+            in.line, warp.describe(), emulator::nameOf(access.scope), addresses[lane] & 0xffffff, other->line,
+            nameOf(static_cast<uint16_t>(other->warp)), emulator::nameOf(other->scope)));
     for (unsigned i = 0; i < access.bytes; ++i) {
       if (access.synchronizes) { // an atomic or volatile access is no data race; it initialises
         if (access.kind != AccessKind::load && cell[i].writer == nobody) {
@@ -175,7 +192,6 @@ void RaceChecker::release(Warp &warp, Clock &into) {
 
 void RaceChecker::acquire(Warp &warp, const Clock &from) { clocks[warp.entity].join(from); }
 
-/// A clock as other clusters see it: its own cluster is one of the others.
 Clock RaceChecker::asOther(const Clock &clock) const {
   Clock result;
   result.others = clock.others;
@@ -184,31 +200,67 @@ Clock RaceChecker::asOther(const Clock &clock) const {
   return result;
 }
 
-void RaceChecker::acquireLater(Warp &warp, const Clock &place, bool now) {
-  Clock &target = now ? clocks[warp.entity] : found[warp.entity];
-  target.join(place);
-  // Of its own cluster a release says the same as a barrier would.
-  if (const auto own = place.others.find(cluster.index); own != place.others.end()) {
-    Clock known;
-    known.happened = own->second;
-    target.join(known);
-  }
+void RaceChecker::acquireLater(Warp &warp, const Clock &place, bool now, Scope least) {
+  const auto join = [&](Clock &target) {
+    target.join(place);
+    // Of its own cluster a release says the same as a barrier would.
+    if (const auto own = place.others.find(cluster.index); own != place.others.end())
+      grow(target.happened, own->second);
+  };
+  if (now)
+    return join(clocks[warp.entity]);
+  for (auto scope = static_cast<size_t>(least); scope < fences[warp.entity].found.size(); ++scope)
+    join(fences[warp.entity].found[scope]);
 }
 
-void RaceChecker::publish(Warp &warp, Clock &place, bool now) {
-  if (now) {
-    place.join(asOther(clocks[warp.entity]));
-    ++clocks[warp.entity].happened[warp.entity];
-  } else if (!fences[warp.entity].others.empty()) {
-    place.join(fences[warp.entity]);
+void RaceChecker::memoryFence(Warp &warp, Scope scope) {
+  Fences &mine = fences[warp.entity];
+  Clock &clock = clocks[warp.entity];
+  clock.join(mine.found[static_cast<size_t>(scope)]);
+  for (size_t each = 0; each <= static_cast<size_t>(scope); ++each) {
+    mine.found[each] = {};
+    mine.clocks[each] = clock;
   }
+  ++clock.happened[warp.entity];
 }
 
-void RaceChecker::memoryFence(Warp &warp) {
-  clocks[warp.entity].join(found[warp.entity]);
-  found[warp.entity] = {};
-  fences[warp.entity] = asOther(clocks[warp.entity]);
-  ++clocks[warp.entity].happened[warp.entity];
+const Clock *RaceChecker::fenceOf(const Warp &warp, Scope scope) const {
+  const Clock &clock = fences[warp.entity].clocks[static_cast<size_t>(scope)];
+  return clock.happened.empty() ? nullptr : &clock;
+}
+
+void RaceChecker::barrierInitialized(Warp &warp, const Instruction &in, uint64_t address) {
+  initialisations[address] = {warp.entity, clocks[warp.entity].happened[warp.entity], in.line};
+}
+
+void RaceChecker::usesBarrier(Warp &warp, const Instruction &in, uint64_t address) {
+  const auto found = initialisations.find(address);
+  if (found == initialisations.end())
+    return;
+  const auto &[entity, time, line] = found->second;
+  const Clock &clock = clocks[warp.entity];
+  if (entity == warp.entity || ordered(clock.happened, static_cast<uint16_t>(entity), time) ||
+      ordered(clock.inits, static_cast<uint16_t>(entity), time) || !reported.emplace(in.line, line).second)
+    return;
+  const bool sameBlock = entity / warpsOfBlock == warp.entity / warpsOfBlock;
+  cluster.launch->hazards.add(fmt::format(
+      "line {}: {} uses the mbarrier at {:#x} without synchronisation, initialised by {} in line {}{}",
+      in.line, warp.describe(), address, nameOf(static_cast<uint16_t>(entity)), line,
+      sameBlock ? "" : ": expected fence.mbarrier_init or a release before barrier.cluster"));
+}
+
+void RaceChecker::initFence(Warp &warp) {
+  Clock &clock = clocks[warp.entity];
+  std::vector<uint32_t> &inits = fences[warp.entity].inits;
+  inits = clock.happened;
+  grow(inits, clock.inits);
+  ++clock.happened[warp.entity];
+}
+
+void RaceChecker::arriveRelaxed(Warp &warp, Clock &into) {
+  if (const Clock *fence = fenceOf(warp, Scope::cluster))
+    into.join(*fence);
+  grow(into.inits, fences[warp.entity].inits);
 }
 
 void RaceChecker::warpSync(Warp &warp) { ++clocks[warp.entity].happened[warp.entity]; }

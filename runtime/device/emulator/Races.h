@@ -18,6 +18,8 @@ namespace sinter::emulator {
 /// visible to the asynchronous proxy.
 struct Clock {
   std::vector<uint32_t> happened, fenced;
+  std::vector<uint32_t>
+      inits; // until when initialisations of mbarriers are known, though nothing else may be
   std::map<uint32_t, std::vector<uint32_t>> others; // what happened in other clusters, through global memory
   void join(const Clock &other);
 };
@@ -25,6 +27,7 @@ struct Clock {
 class RaceChecker {
 public:
   RaceChecker(Cluster &cluster, uint32_t blocks, uint32_t warpsOfBlock);
+  ~RaceChecker();
 
   /// What works on behalf of a warp.
   enum class Agent : uint8_t { copies, bulkStores, wgmma };
@@ -38,16 +41,27 @@ public:
   void warpSync(Warp &warp);
   void proxyFence(Warp &warp);
   // Through global memory, between clusters (GlobalRaces.h). `place` is the clock of an address.
-  /// What a strong read finds: acquired now, or by the warp's next fence.
-  void acquireLater(Warp &warp, const Clock &place, bool now);
-  /// What a strong write makes known: what happened until now (a release), or until the warp's last fence.
-  void publish(Warp &warp, Clock &place, bool now);
-  /// fence.acq_rel, fence.sc and membar of more than a block.
-  void memoryFence(Warp &warp);
+  /// What a strong read finds: acquired now, or by the warp's next fence of scope `least` or a wider one.
+  void acquireLater(Warp &warp, const Clock &place, bool now, Scope least);
+  /// fence.acq_rel, fence.sc and membar.
+  void memoryFence(Warp &warp, Scope scope);
+  /// What happened until the warp's last fence of this scope or a wider one; null without one.
+  const Clock *fenceOf(const Warp &warp, Scope scope) const;
+  /// A clock as other clusters see it: its own cluster is one of the others.
+  Clock asOther(const Clock &clock) const;
   const Clock &clockOf(const Warp &warp) const { return clocks[warp.entity]; }
   Clock &barrier(const Block &block, uint32_t id) { return barriers[block.rank << 8 | id]; }
   Clock &mbarrier(uint64_t address) { return mbarriers[address]; }
-  Clock &clusterBarrier() { return clusterClock; }
+  /// Of a phase: those who wait for it may come after others have arrived for the next one.
+  Clock &clusterBarrier(uint32_t phase) { return clusterClocks[phase % 2]; }
+
+  // mbarriers: who uses one has to know of its initialisation, by what orders memory or, between blocks, by
+  // fence.mbarrier_init before barrier.cluster.arrive.relaxed.
+  void barrierInitialized(Warp &warp, const Instruction &in, uint64_t address);
+  void usesBarrier(Warp &warp, const Instruction &in, uint64_t address);
+  void initFence(Warp &warp);
+  /// barrier.cluster.arrive.relaxed: makes known what fences before it cover.
+  void arriveRelaxed(Warp &warp, Clock &into);
 
   // Asynchronous work: the agent's next tick, its accesses, and who may then rely on them.
   uint32_t agentOf(const Warp &warp, Agent agent) const;
@@ -90,15 +104,23 @@ private:
 
   Cluster &cluster;
   uint32_t warps, warpsOfBlock;
-  std::vector<Clock> clocks; // of warps
-  std::vector<Clock> found;  // by strong reads of each warp since its last fence
-  std::vector<Clock> fences; // of each warp's clock at its last fence
-  Clock asOther(const Clock &clock) const;
+  std::vector<Clock> clocks;     // of warps
+  struct Fences {                // of a warp, by scope
+    std::array<Clock, 3> found;  // by strong reads since its last fence
+    std::array<Clock, 3> clocks; // at its last fence
+    std::vector<uint32_t> inits; // at its last fence.mbarrier_init
+  };
+  std::vector<Fences> fences; // of warps
+  std::unique_ptr<class StrongPlaces> strong;
+  struct Initialisation {
+    uint32_t entity, time, line;
+  };
+  std::unordered_map<uint64_t, Initialisation> initialisations; // by address
   std::vector<uint32_t> agentTimes;
   std::unordered_map<uint64_t, uint32_t> mbarrierAgents;
   std::unordered_map<uint32_t, Clock> barriers;
   std::unordered_map<uint64_t, Clock> mbarriers;
-  Clock clusterClock;
+  std::array<Clock, 2> clusterClocks;
   std::vector<std::vector<Cell>> shadow; // of each block, a cell a byte
   std::vector<std::vector<Reader>> moreReaders;
   std::set<std::pair<uint32_t, uint32_t>> reported; // pairs of lines
