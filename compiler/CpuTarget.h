@@ -4,7 +4,7 @@
 #define SINTER_COMPILER_CPUTARGET_H
 
 #include "mlir/IR/BuiltinOps.h"
-#include "passes/lowering/cpu/Emitter.h"
+#include "passes/lowering/cpu/Target.h"
 
 #include <map>
 #include <string>

@@ -4,7 +4,7 @@
 #define SINTER_COMPILER_MODELTABLE_H
 
 #include "compiler/GpuTable.h"
-#include "passes/lowering/cpu/Emitter.h"
+#include "passes/lowering/cpu/Target.h"
 #include "runtime/Result.h"
 
 #include "mlir/IR/BuiltinOps.h"

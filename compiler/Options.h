@@ -4,7 +4,7 @@
 #ifndef SINTER_COMPILER_OPTIONS_H
 #define SINTER_COMPILER_OPTIONS_H
 
-#include "passes/lowering/cpu/Emitter.h"
+#include "passes/lowering/cpu/Target.h"
 #include "passes/lowering/gpu/Target.h"
 
 #include <cstdint>

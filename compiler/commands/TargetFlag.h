@@ -3,7 +3,7 @@
 #ifndef SINTER_COMPILER_COMMANDS_TARGETFLAG_H
 #define SINTER_COMPILER_COMMANDS_TARGETFLAG_H
 
-#include "passes/lowering/cpu/Emitter.h"
+#include "passes/lowering/cpu/Target.h"
 #include "passes/lowering/gpu/Target.h"
 #include "runtime/Result.h"
 

@@ -14,9 +14,10 @@ AttentionSizes::AttentionSizes(kernel::AttentionOp op)
       keySize(op.getKeys().getType().getSize()), valueSize(op.getValues().getType().getSize()),
       window(op.getWindow()), element(op.getKeys().getType().getElement()) {}
 
+double scoreFactor(double scale, double cap) { return cap > 0 ? scale / cap : scale * std::numbers::log2e; }
+
 double AttentionSizes::queryFactor() const {
-  double scale = op.getScale().convertToDouble(), cap = op.getSoftcap().convertToDouble();
-  return cap > 0 ? scale / cap : scale * std::numbers::log2e;
+  return scoreFactor(op.getScale().convertToDouble(), op.getSoftcap().convertToDouble());
 }
 
 LogicalResult checkInputs(kernel::MatmulOp op) {

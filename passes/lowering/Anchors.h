@@ -7,6 +7,12 @@
 
 namespace sinter {
 
+/// Whether kernel.matmul or kernel.weight_gradient rounds its factors to bf16.
+inline bool roundsFactors(mlir::Operation *op) { return op->hasAttr("kernel.bf16"); }
+
+/// What products of queries and keys are multiplied by: they become what the cap's tanh takes, else scores.
+double scoreFactor(double scale, double cap);
+
 /// A score that stands for "not visible": far below every score, and 2^(x - maximum) of it is 0 or harmless.
 inline constexpr double invisible = -1.0e30;
 

@@ -4,7 +4,7 @@
 #define SINTER_PASSES_LOWERING_CPUPIPELINE_H
 
 #include "mlir/Pass/PassManager.h"
-#include "passes/lowering/cpu/Emitter.h"
+#include "passes/lowering/cpu/Target.h"
 
 namespace mlir {
 class DialectRegistry;

@@ -3,7 +3,7 @@
 // and the same bits on every machine of one instruction set. Polynomials without a named source are
 // least-squares fits at Chebyshev points, weighted by the relative error of the result.
 #include "passes/Passes.h"
-#include "passes/lowering/cpu/Emitter.h"
+#include "passes/lowering/Emitter.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -19,7 +19,7 @@ namespace sinter {
 } // namespace sinter
 
 using namespace mlir;
-using sinter::cpu::Emitter;
+using sinter::Emitter;
 
 namespace {
 
@@ -205,7 +205,7 @@ template <typename Op> struct Lower : OpRewritePattern<Op> {
   LogicalResult matchAndRewrite(Op op, PatternRewriter &rewriter) const override {
     if (!getElementTypeOrSelf(op.getType()).isF32())
       return rewriter.notifyMatchFailure(op, "expected f32");
-    Emitter e(rewriter, op.getLoc(), {});
+    Emitter e(rewriter, op.getLoc());
     rewriter.replaceOp(op, function(e, op.getOperand()));
     return success();
   }

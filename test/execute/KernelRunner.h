@@ -3,7 +3,7 @@
 #ifndef SINTER_TEST_EXECUTE_KERNELRUNNER_H
 #define SINTER_TEST_EXECUTE_KERNELRUNNER_H
 
-#include "passes/lowering/cpu/Emitter.h"
+#include "passes/lowering/cpu/Target.h"
 #include "passes/lowering/gpu/Target.h"
 #include "runtime/abi.h"
 

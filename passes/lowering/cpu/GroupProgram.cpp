@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Regions emitted once for a group of columns: each operation as it stands, on vectors of the group's length.
-#include "passes/lowering/cpu/Dropout.h"
+#include "passes/lowering/Dropout.h"
 #include "passes/lowering/cpu/Emitters.h"
 #include "passes/lowering/cpu/RegionOps.h"
 #include "passes/lowering/cpu/RowProgram.h"

@@ -7,9 +7,6 @@
 
 namespace sinter::cpu {
 
-/// Whether kernel.matmul or kernel.weight_gradient rounds its factors.
-inline bool roundsFactors(mlir::Operation *op) { return op->hasAttr("kernel.bf16"); }
-
 /// A vector of f32 rounded to what bf16 can hold, to nearest even, still as f32.
 mlir::Value roundToBf16(Emitter &e, mlir::Value value);
 

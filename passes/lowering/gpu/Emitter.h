@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// Short names for code that runs in a thread of a GPU: what the CPU's emitter has, with i32 as integer,
-// pointers that know their memory, barriers and shuffles.
+// The emitter for code that runs in a thread of a GPU: integers are i32, pointers know their memory; barriers
+// and shuffles.
 #ifndef SINTER_PASSES_LOWERING_GPU_EMITTER_H
 #define SINTER_PASSES_LOWERING_GPU_EMITTER_H
 
-#include "passes/lowering/cpu/Emitter.h"
+#include "passes/lowering/Emitter.h"
 #include "passes/lowering/gpu/Target.h"
 
 namespace sinter::gpu {
 
-class Emitter : public cpu::Emitter {
+class Emitter : public sinter::Emitter {
 public:
   Emitter(mlir::OpBuilder &builder, mlir::Location loc, Architecture architecture)
-      : cpu::Emitter(builder, loc, {}), architecture(architecture) {}
+      : sinter::Emitter(builder, loc), architecture(architecture) {}
 
   const Architecture architecture;
   /// The threads that meet at barriers: those of the block, or some warps that share the barrier `id`.
@@ -62,7 +62,7 @@ public:
   /// n elements of f32, f16, bf16 or 8 bits as a vector of f32.
   mlir::Value loadWide(mlir::Type element, int64_t n, mlir::Value pointer);
   mlir::Value loadWide(mlir::Type element, mlir::Value pointer) {
-    return cpu::Emitter::loadWide(element, pointer);
+    return sinter::Emitter::loadWide(element, pointer);
   }
   /// Element i of a vector.
   mlir::Value extract(mlir::Value vector, int64_t i);

@@ -63,7 +63,7 @@ Value fp8ToFloats(Emitter &e, Type element, Value bytes) {
 
 Value floatsToFp8(Emitter &e, Type element, Value numbers) {
   if (e.architecture != Architecture::Sm90)
-    return cpu::narrowFp8(e, element, numbers);
+    return narrowFp8(e, element, numbers);
   std::string text =
       std::string("cvt.rn.satfinite.") + (isE5m2(element) ? "e5m2x2" : "e4m3x2") + ".f32 $0, $1, $2;";
   auto pairOf = [&](Value low, Value high) { return convert(e, text, "=h,f,f", e.i16(), {high, low}); };

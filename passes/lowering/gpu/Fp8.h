@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Numbers of 8 bits (passes/lowering/cpu/Fp8.h) as f16, which holds them exactly, and as f32.
+// Numbers of 8 bits (passes/lowering/Fp8.h) as f16, which holds them exactly, and as f32.
 #ifndef SINTER_PASSES_LOWERING_GPU_FP8_H
 #define SINTER_PASSES_LOWERING_GPU_FP8_H
 
-#include "passes/lowering/cpu/Fp8.h"
+#include "passes/lowering/Fp8.h"
 #include "passes/lowering/gpu/Emitter.h"
 
 namespace sinter::gpu {
-
-using cpu::isFp8;
 
 /// Bytes 2 `pair` and 2 `pair` + 1 of a word (i32): two f16.
 mlir::Value fp8ToHalves(Emitter &e, mlir::Type element, mlir::Value word, int64_t pair);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A region in phases: each is a loop over the elements of what it stores and reduces.
 #include "dialects/kernel/WeightLayout.h"
+#include "passes/lowering/Dropout.h"
 #include "passes/lowering/StepOps.h"
-#include "passes/lowering/cpu/Dropout.h"
 #include "passes/lowering/gpu/RegionPlan.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -75,9 +75,9 @@ private:
   bool holds = false;           // what it has made stays in registers
   llvm::SetVector<Value> early; // where it holds: made before anybody asks
   int64_t phase = 0;
-  IRMapping scalars;                                              // what is not a vector
-  std::map<Operation *, std::pair<cpu::Dropout, Value>> dropouts; // and the key of the row
-  llvm::DenseMap<Value, Value> vectors;                           // where arguments and kept vectors lie
+  IRMapping scalars;                                         // what is not a vector
+  std::map<Operation *, std::pair<Dropout, Value>> dropouts; // and the key of the row
+  llvm::DenseMap<Value, Value> vectors;                      // where arguments and kept vectors lie
   using Key = std::tuple<void *, void *, int64_t>;
   std::map<Key, Value> chunk;      // elements that this turn of the loop has made; where it holds, all turns
   std::map<int64_t, Place> places; // where it holds: by the turn's first element
@@ -146,8 +146,8 @@ void RegionEmitter::emitPhase(int64_t now) {
     } else if (op.getNumResults() == 1 && early.contains(op.getResult(0))) {
       sinks[lengthOf(op.getResult(0))].push_back(&op);
     } else if (auto dropout = dyn_cast<kernel::DropoutOp>(op)) {
-      cpu::Dropout made = cpu::dropoutAt(frame, frame.wideStepField(abi::stepSeed), dropout.getSite(),
-                                         dropout.getRate().convertToDouble());
+      Dropout made = dropoutAt(frame, frame.wideStepField(abi::stepSeed), dropout.getSite(),
+                               dropout.getRate().convertToDouble());
       Value key = made.keyOf(e.extend(number(dropout.getRow())));
       dropouts.insert({&op, {made, key}});
     } else if (!llvm::any_of(op.getOperands(), isVector) && !llvm::any_of(op.getResults(), isVector) &&

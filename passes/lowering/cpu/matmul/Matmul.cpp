@@ -4,7 +4,6 @@
 
 #include "passes/lowering/Anchors.h"
 #include "passes/lowering/cpu/Emitters.h"
-#include "passes/lowering/cpu/Rounding.h"
 #include "passes/lowering/cpu/RowProgram.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"

@@ -10,6 +10,7 @@
 // accumulators go to scratch, and the epilogues run.
 #include "passes/lowering/cpu/matmul/MatmulTile.h"
 
+#include "passes/lowering/Anchors.h"
 #include "passes/lowering/cpu/Fp8.h"
 #include "passes/lowering/cpu/Rounding.h"
 #include "passes/lowering/cpu/matmul/Bf16Product.h"

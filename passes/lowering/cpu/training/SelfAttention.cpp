@@ -15,26 +15,6 @@ using namespace mlir;
 
 namespace sinter::cpu {
 
-double selfAttentionFactor(double scale, double cap) {
-  return cap > 0 ? scale / cap : scale * std::numbers::log2e;
-}
-
-Value selfAttentionScores(Emitter &e, Value products, double cap, Value slope, Value row, Value firstKey,
-                          Value *capped) {
-  int64_t keys = cast<VectorType>(products.getType()).getNumElements();
-  Value score = products;
-  if (cap > 0) {
-    Value t = math::TanhOp::create(e.b, e.loc, score);
-    if (capped)
-      *capped = t;
-    score = e.mulF(t, e.constantF(score.getType(), cap * std::numbers::log2e));
-  }
-  if (!slope)
-    return score;
-  Value distance = e.addF(e.splat(e.toFloat(e.sub(firstKey, row)), keys), e.iota(keys, e.f32()));
-  return e.fma(e.splat(slope, keys), distance, score);
-}
-
 void SelfAttention::findFirsts(Value rowBegin, Value rows) {
   e.loop(e.constant(0), rows, 1, [&](Value row) {
     Value position = frame.stepEntry(abi::stepPositions, e.add(rowBegin, row));
@@ -78,7 +58,7 @@ void SelfAttention::transpose(Value argument, Value rowBegin, Value rows, Value 
 }
 
 void SelfAttention::copyQueries(Value rowBegin, Value rows, Value head, Value to) {
-  double factor = selfAttentionFactor(scale, cap);
+  double factor = scoreFactor(scale, cap);
   Type element = elementOf(query);
   e.loop(e.constant(0), rows, 1, [&](Value row) {
     Value from = headOf(query, e.add(rowBegin, row), head, keySize),

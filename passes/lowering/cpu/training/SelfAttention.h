@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // What both directions of attention among the rows of the step share: sizes, which keys a row sees, and
-// scores, which are exponents of 2: log2(e) * (cap(scale * q.k) - slope * distance).
+// scores.
 #ifndef SINTER_PASSES_LOWERING_CPU_TRAINING_SELFATTENTION_H
 #define SINTER_PASSES_LOWERING_CPU_TRAINING_SELFATTENTION_H
 
-#include "passes/lowering/cpu/Dropout.h"
+#include "passes/lowering/Dropout.h"
+#include "passes/lowering/SelfAttentionScores.h"
 #include "passes/lowering/cpu/attention/Attention.h"
 
 #include <optional>
@@ -13,14 +14,6 @@ namespace sinter::cpu {
 
 /// Queries and keys of a block: scores of one are in memory at a time.
 inline constexpr int64_t attentionBlock = 64;
-
-/// What products of queries and keys are multiplied by before `selfAttentionScores`.
-double selfAttentionFactor(double scale, double cap);
-
-/// Scores (a vector) of row `row` and keys from `firstKey` on, for GPUs too; `slope`, times log2(e), may be
-/// null; `capped`, when not null, gets tanh(s / cap).
-mlir::Value selfAttentionScores(Emitter &e, mlir::Value products, double cap, mlir::Value slope,
-                                mlir::Value row, mlir::Value firstKey, mlir::Value *capped = nullptr);
 
 /// Numbers of a sequence are counted from its first row; `rows` of a tile are one sequence.
 class SelfAttention {

@@ -9,6 +9,7 @@
 #include "passes/lowering/cpu/Emitters.h"
 
 #include "dialects/kernel/WeightLayout.h"
+#include "passes/lowering/Anchors.h"
 #include "passes/lowering/cpu/Rounding.h"
 #include "passes/lowering/cpu/matmul/Bf16Product.h"
 

@@ -4,7 +4,7 @@
 // weight along K.
 #include "passes/lowering/gpu/matmul/MatmulFloat.h"
 
-#include "passes/lowering/cpu/Rounding.h"
+#include "passes/lowering/Anchors.h"
 #include "passes/lowering/gpu/matmul/FloatTile.h"
 #include "passes/lowering/gpu/matmul/MatmulRounded.h"
 
@@ -40,7 +40,7 @@ private:
 LogicalResult FloatMatmul::run() {
   frame.blocksPerSm = 4; // two warps a quarter of a multiprocessor
   frame.isCrowded = true;
-  tile.emplace(frame, cpu::roundsFactors(m.op), /*isLong=*/true);
+  tile.emplace(frame, roundsFactors(m.op), /*isLong=*/true);
   int64_t stride = m.accumulatorColumns(), weights = m.weights.size();
   int64_t tileRows = side, room = maxSharedBytes(e.architecture) - reservedBytes - frame.sharedBytes;
   while (tileRows > 4 && weights * tileRows * stride * 4 > room)
@@ -105,7 +105,7 @@ bool fitsFloatTiles(kernel::MatmulOp op) {
   if (!isMany || !op.getLeft())
     return false;
   Type left = op.getLeft().getType().getElement();
-  return (left.isF32() || (left.isBF16() && cpu::roundsFactors(op))) &&
+  return (left.isF32() || (left.isBF16() && roundsFactors(op))) &&
          llvm::all_of(op.getWeights().getTypes(), [](Type type) {
            return cast<kernel::WeightType>(type).getFormat() == kernel::WeightFormat::F32;
          });

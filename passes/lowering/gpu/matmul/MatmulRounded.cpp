@@ -3,7 +3,7 @@
 // columns lie along the product's columns; those of a transposed weight along K.
 #include "passes/lowering/gpu/matmul/MatmulRounded.h"
 
-#include "passes/lowering/cpu/Rounding.h"
+#include "passes/lowering/Anchors.h"
 #include "passes/lowering/gpu/matmul/RoundedTile.h"
 
 using namespace mlir;
@@ -105,7 +105,7 @@ void RoundedMatmul::multiply(const Product &product) {
 } // namespace
 
 bool fitsRoundedTiles(Frame &frame, kernel::MatmulOp op) {
-  return cpu::roundsFactors(op) && op.getScheduleAttr() && RoundedMatmul(frame, op).fits();
+  return roundsFactors(op) && op.getScheduleAttr() && RoundedMatmul(frame, op).fits();
 }
 
 LogicalResult emitRoundedMatmul(Frame &frame, kernel::MatmulOp op) { return RoundedMatmul(frame, op).run(); }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "passes/lowering/gpu/matmul/WideTiles.h"
 
-#include "passes/lowering/cpu/Rounding.h"
+#include "passes/lowering/Anchors.h"
 #include "passes/lowering/gpu/Fp8.h"
 #include "passes/lowering/gpu/attention/Attention.h"
 #include "passes/lowering/gpu/matmul/MatmulFloat.h"
@@ -22,7 +22,7 @@ static int64_t longestHead(kernel::AttentionOp op) {
 
 /// Tiles of training's products whose factors are rounded.
 static void widenRounded(Operation *anchor) {
-  if (!cpu::roundsFactors(anchor))
+  if (!roundsFactors(anchor))
     return;
   auto scheduleOf = [&](int64_t rows, int64_t columns, int64_t tileColumns) {
     return kernel::ScheduleAttr::get(anchor->getContext(), rows, columns, 0, 0, tileColumns, 0, 0, 0);

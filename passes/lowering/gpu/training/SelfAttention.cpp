@@ -5,7 +5,7 @@
 #include "passes/lowering/gpu/training/SelfAttention.h"
 
 #include "passes/lowering/Anchors.h"
-#include "passes/lowering/cpu/training/SelfAttention.h"
+#include "passes/lowering/SelfAttentionScores.h"
 #include "passes/lowering/gpu/Emitters.h"
 #include "passes/lowering/gpu/Team.h"
 #include "passes/lowering/gpu/training/TensorSelfAttention.h"
@@ -98,8 +98,8 @@ SmallVector<Value> SelfAttention::weighted(Value shared, Value argument, Value f
 }
 
 Value SelfAttention::score(Value products, int64_t i, Value firstKey, Value *capped) {
-  Value factor = e.constantF(products.getType(), cpu::selfAttentionFactor(scale, cap));
-  return cpu::selfAttentionScores(e, e.mulF(products, factor), cap, slope, row[i], firstKey, capped);
+  Value factor = e.constantF(products.getType(), scoreFactor(scale, cap));
+  return selfAttentionScores(e, e.mulF(products, factor), cap, slope, row[i], firstKey, capped);
 }
 
 Value SelfAttention::sees(int64_t i, Value firstKey) {

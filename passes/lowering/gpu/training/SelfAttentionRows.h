@@ -4,7 +4,7 @@
 #ifndef SINTER_PASSES_LOWERING_GPU_TRAINING_SELFATTENTIONROWS_H
 #define SINTER_PASSES_LOWERING_GPU_TRAINING_SELFATTENTIONROWS_H
 
-#include "passes/lowering/cpu/Dropout.h"
+#include "passes/lowering/Dropout.h"
 #include "passes/lowering/gpu/Frame.h"
 
 #include <optional>
@@ -22,8 +22,8 @@ public:
         scale(op.getScale().convertToDouble()), cap(op.getSoftcap().convertToDouble()), query(op.getQuery()),
         key(op.getKey()), value(op.getValue()), slopes(op.getSlopes()) {
     if (op.getSite())
-      dropout.emplace(cpu::dropoutAt(frame, frame.wideStepField(abi::stepSeed), op.getSite(),
-                                     op.getDropout().convertToDouble()));
+      dropout.emplace(dropoutAt(frame, frame.wideStepField(abi::stepSeed), op.getSite(),
+                                op.getDropout().convertToDouble()));
   }
 
   /// Rows begin to end - 1 of the step are the tile's sequence.
@@ -44,7 +44,7 @@ public:
 
   Frame &frame;
   Emitter &e;
-  std::optional<cpu::Dropout> dropout;
+  std::optional<Dropout> dropout;
   int64_t heads, keyHeads, group, keySize, valueSize, window;
   double scale, cap;
   mlir::Value query, key, value, slopes; // arguments of the kernel

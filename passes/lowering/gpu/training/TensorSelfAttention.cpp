@@ -5,7 +5,7 @@
 #include "passes/lowering/gpu/training/TensorSelfAttention.h"
 
 #include "passes/lowering/Anchors.h"
-#include "passes/lowering/cpu/training/SelfAttention.h"
+#include "passes/lowering/SelfAttentionScores.h"
 #include "passes/lowering/gpu/Team.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -272,8 +272,8 @@ private:
   /// Scores of two neighbouring keys and row r, lowest ones where it does not see them.
   Value score(ValueRange products, int64_t number, int64_t r, Value ofKey) {
     Value two = e.pack({products[number], products[number + 1]});
-    two = e.mulF(two, e.constantF(two.getType(), cpu::selfAttentionFactor(a.scale, a.cap)));
-    two = cpu::selfAttentionScores(e, two, a.cap, a.slope, row[r], ofKey);
+    two = e.mulF(two, e.constantF(two.getType(), scoreFactor(a.scale, a.cap)));
+    two = selfAttentionScores(e, two, a.cap, a.slope, row[r], ofKey);
     // first <= key <= row: one unsigned comparison.
     Value steps =
         arith::AddIOp::create(e.b, e.loc, e.splat(e.sub(ofKey, firstSeen[r]), 2), e.iota(2, e.i32()));

@@ -12,7 +12,8 @@
 //
 // Products are those of mma.sync or, on sm_90a for heads of up to 128, of wgmma: 64 keys, or 64 queries in
 // the sums for queries, are a warpgroup's. The accumulators lie alike, so all between products is the same.
-#include "passes/lowering/cpu/training/SelfAttention.h"
+#include "passes/lowering/Anchors.h"
+#include "passes/lowering/SelfAttentionScores.h"
 #include "passes/lowering/gpu/Team.h"
 #include "passes/lowering/gpu/training/SwizzledRows.h"
 
@@ -460,10 +461,10 @@ private:
   /// P of a product, whether the row sees the key or not; `derivative`, where scores are capped, is 1 -
   /// tanh^2.
   Value weight(Value product, Value row, Value ofKey, Value minusLogSum, Value &derivative) {
-    Value factor = e.constantF(e.f32(), cpu::selfAttentionFactor(a.scale, a.cap));
+    Value factor = e.constantF(e.f32(), scoreFactor(a.scale, a.cap));
     if (a.cap <= 0 && !a.slope)
       return e.exp2(e.fma(product, factor, minusLogSum));
-    Value capped, score = cpu::selfAttentionScores(e, e.splat(e.mulF(product, factor), 1), a.cap, a.slope,
+    Value capped, score = selfAttentionScores(e, e.splat(e.mulF(product, factor), 1), a.cap, a.slope,
                                                    row, ofKey, &capped);
     if (capped) {
       capped = e.extract(capped, 0);

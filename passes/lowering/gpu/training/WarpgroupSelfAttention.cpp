@@ -7,7 +7,7 @@
 #include "passes/lowering/gpu/training/TensorSelfAttention.h"
 
 #include "passes/lowering/Anchors.h"
-#include "passes/lowering/cpu/training/SelfAttention.h"
+#include "passes/lowering/SelfAttentionScores.h"
 #include "passes/lowering/gpu/Team.h"
 #include "passes/lowering/gpu/Warpgroup.h"
 #include "passes/lowering/gpu/attention/FlashScores.h"
@@ -169,7 +169,7 @@ private:
 
   /// Whether scores are more than a positive factor times products.
   bool isMore() const { return a.cap > 0 || a.slopes || a.scale <= 0; }
-  Value factor() { return e.constantF(e.f32(), cpu::selfAttentionFactor(a.scale, a.cap)); }
+  Value factor() { return e.constantF(e.f32(), scoreFactor(a.scale, a.cap)); }
   Value keyOf(Value firstKey, int64_t tile) { return e.add(e.add(firstKey, a.laneColumn()), tile * 8); }
 
   /// Products become weights, 2^(score - maximum), and maxima and totals those with them. The result is
@@ -210,7 +210,7 @@ private:
         size_t number = tile * 4 + 2 * r;
         Value two = e.pack({scores[number], scores[number + 1]});
         two = e.mulF(two, e.splat(factor(), 2));
-        two = cpu::selfAttentionScores(e, two, a.cap, a.slope, row[r], keyOf(firstKey, tile));
+        two = selfAttentionScores(e, two, a.cap, a.slope, row[r], keyOf(firstKey, tile));
         for (int64_t c = 0; c < 2; ++c)
           scores[number + c] = e.extract(two, c);
       }

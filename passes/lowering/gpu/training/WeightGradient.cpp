@@ -8,7 +8,6 @@
 
 #include "dialects/kernel/WeightLayout.h"
 #include "passes/lowering/Anchors.h"
-#include "passes/lowering/cpu/Rounding.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
@@ -64,7 +63,7 @@ private:
   }
 
   void chooseTile() {
-    bool rounds = cpu::roundsFactors(op);
+    bool rounds = roundsFactors(op);
     if (rounds && isWhole()) {
       sideInputs = tileInputs >= 128 ? 128 : 64, sideOutputs = tileOutputs >= 128 ? 128 : 64;
       frame.threads = RoundedTile::threadsFor(sideInputs);

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The generator of dialects/lm/Dropout.h in vectors, for every target.
-#ifndef SINTER_PASSES_LOWERING_CPU_DROPOUT_H
-#define SINTER_PASSES_LOWERING_CPU_DROPOUT_H
+#ifndef SINTER_PASSES_LOWERING_DROPOUT_H
+#define SINTER_PASSES_LOWERING_DROPOUT_H
 
 #include "dialects/kernel/Kernel.h"
 #include "passes/lowering/AbiLayout.h"
-#include "passes/lowering/cpu/Emitter.h"
+#include "passes/lowering/Emitter.h"
 
-namespace sinter::cpu {
+namespace sinter {
 
 /// What dropout multiplies by at one site: 0 or 1 / (1 - rate), and 1 where step.update says so.
 class Dropout {
@@ -38,6 +38,6 @@ template <typename Frame> Dropout dropoutAt(Frame &frame, mlir::Value seed, mlir
   return Dropout(e, seed, e.load(e.f32(), frame.buffer(site)), share, rate);
 }
 
-} // namespace sinter::cpu
+} // namespace sinter
 
-#endif // SINTER_PASSES_LOWERING_CPU_DROPOUT_H
+#endif // SINTER_PASSES_LOWERING_DROPOUT_H

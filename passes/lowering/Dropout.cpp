@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // All arithmetic of the generator wraps around, other than that of the emitter's addresses.
-#include "passes/lowering/cpu/Dropout.h"
+#include "passes/lowering/Dropout.h"
 
 #include "dialects/lm/Dropout.h"
 
@@ -8,7 +8,7 @@
 
 using namespace mlir;
 
-namespace sinter::cpu {
+namespace sinter {
 namespace {
 
 using Steps = lm::DropoutSteps;
@@ -36,7 +36,7 @@ Dropout::Dropout(Emitter &e, Value seed, Value site, Value share, double rate) :
 }
 
 Value Dropout::mixed(Value before, Value number) {
-  Value x = add(e, before, times(e, add(e, number, e.constant(1)), Steps::increment));
+  Value x = add(e, before, times(e, add(e, number, e.constantI(e.i64(), 1)), Steps::increment));
   x = times(e, folded(e, x, Steps::shifts[0]), Steps::factors[0]);
   x = times(e, folded(e, x, Steps::shifts[1]), Steps::factors[1]);
   return folded(e, x, Steps::shifts[2]);
@@ -54,4 +54,4 @@ Value Dropout::factors(Value key, Value first, int64_t step, int64_t n) {
   return e.select(dropped, e.zeros(n), e.splat(scale, n));
 }
 
-} // namespace sinter::cpu
+} // namespace sinter
