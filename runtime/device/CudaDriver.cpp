@@ -46,7 +46,7 @@ Result<std::shared_ptr<Driver>> Driver::open(const std::string &path) {
   return driver;
 }
 
-Result<void> Driver::check(Code code, const std::string &what) const {
+Result<void> Driver::check(Code code, std::string_view what) const {
   if (code == Code::Success)
     return {};
   const char *name = nullptr, *text = nullptr;

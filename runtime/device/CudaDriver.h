@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <type_traits>
 
 namespace sinter::device::cuda {
@@ -152,7 +153,7 @@ public:
 
   /// An Error with the driver's own words when `code` is not Success; `what` was asked for: "uploading the
   /// weights".
-  Result<void> check(Code code, const std::string &what) const;
+  Result<void> check(Code code, std::string_view what) const;
 
 private:
   Driver() = default;

@@ -29,6 +29,7 @@ double tensorFlopsPerClock(int capability) {
 
 Gpu::~Gpu() {
   // What is on the GPU goes before its context does.
+  (void)makeCurrent();
   code.reset();
   if (context)
     opened->primaryContextRelease(number);
@@ -71,7 +72,7 @@ Result<std::shared_ptr<Gpu>> Gpu::open(std::span<const sinter_gpu_image> images,
   gpu->chosenText = architectureName(*architecture);
   done = driver.check(driver.primaryContextRetain(&gpu->context, gpu->number), "opening the GPU");
   if (done)
-    done = driver.check(driver.contextSetCurrent(gpu->context), "opening the GPU");
+    done = gpu->makeCurrent();
   if (!done)
     return tl::unexpected(done.error());
   Result<LoadedModule> module = LoadedModule::load(gpu->opened, images, gpu->chosen, gpu->capability);
@@ -81,9 +82,14 @@ Result<std::shared_ptr<Gpu>> Gpu::open(std::span<const sinter_gpu_image> images,
   return gpu;
 }
 
+Result<void> Gpu::makeCurrent() const {
+  return opened->check(opened->contextSetCurrent(context), "making the GPU the calling thread's");
+}
+
 MemorySize Gpu::memory() const {
   size_t available = 0, total = 0;
-  opened->memoryGetInfo(&available, &total);
+  if (makeCurrent())
+    opened->memoryGetInfo(&available, &total);
   return {available, total};
 }
 

@@ -21,6 +21,10 @@ public:
   Gpu(const Gpu &) = delete;
   Gpu &operator=(const Gpu &) = delete;
 
+  /// Lets the calling thread use the GPU: all that the driver does but for what opens a device is done in a
+  /// thread's current context. A session or a trainer may be used by one thread after another.
+  Result<void> makeCurrent() const;
+
   const std::shared_ptr<Driver> &driver() const { return opened; }
   const LoadedModule &module() const { return *code; }
   const std::string &name() const { return deviceName; }

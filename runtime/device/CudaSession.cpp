@@ -26,11 +26,14 @@ CudaSession::CudaSession(const sinter_model &model, const sinter_gpu_program &pr
       drawCount(program.sample.launch_count ? std::max<int64_t>(mostSelected(program), options.slots) : 0) {}
 
 CudaSession::~CudaSession() {
+  (void)shared->gpu->makeCurrent(); // for what is given back
   if (stream)
     driver.streamSynchronize(stream);
 }
 
 Result<void> CudaSession::prepare() {
+  if (Result<void> current = ready(); !current)
+    return current;
   Result<OwnedStream> made = makeStream(shared->gpu->driver());
   if (!made)
     return tl::unexpected(made.error());
@@ -296,6 +299,12 @@ Result<void> CudaSession::copyLogits() {
   return driver.check(driver.streamSynchronize(stream), "running a step");
 }
 
+Result<void> CudaSession::ready() const {
+  if (failure)
+    return tl::unexpected(*failure);
+  return shared->gpu->makeCurrent();
+}
+
 Result<void> CudaSession::remember(Result<void> result) {
   if (!result)
     failure = result.error();
@@ -331,8 +340,8 @@ Result<void> CudaSession::start(const Rows &rows, std::span<const int32_t> selec
 }
 
 Result<void> CudaSession::run(const Rows &rows, std::span<const int32_t> select) {
-  if (failure)
-    return tl::unexpected(*failure);
+  if (Result<void> current = ready(); !current)
+    return current;
   Result<void> result = start(rows, select, false);
   if (result)
     result = copyLogits();
@@ -342,8 +351,8 @@ Result<void> CudaSession::run(const Rows &rows, std::span<const int32_t> select)
 Result<std::span<const int32_t>> CudaSession::runAndDraw(const Rows &rows, std::span<const int32_t> select,
                                                          std::span<const sinter_sampling> draws,
                                                          std::span<const sinter_adjustment> adjustments) {
-  if (failure)
-    return tl::unexpected(*failure);
+  if (Result<void> current = ready(); !current)
+    return tl::unexpected(current.error());
   assert(!draws.empty() && int64_t(draws.size()) <= drawCount && "more draws than there is room for");
   assert(int64_t(adjustments.size()) <= maxAdjustments() && "more adjustments than there is room for");
   std::memcpy(hostStep.data() + samplingAt, draws.data(), draws.size_bytes());
@@ -363,15 +372,15 @@ Result<std::span<const int32_t>> CudaSession::runAndDraw(const Rows &rows, std::
 }
 
 Result<void> CudaSession::fetchLogits() {
-  if (failure)
-    return tl::unexpected(*failure);
+  if (Result<void> current = ready(); !current)
+    return current;
   return remember(copyLogits());
 }
 
 Result<void> CudaSession::runHead(std::span<const int32_t> select) {
   assert(current && "runHead before run");
-  if (failure)
-    return tl::unexpected(*failure);
+  if (Result<void> current = ready(); !current)
+    return current;
   setSelect(select);
   Result<void> result = copyStep();
   if (result)
@@ -383,8 +392,8 @@ Result<void> CudaSession::runHead(std::span<const int32_t> select) {
 
 Result<void> CudaSession::copyPrefix(int32_t from, int32_t to, int64_t tokens) {
   assert(from < slotCount && to < slotCount && "slot out of range");
-  if (failure)
-    return tl::unexpected(*failure);
+  if (Result<void> current = ready(); !current)
+    return current;
   const Address source = cache.address() + uint64_t(from) * layout.slotBytes;
   const Address target = cache.address() + uint64_t(to) * layout.slotBytes;
   Result<void> result;
@@ -405,7 +414,7 @@ void CudaSession::setLaunchTimes(EntryKind kind, LaunchTimes *times) {
     return;
   times->work.resize(bound.launches.size());
   times->wait.resize(bound.launches.size());
-  if (makeEvents(shared->gpu->driver(), bound.launches.size() + 1, events)) // else no times
+  if (ready() && makeEvents(shared->gpu->driver(), bound.launches.size() + 1, events)) // else no times
     bound.times = times;
 }
 

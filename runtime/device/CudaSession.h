@@ -13,6 +13,11 @@ namespace sinter::device::cuda {
 struct Shared {
   std::shared_ptr<Gpu> gpu;
   DeviceBuffer weights;
+
+  ~Shared() {
+    if (gpu) // for the weights
+      (void)gpu->makeCurrent();
+  }
 };
 
 class CudaSession final : public Session {
@@ -69,6 +74,8 @@ private:
   Result<void> launchStep(uint64_t end, bool draws);
   Result<void> start(const Rows &rows, std::span<const int32_t> select, bool draws);
   Result<void> copyLogits();
+  /// Before each use: whether the device takes work, by the calling thread from now on.
+  Result<void> ready() const;
   Result<void> remember(Result<void> result);
 
   const sinter_model &model;

@@ -86,6 +86,8 @@ private:
   Result<> runTimed();
   Result<> run(Work work);
   Result<> synchronize() { return driver.check(driver.streamSynchronize(stream), "running a training step"); }
+  /// Before each use: whether the device takes work, by the calling thread from now on.
+  Result<> ready() const;
   Result<> remember(Result<> result);
 
   const sinter_trainer &trainer;
@@ -112,6 +114,7 @@ private:
 };
 
 CudaTrainer::~CudaTrainer() {
+  (void)gpu->makeCurrent(); // for what is given back
   if (stream)
     driver.streamSynchronize(stream);
 }
@@ -350,8 +353,8 @@ Result<> CudaTrainer::record(Work work, bool timed) {
 }
 
 Result<> CudaTrainer::run(Work work) {
-  if (failure)
-    return tl::unexpected(*failure);
+  if (Result<> current = ready(); !current)
+    return current;
   if (times && work == Work::MicroStep)
     return remember(runTimed());
   OwnedGraphExec &graph = graphs[size_t(work)];
@@ -380,6 +383,12 @@ Result<> CudaTrainer::runTimed() {
   return result;
 }
 
+Result<> CudaTrainer::ready() const {
+  if (failure)
+    return tl::unexpected(*failure);
+  return gpu->makeCurrent();
+}
+
 Result<> CudaTrainer::remember(Result<> result) {
   if (!result)
     failure = result.error();
@@ -402,8 +411,8 @@ Result<double> CudaTrainer::evaluate(const Batch &batch) {
 }
 
 Result<const float *> CudaTrainer::logits(const Batch &batch, int64_t row) {
-  if (failure)
-    return tl::unexpected(*failure);
+  if (Result<> current = ready(); !current)
+    return tl::unexpected(current.error());
   setBatch(batch, 1, false, 0, {});
   // Sequences behind that of the row are left out.
   const int64_t end = (row / trainer.sequence + 1) * trainer.sequence;
@@ -458,16 +467,16 @@ Result<> CudaTrainer::exchangeAverage() {
 }
 
 Result<> CudaTrainer::copyBack(std::span<float> to, const DeviceBuffer &from) {
-  if (failure)
-    return tl::unexpected(*failure);
+  if (Result<> current = ready(); !current)
+    return current;
   Result<> result = driver.check(driver.copyToHost(to.data(), from.address(), to.size_bytes(), stream),
                                  "fetching an image");
   return remember(result ? synchronize() : result);
 }
 
 Result<> CudaTrainer::store(uint64_t number) {
-  if (failure)
-    return tl::unexpected(*failure);
+  if (Result<> current = ready(); !current)
+    return current;
   const std::span<float> from = image(number);
   Result<> result =
       driver.check(driver.copyToDevice(imageOf(number).address(), from.data(), from.size_bytes(), stream),
@@ -483,7 +492,7 @@ Result<std::span<const float>> CudaTrainer::gradients() {
 
 void CudaTrainer::setLaunchTimes(double *seconds) {
   times = nullptr;
-  if (seconds && makeEvents(gpu->driver(), micro.size() + 1, events)) // else no times
+  if (seconds && ready() && makeEvents(gpu->driver(), micro.size() + 1, events)) // else no times
     times = seconds;
 }
 
