@@ -27,7 +27,8 @@ SpecialSource specialRegister(Translator &translator, std::string_view name);
 void fillSpecials(const Launch &launch, const Block &block, Warp &warp);
 
 /// vprintf, __assertfail, malloc, free. The instruction's detail is the list of local addresses of the
-/// arguments, its offset that of the result, -1 without one.
+/// arguments, its offset that of the result, -1 without one; where `a` is not 0 both are in the frame that it
+/// points to (CallStack.h).
 struct ExternalFunction {
   std::string_view name;
   Handler handler;

@@ -152,6 +152,13 @@ SINTER_DRIVER_API cuInit(unsigned flags) {
             fmt::format("{}: expected a number from 1 to {}, found '{}'", name, 1 << 22, value));
       *target = found * unit;
     }
+  if (const char *value = std::getenv("SINTER_EMULATOR_MAX_INSTRUCTIONS"); value && *value) {
+    state.options.maxInstructions = numberIn(value);
+    if (!state.options.maxInstructions)
+      return driverError(
+          CUDA_ERROR_INVALID_VALUE,
+          fmt::format("SINTER_EMULATOR_MAX_INSTRUCTIONS: expected a number from 1 on, found '{}'", value));
+  }
   if (const char *value = std::getenv("SINTER_EMULATOR_SCHEDULE"); value && *value) {
     if (std::strcmp(value, "earliest") && std::strcmp(value, "latest"))
       return driverError(

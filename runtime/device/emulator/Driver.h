@@ -112,7 +112,7 @@ struct DriverState {
   int computeCapability = 90;         // SINTER_EMULATOR_SM
   uint64_t totalMemory = 80ull << 30; // SINTER_EMULATOR_MEMORY
   uint64_t multiprocessors = 132;     // SINTER_EMULATOR_SMS
-  ExecutionOptions options;           // SINTER_EMULATOR_SCHEDULE, SINTER_EMULATOR_RACES
+  ExecutionOptions options;           // SINTER_EMULATOR_SCHEDULE, _RACES, _MAX_INSTRUCTIONS
   DriverCounters counters;            // SINTER_EMULATOR_COUNTERS
   CUstream_st defaultStream;
   std::string lastError;

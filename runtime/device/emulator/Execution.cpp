@@ -90,6 +90,15 @@ WarpState runWarp(Warp &warp, uint64_t &spent) {
   Cluster &cluster = *warp.block->cluster;
   const Instruction *code = warp.program->code.data();
   uint32_t budget = sliceInstructions;
+  const uint64_t limit = cluster.launch->options.maxInstructions;
+  if (limit) {
+    if (warp.instructions >= limit && pick(warp)) {
+      warp.fault(code[warp.pc], "{} has executed {} instructions, the limit, and has not ended",
+                 warp.describe(), limit);
+      return WarpState::ran;
+    }
+    budget = static_cast<uint32_t>(std::min<uint64_t>(budget, limit - warp.instructions));
+  }
   warp.yields = false;
   bool ran = false;
   while (budget && !cluster.faulted) {
@@ -135,6 +144,8 @@ WarpState runWarp(Warp &warp, uint64_t &spent) {
       } while (warp.pc < warp.stop && budget && !warp.inFlightAccumulators);
     }
     spent += before - budget;
+    if (limit)
+      warp.instructions += before - budget;
     if (warp.mask) {
       const uint32_t age = ++cluster.clock;
       warp.groups.push_back({warp.pc, warp.mask, {}, age});
@@ -262,8 +273,9 @@ void startWarp(const Launch &launch, const Block &block, Warp &warp) {
   warp.live = lanes == lanesOfWarp ? allLanes : (1u << lanes) - 1;
   warp.mask = warp.active = 0;
   warp.ranges = {};
-  warp.groups.assign(1, {0, warp.live, {}, 0});
+  warp.groups.assign(1, {program.entry, warp.live, {}, 0});
   warp.spins = 0;
+  warp.instructions = 0;
   warp.yields = warp.rotate = false;
   warp.clusterPhase = 0;
   warp.clusterArrived = warp.clusterWaits = 0;
@@ -277,6 +289,11 @@ void startWarp(const Launch &launch, const Block &block, Warp &warp) {
   if (isFirst)
     std::memcpy(warp.frame, program.image.data(), program.frameBytes);
   fillSpecials(launch, block, warp);
+  if (!program.callees.empty()) {
+    warp.calls = std::make_shared<CallStack>();
+    warp.calls->depth.resize(program.callees.size());
+    std::memset(warp.frame + program.stackPointer, 0, 8 * lanesOfWarp);
+  }
   if (!isFirst)
     return;
   for (const Program::AddressSlot &slot : program.addresses) {

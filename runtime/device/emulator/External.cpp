@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Functions that the driver provides to kernels: vprintf, __assertfail, malloc and free.
 #include "runtime/device/emulator/Calls.h"
+#include "runtime/device/emulator/GlobalRaces.h"
 #include "runtime/device/emulator/Lanes.h"
 #include "runtime/device/emulator/Memory.h"
 
@@ -24,6 +25,20 @@ template <typename T> T localValue(const Warp &warp, int lane, uint64_t address)
   std::memcpy(&value, warp.local.data() + static_cast<size_t>(lane) * warp.program->localBytes + address,
               sizeof(T));
   return value;
+}
+
+uint64_t frameOf(const Warp &warp, const Instruction &in, int lane) {
+  return in.a ? warp.reg<uint64_t>(in.a)[lane] : 0;
+}
+
+template <typename T> T argument(const Warp &warp, const Instruction &in, int lane, size_t index) {
+  return localValue<T>(warp, lane, frameOf(warp, in, lane) + argumentsOf(in)[index]);
+}
+
+template <typename T> void giveResult(Warp &warp, const Instruction &in, int lane, T value) {
+  std::memcpy(warp.local.data() + static_cast<size_t>(lane) * warp.program->localBytes +
+                  frameOf(warp, in, lane) + static_cast<uint64_t>(in.offset),
+              &value, sizeof(T));
 }
 
 /// The text at a generic address, up to its terminator; what is not readable ends it.
@@ -93,52 +108,44 @@ std::string formatted(const Warp &warp, int lane, const std::string &format, uin
 
 void vprintfLanes(Warp &warp, const Instruction &in) {
   static std::mutex output;
-  const std::vector<uint64_t> &arguments = argumentsOf(in);
   eachActive(warp, [&](int lane) {
-    const std::string text =
-        formatted(warp, lane, textAt(warp, localValue<uint64_t>(warp, lane, arguments[0])),
-                  localValue<uint64_t>(warp, lane, arguments[1]));
+    const std::string text = formatted(warp, lane, textAt(warp, argument<uint64_t>(warp, in, lane, 0)),
+                                       argument<uint64_t>(warp, in, lane, 1));
     const std::lock_guard lock(output);
     std::fputs(text.c_str(), stdout);
-    if (in.offset >= 0) {
-      const int32_t written = static_cast<int32_t>(text.size());
-      std::memcpy(warp.local.data() + static_cast<size_t>(lane) * warp.program->localBytes + in.offset,
-                  &written, 4);
-    }
+    if (in.offset >= 0)
+      giveResult(warp, in, lane, static_cast<int32_t>(text.size()));
   });
 }
 
 /// __assertfail(message, file, line, function, charSize)
 void assertLanes(Warp &warp, const Instruction &in) {
-  const std::vector<uint64_t> &arguments = argumentsOf(in);
   const int lane = __builtin_ctz(warp.active);
   warp.fault(in, "device-side assertion '{}' failed: {}:{}, {}",
-             textAt(warp, localValue<uint64_t>(warp, lane, arguments[0])),
-             textAt(warp, localValue<uint64_t>(warp, lane, arguments[1])),
-             localValue<uint32_t>(warp, lane, arguments[2]),
-             textAt(warp, localValue<uint64_t>(warp, lane, arguments[3])));
+             textAt(warp, argument<uint64_t>(warp, in, lane, 0)),
+             textAt(warp, argument<uint64_t>(warp, in, lane, 1)), argument<uint32_t>(warp, in, lane, 2),
+             textAt(warp, argument<uint64_t>(warp, in, lane, 3)));
 }
 
 /// malloc: null when the host has no more. What is not freed stays until the memory itself goes.
 void mallocLanes(Warp &warp, const Instruction &in) {
-  const std::vector<uint64_t> &arguments = argumentsOf(in);
   if (in.offset < 0)
     return warp.fault(in, "malloc: expected a result");
   constexpr uint64_t most = 1ull << 32;
   eachActive(warp, [&](int lane) {
-    const auto bytes = localValue<uint64_t>(warp, lane, arguments[0]);
+    const auto bytes = argument<uint64_t>(warp, in, lane, 0);
     const uint64_t address =
         bytes && bytes <= most ? warp.block->cluster->launch->memory->allocate(bytes, mallocName) : 0;
-    std::memcpy(warp.local.data() + static_cast<size_t>(lane) * warp.program->localBytes + in.offset,
-                &address, 8);
+    if (GlobalRaceChecker *races = warp.block->cluster->launch->globalRaces.get(); races && address)
+      races->forget(address, bytes);
+    giveResult(warp, in, lane, address);
   });
 }
 
 void freeLanes(Warp &warp, const Instruction &in) {
-  const std::vector<uint64_t> &arguments = argumentsOf(in);
   warp.ranges = {};
   eachActive(warp, [&](int lane) {
-    const auto address = localValue<uint64_t>(warp, lane, arguments[0]);
+    const auto address = argument<uint64_t>(warp, in, lane, 0);
     if (address && !warp.block->cluster->launch->memory->free(address, mallocName))
       warp.fault(in, "{}: free: expected what malloc gave, found {:#x}", warp.describe(lane), address);
   });

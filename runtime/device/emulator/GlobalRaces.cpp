@@ -132,4 +132,16 @@ void GlobalRaceChecker::range(Warp &warp, const Instruction &in, uint64_t addres
   access(warp, in, clock, stamp, address, bytes, isWrite);
 }
 
+void GlobalRaceChecker::forget(uint64_t address, uint64_t bytes) {
+  for (uint64_t word = address / 4; word < (address + bytes + 3) / 4; ++word) {
+    Stripe &stripe = stripes[word / wordsOfPage % stripes.size()];
+    const std::lock_guard guard(stripe.lock);
+    const auto page = stripe.pages.find(word / wordsOfPage);
+    if (page == stripe.pages.end())
+      continue;
+    page->second->words[word % wordsOfPage] = {};
+    page->second->bytes.erase(static_cast<uint32_t>(word % wordsOfPage));
+  }
+}
+
 } // namespace sinter::emulator

@@ -26,6 +26,8 @@ public:
   void found(Warp &warp, const Access &access, uint8_t *const (&host)[32], Mask active);
   /// A range that a copy reads or writes on behalf of the warp.
   void range(Warp &warp, const Instruction &in, uint64_t address, uint64_t bytes, bool isWrite);
+  /// Memory that malloc gives anew: what was done to it before is nobody's concern.
+  void forget(uint64_t address, uint64_t bytes);
 
 private:
   /// Who did it: the time is that of the warp's clock, 0 for nobody.

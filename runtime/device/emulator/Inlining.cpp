@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The translator's control flow: branches to labels, tables of them, and calls, whose bodies are put where
-// they are called.
+// they are called, unless they are recursive or through registers (OutOfLine.cpp).
 #include "runtime/device/emulator/Calls.h"
 #include "runtime/device/emulator/Translator.h"
 
@@ -28,8 +28,8 @@ void Translator::branchTable(const Operand &index, const Operand &table) {
 }
 
 void Translator::leaveFunction() {
-  if (!isInlined()) {
-    emit(exitHandler(), InstructionClass::control);
+  if (!instance->caller) {
+    emit(instance->callee < 0 ? exitHandler() : stackReturnHandler(), InstructionClass::control);
     return;
   }
   emit(branchHandler(), InstructionClass::control);
@@ -43,11 +43,19 @@ void Translator::call() {
   size_t at = 0;
   const Operand *results =
       at < operands.size() && operands[at].kind == Operand::vector ? &operands[at++] : nullptr;
-  if (at >= operands.size() || operands[at].kind != Operand::function)
-    return fail("expected the name of a function (calls through registers are not supported)");
-  const Function &callee = module.functions[operands[at++].id];
+  if (at >= operands.size() || (operands[at].kind != Operand::function && operands[at].kind != Operand::reg))
+    return fail("expected the name of a function, or a register with its address");
+  const Operand &called = operands[at++];
   const Operand *arguments =
-      at < operands.size() && operands[at].kind == Operand::vector ? &operands[at] : nullptr;
+      at < operands.size() && operands[at].kind == Operand::vector ? &operands[at++] : nullptr;
+  if (called.kind == Operand::reg) {
+    if (at >= operands.size())
+      return fail("expected the label of a .callprototype or .calltargets");
+    if (callees.empty())
+      return fail("expected functions whose addresses the module takes, found none");
+    return stackCall(-1, source(called, Type::u64), results, arguments, &operands[at]);
+  }
+  const Function &callee = module.functions[called.id];
   const auto matches = [](const Operand *list, size_t count) {
     return (list ? list->parts.size() : 0) == count;
   };
@@ -85,13 +93,15 @@ void Translator::call() {
                   fmt::join(external->arguments, ", "), callee.name, external->result);
     Instruction &in = emit(external->handler, InstructionClass::control);
     in.offset = places[0].empty() ? -1 : static_cast<int64_t>(places[0][0].value);
+    in.a = instance->callee < 0 ? 0 : program->stackPointer;
     in.detail = keep(std::move(offsets));
     return;
   }
+  if (recursive.contains(called.id))
+    return stackCall(called.id, 0, results, arguments, nullptr);
   int depth = 0;
-  for (Instance *outer = instance; outer; outer = outer->caller, ++depth)
-    if (outer->function == &callee)
-      return fail("calls '{}' recursively, which is not supported", callee.name);
+  for (Instance *outer = instance; outer; outer = outer->caller)
+    ++depth;
   constexpr size_t mostCalls = 1 << 14;
   if (instances.size() > mostCalls)
     return fail(
@@ -109,6 +119,7 @@ void Translator::call() {
   auto next = std::make_unique<Instance>();
   next->function = &callee;
   next->caller = instance;
+  next->callee = instance->callee;
   next->places.resize(callee.variables.size());
   for (size_t i = 0; i < places[0].size(); ++i)
     next->places[callee.results[i]] = places[0][i];

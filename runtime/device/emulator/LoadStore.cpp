@@ -287,7 +287,7 @@ template <bool isLoad> void loadOrStore(Translator &t) {
     if (address.space != Space::generic)
       access.space = address.kernelParameter ? Space::param : address.space;
     else if (access.space == Space::param)
-      access.space = t.isInlined() ? Space::local : Space::global;
+      access.space = t.isFunction() ? Space::local : Space::global;
   }
   if (address.kernelParameter && !isLoad)
     return t.fail("expected memory that can be written, found a parameter of the kernel");

@@ -99,6 +99,7 @@ struct Warp {
   std::vector<Group> groups; // all but the running one
   uint32_t spins = 0;        // loads that may wait for another thread, since this warp last let others run
   bool yields = false;       // spins: let others run first
+  uint64_t instructions = 0; // executed, where there is a limit
   bool rotate = false;       // the last group ran long; another of this warp goes first
   uint32_t clusterPhase = 0; // phase of the cluster barrier at this warp's arrival
   Mask clusterArrived = 0;
@@ -106,6 +107,7 @@ struct Warp {
   uint32_t inFlightAccumulators = 0; // registers that wgmma still writes: then every operand is checked
   std::shared_ptr<struct InFlight> inFlight;       // its wgmma
   std::shared_ptr<struct FragmentState> fragments; // of kernels with wgmma, when races are looked for
+  std::shared_ptr<struct CallStack> calls;         // of programs with calls that are not inlined
   uint32_t maxRegisters = 0;                       // of a thread, after setmaxnreg
   uint64_t groupTrace = 0;            // hash of what it executed that a warpgroup executes together
   std::vector<uint8_t> local;         // lane l's local memory starts at l * Program::localBytes
@@ -184,9 +186,10 @@ enum class Schedule : uint8_t { earliest, latest };
 
 struct ExecutionOptions {
   Schedule schedule = Schedule::earliest;
-  bool races = false;    // check the order of accesses to memory
-  bool counters = false; // count sectors and bank conflicts, too
-  unsigned threads = 0;  // 0: one for each core
+  bool races = false;           // check the order of accesses to memory
+  bool counters = false;        // count sectors and bank conflicts, too
+  unsigned threads = 0;         // 0: one for each core
+  uint64_t maxInstructions = 0; // that a warp may execute, 0: any number
 };
 
 /// What the checks found that does not stop a kernel, each once.
@@ -238,6 +241,11 @@ struct Launch {
 // Generic addresses of other spaces are marked by their top byte.
 inline constexpr int sharedRankShift = 24;
 inline constexpr uint64_t genericShared = 0x01ull << 56, genericLocal = 0x02ull << 56;
+
+/// Of function `id` of the module: nothing that can be read or written.
+inline constexpr uint64_t functionAddress(int32_t id) {
+  return 0x03ull << 56 | (static_cast<uint64_t>(id) + 1) * 16;
+}
 
 inline uint32_t sharedBase(const Block &block) { return block.rank << sharedRankShift; }
 

@@ -31,11 +31,14 @@ Result<std::unique_ptr<LoadedModule>> LoadedModule::load(std::string_view text, 
   for (size_t i = 0; i < loaded->module.variables.size(); ++i)
     for (const Variable::Relocation &relocation : loaded->module.variables[i].relocations) {
       const auto found = loaded->module.variableNames.find(relocation.symbol);
-      if (found == loaded->module.variableNames.end())
-        return fail("line {}: expected the name of a variable, found '{}'", loaded->module.variables[i].line,
-                    relocation.symbol);
-      const uint64_t value =
-          loaded->addresses[static_cast<size_t>(found->second)] + static_cast<uint64_t>(relocation.addend);
+      const auto function = loaded->module.functionNames.find(relocation.symbol);
+      if (found == loaded->module.variableNames.end() && function == loaded->module.functionNames.end())
+        return fail("line {}: expected the name of a variable or function, found '{}'",
+                    loaded->module.variables[i].line, relocation.symbol);
+      const uint64_t base = found != loaded->module.variableNames.end()
+                                ? loaded->addresses[static_cast<size_t>(found->second)]
+                                : functionAddress(function->second);
+      const uint64_t value = base + static_cast<uint64_t>(relocation.addend);
       std::memcpy(reinterpret_cast<uint8_t *>(loaded->addresses[i]) + relocation.at, &value, 8);
     }
   return loaded;

@@ -133,6 +133,10 @@ uint32_t Translator::source(const Operand &operand, Type type) {
     in.a = from;
     return program->code.back().d = temporary(bytes);
   }
+  case Operand::function:
+    if (bytes == 8)
+      return constant(functionAddress(operand.id), 8);
+    break;
   case Operand::integer: {
     if (bytes <= 8)
       return constant(operand.bits, bytes);

@@ -5,6 +5,7 @@
 #define SINTER_RUNTIME_DEVICE_EMULATOR_PROGRAM_H
 
 #include "runtime/Result.h"
+#include "runtime/device/emulator/CallStack.h"
 #include "runtime/device/emulator/Machine.h"
 #include "runtime/device/emulator/Syntax.h"
 
@@ -65,6 +66,13 @@ struct Program {
   /// Instructions that may be executed as one. How often they are is counted behind the instructions.
   std::vector<std::shared_ptr<MultiplyAddRun>> multiplyAddRuns;
 
+  uint32_t entry = 0; // where a warp begins
+  /// Functions that are not inlined, by number and by address; where the frame of a lane's activation begins
+  /// in local memory (64 bits a lane), and where those of the functions that the kernel calls do.
+  std::vector<Callee> callees;
+  std::unordered_map<uint64_t, int32_t> calleeAt;
+  uint32_t stackPointer = 0;
+  uint64_t stackBegin = 0;
   std::shared_ptr<FragmentWrites> fragmentWrites; // null without wgmma
 
   uint32_t frameBytes = 0;    // of a warp, a multiple of 64

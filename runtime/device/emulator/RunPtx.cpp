@@ -15,6 +15,7 @@ namespace sinter::emulator {
 const char *const runPtxUsage =
     R"(usage: sinter run-ptx FILE.ptx [--entry NAME] --grid X[,Y[,Z]] --block X[,Y[,Z]] [--cluster X[,Y[,Z]]] [--shared BYTES]
        [--arg ARGUMENT]... [--races] [--schedule earliest|latest] [--counters] [--json] [--threads N]
+       [--max-instructions N]
 
 Runs one kernel of a PTX file in the emulator, whatever compiler made it. Arguments in the kernel's order:
   in:a.npy   inout:a.npy   out:c.npy:f32[128,128]      buffers (bf16 travels as uint16)
@@ -26,6 +27,7 @@ Runs one kernel of a PTX file in the emulator, whatever compiler made it. Argume
 --races       runs both schedules of asynchronous work, compares their results, and reports races and missing waits
 --counters    prints what the launch cost: instructions by class, sectors, bank conflicts, tensor FLOPs
 --json        prints all of it as JSON
+--max-instructions  an error where a warp executes more, as in a loop that never ends; any number without
 )";
 
 namespace {
@@ -38,6 +40,7 @@ struct Options {
   bool races = false, counters = false, json = false;
   Schedule schedule = Schedule::earliest;
   unsigned threads = 0;
+  uint64_t maxInstructions = 0;
 };
 
 Result<uint64_t> number(const std::string &flag, const std::string &text) {
@@ -80,7 +83,8 @@ Result<Options> parse(std::span<const std::string> arguments) {
     }
     const std::string name = flag.substr(0, flag.find('='));
     if (name != "--grid" && name != "--block" && name != "--cluster" && name != "--shared" &&
-        name != "--threads" && name != "--entry" && name != "--arg" && name != "--schedule")
+        name != "--threads" && name != "--entry" && name != "--arg" && name != "--schedule" &&
+        name != "--max-instructions")
       return fail("unknown flag '{}'", name);
     if (const size_t equals = flag.find('='); equals != std::string::npos) {
       value = flag.substr(equals + 1);
@@ -103,6 +107,11 @@ Result<Options> parse(std::span<const std::string> arguments) {
         options.shared = *parsed;
       else
         options.threads = static_cast<unsigned>(std::min<uint64_t>(*parsed, 1024));
+    } else if (flag == "--max-instructions") {
+      const Result<uint64_t> parsed = number(flag, value);
+      if (!parsed || !*parsed)
+        return fail("{}: expected a number from 1 on, found '{}'", flag, value);
+      options.maxInstructions = *parsed;
     } else if (flag == "--entry") {
       options.entry = value;
     } else if (flag == "--arg") {
@@ -138,7 +147,8 @@ Result<Report> launchOnce(const Options &options, const Program &program,
   launch.dynamicShared = options.shared;
   launch.parameters = parameters;
   launch.memory = &memory;
-  launch.options = {schedule, options.races, options.counters || options.json, options.threads};
+  launch.options = {schedule, options.races, options.counters || options.json, options.threads,
+                    options.maxInstructions};
   Result<KernelCounters> counters = execute(launch);
   if (!counters)
     return tl::unexpected<Error>(counters.error());

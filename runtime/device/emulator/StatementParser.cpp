@@ -95,7 +95,20 @@ void Parser::labelled() {
     return;
   }
   if (peek().isDotted("callprototype") || peek().isDotted("calltargets")) {
-    while (peek().kind != Token::end && !accept(';'))
+    const bool lists = next().text == "calltargets";
+    const auto table = static_cast<int32_t>(function->tables.size());
+    scopes.back().variables[label] = ~table; // see name()
+    function->tables.emplace_back();
+    while (lists && peek().kind == Token::identifier) {
+      const Token &target = next();
+      const auto found = module.functionNames.find(target.text);
+      if (found == module.functionNames.end())
+        return failAt(target, "the name of a function");
+      function->callTargets[table].push_back(found->second);
+      if (!accept(','))
+        break;
+    }
+    while (peek().kind != Token::end && !accept(';')) // sizes are those of the variables in the call
       next();
     return;
   }

@@ -81,8 +81,10 @@ struct Function {
   std::vector<Variable> variables;
   std::vector<Register> registers;
   std::vector<Statement> statements;
-  std::vector<int32_t> targets;              // of a label operand: the statement it stands before
-  std::vector<std::vector<int32_t>> tables;  // of brx.idx: label operands' ids
+  std::vector<int32_t> targets;             // of a label operand: the statement it stands before
+  std::vector<std::vector<int32_t>> tables; // of brx.idx: label operands' ids; of calls: empty
+  std::unordered_map<int32_t, std::vector<int32_t>>
+      callTargets;                           // of tables: functions that a .calltargets lists
   std::array<uint32_t, 3> requiredThreads{}; // .reqntid; 0: none
   std::array<uint32_t, 3> maxThreads{};      // .maxntid
   std::array<uint32_t, 3> requiredCluster{}; // .reqnctapercluster

@@ -82,6 +82,10 @@ Result<std::unique_ptr<Program>> Translator::run() {
   program->requiredCluster = entry.requiredCluster;
   program->maxRegisters = entry.maxRegisters;
   program->minBlocks = entry.minBlocks;
+  findOutOfLine();
+  translateCallees();
+  if (!error.empty())
+    return tl::unexpected<Error>(Error{error});
   instances.push_back(std::make_unique<Instance>());
   instances.back()->function = &entry;
   layoutParameters(*instances.back());
@@ -97,6 +101,10 @@ Result<std::unique_ptr<Program>> Translator::run() {
       program->code[fixup.instruction].extra = target;
     else
       program->lists[fixup.tableEntry] = target;
+  }
+  if (!program->callees.empty()) {
+    program->stackBegin = program->localBytes;
+    program->localBytes = static_cast<uint32_t>(roundUp(program->localBytes, frameAlign) + stackBytes);
   }
   program->staticShared = static_cast<uint32_t>(sharedEnd);
   program->dynamicSharedAt = static_cast<uint32_t>(roundUp(sharedEnd, externSharedAlign));
@@ -139,7 +147,7 @@ void Translator::layoutParameters(Instance &root) {
   for (const int32_t index : entry.parameters) {
     const Variable &variable = entry.variables[index];
     end = roundUp(end, variable.align);
-    root.places[index] = {Space::param, end, true, true, false};
+    root.places[index] = {Space::param, end, true, true, false, false};
     program->parameters.push_back({static_cast<uint32_t>(end), static_cast<uint32_t>(variable.size)});
     end += variable.size;
   }
@@ -167,7 +175,7 @@ void Translator::function(Instance &next) {
   next.starts.push_back(static_cast<int32_t>(program->code.size()));
   statement = outerStatement;
   if (!outer)
-    emit(exitHandler(), InstructionClass::control);
+    emit(next.callee < 0 ? exitHandler() : stackReturnHandler(), InstructionClass::control);
   for (const auto &[from, unused] : next.returns)
     program->code[from].extra = static_cast<uint32_t>(program->code.size());
   for (Pool *given : {&next.taken, &pools[level + 1]})
@@ -276,11 +284,16 @@ void Translator::placeVariable(Instance &in, int32_t index) {
   case Space::param: // of a call: memory of the thread
   case Space::local: {
     place.space = Space::local;
-    const uint64_t at = roundUp(program->localBytes, variable.align);
+    place.inFrame = in.callee >= 0;
+    Callee *callee = place.inFrame ? &program->callees[static_cast<size_t>(in.callee)] : nullptr;
+    const uint64_t at = roundUp(callee ? callee->frameBytes : program->localBytes, variable.align);
     place.value = at;
     if (at + variable.size > mostBytes)
       return fail("variable '{}': expected at most {} bytes of memory a thread", variable.name, mostBytes);
-    program->localBytes = static_cast<uint32_t>(at + variable.size);
+    if (callee)
+      callee->frameBytes = at + variable.size;
+    else
+      program->localBytes = static_cast<uint32_t>(at + variable.size);
     return;
   }
   default:
@@ -297,10 +310,10 @@ Translator::Instance::Place Translator::placeOf(const Operand &operand) {
   const int32_t index = ~operand.id;
   const Variable &variable = module.variables[index];
   if (variable.space != Space::shared)
-    return {variable.space, variableAddresses[index], true, false, false};
+    return {variable.space, variableAddresses[index], true, false, false, false};
   if (variable.isExtern) {
     externSharedAlign = std::max<uint32_t>(externSharedAlign, static_cast<uint32_t>(variable.align));
-    return {Space::shared, 0, true, false, true};
+    return {Space::shared, 0, true, false, true, false};
   }
   const auto [entry, isNew] = moduleShared.try_emplace(index, 0);
   if (isNew) {
@@ -310,11 +323,18 @@ Translator::Instance::Place Translator::placeOf(const Operand &operand) {
     program->sharedNames.push_back(
         {std::string(variable.name), static_cast<uint32_t>(entry->second), static_cast<uint32_t>(sharedEnd)});
   }
-  return {Space::shared, entry->second, true, false, false};
+  return {Space::shared, entry->second, true, false, false, false};
 }
 
 uint32_t Translator::placeSlot(const Instance::Place &place, int64_t offset, unsigned bytes) {
   const uint64_t value = place.value + static_cast<uint64_t>(offset);
+  if (place.inFrame) {
+    const uint32_t slot = temporary(bytes);
+    Instruction &in = emit(frameAddressHandler(bytes), InstructionClass::integer);
+    in.d = slot;
+    in.offset = static_cast<int64_t>(value);
+    return slot;
+  }
   if (place.space != Space::shared && !place.kernelParameter)
     return constant(value, bytes);
   using Slot = Program::AddressSlot;
@@ -346,6 +366,12 @@ Translator::Address Translator::address(const Operand &operand) {
       result.parameterBytes = instance->function->variables[base.id].size;
       result.inParameter =
           static_cast<int64_t>(static_cast<uint64_t>(base.offset) + static_cast<uint64_t>(operand.offset));
+    }
+    if (place.inFrame) {
+      result.slot = program->stackPointer;
+      result.offset = static_cast<int64_t>(place.value + static_cast<uint64_t>(base.offset) +
+                                           static_cast<uint64_t>(operand.offset));
+      return result;
     }
     result.slot = placeSlot(place, base.offset, 8);
     return result;

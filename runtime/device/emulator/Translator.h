@@ -8,6 +8,7 @@
 #include "runtime/device/emulator/MultiplyAdds.h"
 #include "runtime/device/emulator/WgmmaFences.h"
 #include <initializer_list>
+#include <set>
 #include <span>
 #include <unordered_map>
 
@@ -99,7 +100,8 @@ public:
   void branchTable(const Operand &index, const Operand &table);
   void call();
   void leaveFunction();
-  bool isInlined() const { return instance->caller != nullptr; }
+  /// Not the kernel itself.
+  bool isFunction() const { return instance->caller || instance->callee >= 0; }
 
 private:
   /// Slots of registers that calls at one depth have given back, by what a lane has: bytes, or 0 for a
@@ -109,11 +111,13 @@ private:
   struct Instance {
     const Function *function;
     Instance *caller = nullptr;
+    int32_t callee = -1;         // whose frame its variables are in; -1: the kernel's
     std::vector<uint32_t> slots; // of registers; 0: none yet
     struct Place {
       Space space;
       uint64_t value;
       bool known, kernelParameter, dynamicShared;
+      bool inFrame; // of the activation (CallStack.h); `value` is where in it
     };
     std::vector<Place> places;                         // of variables
     Pool taken;                                        // slots of its registers
@@ -122,6 +126,11 @@ private:
   };
 
   void function(Instance &instance);
+  // OutOfLine.cpp
+  void findOutOfLine();
+  void translateCallees();
+  void stackCall(int32_t id, uint32_t address, const Operand *results, const Operand *arguments,
+                 const Operand *targets);
   void translateStatement(const Statement &statement);
   void layoutParameters(Instance &instance);
   void placeVariable(Instance &instance, int32_t index);
@@ -163,7 +172,10 @@ private:
   };
   std::vector<Fixup> fixups;
   std::vector<std::unique_ptr<Instance>> instances;
-  std::vector<Pool> pools; // by the depth of calls
+  std::vector<Pool> pools;                      // by the depth of calls
+  std::unordered_map<int32_t, int32_t> callees; // functions that are not inlined -> Program::callees
+  std::vector<int32_t> calleeFunctions;         // the other way
+  std::set<int32_t> recursive;                  // those of them that are called so by name
   uint32_t frameEnd = 0, predicateNext = 0, predicateEnd = 0;
   uint32_t externSharedAlign = 16, carrySlot = 0;
   uint64_t sharedEnd = 0;

@@ -134,6 +134,58 @@ TEST_P(EmulatorCompilers, NvccsReductionAndSoftmax) {
   }
 }
 
+TEST_P(EmulatorCompilers, NvccsTablesOfFunctionsAndVirtualOnes) {
+  std::string reason;
+  const std::string text = ofCuda("calls", GetParam(), reason);
+  if (text.empty())
+    GTEST_SKIP() << reason;
+  PtxRunner runner;
+  const int n = 200;
+  std::vector<int> which(n), a(n), b(n);
+  for (int i = 0; i < n; ++i)
+    which[size_t(i)] = i * i % 3, a[size_t(i)] = 7 * i - 300, b[size_t(i)] = i % 13;
+  const uint64_t pw = runner.buffer(which), pa = runner.buffer(a), pb = runner.buffer(b),
+                 out = runner.buffer(std::vector<int>(n));
+  runner.grid = {2, 1, 1}, runner.block = {128, 1, 1};
+  ASSERT_EQ(runEntry(runner, text, "table", Parameters().add(pw).add(pa).add(pb).add(out).add(n).bytes), "");
+  const auto found = runner.read<int>(out, n);
+  for (size_t i = 0; i < n; ++i)
+    ASSERT_EQ(found[i], which[i] == 0 ? a[i] + b[i] : which[i] == 1 ? a[i] - b[i] : a[i] * b[i]) << i;
+
+  const auto sizes = randoms(n);
+  const uint64_t ps = runner.buffer(sizes), areas = runner.buffer(std::vector<float>(n));
+  ASSERT_EQ(runEntry(runner, text, "shapes", Parameters().add(ps).add(areas).add(n).bytes), "");
+  const auto area = runner.read<float>(areas, n);
+  for (size_t i = 0; i < n; ++i)
+    ASSERT_NEAR(area[i], i % 3 ? sizes[i] * 2 * 3.25f : sizes[i] * sizes[i] * 2.5f, 1e-4) << i;
+}
+
+/// test/cuda/calls.cu, in C++.
+int digits(int n, const int *above, int depth) {
+  int own[4];
+  for (int i = 0; i < 4; ++i)
+    own[i] = n % 10 + i + (above ? above[(i + depth) % 4] : 0);
+  return n < 10 ? own[n % 4] : digits(n / 10, own, depth + 1) * 3 + own[depth % 4];
+}
+
+TEST_P(EmulatorCompilers, NvccsRecursion) {
+  std::string reason;
+  const std::string text = ofCuda("calls", GetParam(), reason);
+  if (text.empty())
+    GTEST_SKIP() << reason;
+  PtxRunner runner;
+  const int n = 200, fibonacci[] = {0, 1, 1, 2, 3, 5, 8, 13, 21, 34, 55, 89};
+  const uint64_t out = runner.buffer(std::vector<int>(3 * n));
+  runner.grid = {2, 1, 1}, runner.block = {128, 1, 1};
+  ASSERT_EQ(runEntry(runner, text, "recursion", Parameters().add(out).add(n).bytes), "");
+  const auto found = runner.read<int>(out, 3 * n);
+  for (int i = 0; i < n; ++i) {
+    ASSERT_EQ(found[size_t(3 * i)], digits(i * 7919, nullptr, 0)) << i;
+    ASSERT_EQ(found[size_t(3 * i + 1)], i % 40 % 2 == 0) << i;
+    ASSERT_EQ(found[size_t(3 * i + 2)], fibonacci[i % 12]) << i;
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Architectures, EmulatorCompilers, testing::Values("sm_80", "sm_90a"),
                          [](const auto &info) { return std::string(info.param); });
 

@@ -172,6 +172,7 @@ TEST_F(EmulatorDriver, NonsenseInTheEnvironmentIsRefused) {
       {"SINTER_EMULATOR_MEMORY", "-5"},
       {"SINTER_EMULATOR_MEMORY", "99999999999"},
       {"SINTER_EMULATOR_SCHEDULE", "x"},
+      {"SINTER_EMULATOR_MAX_INSTRUCTIONS", "many"},
       {"SINTER_EMULATOR_COUNTERS", "/nowhere/counters.json"}};
   for (const auto &[name, value] : wrong) {
     setenv(name, value, 1);

@@ -166,6 +166,34 @@ TEST_F(EmulatorRunPtx, FoldersAndEmptyFilesInTheirPlacesAreErrors) {
                ": expected a file with content, found an empty one");
 }
 
+TEST_F(EmulatorRunPtx, ALoopThatNeverEndsEndsAtTheLimit) {
+  std::ofstream(folder + "loop.ptx") << R"(.version 8.0
+.target sm_80
+.address_size 64
+.visible .entry loop(.param .u32 n) {
+.reg .pred %p<3>; .reg .b32 %r<4>;
+mov.u32 %r1, %tid.x; ld.param.u32 %r2, [n]; setp.lt.u32 %p2, %r1, 32;
+@%p2 ret;
+again: add.u32 %r2, %r2, -1;
+setp.ne.u32 %p1, %r2, 0;
+@%p1 bra again;
+ret; }
+)";
+  const auto after = [&](const char *turns, const char *limit) {
+    return run(
+        {folder + "loop.ptx", "--grid", "1", "--block", "64", "--arg", turns, "--max-instructions", limit});
+  };
+  EXPECT_EQ(after("u32:0", "1000000").error,
+            "error: " + folder +
+                "loop.ptx: kernel 'loop', line 8: block (0,0,0), warp 1 has executed 1000000 "
+                "instructions, the limit, and has not ended\n");
+  EXPECT_EQ(after("u32:100", "305").error, ""); // 4, three a turn, and the last
+  EXPECT_NE(
+      after("u32:100", "304").error.find("line 11: block (0,0,0), warp 1 has executed 304 instructions"),
+      std::string::npos)
+      << after("u32:100", "304").error;
+}
+
 TEST_F(EmulatorRunPtx, BadArgumentsSayWhatWasExpected) {
   const std::string file = folder + "scale.ptx", in = "in:" + folder + "a.npy";
   const auto error = [&](std::vector<std::string> more, int code) {
@@ -183,6 +211,8 @@ TEST_F(EmulatorRunPtx, BadArgumentsSayWhatWasExpected) {
             "sinter run-ptx: --block: expected X, X,Y or X,Y,Z, numbers from 1 to 2147483647, found '0'\n");
   EXPECT_EQ(error({"--schedule", "never"}, 2),
             "sinter run-ptx: --schedule: expected earliest or latest, found 'never'\n");
+  EXPECT_EQ(error({"--max-instructions", "0"}, 2),
+            "sinter run-ptx: --max-instructions: expected a number from 1 on, found '0'\n");
   EXPECT_EQ(error({"--what"}, 2), "sinter run-ptx: unknown flag '--what'\n");
   EXPECT_EQ(error({"--arg", "u64:-1"}, 1), "error: u64:-1: expected no negative number\n");
   EXPECT_EQ(
