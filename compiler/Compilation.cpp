@@ -150,7 +150,7 @@ Result<std::vector<ObjectFile>> Compilation::makeObjects() {
   return objects;
 }
 
-/// Files of kernels have no split K: who calls them would have to bring memory for it.
+/// Files of kernels have no parts of K that go through device memory: who calls them would have to bring it.
 CudaOptions Compilation::cudaOptions(gpu::Architecture architecture) const {
   bool isProduct = options.stage != Stage::Ptx && options.stage != Stage::Cubin;
   return {architecture, /*chooseSchedules=*/true, options.persistent,

@@ -156,8 +156,7 @@ OwningOpRef<ModuleOp> copyKernels(ModuleOp module, const CudaOptions &options) {
     [[maybe_unused]] LogicalResult chosen = passes.run(*copy);
     assert(succeeded(chosen) && "every kernel has a schedule for GPUs");
     gpu::widenTiles(*copy, options.architecture);
-    if (options.splits)
-      gpu::splitFewTiles(*copy);
+    gpu::splitFewTiles(*copy, options.architecture, options.splits);
     gpu::cutSequences(*copy);
   }
   return copy;

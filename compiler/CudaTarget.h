@@ -20,7 +20,8 @@ struct CudaOptions {
   bool chooseSchedules = true;
   /// One kernel for each type of cache that runs a whole decode step, too.
   bool persistent = false;
-  /// Kernels with few tiles may split K (runtime/abi.h, SINTER_SPACE_SPLIT), where kernels get schedules.
+  /// Parts of K may go through device memory (runtime/abi.h, SINTER_SPACE_SPLIT), where kernels get
+  /// schedules.
   bool splits = false;
 };
 

@@ -82,8 +82,9 @@ def Kernel_MatmulOp : Kernel_Anchor<"matmul", [AttrSizedOperandSegments, NoTermi
     ranges get) are dispatched: rows segments[e] to segments[e + 1] - 1 are multiplied by matrix e.
     With the attribute `kernel.bf16` both factors are rounded to bf16, to nearest even, before they are multiplied; sums
     are f32.
-    With `kernel.split_k` = n on GPUs n blocks sum a part of K each, where tiles are few; the one that is done last adds
-    the parts in their order and has the epilogue. Numbers depend on n alone, not on who is last.
+    With `kernel.split_k` = n on GPUs n blocks sum a part of K each, where tiles are few. The parts are added in their
+    order, by the one that is done last, which has the epilogue, or, where the blocks are a cluster, by each for a share
+    of the rows. Numbers depend on n alone.
     Each `kernel.range` in `ranges` handles part of the columns; together they cover each column once, in order.
   }];
   let arguments = (ins Optional<Kernel_RowsType>:$left, Variadic<Kernel_WeightType>:$weights,

@@ -197,6 +197,7 @@ class Function:
 
 class WideProducts(Function):
     """A product of f16 (or bf16) whose panels fill tiles, behind a norm, with something behind it: what sm_90a copies by tensor maps."""
+    INPUTS, OUTPUTS = (64, 128, 200), (64, 128, 192)
 
     def __init__(self, seed, rows):
         self.random = random.Random(seed)
@@ -204,7 +205,7 @@ class WideProducts(Function):
         self.positions = [self.random.randrange(40) for _ in range(self.rows)]
         self.tokens = [self.random.randrange(20) for _ in range(self.rows)]
         self.values, self.widths, self.lines, self.reads, self.arguments, self.inputs, self.bounds = {}, {}, {}, {}, {}, {}, {}
-        width, out, type = self.random.choice((64, 128, 200)), self.random.choice((64, 128, 192)), self.random.choice(("f16", "f16", "bf16"))
+        width, out, type = self.random.choice(self.INPUTS), self.random.choice(self.OUTPUTS), self.random.choice(("f16", "f16", "bf16"))
         for name, columns in (("x", width), ("z", out)):
             self.put(name, columns, [], "", [self.numbers(columns, 1) for _ in range(self.rows)], [(name, rowType(columns))])
             self.inputs[name] = [each for row in self.values[name] for each in row]
@@ -226,6 +227,11 @@ class WideProducts(Function):
         error, norm = {"f16": .002, "bf16": .01}[type], lambda v: math.sqrt(sum(x * x for x in v))
         lengths = [norm(w) for w in rows]
         self.bounds[self.results[0]] = [1.1 * error * length * norm(row) + 1e-4 for row in self.values["n"] for length in lengths]
+
+
+class DeepProducts(WideProducts):
+    """The same of few tiles of many inputs: on sm_90a the blocks of a cluster, 2 or 4, sum parts of K."""
+    INPUTS, OUTPUTS = (520, 1024, 1100), (64, 128)
 
 
 SLOT = 2 * 16 * 16 * 4   # bytes of the keys, or values, of a sequence: 2 heads, 16 tokens, 16 columns

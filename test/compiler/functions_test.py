@@ -10,7 +10,7 @@ import sys
 import unittest
 
 sys.dont_write_bytecode = True
-from functions import SLOT, FirstTokens, Function, WideProducts
+from functions import SLOT, DeepProducts, FirstTokens, Function, WideProducts
 from products import COMPILERS, SINTER, ProductTest, run
 
 EMULATOR = SINTER.parent.parent / "lib/libsinter-cuda-emulator.so"
@@ -103,6 +103,7 @@ class Gpu:
 
 class FunctionsTest(ProductTest):
     maps = 0   # tensor maps that launches were given
+    clusters = frozenset()   # sizes of the clusters of launches
 
     def kernel(self, name, text, target):
         """What `sinter kernel` describes of a function in text, and the folder of its files; None where its results are not its own."""
@@ -176,6 +177,7 @@ class FunctionsTest(ProductTest):
             buffers = [next(workspace + number if place == "workspace" else places[place][number] for place, number in each.items())
                        for each in launch["buffers"]]
             code = codes[launch["kernel"]]
+            self.clusters |= {code["cluster"][0]}
             self.maps += gpu.launch((folder / code["file"]).read_bytes(), code, [step] + buffers, function.rows)
         results = [floats(gpu.get(address, len(each))) for address, each, argument in zip(places["argument"], data, arguments)
                    if argument["written"] and argument["kind"] == "rows"]
@@ -219,6 +221,10 @@ class FunctionsTest(ProductTest):
         self.check(range(6), rows=(1, 64, 77, 96), gpu=Gpu("sm_90a"), kind=WideProducts, forms=("prefill",))
         self.assertGreater(self.maps, 0)
         self.check(range(6, 8), rows=(64, 77), gpu=Gpu("sm_80"), kind=WideProducts, forms=("prefill",))
+
+    def testDeepProductsOfFewTilesComputeTheSameByClustersToo(self):
+        self.check(range(5), rows=(1, 64, 70), gpu=Gpu("sm_90a"), kind=DeepProducts, forms=("prefill",))
+        self.assertLessEqual({2, 4}, self.clusters)
 
     def testWhateverReadsAttentionsResultOfASingleTokenReadsAllOfIt(self):
         gpu = Gpu()

@@ -145,7 +145,7 @@ class GpuTest(ProductTest):
             for value in found.values():
                 self.assertAlmostEqual(value / found[f"{weights}-alonecpu90"], 1, delta=5e-3, msg=found)
 
-    def testKOfFewTilesIsSplitInExecutablesAlone(self):
+    def testKOfFewTilesIsSplit(self):
         # 64 outputs of 1024 inputs: one tile of columns. Perplexity as above; quantised rows are rounded elsewhere than on the processor.
         catalog.VARIANTS["llama"]["wide"] = {**catalog.VARIANTS["llama"]["default"], "hidden": 64, "heads": 4, "kv": 2, "ff": 1024, "layers": 1}
         path, model, text = self.folder / "split", self.folder / "wide.gguf", self.folder / "words"
@@ -160,11 +160,17 @@ class GpuTest(ProductTest):
                 found[device + sm] = json.loads(out.splitlines()[-1])["perplexity"]
             for value in found.values():
                 self.assertAlmostEqual(value / found["cpu90"], 1, delta=1e-2, msg=(weights, found))
-        # 4 parts of 256 inputs, tiles of 64 rows, one of columns, 64 x 64 sums; nothing for who calls kernels.
+        # 4 parts of 256 inputs, tiles of 64 rows, one of columns, 64 x 64 sums; nothing in device memory for who calls kernels.
         out, _ = self.compile(model, "--weights", "f16", "--target=cuda:sm_80", "--emit=target", "-o", "-")
         self.assertEqual(set(re.findall(r"kernel.split_k = array<i64: ([\d, ]+)>", out)), {"4, 64, 1, 16384"})
         self.compile(model, "--weights", "f16", "--target=cuda:sm_80", "--emit=ptx", "-o", self.folder / "unsplit")
         self.assertFalse(any("atom.acq_rel" in each.read_text() for each in (self.folder / "unsplit").glob("*.ptx")))
+        # Clusters have them in both.
+        self.assertIn("kernel.cluster = 4", self.compile(model, "--weights", "f16", "--target=cuda:sm_90a", "--emit=target", "-o", "-")[0])
+        self.compile(model, "--weights", "f16", "--target=cuda:sm_90a", "--emit=ptx", "-o", self.folder / "clusters")
+        kernels = [each["code"]["sm_90a"] for each in json.loads((self.folder / "clusters/clusters.json").read_text())["kernels"]]
+        self.assertTrue(any("ld.shared::cluster" in (self.folder / "clusters" / each["file"]).read_text() and each["cluster"] == [4, 1, 1]
+                            for each in kernels))
 
     def testWithoutADriverTheProcessorRunsItAndTheReasonIsSaid(self):
         if shutil.which("nvidia-smi"):

@@ -129,7 +129,7 @@ void forEachTile(Frame &frame, const kernel::Grid &grid,
   };
   if (frame.isCrowded)
     return frame.loopInShared(e.block(), tiles, e.blocks(), visit);
-  e.loopBy(e.block(), tiles, e.blocks(), visit);
+  e.loopBy(e.div(e.block(), frame.blocksOfTile), tiles, e.div(e.blocks(), frame.blocksOfTile), visit);
 }
 
 } // namespace sinter::gpu

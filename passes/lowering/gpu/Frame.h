@@ -54,7 +54,8 @@ struct Frame {
   int64_t threads = 128;        // of the block; emitters set it before they use `thread`
   int64_t mostThreads = 1024;   // that `threads` may be, where the emitter has a choice
   int64_t sharedBytes = 0;
-  int64_t cluster = 1; // blocks a cluster
+  int64_t cluster = 1;      // blocks a cluster
+  int64_t blocksOfTile = 1; // neighbours, which go through the tiles together
   llvm::SmallVector<TensorMapPlan> maps;
   SplitPlan splitK;
   mlir::Value splitAddress; // splitSums(), once it was asked for
@@ -130,8 +131,9 @@ SequencePart partOf(Frame &frame, int64_t sequence, int64_t rowsPerTile, mlir::V
 /// How many neighbouring f32 of rows `width` long a thread takes at once: 4, 2 or 1.
 inline int64_t neighbours(int64_t width) { return width % 4 == 0 ? 4 : width % 2 == 0 ? 2 : 1; }
 
-/// Runs `body` for each tile of the block: its column, its first row and the row after its last, its key tile
-/// (all i32; without rows_per_tile: all rows; without keys_per_tile: 0). Between two tiles the block waits.
+/// Runs `body` for each tile of the block (of the `blocksOfTile` blocks): its column, its first row and the
+/// row after its last, its key tile (all i32; without rows_per_tile: all rows; without keys_per_tile: 0).
+/// Between two tiles the block waits.
 void forEachTile(Frame &frame, const kernel::Grid &grid,
                  llvm::function_ref<void(mlir::Value column, mlir::Value rowBegin, mlir::Value rowEnd,
                                          mlir::Value keyTile)>

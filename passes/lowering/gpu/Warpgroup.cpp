@@ -109,6 +109,11 @@ void arriveAtWhere(Emitter &e, Value condition, Value barrier, Value rank) {
            "@$2 mbarrier.arrive.release.cluster.shared::cluster.b64 _, [there]; }",
            "r,r,b", {sharedAddress(e, barrier), rank, condition});
 }
+Value placeIn(Emitter &e, Value place, Value rank) {
+  auto space = static_cast<unsigned>(NVVM::NVVMMemorySpace::SharedCluster);
+  Type there = LLVM::LLVMPointerType::get(e.b.getContext(), space);
+  return NVVM::MapaOp::create(e.b, e.loc, there, place, rank);
+}
 void waitClusterBarrier(Emitter &e, Value barrier, Value parity) {
   assemble(
       e,

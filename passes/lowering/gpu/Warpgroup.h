@@ -41,6 +41,8 @@ void waitCluster(Emitter &e);
 void arriveAt(Emitter &e, mlir::Value barrier, mlir::Value rank);
 /// The same of the lanes where `condition` (i1) is true, without a branch.
 void arriveAtWhere(Emitter &e, mlir::Value condition, mlir::Value barrier, mlir::Value rank);
+/// The same place of another block's shared memory.
+mlir::Value placeIn(Emitter &e, mlir::Value place, mlir::Value rank);
 /// As waitBarrier, for arrivals of other blocks.
 void waitClusterBarrier(Emitter &e, mlir::Value barrier, mlir::Value parity);
 /// The thread's arrival; the phase ends after `bytes` (i32) of copies, too.

@@ -5,6 +5,7 @@
 #include "passes/lowering/Anchors.h"
 #include "passes/lowering/gpu/Emitters.h"
 #include "passes/lowering/gpu/RegionPlan.h"
+#include "passes/lowering/gpu/Warpgroup.h"
 #include "passes/lowering/gpu/matmul/MatmulFloat.h"
 #include "passes/lowering/gpu/matmul/MatmulHalf.h"
 #include "passes/lowering/gpu/matmul/MatmulMaps.h"
@@ -27,7 +28,7 @@ constexpr int64_t longestGroup = 256;
 
 Matmul::Matmul(Frame &frame, kernel::MatmulOp op, int64_t widestChunk)
     : frame(frame), e(frame.e), op(op), inputs(op.getInputs()), outputs(op.getOutputs()),
-      splits(op.getSplits()) {
+      splits(op.getSplits()), isClustered(splitsInCluster(op, frame.e.architecture)) {
   for (Value weight : op.getWeights()) {
     layouts.emplace_back(cast<kernel::WeightType>(weight.getType()));
     weights.push_back(frame.buffer(weight));
@@ -77,10 +78,15 @@ void Matmul::forEachChunk(ChunkBody body) {
       e.barrier();
     });
   };
-  forEachTile(frame, op.getGrid(), [&](Value column, Value rowBegin, Value rowEnd, Value) {
+  kernel::Grid grid = op.getGrid();
+  if (isClustered) {
+    grid.columns /= splits;
+    split = clusterRank(e);
+  }
+  forEachTile(frame, grid, [&](Value column, Value rowBegin, Value rowEnd, Value) {
     // Right where a tile has all rows, which is where it is asked for.
     isFirstChunk = e.equal(column, e.block());
-    if (splits > 1) {
+    if (splits > 1 && !isClustered) {
       split = e.rem(column, splits);
       column = e.div(column, splits);
     }
@@ -318,8 +324,10 @@ LogicalResult emitEpilogues(Matmul &m, const Accumulators &accumulators, Value p
   if (m.splits == 1)
     return emitRanges(m, accumulators, panel, begin, end, firstRow, rows);
   LogicalResult result = success();
-  m.e.ifThen(combineSplits(m, accumulators, firstRow, begin),
-             [&] { result = emitRanges(m, accumulators, panel, begin, end, firstRow, rows); });
+  combineParts(m, accumulators, firstRow, begin, rows,
+               [&](const Accumulators &sums, Value first, Value count) {
+                 result = emitRanges(m, sums, panel, begin, end, first, count);
+               });
   return result;
 }
 

@@ -30,10 +30,13 @@ struct Matmul {
   /// Where epilogues store by tensor maps; null elsewhere.
   TileStores *tileStores = nullptr;
   /// Parts of K, each a tile of its own; that of the tile, from 0; rows of the accumulators, all of which
-  /// have numbers.
+  /// have numbers (SplitK.h).
   int64_t splits;
   mlir::Value split;
   int64_t sumRows = 0;
+  /// Whether the blocks of a tile's parts are a cluster; the barriers by which they meet.
+  bool isClustered = false;
+  mlir::Value partBarriers;
   /// Whether this is the first chunk of the block's first tile (i1).
   mlir::Value isFirstChunk;
 
@@ -59,6 +62,8 @@ struct Matmul {
   mlir::Value stepsOfSplit(int64_t steps);
   int64_t fewestSteps(int64_t steps) const { return steps / splits; }
   mlir::Value stepOfSplit(mlir::Value number, int64_t steps);
+  /// Rows of `rows` accumulators whose epilogue a block has.
+  int64_t rowsOfBlock(int64_t rows) const { return isClustered ? rows / splits : rows; }
 };
 
 /// f32 accumulators in shared memory: (weight, row, column), column 0 being the first of panel `panel`.
@@ -73,7 +78,8 @@ struct Accumulators {
 int64_t epilogueBytes(Matmul &m, int64_t threads);
 
 /// Runs the epilogues of the groups that begin in columns begin to end - 1, for `rows` rows from `firstRow`
-/// on. The block has waited for the accumulators. Where K is split: the block that is done last.
+/// on. The block has waited for the accumulators, and does so again before it overwrites them. Where K is
+/// split: the block that is done last, or each block of a cluster for its share of the rows.
 mlir::LogicalResult emitEpilogues(Matmul &m, const Accumulators &accumulators, mlir::Value panel,
                                   mlir::Value begin, mlir::Value end, mlir::Value firstRow, mlir::Value rows);
 

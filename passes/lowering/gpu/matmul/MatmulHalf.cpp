@@ -23,6 +23,7 @@
 #include "passes/lowering/gpu/Fp8.h"
 #include "passes/lowering/gpu/Mma.h"
 #include "passes/lowering/gpu/Warpgroup.h"
+#include "passes/lowering/gpu/matmul/SplitK.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 
@@ -159,7 +160,8 @@ LogicalResult HalfMatmul::run() {
   frame.blocksPerSm = sumsOfThread() > fewSums ? 1 : isSmall ? 4 : 2;
   place = frame.allocate(std::max(stages * stageBytes(), partRows() * accumulators.rowStride * 4));
   accumulators.address = place;
-  accumulators.rows = m.sumRows = partRows();
+  accumulators.rows = partRows();
+  beginParts(m, partRows());
   LogicalResult result = success();
   m.forEachChunk([&](Value begin, Value end, Value firstRow, Value rowEnd) {
     Value panelBegin = m.firstPanel(begin), panelEnd = m.panelEnd(end);

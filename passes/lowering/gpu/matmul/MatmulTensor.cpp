@@ -14,6 +14,7 @@
 #include "passes/lowering/gpu/Fp8.h"
 #include "passes/lowering/gpu/Mma.h"
 #include "passes/lowering/gpu/matmul/BlockScales.h"
+#include "passes/lowering/gpu/matmul/SplitK.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
@@ -122,7 +123,7 @@ void TensorMatmul::plan() {
   else
     place = frame.allocate(bytes);
   accumulators = {place, stride, tileRows * stride, passes() == 1 ? tileRows : 0};
-  m.sumRows = tileRows;
+  beginParts(m, tileRows);
 }
 
 LogicalResult TensorMatmul::run() {

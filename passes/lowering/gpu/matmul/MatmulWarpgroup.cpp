@@ -17,6 +17,7 @@
 #include "passes/lowering/gpu/matmul/MatmulWarpgroup.h"
 
 #include "passes/lowering/gpu/matmul/PanelFragments.h"
+#include "passes/lowering/gpu/matmul/SplitK.h"
 #include "passes/lowering/gpu/matmul/TileStores.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -140,7 +141,7 @@ WarpgroupMatmul::WarpgroupMatmul(Frame &frame, kernel::MatmulOp op)
 /// What the stages leave is for stores by tensor maps, or a fourth stage makes room for them. Where two
 /// blocks share a multiprocessor they still do.
 void WarpgroupMatmul::planStores(int64_t sumBytes, int64_t stageBytes) {
-  stores.emplace(m, tokens);
+  stores.emplace(m, m.rowsOfBlock(tokens));
   if (stores->empty() || !fits())
     return;
   constexpr int64_t half = 112 * 1024;
@@ -178,9 +179,7 @@ LogicalResult WarpgroupMatmul::run() {
   // 4 more columns: what lanes of a warp store lies in different banks.
   int64_t stride = m.accumulatorColumns() + 4;
   accumulators = {frame.allocate(weights() * tokens * stride * 4), stride, tokens * stride, tokens};
-  m.sumRows = tokens;
-  if (m.splits > 1)
-    frame.splitSums(); // a parameter before the maps
+  beginParts(m, tokens);
   if (!stores->empty())
     stores->begin(frame.allocate(stores->bytes()));
   m.tileStores = &*stores;

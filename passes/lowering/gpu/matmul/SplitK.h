@@ -11,12 +11,22 @@ namespace sinter::gpu {
 /// columns than others, each is one chunk of columns, and there are no experts.
 bool canSplit(kernel::MatmulOp op);
 
-/// Stores the accumulators of the block's part of K, of the tile that begins at `firstRow` and `begin`, where
-/// the blocks of the other parts do. Yields (i1) whether this block was the last of them; its accumulators
-/// then are the sums of all parts, added in the order of K whoever is last. All threads of the barrier's
-/// scope.
-mlir::Value combineSplits(Matmul &m, const Accumulators &accumulators, mlir::Value firstRow,
-                          mlir::Value begin);
+/// Whether so many parts are the blocks of a cluster, else blocks that meet in device memory.
+bool clustersFor(int64_t splits, Architecture architecture);
+bool splitsInCluster(kernel::MatmulOp op, Architecture architecture);
+
+/// Prepares what parts of K need, if it is split: barriers of the cluster, or the parameter, which is before
+/// tensor maps. `rows`: of the accumulators. All threads of the block come here, before the first tile.
+void beginParts(Matmul &m, int64_t rows);
+
+/// Adds the block's part of K, of the tile that begins at `firstRow` and `begin`, to those of the other
+/// parts' blocks, in the order of K. `body` is emitted where accumulators have the sums of all parts: all of
+/// them in the block that is done last, or, in a cluster, in each block a share of the rows, which begins at
+/// row `first`. All threads of the barrier's scope, which have met since the accumulators were stored and
+/// meet again before they are overwritten.
+void combineParts(
+    Matmul &m, const Accumulators &accumulators, mlir::Value firstRow, mlir::Value begin, mlir::Value rows,
+    llvm::function_ref<void(const Accumulators &sums, mlir::Value first, mlir::Value rows)> body);
 
 } // namespace sinter::gpu
 

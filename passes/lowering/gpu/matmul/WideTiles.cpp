@@ -81,7 +81,7 @@ void widenTiles(ModuleOp module, Architecture architecture) {
   }
 }
 
-void splitFewTiles(ModuleOp module) {
+void splitFewTiles(ModuleOp module, Architecture architecture, bool hasMemory) {
   // Of large GPUs, and the rows of a step of prefill; two blocks a multiprocessor are worth it. A part has so
   // many columns of K at least.
   constexpr int64_t multiprocessors = 132, stepRows = 512, leastDepth = 256, mostSplits = 8;
@@ -94,7 +94,7 @@ void splitFewTiles(ModuleOp module) {
     while (tiles < multiprocessors && splits < mostSplits && tiles * splits * 2 <= 2 * multiprocessors &&
            op.getInputs() >= splits * 2 * leastDepth)
       splits *= 2;
-    if (splits > 1)
+    if (splits > 1 && (hasMemory || clustersFor(splits, architecture)))
       op->setAttr("kernel.split_k", IntegerAttr::get(IntegerType::get(op.getContext(), 64), splits));
   }
 }

@@ -13,8 +13,9 @@ namespace sinter::gpu {
 /// others keep 64 x 64, which leaves more tiles to share.
 void widenTiles(mlir::ModuleOp module, Architecture architecture);
 
-/// Matmuls whose tiles are fewer than multiprocessors get kernel.split_k.
-void splitFewTiles(mlir::ModuleOp module);
+/// Matmuls whose tiles are fewer than multiprocessors get kernel.split_k; `hasMemory`: also those whose parts
+/// go through device memory.
+void splitFewTiles(mlir::ModuleOp module, Architecture architecture, bool hasMemory);
 
 } // namespace sinter::gpu
 
