@@ -174,6 +174,10 @@ TEST_P(Fp8, SumsPartsOfK) {
           c.splits = 2;
         check(c, 64, 64, {1, 70});
       }
+      // sm_90a: in clusters that share operands, too.
+      MatmulCase wide{.format = format, .outputs = 192, .inputs = 592, .left = left, .splits = 2};
+      check(wide, 64, 64, {64, 128});
+      check(wide, 128, 64, {200});
     }
 }
 

@@ -368,7 +368,7 @@ LogicalResult emitMatmul(Frame &frame, kernel::MatmulOp op) {
     return emitFloatMatmul(frame, op);
   if (!fitsTensorCores(op))
     return emitStreamedMatmul(frame, op);
-  if (op.getSplits() == 1 && fitsMaps(frame, op)) // blocks of a cluster go through all of K together
+  if (fitsMaps(frame, op))
     return emitMappedMatmul(frame, op);
   if (fitsHalves(frame, op))
     return emitHalfMatmul(frame, op);

@@ -34,9 +34,11 @@ struct Matmul {
   int64_t splits;
   mlir::Value split;
   int64_t sumRows = 0;
-  /// Whether the blocks of a tile's parts are a cluster; the barriers by which they meet.
+  /// Whether the blocks of a tile's parts are of one cluster; the barriers by which they meet. Where others
+  /// are between them: the rank of the first one (i32), and how far the next one's is from it.
   bool isClustered = false;
-  mlir::Value partBarriers;
+  mlir::Value partBarriers, firstPeer;
+  int64_t peersApart = 1;
   /// Whether this is the first chunk of the block's first tile (i1).
   mlir::Value isFirstChunk;
 

@@ -2,7 +2,8 @@
 // kernel.matmul for many rows, both sides f16, bf16 or of 8 bits, on sm_90a: operands come by tensor maps,
 // and blocks of a cluster share them. A cluster of 4 blocks takes 2 tiles of rows by 2 tiles of columns where
 // the tiles of rows are an even number, else 1 by 4. A piece of the left side that the blocks of a row need,
-// or of the weights that those of a column need, is read once by one of them and multicast.
+// or of the weights that those of a column need, is read once by one of them and multicast. Where K is split
+// a cluster has 8 blocks: in each of 2, 4 or 8 parts 4, 2 or 1 that share; then parts are summed (SplitK).
 //
 //   producer: a thread                                consumer warpgroups, 64 rows each
 //     wait until all blocks have emptied the stage      wait until the stage is full
@@ -27,6 +28,7 @@
 #include "passes/lowering/gpu/Fp8.h"
 #include "passes/lowering/gpu/Warpgroup.h"
 #include "passes/lowering/gpu/matmul/MatmulHalf.h"
+#include "passes/lowering/gpu/matmul/SplitK.h"
 #include "passes/lowering/gpu/matmul/TileStores.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -39,7 +41,8 @@ namespace {
 
 using namespace halves;
 
-constexpr int64_t clusterBlocks = 4;
+/// Blocks that share operands: without parts of K, and parts times those that share where it has parts.
+constexpr int64_t sharingBlocks = 4, blocksOfParts = 8;
 /// Of a thread of each kind, where one block has a multiprocessor: 384 threads have 168 each to begin with.
 constexpr int64_t producerRegisters = 40, consumerRegisters = 232;
 
@@ -74,14 +77,20 @@ private:
   Registers loadPairs(Value stage);
   Registers multiplyPairs(ValueRange left, Value right, Value adds, Registers sums);
   void storePairs(ValueRange sums);
-  /// Tells all blocks of the cluster that the warp is done with the stage of an empty barrier.
+  /// Tells all blocks that share operands that the warp is done with the stage of an empty barrier.
   void release(Value barrier);
 
   int64_t weights() const { return m.weights.size(); }
   int64_t slots() const { return weights() * panels; }
   /// Whether numbers have 8 bits: then a chunk has twice as many columns, in as many bytes.
   bool hasBytes() const { return m.layouts[0].isFp8(); }
-  int64_t chunks() const { return llvm::divideCeil(m.inputs, hasBytes() ? 2 * chunkColumns : chunkColumns); }
+  /// Of a part of K; the last part may have some behind the last column, which copies fill with zeros.
+  int64_t chunks() const {
+    return llvm::divideCeil(m.inputs, m.splits * (hasBytes() ? 2 * chunkColumns : chunkColumns));
+  }
+  /// Blocks that share operands.
+  int64_t sharing() const { return m.splits == 1 ? sharingBlocks : blocksOfParts / m.splits; }
+  int64_t columnTiles() { return m.op.getGrid().columns / m.splits; }
   int64_t stageBytes() const { return rows * leftLine + slots() * panelChunk; }
   bool hasPairs() const { return m.layouts[0].format == kernel::WeightFormat::BF16; }
   /// bf16: blocks of 64 columns of the product that a warpgroup has.
@@ -112,8 +121,10 @@ private:
   Value place, start, leftMap;          // start: the address of the stages, which begin at `place`
   int64_t barriersAt = 0;               // behind it
   SmallVector<Value> weightMaps;
-  //--- of the cluster: tiles of rows, of columns; the block's place, and the blocks in its row and column
+  //--- of those that share: tiles of rows, of columns; the block's place, and the blocks in its row and
+  //column
   Value rowTiles, high, wide, rowIndex, columnIndex, rowMask, columnMask;
+  Value firstRank; // of the blocks that share operands
   Accumulators accumulators;
   std::optional<TileStores> stores;
 };
@@ -126,9 +137,9 @@ MappedMatmul::MappedMatmul(Frame &frame, kernel::MatmulOp op)
   kernel::RowsType given = op.getLeft().getType();
   Type stored = cast<kernel::WeightType>(op.getWeights().front().getType()).getElement();
   bool isTaken = hasPairs() ? slots() == 4 || slots() % 8 == 0 : stored && (stored.isF16() || isFp8(stored));
-  if (e.architecture != Architecture::Sm90 || !isTaken || given.getElement() != stored ||
-      given.getRowBytes() % 16 || !isWhole || (tileRows != 64 && tileRows != 128) ||
-      m.columnsPerTile > widestColumns)
+  if (e.architecture != Architecture::Sm90 || !isTaken || (m.splits > 1 && !m.isClustered) ||
+      given.getElement() != stored || given.getRowBytes() % 16 || !isWhole ||
+      (tileRows != 64 && tileRows != 128) || m.columnsPerTile > widestColumns)
     return;
   rows = tileRows;
   accumulators.weightStride = panels * kernel::panelRows;
@@ -144,7 +155,7 @@ MappedMatmul::MappedMatmul(Frame &frame, kernel::MatmulOp op)
     most = std::min(half, most);
   // A tile has used all of them before its sums go there: the producer is never in the next tile by then.
   stages = std::min(std::clamp<int64_t>(most / stageBytes(), 2, 4), chunks());
-  stores.emplace(m, rows);
+  stores.emplace(m, m.rowsOfBlock(rows));
   stores->fit(std::max(most, stages * stageBytes()) - sumBytes());
 }
 
@@ -153,7 +164,7 @@ void MappedMatmul::makeMaps() {
   int64_t rowBytes = m.op.getLeft().getType().getRowBytes();
   leftMap = frame.tensorMap(m.op.getLeft(), {.swizzle = leftLine,
                                              .sizes = {rowBytes / 2, 0, 1},
-                                             .box = {chunkColumns, rows / clusterBlocks, 1},
+                                             .box = {chunkColumns, rows / sharing(), 1},
                                              .strides = {rowBytes, 0}});
   constexpr int64_t columns = kernel::WeightLayout::tileColumns, tile = kernel::panelRows * columns;
   for (auto [weight, layout] : llvm::zip(m.op.getWeights(), m.layouts)) {
@@ -182,7 +193,7 @@ void MappedMatmul::initBarriers() {
   e.ifThen(e.equal(frame.thread, e.constant(0)), [&] {
     for (int64_t stage = 0; stage < stages; ++stage) {
       initBarrier(e, full(e.constant(stage)), 1);
-      initBarrier(e, empty(e.constant(stage)), clusterBlocks * consumers() * warpgroupSize / warpSize);
+      initBarrier(e, empty(e.constant(stage)), sharing() * consumers() * warpgroupSize / warpSize);
     }
     fenceBarriers(e);
   });
@@ -190,26 +201,42 @@ void MappedMatmul::initBarriers() {
 }
 
 void MappedMatmul::placeInCluster() {
-  Value rank = clusterRank(e), one = e.constant(1);
+  Value rank = clusterRank(e), zero = e.constant(0), one = e.constant(1);
   rowTiles = e.ceilDiv(frame.domainRows(m.op.getDomain()), rows);
-  Value isEven = e.equal(e.rem(rowTiles, 2), e.constant(0));
-  high = e.select(isEven, e.constant(2), one);
-  wide = e.select(isEven, e.constant(2), e.constant(4));
-  rowIndex = e.select(isEven, e.rem(rank, 2), e.constant(0));
-  columnIndex = e.select(isEven, e.div(rank, 2), rank);
+  const int64_t blocks = sharing();
+  firstRank = zero;
+  if (m.splits > 1) {
+    firstRank = e.sub(rank, e.rem(rank, blocks));
+    rank = e.sub(rank, firstRank);
+    m.split = e.div(firstRank, blocks);
+    m.firstPeer = rank;
+    m.peersApart = blocks;
+  }
   auto shifted = [&](int64_t bits, Value by) -> Value {
-    return arith::ShLIOp::create(e.b, e.loc, e.constant(bits), by);
+    return arith::ShLIOp::create(e.b, e.loc, e.constant(bits), e.add(by, firstRank));
   };
-  rowMask = e.select(isEven, shifted(0b0101, rowIndex), e.constant(0b1111));
+  if (blocks == 1) {
+    high = wide = one;
+    rowIndex = columnIndex = zero;
+    rowMask = columnMask = shifted(1, zero);
+    return;
+  }
+  Value isEven = e.equal(e.rem(rowTiles, 2), zero);
+  high = e.select(isEven, e.constant(2), one);
+  wide = e.select(isEven, e.constant(blocks / 2), e.constant(blocks));
+  rowIndex = e.select(isEven, e.rem(rank, 2), zero);
+  columnIndex = e.select(isEven, e.div(rank, 2), rank);
+  int64_t all = (int64_t(1) << blocks) - 1;
+  rowMask = e.select(isEven, shifted(0b0101 & all, rowIndex), shifted(all, zero));
   columnMask = e.select(isEven, shifted(0b11, e.mul(columnIndex, 2)), shifted(1, rank));
 }
 
 /// Tiles of rows change first: those of one column of tiles are near in time, and share the weights in the
 /// second-level cache.
 void MappedMatmul::forEachTurn(llvm::function_ref<void(const Tile &)> body) {
-  Value columnTiles = e.constant(m.op.getGrid().columns);
+  Value columnTiles = e.constant(this->columnTiles());
   Value rowTurns = e.div(rowTiles, high), columnTurns = e.div(e.sub(e.add(columnTiles, wide), 1), wide);
-  Value cluster = e.div(e.block(), clusterBlocks), clusters = e.div(e.blocks(), clusterBlocks);
+  Value cluster = e.div(e.block(), frame.cluster), clusters = e.div(e.blocks(), frame.cluster);
   e.loopBy(cluster, e.mul(rowTurns, columnTurns), clusters, [&](Value turn) {
     Value column = e.add(e.mul(e.div(turn, rowTurns), wide), columnIndex);
     Value row = e.add(e.mul(e.rem(turn, rowTurns), high), rowIndex);
@@ -223,12 +250,13 @@ LogicalResult MappedMatmul::run() {
   int64_t consuming = consumers() * warpgroupSize;
   int64_t producing = givesRegisters() ? warpgroupSize : warpSize;
   frame.threads = consuming + producing;
-  frame.cluster = clusterBlocks;
+  frame.cluster = sharing() * m.splits;
   frame.blocksPerSm = isAlone() ? 1 : consumers() == 1 ? 3 : 2;
   int64_t behindSums = llvm::alignTo(sumBytes(), 128);
   place = frame.allocate(
       std::max(stages * stageBytes(), stores->empty() ? sumBytes() : behindSums + stores->bytes()));
   accumulators.address = place;
+  beginParts(m, rows);
   makeMaps();
   stores->begin(e.atByte(place, behindSums));
   m.tileStores = &*stores;
@@ -257,10 +285,11 @@ LogicalResult MappedMatmul::run() {
 }
 
 void MappedMatmul::produceTile(const Tile &tile) {
-  int64_t pieceRows = rows / clusterBlocks;
+  int64_t pieceRows = rows / sharing();
   Value firstPanel = e.mul(tile.column, panels);
-  e.loop(e.constant(0), e.constant(chunks()), 1, [&](Value chunk) {
-    Value number = e.add(tile.number, chunk), stage = stageOf(number), k = e.mul(chunk, chunkColumns);
+  e.loop(e.constant(0), e.constant(chunks()), 1, [&](Value turn) {
+    Value number = e.add(tile.number, turn), stage = stageOf(number);
+    Value chunk = m.splits > 1 ? e.add(turn, e.mul(m.split, chunks())) : turn, k = e.mul(chunk, chunkColumns);
     waitClusterBarrier(e, empty(stage), e.bitXor(parityOf(number), e.constant(1)));
     arriveExpecting(e, full(stage), e.constant(stageBytes()));
     e.loop(e.constant(0), high, 1, [&](Value i) {
@@ -289,7 +318,8 @@ void MappedMatmul::produceTile(const Tile &tile) {
 }
 
 void MappedMatmul::release(Value barrier) {
-  e.ifThen(e.less(frame.lane(), e.constant(clusterBlocks)), [&] { arriveAt(e, barrier, frame.lane()); });
+  e.ifThen(e.less(frame.lane(), e.constant(sharing())),
+           [&] { arriveAt(e, barrier, e.add(firstRank, frame.lane())); });
 }
 
 Registers MappedMatmul::sumTile(const Tile &tile) {
@@ -335,8 +365,8 @@ Registers MappedMatmul::sumParts(const Tile &tile) {
     part = waitProducts(e, part, {});
     // Lanes that went apart would add apart.
     Value lane = frame.lane(), isUsed = e.less(chunk, e.constant(chunks() - stages));
-    arriveAtWhere(e, e.both(isUsed, e.less(lane, e.constant(clusterBlocks))), empty(stage),
-                  e.rem(lane, clusterBlocks));
+    arriveAtWhere(e, e.both(isUsed, e.less(lane, e.constant(sharing()))), empty(stage),
+                  e.add(firstRank, e.rem(lane, sharing())));
     Registers now;
     for (int64_t i = 0; i < count; ++i)
       now.push_back(e.addF(carried[i], part[i]));

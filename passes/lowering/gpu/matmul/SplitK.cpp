@@ -62,7 +62,8 @@ void beginParts(Matmul &m, int64_t rows) {
     return;
   }
   assert(rows % m.splits == 0 && "each block has a share of the rows");
-  frame.cluster = frame.blocksOfTile = m.splits;
+  frame.cluster = std::max(frame.cluster, m.splits);
+  frame.blocksOfTile = m.splits;
   m.partBarriers = frame.allocate(barrierBytes);
   e.ifThen(e.equal(frame.thread, e.constant(0)), [&] {
     initBarrier(e, m.partBarriers, m.splits);
@@ -89,8 +90,13 @@ static void combineInCluster(Matmul &m, const Accumulators &accumulators, Value 
   Emitter &e = m.e;
   Value ready = m.partBarriers, read = e.atByte(ready, readAt), parityWord = e.atByte(ready, parityAt);
   Type four = e.vec(4, e.f32());
+  auto rankOf = [&](Value part) {
+    Value rank = e.mul(part, m.peersApart);
+    return m.firstPeer ? e.add(m.firstPeer, rank) : rank;
+  };
   auto tellAll = [&](Value barrier) {
-    e.ifThen(e.less(m.frame.thread, e.constant(m.splits)), [&] { arriveAt(e, barrier, m.frame.thread); });
+    e.ifThen(e.less(m.frame.thread, e.constant(m.splits)),
+             [&] { arriveAt(e, barrier, rankOf(m.frame.thread)); });
   };
   int64_t shareRows = m.rowsOfBlock(m.sumRows);
   Value begin = e.mul(m.split, shareRows);
@@ -105,7 +111,7 @@ static void combineInCluster(Matmul &m, const Accumulators &accumulators, Value 
   SmallVector<Accumulators> parts;
   for (int64_t part = 0; part < m.splits; ++part) {
     parts.push_back(mine);
-    parts.back().address = placeIn(e, mine.address, e.constant(part));
+    parts.back().address = placeIn(e, mine.address, rankOf(e.constant(part)));
   }
   forEachQuad(m, count, [&](Value row, int64_t weight, Value column) {
     Value sum = e.loadAligned(four, parts[0].at(e, weight, row, column));

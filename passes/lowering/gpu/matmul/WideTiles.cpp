@@ -91,8 +91,10 @@ void splitFewTiles(ModuleOp module, Architecture architecture, bool hasMemory) {
       continue;
     kernel::Grid grid = op.getGrid();
     int64_t tiles = grid.columns * llvm::divideCeil(stepRows, grid.rowsPerTile), splits = 1;
+    // Chunks of 8 bits have twice the columns.
+    int64_t depth = isFp8(op.getLeft().getType().getElement()) ? 2 * leastDepth : leastDepth;
     while (tiles < multiprocessors && splits < mostSplits && tiles * splits * 2 <= 2 * multiprocessors &&
-           op.getInputs() >= splits * 2 * leastDepth)
+           op.getInputs() >= splits * 2 * depth)
       splits *= 2;
     if (splits > 1 && (hasMemory || clustersFor(splits, architecture)))
       op->setAttr("kernel.split_k", IntegerAttr::get(IntegerType::get(op.getContext(), 64), splits));
