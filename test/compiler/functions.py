@@ -230,7 +230,7 @@ class WideProducts(Function):
 
 
 class DeepProducts(WideProducts):
-    """The same of few tiles of many inputs: on sm_90a the blocks of a cluster, 2 or 4, sum parts of K."""
+    """The same of few tiles of many inputs: on sm_90a the blocks of a cluster sum 2 or 4 parts of K."""
     INPUTS, OUTPUTS = (520, 1024, 1100), (64, 128)
 
 

@@ -224,7 +224,7 @@ class FunctionsTest(ProductTest):
 
     def testDeepProductsOfFewTilesComputeTheSameByClustersToo(self):
         self.check(range(5), rows=(1, 64, 70), gpu=Gpu("sm_90a"), kind=DeepProducts, forms=("prefill",))
-        self.assertLessEqual({2, 4}, self.clusters)
+        self.assertIn(8, self.clusters)
 
     def testWhateverReadsAttentionsResultOfASingleTokenReadsAllOfIt(self):
         gpu = Gpu()

@@ -165,12 +165,12 @@ class GpuTest(ProductTest):
         self.assertEqual(set(re.findall(r"kernel.split_k = array<i64: ([\d, ]+)>", out)), {"4, 64, 1, 16384"})
         self.compile(model, "--weights", "f16", "--target=cuda:sm_80", "--emit=ptx", "-o", self.folder / "unsplit")
         self.assertFalse(any("atom.acq_rel" in each.read_text() for each in (self.folder / "unsplit").glob("*.ptx")))
-        # Clusters have them in both.
-        self.assertIn("kernel.cluster = 4", self.compile(model, "--weights", "f16", "--target=cuda:sm_90a", "--emit=target", "-o", "-")[0])
-        self.compile(model, "--weights", "f16", "--target=cuda:sm_90a", "--emit=ptx", "-o", self.folder / "clusters")
-        kernels = [each["code"]["sm_90a"] for each in json.loads((self.folder / "clusters/clusters.json").read_text())["kernels"]]
-        self.assertTrue(any("ld.shared::cluster" in (self.folder / "clusters" / each["file"]).read_text() and each["cluster"] == [4, 1, 1]
-                            for each in kernels))
+        # Clusters have them in both: 4 blocks that sum parts, or as many of 2 that share operands.
+        for weights, blocks in ("f16", 8), ("q8_0", 4):
+            folder = self.folder / f"clusters-{weights}"
+            self.compile(model, "--weights", weights, "--target=cuda:sm_90a", "--emit=ptx", "-o", folder)
+            kernels = [each["code"]["sm_90a"] for each in json.loads((folder / f"{folder.name}.json").read_text())["kernels"]]
+            self.assertEqual({each["cluster"][0] for each in kernels if "ld.shared::cluster" in (folder / each["file"]).read_text()}, {blocks})
 
     def testWithoutADriverTheProcessorRunsItAndTheReasonIsSaid(self):
         if shutil.which("nvidia-smi"):
@@ -418,7 +418,7 @@ class GpuTest(ProductTest):
         kernels = json.loads((folder / "eights.json").read_text())["kernels"]
         # By tensor maps over both sides; twice 4 blocks where K is in two parts.
         sizes = {k["kernel"]: k["code"]["sm_90a"]["cluster"][0] for k in kernels if len(k["code"]["sm_90a"].get("tensor_maps", [])) > 1}
-        self.assertEqual(sizes, {f"{case[0]}_{dtype}": 4 if case[0] == "heads" else 8 for case in mapped for dtype in ("f8E4M3FN", "f8E5M2")})
+        self.assertEqual(sizes, {f"{case[0]}_{dtype}": 4 if case[0] in ("wide", "heads") else 8 for case in mapped for dtype in ("f8E4M3FN", "f8E5M2")})
         for entry in kernels:
             for architecture, code in entry["code"].items():
                 said = subprocess.run(["ptxas", f"-arch={architecture}", "-v", folder / code["file"], "-o", "/dev/null"], capture_output=True, text=True)

@@ -18,18 +18,15 @@
 // CHECK: nvvm.barrier
 // CHECK: llvm.store %{{.*}} !llvm.ptr<1>
 
-// sm_90a: a cluster of four. Each block tells the others that its sums are there, waits for theirs, adds those of its 16 rows,
-// one load a block, tells the others that it has read them, and has the epilogue of these rows.
+// sm_90a: a cluster of eight, two tiles of four parts. Each block tells the others of its tile that its sums are there, waits for
+// theirs, adds those of its 16 rows, one load a block, tells the others that it has read them, and has the epilogue of these rows.
 
 // CLUSTER-LABEL: llvm.func @matmul(
-// CLUSTER-SAME: %arg3: !llvm.ptr<1> {llvm.noalias}) attributes
-// CLUSTER-SAME: kernel.cluster = 4
+// CLUSTER-SAME: kernel.cluster = 8
 // CLUSTER-NOT: kernel.split_k
 // CLUSTER: barrier.cluster.arrive
-// CLUSTER: %[[RANK:.*]] = nvvm.read.ptx.sreg.cluster.ctarank
+// CLUSTER: nvvm.read.ptx.sreg.cluster.ctarank
 // CLUSTER: wgmma.wait_group
-// CLUSTER: nvvm.barrier
-// CLUSTER: %[[BEGIN:.*]] = arith.muli %[[RANK]], %c16_i32{{.*}}
 // CLUSTER: mbarrier.arrive.release.cluster
 // CLUSTER: mbarrier.try_wait.parity.acquire.cluster
 // CLUSTER-COUNT-4: nvvm.mapa %{{.*}} : !llvm.ptr<3> -> !llvm.ptr<7>
