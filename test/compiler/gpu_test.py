@@ -416,9 +416,10 @@ class GpuTest(ProductTest):
             for name, n, k, group, count, left, schedule in cases for dtype in ("f8E4M3FN", "f8E5M2")))
         run(SINTER, "kernel", source, "--target=cuda", "-o", folder)
         kernels = json.loads((folder / "eights.json").read_text())["kernels"]
-        # By tensor maps over both sides; twice 4 blocks where K is in two parts.
+        # By tensor maps over both sides; parts of K times the blocks that share operands.
         sizes = {k["kernel"]: k["code"]["sm_90a"]["cluster"][0] for k in kernels if len(k["code"]["sm_90a"].get("tensor_maps", [])) > 1}
-        self.assertEqual(sizes, {f"{case[0]}_{dtype}": 4 if case[0] in ("wide", "heads") else 8 for case in mapped for dtype in ("f8E4M3FN", "f8E5M2")})
+        self.assertEqual(sizes, {f"{name}_{dtype}": 4 if name in ("wide", "heads") else 8
+                                 for name in ("wide", "narrow", "heads", "gate", "parts") for dtype in ("f8E4M3FN", "f8E5M2")})
         for entry in kernels:
             for architecture, code in entry["code"].items():
                 said = subprocess.run(["ptxas", f"-arch={architecture}", "-v", folder / code["file"], "-o", "/dev/null"], capture_output=True, text=True)

@@ -87,7 +87,7 @@ void splitFewTiles(ModuleOp module, Architecture architecture, bool hasMemory) {
   constexpr int64_t multiprocessors = 132, stepRows = 512, leastDepth = 256, mostSplits = 8;
   for (auto function : module.getOps<kernel::FuncOp>()) {
     auto op = dyn_cast<kernel::MatmulOp>(function.getAnchor().getOperation());
-    if (!op || !canSplit(op))
+    if (!op || op.getSplits() > 1 || !canSplit(op))
       continue;
     kernel::Grid grid = op.getGrid();
     int64_t tiles = grid.columns * llvm::divideCeil(stepRows, grid.rowsPerTile), splits = 1;
