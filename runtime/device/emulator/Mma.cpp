@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // mma.sync (PTX ISA 9.7.14.5): m16n8k... and m8n8k... of f16, bf16, tf32, e4m3, e5m2, 8- and 4-bit integers,
-// and f64. Products are exact; sums are in f32 (or int32, f64), in the order of k, which is one of the orders
-// hardware may use.
+// bits and f64. Products are exact; sums are in f32 (or int32, f64), in the order of k, which is one of the
+// orders hardware may use.
 #include "runtime/device/emulator/Eights.h"
 #include "runtime/device/emulator/Fragments.h"
 #include "runtime/device/emulator/Lanes.h"
@@ -9,6 +9,7 @@
 #include "runtime/device/emulator/Warps.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstdio>
 
 namespace sinter::emulator {
@@ -228,24 +229,63 @@ Handler frequent(const Mma &how) {
   return nullptr;
 }
 
-/// m8n8k4 of f64: A is row g, column t; B is row t, column g; C and D are row g, columns 2 t and 2 t + 1.
+/// f64: m8n8k4, m16n8k4, m16n8k8, m16n8k16; fragments as of other types, an element a register.
 void multiplyDouble(Warp &warp, const Instruction &in) {
+  const auto &how = *static_cast<const Mma *>(in.detail);
   if (!converged(warp, in, allLanes))
     return;
   const uint32_t *slots = warp.program->lists.data() + in.list;
-  const double *a = warp.reg<double>(slots[0]), *b = warp.reg<double>(slots[1]);
-  double results[2][32];
-  for (int lane = 0; lane < lanesOfWarp; ++lane)
-    for (int e = 0; e < 2; ++e) {
-      double sum = warp.reg<double>(slots[2 + e])[lane];
-      for (int k = 0; k < 4; ++k)
-        sum = __builtin_fma(a[lane / 4 * 4 + k], b[(2 * (lane % 4) + e) * 4 + k], sum);
-      results[e][lane] = sum;
-    }
-  for (int e = 0; e < 2; ++e)
-    std::copy_n(results[e], 32, warp.reg<double>(slots[4 + e]));
+  double a[16][16], b[16][8], c[16][8];
+  const int rowBlocks = how.m / 8;
+  for (int r = 0; r < how.registersA; ++r, ++slots)
+    for (int lane = 0; lane < lanesOfWarp; ++lane)
+      a[lane / 4 + 8 * (r % rowBlocks)][lane % 4 + 4 * (r / rowBlocks)] = warp.reg<double>(*slots)[lane];
+  for (int r = 0; r < how.registersB; ++r, ++slots)
+    for (int lane = 0; lane < lanesOfWarp; ++lane)
+      b[lane % 4 + 4 * r][lane / 4] = warp.reg<double>(*slots)[lane];
+  const auto eachSumOf = [&](auto body) {
+    for (int r = 0; r < how.registersC; ++r, ++slots)
+      for (int lane = 0; lane < lanesOfWarp; ++lane)
+        body(warp.reg<double>(*slots)[lane], c[lane / 4 + 8 * (r / 2)][2 * (lane % 4) + r % 2]);
+  };
+  eachSumOf([](const double &value, double &sum) { sum = value; });
+  for (int row = 0; row < how.m; ++row)
+    for (int k = 0; k < how.k; ++k)
+      for (int column = 0; column < 8; ++column)
+        c[row][column] = __builtin_fma(a[row][k], b[k][column], c[row][column]);
+  eachSumOf([](double &value, const double &sum) { value = sum; });
   if (KernelCounters *counters = warp.block->cluster->counters)
-    counters->addTensor(2ull * 8 * 8 * 4, Type::f64);
+    counters->addTensor(2ull * static_cast<uint64_t>(how.m * how.n * how.k), Type::f64);
+}
+
+/// Bits: a sum counts the ones of (row xor column) or (row and column). 32 neighbours along k are a register.
+template <bool conjunction> void multiplyBits(Warp &warp, const Instruction &in) {
+  const auto &how = *static_cast<const Mma *>(in.detail);
+  if (!converged(warp, in, allLanes))
+    return;
+  const uint32_t *slots = warp.program->lists.data() + in.list;
+  uint32_t a[16][8], b[8][8], c[16][8];
+  const int rowBlocks = how.m / 8, words = how.k / 32;
+  for (int r = 0; r < how.registersA; ++r, ++slots)
+    for (int lane = 0; lane < lanesOfWarp; ++lane)
+      a[lane / 4 + 8 * (r % rowBlocks)][lane % 4 + 4 * (r / rowBlocks)] = warp.reg<uint32_t>(*slots)[lane];
+  for (int r = 0; r < how.registersB; ++r, ++slots)
+    for (int lane = 0; lane < lanesOfWarp; ++lane)
+      b[lane % 4 + 4 * r][lane / 4] = warp.reg<uint32_t>(*slots)[lane];
+  const auto eachSumOf = [&](auto body) {
+    for (int r = 0; r < how.registersC; ++r, ++slots)
+      for (int lane = 0; lane < lanesOfWarp; ++lane)
+        body(warp.reg<uint32_t>(*slots)[lane], c[lane / 4 + 8 * (r / 2)][2 * (lane % 4) + r % 2]);
+  };
+  eachSumOf([](const uint32_t &value, uint32_t &sum) { sum = value; });
+  for (int row = 0; row < how.m; ++row)
+    for (int word = 0; word < words; ++word)
+      for (int column = 0; column < 8; ++column)
+        c[row][column] += static_cast<uint32_t>(__builtin_popcount(
+            conjunction ? a[row][word] & b[word][column] : a[row][word] ^ b[word][column]));
+  eachSumOf([](uint32_t &value, const uint32_t &sum) { value = sum; });
+  if (KernelCounters *counters = warp.block->cluster->counters)
+    counters->addTensor(2ull * static_cast<uint64_t>(how.m * how.n * how.k), Type::b1);
 }
 
 bool takeShape(Translator &t, Mma &mma) {
@@ -261,6 +301,22 @@ bool takeShape(Translator &t, Mma &mma) {
   return false;
 }
 
+/// The registers of A, B, C, D; false if they are not as many as they should be.
+bool takeRegisters(Translator &t, const Mma &how, Type type, std::vector<uint32_t> &slots) {
+  const int counts[] = {how.registersD, how.registersA, how.registersB, how.registersC};
+  for (size_t i = 0; i < 4; ++i)
+    if (t.operand(i).parts.size() != static_cast<size_t>(counts[i])) {
+      t.fail("expected {} registers in operand {}, found {}", counts[i], i, t.operand(i).parts.size());
+      return false;
+    }
+  for (size_t i : {1, 2, 3})
+    for (const Operand &each : t.operand(i).parts)
+      slots.push_back(t.source(each, type));
+  for (const Operand &each : t.operand(0).parts)
+    slots.push_back(t.target(each, type));
+  return true;
+}
+
 void mma(Translator &t) {
   Mma how;
   t.take("sync");
@@ -273,17 +329,29 @@ void mma(Translator &t) {
   how.d = t.needType(), how.a = t.needType(), how.b = t.needType(), how.c = t.needType();
   t.take("kind::f8f6f4");
   std::vector<uint32_t> slots;
-  if (how.a == Type::f64) {
-    if (how.m != 8 || how.n != 8 || how.k != 4)
-      return t.fail("f64 is supported in shape m8n8k4");
-    for (size_t i : {1, 2, 3})
-      for (const Operand &each : t.operand(i).parts)
-        slots.push_back(t.source(each, Type::f64));
-    for (const Operand &each : t.operand(0).parts)
-      slots.push_back(t.target(each, Type::f64));
-    if (slots.size() != 6)
-      return t.fail("expected registers {{d0, d1}}, {{a}}, {{b}}, {{c0, c1}}");
-    t.list(t.emit(&multiplyDouble, InstructionClass::tensor), slots);
+  if (how.a == Type::f64 || how.a == Type::b1) {
+    const bool bits = how.a == Type::b1;
+    const int bitOperation = bits ? t.takeOneOf({"xor", "and"}) : 0;
+    if (bits && (bitOperation < 0 || !t.take("popc")))
+      return t.fail("expected .xor.popc or .and.popc");
+    const Type sums = bits ? Type::s32 : Type::f64;
+    const int unit = bits ? 128 : 4, most = bits ? 2 : 4; // of k
+    if (how.saturates || how.n != 8 || (how.m != 8 && how.m != 16) || how.k % unit || how.k < unit ||
+        (how.m == 8 ? how.k != unit
+                    : how.k > most * unit || !std::has_single_bit(static_cast<unsigned>(how.k))) ||
+        how.b != how.a || how.c != sums || how.d != sums)
+      return t.fail("this shape is not supported for these types");
+    how.registersB = how.k / unit;
+    how.registersA = how.registersB * how.m / 8;
+    how.registersC = how.registersD = how.m / 4;
+    if (!takeRegisters(t, how, bits ? Type::b32 : Type::f64, slots))
+      return;
+    Instruction &in = t.emit(!bits               ? &multiplyDouble
+                             : bitOperation == 1 ? &multiplyBits<true>
+                                                 : &multiplyBits<false>,
+                             InstructionClass::tensor);
+    t.list(in, slots);
+    in.detail = t.keep(how);
     return;
   }
   const int elements = elementsOfRegister(how.a);
@@ -300,15 +368,8 @@ void mma(Translator &t) {
   how.registersA = how.registersB * how.m / 8;
   how.registersC = how.m * 8 / 32 / (how.c == Type::f16 ? 2 : 1);
   how.registersD = how.m * 8 / 32 / (how.d == Type::f16 ? 2 : 1);
-  const int counts[] = {how.registersD, how.registersA, how.registersB, how.registersC};
-  for (size_t i = 0; i < 4; ++i)
-    if (t.operand(i).parts.size() != static_cast<size_t>(counts[i]))
-      return t.fail("expected {} registers in operand {}, found {}", counts[i], i, t.operand(i).parts.size());
-  for (size_t i : {1, 2, 3})
-    for (const Operand &each : t.operand(i).parts)
-      slots.push_back(t.source(each, Type::b32));
-  for (const Operand &each : t.operand(0).parts)
-    slots.push_back(t.target(each, Type::b32));
+  if (!takeRegisters(t, how, Type::b32, slots))
+    return;
   const Handler quick = how.saturates ? nullptr : frequent(how);
   Instruction &in = t.emit(quick           ? quick
                            : how.saturates ? &multiply<int32_t, int64_t>

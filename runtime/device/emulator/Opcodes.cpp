@@ -34,6 +34,8 @@ NeededTarget neededTarget(const Statement &statement) {
   };
   if (is({"wgmma", "setmaxnreg", "tensormap"}))
     return {90, true};
+  if (is({"mma"}) && has({"f64"}) && has({"m16n8k4", "m16n8k8", "m16n8k16"}))
+    return {90};
   if (is({"mapa", "getctarank", "elect", "stmatrix", "griddepcontrol"}) ||
       has({"shared::cluster", "cluster"}) || (is({"cp"}) && has({"bulk"})) ||
       (is({"st", "red", "fence"}) && has({"async", "mbarrier_init"})) ||
@@ -41,7 +43,7 @@ NeededTarget neededTarget(const Statement &statement) {
       (is({"prefetch"}) && has({"tensormap"})))
     return {90};
   if (is({"cp", "mbarrier", "redux", "createpolicy", "discard", "applypriority"}) ||
-      (is({"mma"}) && has({"bf16", "tf32", "m16n8k16", "m16n8k32"})))
+      (is({"mma"}) && has({"bf16", "tf32", "m16n8k16", "m16n8k32", "m16n8k128", "m16n8k256", "and"})))
     return {80};
   return {};
 }

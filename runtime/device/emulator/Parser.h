@@ -64,6 +64,7 @@ protected:
   Operand addressOperand();
   Operand vectorOperand(char close);
   Operand name(const Token &token);
+  void takePart(Operand &operand);
   Operand labelReference(std::string_view name);
   bool integerValue(uint64_t &value);
 

@@ -155,7 +155,7 @@ void Parser::statement() {
   if (accept('@')) {
     result.guardNegated = accept('!');
     const Operand guard = primary();
-    if (guard.kind != Operand::reg || function->registers[guard.id].type != Type::pred)
+    if (guard.kind != Operand::reg || !guard.part.empty() || function->registers[guard.id].type != Type::pred)
       failAt(peek(), "a predicate after '@'");
     result.guard = guard.id;
   }
@@ -184,6 +184,12 @@ Operand Parser::labelReference(std::string_view name) {
   return result;
 }
 
+/// %r1.h0 is one name: the two tokens touch in the source.
+void Parser::takePart(Operand &operand) {
+  if (peek().kind == Token::dotted && peek().text.data() == operand.name.data() + operand.name.size() + 1)
+    operand.part = next().text;
+}
+
 Operand Parser::name(const Token &token) {
   Operand result;
   const std::string_view text = token.text;
@@ -199,6 +205,7 @@ Operand Parser::name(const Token &token) {
         found != scope->registers.end() && !scope->ranges.contains(text)) {
       result.kind = Operand::reg;
       result.id = found->second;
+      takePart(result);
       return result;
     }
     // %r17 of a declaration %r<100>; 9 digits at most, without leading zeros.
@@ -209,6 +216,7 @@ Operand Parser::name(const Token &token) {
         if (index < range->second) {
           result.kind = Operand::reg;
           result.id = scope->registers.find(base)->second + index;
+          takePart(result);
           return result;
         }
       }

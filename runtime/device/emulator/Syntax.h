@@ -39,7 +39,7 @@ struct Operand {
   int32_t pair = -1; // -2: the sink
   int64_t offset = 0;
   uint64_t bits = 0;
-  std::string_view name;
+  std::string_view name, part; // part: of a register in a video instruction, "b0", "h10"
   std::vector<Operand> parts;
 };
 

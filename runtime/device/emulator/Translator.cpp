@@ -188,6 +188,17 @@ void Translator::function(Instance &next) {
 void Translator::translateStatement(const Statement &each) {
   statement = &each;
   written.clear();
+  const auto part = [](const auto &self, const Operand &operand) -> std::string_view {
+    std::string_view found = operand.part;
+    for (const Operand &inner : operand.parts)
+      found = found.empty() ? self(self, inner) : found;
+    return found;
+  };
+  if (each.opcode.empty() || each.opcode[0] != 'v' ||
+      each.opcode == "vote") // all others are video instructions
+    for (const Operand &operand : each.operands)
+      if (const std::string_view found = part(part, operand); !found.empty())
+        return fail("expected whole registers, found part .{} of one", found);
   left = each.modifiers;
   auto *translate = translatorOf(each.opcode);
   if (!translate)

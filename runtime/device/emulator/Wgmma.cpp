@@ -12,6 +12,7 @@
 #include "runtime/device/emulator/Warps.h"
 #include "runtime/device/emulator/WgmmaFences.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
 
@@ -22,6 +23,7 @@ namespace {
 struct WarpgroupMma {
   int n = 8, k = 16;
   Type a, b, d;
+  bool saturates = false; // integers
   bool aInRegisters = false, transposeA = false, transposeB = false, negateA = false, negateB = false;
   uint32_t registersD = 0;
   uint32_t scaleD = 0; // slot of a predicate
@@ -92,15 +94,16 @@ bool eachElement(const Source &source, const Descriptor &descriptor, bool transp
 
 /// The accumulators of this warp: rows 16 w to 16 w + 15 in the layout of Fragments.h, repeated every 8
 /// columns.
-template <typename T> void multiply(const Source &source, bool scale, PendingMma::Values &values) {
+template <typename T, typename Sum = T>
+void multiply(const Source &source, bool scale, PendingMma::Values &values) {
   const WarpgroupMma &how = *source.how;
   Warp &warp = *source.warp;
   const int firstRow = static_cast<int>(warp.index % 4) * 16;
   static thread_local std::vector<T> b;
-  static thread_local std::vector<T> c;
+  static thread_local std::vector<Sum> c;
   T a[16][32];
   b.assign(static_cast<size_t>(how.k * how.n), T(0));
-  c.assign(static_cast<size_t>(16 * how.n), T(0));
+  c.assign(static_cast<size_t>(16 * how.n), Sum(0));
   bool inside = true;
   if (how.aInRegisters) {
     const uint32_t *slots = warp.program->lists.data() + source.in->list + how.registersD;
@@ -131,7 +134,7 @@ template <typename T> void multiply(const Source &source, bool scale, PendingMma
         }
   };
   if (scale)
-    eachResult([&](uint32_t &bits, int e, T &value) {
+    eachResult([&](uint32_t &bits, int e, Sum &value) {
       value = halves ? static_cast<T>(halfToFloat(static_cast<uint16_t>(bits >> 16 * e)))
                      : std::bit_cast<T>(bits);
     });
@@ -139,18 +142,23 @@ template <typename T> void multiply(const Source &source, bool scale, PendingMma
     for (int k = 0; k < how.k; ++k) {
       const T factor = negate ? static_cast<T>(-a[row][k]) : a[row][k];
       const T *right = b.data() + k * how.n;
-      T *sum = c.data() + row * how.n;
+      Sum *sum = c.data() + row * how.n;
       for (int n = 0; n < how.n; ++n) {
         if constexpr (std::is_same_v<T, float>)
           sum[n] = __builtin_fmaf(factor, right[n], sum[n]);
+        else if constexpr (std::is_same_v<Sum, int64_t>)
+          sum[n] += static_cast<int64_t>(factor) * right[n];
         else
           sum[n] =
               static_cast<int32_t>(static_cast<uint32_t>(sum[n]) + static_cast<uint32_t>(factor * right[n]));
       }
     }
-  eachResult([&](uint32_t &bits, int e, T &value) {
+  eachResult([&](uint32_t &bits, int e, Sum &value) {
     if (!halves) {
-      bits = std::bit_cast<uint32_t>(value);
+      if constexpr (std::is_same_v<Sum, int64_t>) // .satfinite
+        bits = static_cast<uint32_t>(std::clamp<int64_t>(value, INT32_MIN, INT32_MAX));
+      else
+        bits = std::bit_cast<uint32_t>(value);
       return;
     }
     const uint32_t half = nearestHalf(static_cast<float>(value));
@@ -210,6 +218,8 @@ void mmaLanes(Warp &warp, const Instruction &in) {
            [source, scale, real](PendingMma::Values &values) {
              if (real)
                multiply<float>(source, scale, values);
+             else if (source.how->saturates)
+               multiply<int32_t, int64_t>(source, scale, values);
              else
                multiply<int32_t>(source, scale, values);
            });
@@ -251,10 +261,11 @@ void mmaAsync(Translator &t) {
     return t.fail(".sp is not supported");
   if (!takeShape(t, how))
     return;
-  if (t.take("satfinite"))
-    return t.fail(".satfinite is not supported");
+  how.saturates = t.take("satfinite");
   how.d = t.needType(), how.a = t.needType(), how.b = t.needType();
   const bool integers = how.d == Type::s32;
+  if (how.saturates && !integers)
+    return t.fail("expected no .satfinite with floating-point types");
   const int elements = elementsOfRegister(how.a);
   const bool is8Bit = elements == 4; // of which A and B may differ
   const bool fits = integers

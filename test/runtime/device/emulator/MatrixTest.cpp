@@ -5,6 +5,7 @@
 #include "runtime/device/emulator/Floats.h"
 #include "test/runtime/device/emulator/PtxRunner.h"
 
+#include <cmath>
 #include <random>
 
 namespace sinter::emulator {
@@ -119,6 +120,117 @@ TEST(EmulatorMatrix, MmaOfAllShapes) {
   checkMma(s8, 8, 16);
   checkMma(e4m3, 16, 32);
   checkMma(e5m2, 16, 32);
+}
+
+/// Runs `instruction` on registers of A, B and C in turn, 32 lanes each, and gives those of D.
+template <typename T>
+std::vector<T> runMma(const std::string &instruction, int registersA, int registersB, int results,
+                      const std::vector<T> &fragments) {
+  PtxRunner runner;
+  runner.buffer(fragments);
+  const uint64_t out = runner.buffer(std::vector<T>(static_cast<size_t>(32 * results)));
+  const std::string prefix = sizeof(T) == 8 ? "%x" : "%r", type = sizeof(T) == 8 ? ".f64 " : ".b32 ";
+  std::string body = ".reg .f64 %x<40>;\n" + threadPointers(2, sizeof(T));
+  const int all = registersA + registersB + results;
+  for (int r = 0; r < all; ++r)
+    body += "ld.global" + type + prefix + std::to_string(r) + ", [%d1+" + std::to_string(32 * sizeof(T) * r) +
+            "];\n";
+  body += instruction + " " + registers(prefix.c_str(), results, all) + ", " +
+          registers(prefix.c_str(), registersA) + ", " + registers(prefix.c_str(), registersB, registersA) +
+          ", " + registers(prefix.c_str(), results, registersA + registersB) + ";\n";
+  for (int r = 0; r < results; ++r)
+    body += "st.global" + type + "[%d2+" + std::to_string(32 * sizeof(T) * r) + "], " + prefix +
+            std::to_string(all + r) + ";\n";
+  EXPECT_EQ(runner.runBody(body), "") << instruction;
+  return runner.read<T>(out, static_cast<size_t>(32 * results));
+}
+
+/// PTX ISA 9.7.14.5: "Matrix Fragments for mma.m8n8k4 / m16n8k4 / m16n8k8 / m16n8k16 with .f64".
+void checkMmaOfDoubles(int m, int k) {
+  const int registersB = k / 4, registersA = registersB * m / 8, results = m / 4;
+  const std::vector<int> a = smallNumbers(static_cast<size_t>(m * k), 1),
+                         b = smallNumbers(static_cast<size_t>(k * 8), 2),
+                         c = smallNumbers(static_cast<size_t>(m * 8), 3);
+  std::vector<double> fragments;
+  for (int i = 0; i < registersA; ++i)
+    for (int lane = 0; lane < 32; ++lane) {
+      const int row = lane / 4 + (m == 16 && i % 2 ? 8 : 0),
+                column = m == 8 ? lane % 4 : (i % 2 ? 2 * i - 2 : 2 * i) + lane % 4;
+      fragments.push_back(a[static_cast<size_t>(row * k + column)] / 3.0);
+    }
+  for (int i = 0; i < registersB; ++i)
+    for (int lane = 0; lane < 32; ++lane)
+      fragments.push_back(b[static_cast<size_t>((lane % 4 + 4 * i) * 8 + lane / 4)] / 7.0);
+  for (int i = 0; i < results; ++i)
+    for (int lane = 0; lane < 32; ++lane)
+      fragments.push_back(c[static_cast<size_t>((lane / 4 + (i < 2 ? 0 : 8)) * 8 + lane % 4 * 2 + (i & 1))]);
+  const auto found = runMma("mma.sync.aligned.m" + std::to_string(m) + "n8k" + std::to_string(k) +
+                                ".row.col.f64.f64.f64.f64",
+                            registersA, registersB, results, fragments);
+  for (int i = 0; i < results; ++i)
+    for (int lane = 0; lane < 32; ++lane) {
+      const int row = lane / 4 + (i < 2 ? 0 : 8), column = lane % 4 * 2 + (i & 1);
+      double sum = c[static_cast<size_t>(row * 8 + column)];
+      for (int x = 0; x < k; ++x)
+        sum = std::fma(a[static_cast<size_t>(row * k + x)] / 3.0,
+                       b[static_cast<size_t>(x * 8 + column)] / 7.0, sum);
+      ASSERT_EQ(found[static_cast<size_t>(i * 32 + lane)], sum)
+          << m << " " << k << " row " << row << " column " << column;
+    }
+}
+TEST(EmulatorMatrix, MmaOfDoublesInAllShapes) {
+  checkMmaOfDoubles(8, 4);
+  for (const int k : {4, 8, 16})
+    checkMmaOfDoubles(16, k);
+}
+
+/// "Matrix Fragments for mma.m8n8k128 / m16n8k128 / m16n8k256": bit e of register i is one element.
+void checkMmaOfBits(int m, int k, bool conjunction) {
+  const int registersB = k / 128, registersA = registersB * m / 8, results = m / 4;
+  std::mt19937 random(9);
+  std::vector<bool> a(static_cast<size_t>(m * k)), b(static_cast<size_t>(k * 8));
+  for (auto *each : {&a, &b})
+    for (size_t i = 0; i < each->size(); ++i)
+      (*each)[i] = random() & 1;
+  std::vector<uint32_t> fragments;
+  for (int i = 0; i < registersA; ++i)
+    for (int lane = 0; lane < 32; ++lane) {
+      const int row = lane / 4 + (m == 16 && i % 2 ? 8 : 0), first = lane % 4 * 32 + (i < 2 ? 0 : 128);
+      uint32_t bits = 0;
+      for (int e = 0; e < 32; ++e)
+        bits |= uint32_t(a[static_cast<size_t>(row * k + first + e)]) << e;
+      fragments.push_back(bits);
+    }
+  for (int i = 0; i < registersB; ++i)
+    for (int lane = 0; lane < 32; ++lane) {
+      uint32_t bits = 0;
+      for (int e = 0; e < 32; ++e)
+        bits |= uint32_t(b[static_cast<size_t>((lane % 4 * 32 + e + 128 * i) * 8 + lane / 4)]) << e;
+      fragments.push_back(bits);
+    }
+  for (int i = 0; i < results * 32; ++i)
+    fragments.push_back(uint32_t(i * 3 - 50));
+  const std::string instruction = "mma.sync.aligned.m" + std::to_string(m) + "n8k" + std::to_string(k) +
+                                  ".row.col.s32.b1.b1.s32." + (conjunction ? "and" : "xor") + ".popc";
+  const auto found = runMma(instruction, registersA, registersB, results, fragments);
+  for (int i = 0; i < results; ++i)
+    for (int lane = 0; lane < 32; ++lane) {
+      const int row = lane / 4 + (i < 2 ? 0 : 8), column = lane % 4 * 2 + (i & 1);
+      uint32_t sum = uint32_t((i * 32 + lane) * 3 - 50);
+      for (int x = 0; x < k; ++x) {
+        const bool left = a[static_cast<size_t>(row * k + x)], right = b[static_cast<size_t>(x * 8 + column)];
+        sum += conjunction ? left && right : left != right;
+      }
+      ASSERT_EQ(found[static_cast<size_t>(i * 32 + lane)], sum)
+          << instruction << " row " << row << " column " << column;
+    }
+}
+TEST(EmulatorMatrix, MmaOfBitsInAllShapes) {
+  for (const bool conjunction : {false, true}) {
+    checkMmaOfBits(8, 128, conjunction);
+    checkMmaOfBits(16, 128, conjunction);
+    checkMmaOfBits(16, 256, conjunction);
+  }
 }
 
 TEST(EmulatorMatrix, LdmatrixAndStmatrixRearrangeRows) {
@@ -328,6 +440,36 @@ TEST(EmulatorMatrix, WgmmaTakesAFromRegisters) {
   checkWgmma({bf16, 64, 1, false, true, true}, Schedule::earliest);
   checkWgmma({e4m3, 64, 1, false, false, true}, Schedule::latest);
 }
+/// Sums that leave 32 bits: at the limit with .satfinite, around it without.
+TEST(EmulatorMatrix, WgmmaOfIntegersSaturatesWhereItIsAsked) {
+  for (const bool saturates : {false, true})
+    for (const bool up : {false, true}) {
+      PtxRunner runner;
+      runner.block = {128, 1, 1};
+      const uint64_t out = runner.buffer(std::vector<int32_t>(128 * 4));
+      ASSERT_EQ(runner.runBody(threadPointers(1, 16) + R"(
+        .shared .align 1024 .b8 b[2048]; .reg .b32 %acc<4>;
+        mov.u32 %r1, b; add.u32 %r2, %r1, %r50; mov.u32 %r3, 0x02020202; shl.b32 %r4, %r50, 4; add.u32 %r4, %r1, %r4;
+        st.shared.v4.b32 [%r4], {%r3, %r3, %r3, %r3}; fence.proxy.async; bar.sync 0; setp.eq.u32 %p1, %r1, %r1;
+        shr.u32 %r5, %r1, 4; cvt.u64.u32 %d5, %r5; mov.b64 %d6, 0x800080000; or.b64 %d5, %d5, %d6;
+        mov.b32 %r6, )" + std::string(up ? "0x01010101" : "0xffffffff") +
+                               "; mov.b32 %acc0, " + (up ? "0x7ffffff0" : "0x80000010") +
+                               "; mov.b32 %acc1, 5; mov.b32 %acc2, %acc0; mov.b32 %acc3, %acc1;\n"
+                               "wgmma.fence.sync.aligned;\nwgmma.mma_async.sync.aligned.m64n8k32" +
+                               (saturates ? ".satfinite" : "") +
+                               ".s32.s8.s8 {%acc0, %acc1, %acc2, %acc3}, {%r6, %r6, %r6, %r6}, %d5, %p1;\n"
+                               "wgmma.commit_group.sync.aligned; wgmma.wait_group.sync.aligned 0;\n"
+                               "st.global.v4.b32 [%d1], {%acc0, %acc1, %acc2, %acc3};"),
+                "");
+      const auto found = runner.read<int32_t>(out, 128 * 4); // each sum grows by 64 or -64
+      for (size_t i = 0; i < found.size(); i += 2) {
+        const uint32_t wrapped = up ? 0x7ffffff0u + 64 : 0x80000010u - 64;
+        ASSERT_EQ(found[i], saturates ? (up ? INT32_MAX : INT32_MIN) : static_cast<int32_t>(wrapped)) << i;
+        ASSERT_EQ(found[i + 1], up ? 69 : -59) << i;
+      }
+    }
+}
+
 TEST(EmulatorMatrix, AccumulatorsReadBeforeTheWaitAreFound) {
   checkWgmma({bf16, 64, 1}, Schedule::earliest, false);
   checkWgmma({bf16, 64, 1}, Schedule::latest, false);

@@ -47,6 +47,30 @@ TEST(EmulatorMisuse, VectorsNeedARegisterForEachPart) {
   EXPECT_ERROR("expected 4 registers in braces", "ldmatrix.sync.aligned.m8n8.x4.shared.b16 %r1, [s];");
 }
 
+TEST(EmulatorMisuse, PartsOfRegistersBelongToVideoInstructions) {
+  EXPECT_ERROR("expected whole registers, found part .b0 of one", "add.u32 %r1, %r2.b0, %r3;");
+  EXPECT_ERROR("expected whole registers, found part .h1 of one", "mov.b64 %d1, {%r2, %r3.h1};");
+  EXPECT_ERROR("expected part .b0 to .b3, .h0 or .h1, found .h2", "vadd.u32.u32.u32 %r1, %r2.h2, %r3;");
+  EXPECT_ERROR("expected c with a part of d or with .add", "vadd.u32.u32.u32 %r1.b0, %r2, %r3;");
+  EXPECT_ERROR("expected 2 numbers of elements below 4 after .h, found .h4",
+               "vadd2.u32.u32.u32 %r1, %r2.h4, %r3, %r4;");
+  EXPECT_ERROR("expected elements that are written, the highest first, as in .b10, found .b01",
+               "vadd4.u32.u32.u32 %r1.b01, %r2, %r3, %r4;");
+}
+
+TEST(EmulatorMisuse, ShapesOfMmaBelongToTheirTypes) {
+  EXPECT_ERROR("this shape is not supported for these types",
+               "mma.sync.aligned.m16n8k32.row.col.f64.f64.f64.f64 {%g1, %g2}, {%g1}, {%g1}, {%g1, %g2};");
+  EXPECT_ERROR("expected 2 registers in operand 1, found 1",
+               "mma.sync.aligned.m16n8k4.row.col.f64.f64.f64.f64 {%g1, %g2, %g3, %g4}, {%g1}, {%g1}, {%g1, "
+               "%g2, %g3, %g4};");
+  EXPECT_ERROR("expected .xor.popc or .and.popc",
+               "mma.sync.aligned.m8n8k128.row.col.s32.b1.b1.s32 {%r1, %r2}, {%r3}, {%r4}, {%r1, %r2};");
+  EXPECT_ERROR("expected no .satfinite with floating-point types",
+               "wgmma.mma_async.sync.aligned.m64n8k16.satfinite.f32.f16.f16 {%f0, %f1, %f2, %f3}, %d1, %d2, "
+               "0, 1, 1, 0, 0;");
+}
+
 TEST(EmulatorMisuse, LanesBelongToTheirMemberMask) {
   for (const char *use : {"shfl.sync.idx.b32 %r1, %r2, 0, 31, 2;", "vote.sync.ballot.b32 %r1, %p1, 2;",
                           "match.any.sync.b32 %r1, %r2, 2;", "redux.sync.add.u32 %r1, %r2, 2;",
@@ -301,6 +325,12 @@ TEST(EmulatorMisuse, InstructionsNeedTheirArchitecture) {
             std::string::npos);
   EXPECT_NE(said("sm_90", "setmaxnreg.dec.sync.aligned.u32 40;").find("expected .target sm_90a, found sm_90"),
             std::string::npos);
+  EXPECT_NE(
+      said("sm_80",
+           "mma.sync.aligned.m16n8k4.row.col.f64.f64.f64.f64 {%g1, %g2, %g3, %g4}, {%g1, %g2}, {%g1}, {%g1, "
+           "%g2, %g3, %g4};")
+          .find("expected .target sm_90 or later, found sm_80"),
+      std::string::npos);
   EXPECT_NE(said("sm_75", "cp.async.wait_all;").find("expected .target sm_80 or later, found sm_75"),
             std::string::npos);
   EXPECT_NE(said("sm_80", "mbarrier.try_wait.parity.shared.b64 %p1, [s], 0;").find("sm_90"),

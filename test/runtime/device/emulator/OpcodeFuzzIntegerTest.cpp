@@ -456,6 +456,81 @@ TEST(EmulatorOpcodeFuzz, VideoInstructions) {
                 return sum;
               });
   }
+  // Parts of registers: of a and b, and where the result goes in c.
+  struct Part {
+    const char *name;
+    int shift, bits;
+  };
+  const Part parts[] = {{"", 0, 32},    {".b0", 0, 8},  {".b1", 8, 8},  {".b2", 16, 8},
+                        {".b3", 24, 8}, {".h0", 0, 16}, {".h1", 16, 16}};
+  for (const Part &to : parts)
+    for (const Part &left : parts)
+      for (const Part &right : parts)
+        for (int signs = 0; signs < 8; ++signs)
+          for (const bool saturates : {false, true}) {
+            const bool d = signs & 1, a = signs & 2, b = signs & 4;
+            const auto type = [](bool isSigned) { return std::string(isSigned ? ".s32" : ".u32"); };
+            table.add("vsub" + type(d) + type(a) + type(b) + (saturates ? ".sat" : "") + " %x" + to.name +
+                          ", %a" + left.name + ", %b" + right.name + (to.bits < 32 ? ", %c" : ""),
+                      Content::i32, three, [=](const Values &v) {
+                        Whole result = whole(v[0] >> left.shift, left.bits, a) -
+                                       whole(v[1] >> right.shift, right.bits, b);
+                        const IntegerType t{"", to.bits, d};
+                        result = saturates ? std::clamp(result, lowest(t), highest(t)) : result;
+                        const u64 mask = ((u64(1) << to.bits) - 1) << to.shift;
+                        return (to.bits < 32 ? v[2] & ~mask : 0) | (cut(result, to.bits) << to.shift & mask);
+                      });
+          }
+  table.add("vmax.s32.s32.s32.add %x, %a.h1, %b.b2, %c", Content::i32, three, [](const Values &v) {
+    return cut(std::max(whole(v[0] >> 16, 16, true), whole(v[1] >> 16, 8, true)) + Whole(v[2]), 32);
+  });
+  table.add("vset.s32.u32.gt %x.h1, %a.b3, %b.h0, %c", Content::i32, three, [](const Values &v) {
+    return (v[2] & 0xffff) | u64(whole(v[0] >> 24, 8, true) > Whole(v[1] & 0xffff)) << 16;
+  });
+  table.add("vshl.u32.u32.u32.wrap %x.b0, %a.h0, %b.b1, %c", Content::i32, three, [](const Values &v) {
+    return (v[2] & 0xffffff00) | ((v[0] & 0xffff) << (v[1] >> 8 & 31) & 0xff);
+  });
+  // Elements in another order, of both, and written in part. Numbers: the highest place first.
+  const auto chosen = [](const Values &v, char digit, int bits) {
+    const int index = digit - '0', count = 32 / bits;
+    return whole((index < count ? v[0] : v[1]) >> index % count * bits, bits, true);
+  };
+  const auto elements = [&](const std::string &name, int bits, const std::string &mask, const std::string &a,
+                            const std::string &b) {
+    const std::string letter = bits == 8 ? ".b" : ".h";
+    const int count = 32 / bits;
+    const std::string operands = " %x" + (mask.empty() ? "" : letter + mask) + ", %a" +
+                                 (a.empty() ? "" : letter + a) + ", %b" + (b.empty() ? "" : letter + b) +
+                                 ", %c";
+    const std::string left = a.empty() ? (bits == 8 ? "3210" : "10") : a,
+                      right = b.empty() ? (bits == 8 ? "7654" : "32") : b;
+    const auto isWritten = [=](int i) { return mask.empty() || mask.find(char('0' + i)) != mask.npos; };
+    const auto value = [=](const Values &v, int i) {
+      const size_t place = size_t(count - 1 - i);
+      return chosen(v, left[place], bits) - chosen(v, right[place], bits);
+    };
+    table.add(name + ".s32.s32.s32" + operands, Content::i32, three, [=](const Values &v) {
+      u64 result = 0;
+      for (int i = 0; i < count; ++i)
+        result |= (isWritten(i) ? cut(value(v, i), bits) : v[2] >> i * bits & ((u64(1) << bits) - 1))
+                  << i * bits;
+      return result;
+    });
+    table.add(name + ".s32.s32.s32.add" + operands, Content::i32, three, [=](const Values &v) {
+      Whole sum = Whole(v[2]);
+      for (int i = 0; i < count; ++i)
+        sum += isWritten(i) ? value(v, i) : 0;
+      return cut(sum, 32);
+    });
+  };
+  for (const char *mask : {"", "0", "1", "10"})
+    for (const char *a : {"", "01", "23", "30", "22"})
+      for (const char *b : {"", "10", "13"})
+        elements("vsub2", 16, mask, a, b);
+  for (const char *mask : {"", "0", "2", "20", "310", "3210"})
+    for (const char *a : {"", "0123", "7654", "5037", "2222"})
+      for (const char *b : {"", "3210", "1746"})
+        elements("vsub4", 8, mask, a, b);
   table.run();
 }
 
