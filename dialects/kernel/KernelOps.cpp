@@ -158,6 +158,10 @@ LogicalResult MatmulOp::verify() {
   if (first.getRows() % getExpertCount())
     return emitOpError() << "expected weights whose rows are a multiple of the " << getExpertCount()
                          << " experts, found " << first;
+  if (getFastAccumulation() && !llvm::all_of(getWeights().getTypes(), [](Type type) {
+        return isa_and_nonnull<Float8E4M3FNType, Float8E5M2Type>(cast<WeightType>(type).getElement());
+      }))
+    return emitOpError() << "expected weights of 8 bits for fast_accumulation, found " << first;
   if (getTransposed() && !llvm::all_of(getWeights().getTypes(), [](Type type) {
         return cast<WeightType>(type).getFormat() == WeightFormat::F32;
       }))

@@ -85,15 +85,19 @@ def Kernel_MatmulOp : Kernel_Anchor<"matmul", [AttrSizedOperandSegments, NoTermi
     With `kernel.split_k` = n on GPUs n blocks sum a part of K each, where tiles are few. The parts are added in their
     order, by the one that is done last, which has the epilogue, or, where the blocks are a cluster, by each for a share
     of the rows. Numbers depend on n alone.
+    With `fast_accumulation` (weights of 8 bits) tensor cores may sum all of K, with as many bits as they keep, as
+    cuBLASLt's CUBLASLT_MATMUL_DESC_FAST_ACCUM and PyTorch's use_fast_accum let them: about 14 bits on sm_90a. Without
+    it they sum 128 columns of K, and f32 additions do the rest. Ignored where sums are f32 anyway.
     Each `kernel.range` in `ranges` handles part of the columns; together they cover each column once, in order.
   }];
   let arguments = (ins Optional<Kernel_RowsType>:$left, Variadic<Kernel_WeightType>:$weights,
                    Optional<Kernel_SegmentsType>:$experts, UnitAttr:$transposed, Kernel_DomainAttr:$domain,
-                   OptionalAttr<Kernel_ScheduleAttr>:$schedule);
+                   OptionalAttr<Kernel_ScheduleAttr>:$schedule, UnitAttr:$fast_accumulation);
   let regions = (region AnyRegion:$lhs, SizedRegion<1>:$ranges);
   let assemblyFormat = [{
     (`left` `(` $left^ `:` type($left) `)`)? (`transposed` $transposed^)? `weights` `(` $weights `:` type($weights) `)`
-    (`experts` `(` $experts^ `:` type($experts) `)`)? `over` `(` $domain `)` (`schedule` $schedule^)? attr-dict-with-keyword (`lhs` $lhs^)? `ranges` $ranges
+    (`experts` `(` $experts^ `:` type($experts) `)`)? `over` `(` $domain `)` (`fast_accumulation` $fast_accumulation^)?
+    (`schedule` $schedule^)? attr-dict-with-keyword (`lhs` $lhs^)? `ranges` $ranges
   }];
   let extraClassDeclaration = [{
     /// Inputs (length of a row of the left side) and outputs (columns of one accumulator).

@@ -61,12 +61,12 @@ struct FuseQkvPass : impl::FuseQkvPassBase<FuseQkvPass> {
       // Layers in order, by what they must have in common.
       llvm::MapVector<std::pair<Value, std::pair<Type, unsigned>>, SmallVector<lm::LinearOp, 4>> families;
       for (auto linear : function.getOps<lm::LinearOp>()) {
-        bool hasBias = static_cast<bool>(linear.getBias());
+        bool hasBias = static_cast<bool>(linear.getBias()), isFast = linear.getFastAccumulation();
         if (!feedsAttention(linear.getResult()) || !linear.getWeight().getDefiningOp<lm::ReadOp>() ||
             (hasBias && !linear.getBias().getDefiningOp<lm::ReadOp>()))
           continue;
         Type element = cast<RankedTensorType>(linear.getWeight().getType()).getElementType();
-        families[{linear.getInput(), {element, hasBias}}].push_back(linear);
+        families[{linear.getInput(), {element, hasBias + 2 * isFast}}].push_back(linear);
       }
       for (auto &[key, linears] : families)
         if (linears.size() > 1)
@@ -89,7 +89,8 @@ struct FuseQkvPass : impl::FuseQkvPassBase<FuseQkvPass> {
     Value weight = stackParameters(builder, symbols, weights);
     Value bias = biases.empty() ? Value() : stackParameters(builder, symbols, biases);
     Location loc = linears[0].getLoc();
-    auto all = lm::LinearOp::create(builder, loc, type, linears[0].getInput(), weight, bias);
+    auto all = lm::LinearOp::create(builder, loc, type, linears[0].getInput(), weight, bias,
+                                    linears[0].getFastAccumulation());
     builder.setInsertionPointAfter(all);
     int64_t offset = 0;
     for (lm::LinearOp linear : linears) {

@@ -17,6 +17,11 @@ static Value biasOf(Operation *op) {
   return linear ? linear.getBias() : Value();
 }
 
+static bool isFast(Operation *op) {
+  auto linear = dyn_cast<lm::LinearOp>(op);
+  return linear && linear.getFastAccumulation();
+}
+
 LogicalResult KernelBuilder::emitRange(ArrayRef<Operation *> linears, int64_t begin, int64_t end,
                                        ArrayRef<Operation *> ops) {
   int64_t width = groupWidth(end - begin, ops);
@@ -73,7 +78,7 @@ FailureOr<LaunchedKernel> KernelBuilder::matmul() {
     leftBuffer = argument(quantised ? buffers.quantised(left) : buffers.rows(left));
   }
   auto anchor = kernel::MatmulOp::create(builder, loc, leftBuffer, weights, /*experts=*/Value(), transposed,
-                                         domain, kernel::ScheduleAttr());
+                                         domain, kernel::ScheduleAttr(), llvm::all_of(linears, isFast));
   if (!direct) {
     Block *region = builder.createBlock(&anchor.getLhs(), {}, {builder.getIndexType()}, {loc});
     Value row = region->getArgument(0);

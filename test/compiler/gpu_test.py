@@ -392,7 +392,7 @@ class GpuTest(ProductTest):
         source, folder = self.folder / "eights.mlir", self.folder / "eights"
         kernel = """kernel.func @{name}_{type}(%x: !kernel.rows<{k}x{left}>, %w: !kernel.weight<{n}x{k}, {type}>, %v: !kernel.weight<{n}x{k}, {type}>,
     %y: !kernel.rows<{n}xf32>) {{
-  kernel.matmul left(%x : !kernel.rows<{k}x{left}>) weights({weights}) over(rows) {schedule} ranges {{
+  kernel.matmul left(%x : !kernel.rows<{k}x{left}>) weights({weights}) over(rows) {more} ranges {{
     kernel.range 0 to {n} group {group} {{
     ^bb0({sums}, %row: index, %column: index):
       %s = arith.mulf {product} : vector<{group}xf32>
@@ -406,20 +406,25 @@ class GpuTest(ProductTest):
 """
         mapped = [("wide", 2048, 1040, 16, 1), ("narrow", 512, 1040, 16, 1), ("heads", 2048, 512, 128, 1), ("gate", 2048, 1040, 16, 2)]
         cases = [(*case, "", "") for case in mapped]
+        fast = [("fast_wide", 4096, 1040, 16, 1), ("fast_narrow", 512, 1040, 16, 1), ("fast_long", 4096, 512, 256, 1), ("fast_gate", 4096, 1040, 16, 2)]
+        cases += [(*case, "", "fast_accumulation") for case in fast]
         cases += [("odd", 2048, 1032, 16, 1, "", ""), ("long", 2048, 512, 256, 1, "", ""), ("wider", 2048, 1040, 16, 1, "f32", ""),
                   ("parts", 512, 1040, 16, 1, "", "schedule <rows_per_tile = 64, columns_per_tile = 64> attributes {kernel.split_k = 4 : i64}"),
                   ("few", 2048, 2048, 16, 1, "f32", "schedule <columns_per_tile = 16>")]
         source.write_text("".join(
-            kernel.format(name=name, n=n, k=k, group=group, type=dtype, left=left or dtype, schedule=schedule,
+            kernel.format(name=name, n=n, k=k, group=group, type=dtype, left=left or dtype, more=more,
                           weights=", ".join(("%w", "%v")[:count]) + " : " + ", ".join([f"!kernel.weight<{n}x{k}, {dtype}>"] * count),
                           sums=", ".join(f"{a}: vector<{group}xf32>" for a in ("%a", "%b")[:count]), product=("%a, %a", "%a, %b")[count - 1])
-            for name, n, k, group, count, left, schedule in cases for dtype in ("f8E4M3FN", "f8E5M2")))
+            for name, n, k, group, count, left, more in cases for dtype in ("f8E4M3FN", "f8E5M2")))
         run(SINTER, "kernel", source, "--target=cuda", "-o", folder)
         kernels = json.loads((folder / "eights.json").read_text())["kernels"]
         # By tensor maps over both sides; parts of K times the blocks that share operands.
         sizes = {k["kernel"]: k["code"]["sm_90a"]["cluster"][0] for k in kernels if len(k["code"]["sm_90a"].get("tensor_maps", [])) > 1}
-        self.assertEqual(sizes, {f"{name}_{dtype}": 4 if name in ("wide", "heads") else 8
-                                 for name in ("wide", "narrow", "heads", "gate", "parts") for dtype in ("f8E4M3FN", "f8E5M2")})
+        self.assertEqual(sizes, {f"{name}_{dtype}": 8 if name in ("narrow", "gate", "parts", "fast_narrow") else 4
+                                 for name in (*(case[0] for case in mapped + fast), "parts") for dtype in ("f8E4M3FN", "f8E5M2")})
+        # Without sums of their own for every 128 columns of K there are registers for 256 columns of the product.
+        self.assertEqual([k["code"]["sm_90a"]["grid"]["columns"] for k in kernels if k["kernel"].endswith("_f8E5M2") and k["kernel"].startswith(("wide_", "fast_wide", "fast_long", "fast_gate"))],
+                         [2048 // 128, 4096 // 256, 4096 // 256, 4096 // 128])
         for entry in kernels:
             for architecture, code in entry["code"].items():
                 said = subprocess.run(["ptxas", f"-arch={architecture}", "-v", folder / code["file"], "-o", "/dev/null"], capture_output=True, text=True)

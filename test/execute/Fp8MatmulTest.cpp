@@ -91,6 +91,36 @@ TEST_P(Fp8, MultipliesTilesOfBothSidesAlike) {
   }
 }
 
+/// With fast_accumulation, which changes nothing on processors and sm_80. The emulated GPU adds in f32.
+TEST_P(Fp8, LeavesAllSumsToTheTensorCores) {
+  for (const std::string &format : formats) {
+    MatmulCase c{.format = format, .outputs = 512, .left = LeftKind::Half, .isFast = true};
+    for (int64_t inputs : {16, 336, 1040}) { // 1 to 9 chunks
+      c.inputs = inputs;
+      check(c, 128, 256, {inputs == 336 ? 256 : 133});
+    }
+    c.inputs = 208;
+    check(c, 64, 256, {70});
+    check(c, 64, 64, {70});
+    c.inputs = 272, c.weights = 2;
+    check(c, 128, 128, {130});
+    check(c, 0, 64, {3});
+    c.weights = 1, c.output = format, c.adds = true;
+    c.ranges = {{0, 256, 256}, {256, 512, 32}};
+    check(c, 128, 256, {140, 256});
+    // Forms whose sums are f32 anyway.
+    check({.format = format, .outputs = 512, .inputs = 272, .left = LeftKind::F32, .isFast = true}, 64, 64,
+          {70});
+    MatmulCase parts{.format = format, .outputs = 128, .inputs = 640, .left = LeftKind::Half, .splits = 4};
+    parts.isFast = true;
+    if (GetParam().isGpu())
+      check(parts, 64, 64, {70});
+    MatmulCase experts{.format = format, .rows = 40, .outputs = 72, .inputs = 80, .left = LeftKind::Half};
+    experts.isFast = true, experts.segments = {0, 3, 3, 25, 40};
+    check(experts, 16, 24, {40});
+  }
+}
+
 /// The form that widens both sides on the way, in tiles of all sizes: whole pieces of 16 columns, 1 to 5
 /// chunks of 64, the last of them of 16 to 64.
 TEST_P(Fp8, MultipliesTilesThatAreWidenedOnce) {

@@ -132,11 +132,12 @@ std::string MatmulCase::text() const {
     }
     region += fmt::format("kernel.yield {} : {}\n}}\n", row, vector);
   }
-  return fmt::format(
-      "kernel.func @matmul({}) {{\nkernel.matmul {}weights({} : {}) {}over({}) {} {} {}ranges {{\n{}}}\n}}\n",
-      arguments, leftText, names, types, expertsText, selected ? "selected" : "rows",
-      schedule.empty() ? "" : "schedule <" + schedule + ">",
-      splits > 1 ? fmt::format("attributes {{kernel.split_k = {} : i64}}", splits) : "", region, body);
+  return fmt::format("kernel.func @matmul({}) {{\nkernel.matmul {}weights({} : {}) {}over({}) {} {} {} "
+                     "{}ranges {{\n{}}}\n}}\n",
+                     arguments, leftText, names, types, expertsText, selected ? "selected" : "rows",
+                     isFast ? "fast_accumulation" : "", schedule.empty() ? "" : "schedule <" + schedule + ">",
+                     splits > 1 ? fmt::format("attributes {{kernel.split_k = {} : i64}}", splits) : "",
+                     region, body);
 }
 
 namespace {

@@ -9,8 +9,8 @@
 
 namespace sinter::test {
 
-/// Half: of the type of the weights, f16, bf16 or 8 bits. Region: a prologue that doubles a row of f32. Scaled: which
-/// then divides it by its largest number.
+/// Half: of the type of the weights, f16, bf16 or 8 bits. Region: a prologue that doubles a row of f32.
+/// Scaled: which then divides it by its largest number.
 enum class LeftKind { F32, Half, Q8, Region, Scaled };
 
 struct MatmulCase {
@@ -33,6 +33,7 @@ struct MatmulCase {
   bool adds = false, addsLargest = false;
   bool selected = false;
   int64_t splits = 1;  // of K, on GPUs
+  bool isFast = false; // fast_accumulation
   bool stores = false; // the prologue stores the doubled row
   /// Rows that each expert has: the first of each, and the end. Empty: no experts.
   std::vector<int32_t> segments;

@@ -5,7 +5,8 @@ import triton.language as tl
 
 
 @triton.jit
-def matmul(a, b, c, M, N, K, BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr):
+def matmul(a, b, c, M, N, K, BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr, PART: tl.constexpr):
+    """PART, of 8 bits: columns of K whose products tensor cores may sum; the rest are additions of f32. None: all of K."""
     m = tl.program_id(0) * BM + tl.arange(0, BM)
     n = tl.program_id(1) * BN + tl.arange(0, BN)
     k = tl.arange(0, BK)
@@ -13,7 +14,7 @@ def matmul(a, b, c, M, N, K, BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexp
     for at in range(0, K, BK):
         x = tl.load(a + m[:, None] * K + (at + k)[None, :])
         y = tl.load(b + n[None, :] * K + (at + k)[:, None])
-        total = tl.dot(x, y, total)
+        total = tl.dot(x, y, total, max_num_imprecise_acc=PART)
     tl.store(c + m[:, None] * N + n[None, :], total)
 
 

@@ -23,8 +23,11 @@ def Lm_LinearOp : Lm_Op<"linear", [Pure, Lm_Differentiable]> {
   let description = [{
     input (rows, in), f32 or what a caller has rounded to 8 bits; weight (out, in) of any element type, bias (out), result (rows, out) f32.
     `lm.linear %x, %w bias %b : (tensor<?x576xf32>, tensor<960x576xf16>, tensor<960xf32>) -> tensor<?x960xf32>`
+
+    `fast_accumulation` (weights of 8 bits): tensor cores may keep sums with fewer bits than f32 has, as `kernel.matmul` says.
+    Layers that one kernel computes need it all.
   }];
-  let arguments = (ins Lm_LinearInput:$input, Lm_Weight:$weight, Optional<Lm_Vector>:$bias);
+  let arguments = (ins Lm_LinearInput:$input, Lm_Weight:$weight, Optional<Lm_Vector>:$bias, UnitAttr:$fast_accumulation);
   let results = (outs Lm_Rows:$result);
   let assemblyFormat = "$input `,` $weight (`bias` $bias^)? attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;

@@ -35,6 +35,8 @@ LogicalResult LinearOp::verify() {
       failed(checkShape(*this, getInput(), "the input", 2, weight.getDimSize(1))) ||
       failed(checkShape(*this, getResult(), "the result", 2, weight.getDimSize(0))))
     return failure();
+  if (getFastAccumulation() && !isa<Float8E4M3FNType, Float8E5M2Type>(weight.getElementType()))
+    return emitOpError() << "expected a weight of 8 bits for fast_accumulation, found " << weight;
   return getBias() ? checkShape(*this, getBias(), "the bias", 1, weight.getDimSize(0)) : success();
 }
 

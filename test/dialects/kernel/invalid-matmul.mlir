@@ -24,6 +24,14 @@ kernel.func @f(%w: !kernel.weight<8x32, f32>) {
 }
 
 // -----
+kernel.func @f(%x: !kernel.rows<32xf16>, %w: !kernel.weight<8x32, f16>) {
+  // expected-error @below {{expected weights of 8 bits for fast_accumulation, found '!kernel.weight<8x32, f16>'}}
+  kernel.matmul left(%x : !kernel.rows<32xf16>) weights(%w : !kernel.weight<8x32, f16>) over(rows) fast_accumulation ranges {
+    %zero = arith.constant 0 : index
+  }
+}
+
+// -----
 kernel.func @f(%x: !kernel.rows<16xf32>, %w: !kernel.weight<8x32, f32>) {
   // expected-error @below {{expected the left side to have 32 columns, as many as the weights, found 16}}
   kernel.matmul left(%x : !kernel.rows<16xf32>) weights(%w : !kernel.weight<8x32, f32>) over(rows) ranges {

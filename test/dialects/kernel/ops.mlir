@@ -169,8 +169,8 @@ kernel.entry @step rows 512 selected 1 head 1 {
 // CHECK-LABEL: kernel.func @eight_bits(
 // CHECK-SAME: !kernel.rows<64xf8E4M3FN>, %{{.*}}: !kernel.weight<32x64, f8E5M2>, %{{.*}}: !kernel.rows<32xf8E5M2>)
 kernel.func @eight_bits(%x: !kernel.rows<64xf8E4M3FN>, %w: !kernel.weight<32x64, f8E5M2>, %y: !kernel.rows<32xf8E5M2>) {
-  // CHECK: kernel.matmul left(%{{.*}} : !kernel.rows<64xf8E4M3FN>) weights(%{{.*}} : !kernel.weight<32x64, f8E5M2>)
-  kernel.matmul left(%x : !kernel.rows<64xf8E4M3FN>) weights(%w : !kernel.weight<32x64, f8E5M2>) over(rows) ranges {
+  // CHECK: kernel.matmul left(%{{.*}} : !kernel.rows<64xf8E4M3FN>) weights(%{{.*}} : !kernel.weight<32x64, f8E5M2>) over( rows) fast_accumulation schedule
+  kernel.matmul left(%x : !kernel.rows<64xf8E4M3FN>) weights(%w : !kernel.weight<32x64, f8E5M2>) over(rows) fast_accumulation schedule<rows_per_tile = 64> ranges {
     kernel.range 0 to 32 group 16 {
     ^bb0(%sum: vector<16xf32>, %row: index, %column: index):
       // CHECK: kernel.store %{{.*}} : vector<16xf32>, <32xf8E5M2>

@@ -64,6 +64,14 @@ func.func @forward(%x: tensor<?x4xf32>, %w: tensor<8x4xf32>) -> tensor<?x7xf32> 
 
 // -----
 
+func.func @forward(%x: tensor<?x4xf32>, %w: tensor<8x4xf16>) -> tensor<?x8xf32> {
+  // expected-error @below {{expected a weight of 8 bits for fast_accumulation, found 'tensor<8x4xf16>'}}
+  %y = lm.linear %x, %w {fast_accumulation} : (tensor<?x4xf32>, tensor<8x4xf16>) -> tensor<?x8xf32>
+  return %y : tensor<?x8xf32>
+}
+
+// -----
+
 func.func @forward(%x: tensor<?x4xf32>, %w: tensor<8x4xf32>, %b: tensor<4xf32>) -> tensor<?x8xf32> {
   // expected-error @below {{expected the bias to have rank 1 and last dimension 8, found 'tensor<4xf32>'}}
   %y = lm.linear %x, %w bias %b : (tensor<?x4xf32>, tensor<8x4xf32>, tensor<4xf32>) -> tensor<?x8xf32>

@@ -199,3 +199,31 @@ func.func @prefill(%x: tensor<?x64xf32>, %cos: tensor<?x16xf32>, %sin: tensor<?x
   } : tensor<?x32xf32>
   return %y : tensor<?x32xf32>
 }
+
+// -----
+
+// Tensor cores may keep the sums of a kernel whose layers all let them.
+// CHECK-LABEL: kernel.entry @prefill_f32
+// CHECK: kernel.func
+// CHECK: kernel.matmul {{.*}} over( rows) fast_accumulation
+// CHECK: kernel.func
+// CHECK: kernel.matmul {{.*}} over( rows) ranges
+lm.parameter @a : tensor<32x64xf8E5M2>
+lm.parameter @b : tensor<32x64xf8E5M2>
+func.func @prefill(%x: tensor<?x64xf8E5M2>) -> (tensor<?x32xf32>, tensor<?x32xf32>) attributes {lm.form = "prefill"} {
+  %a = lm.read @a : tensor<32x64xf8E5M2>
+  %b = lm.read @b : tensor<32x64xf8E5M2>
+  %y = lm.group matmul {
+    %0 = lm.linear %x, %a {fast_accumulation} : (tensor<?x64xf8E5M2>, tensor<32x64xf8E5M2>) -> tensor<?x32xf32>
+    %1 = lm.linear %x, %b {fast_accumulation} : (tensor<?x64xf8E5M2>, tensor<32x64xf8E5M2>) -> tensor<?x32xf32>
+    %2 = lm.mul %0, %1 : tensor<?x32xf32>
+    lm.yield %2 : tensor<?x32xf32>
+  } : tensor<?x32xf32>
+  %z = lm.group matmul {
+    %0 = lm.linear %x, %a {fast_accumulation} : (tensor<?x64xf8E5M2>, tensor<32x64xf8E5M2>) -> tensor<?x32xf32>
+    %1 = lm.linear %x, %b : (tensor<?x64xf8E5M2>, tensor<32x64xf8E5M2>) -> tensor<?x32xf32>
+    %2 = lm.mul %0, %1 : tensor<?x32xf32>
+    lm.yield %2 : tensor<?x32xf32>
+  } : tensor<?x32xf32>
+  return %y, %z : tensor<?x32xf32>, tensor<?x32xf32>
+}

@@ -114,8 +114,8 @@ kernel.func @blocks(%x: !kernel.rows<512xq8>, %w: !kernel.weight<2048x512, q4_1>
 }
 
 // Of 8 bits a chunk has 128 columns, and 32 a product. Maps are of f16, so two numbers are one element: tiles of 16 rows x 16
-// columns are 128 of them, of which a box has those of all panels and of a half of the chunk. Each chunk's products begin anew
-// and are added to the sums in f32.
+// columns are 128 of them, of which a box has those of all panels and of a half of the chunk. Each chunk's products begin anew;
+// those of the first one are the sums, to which others are added in f32.
 // CHECK-LABEL: llvm.func @eight_bits(
 // CHECK-SAME: kernel.tensor_maps = array<i64: 0, 128, 520, 0, 1, 64, 32, 1, 1040, 0, 0, 1, 0, 128, 128, 65, 128, 8, 4, 16640, 256, 0, 2, 0, 4096, 0, 1, 256, 32, 1, 8192, 0, 0>
 // CHECK: setmaxnreg.inc
@@ -125,11 +125,34 @@ kernel.func @blocks(%x: !kernel.rows<512xq8>, %w: !kernel.weight<2048x512, q4_1>
 // CHECK: wgmma.commit_group
 // CHECK: wgmma.wait_group
 // CHECK: mapa.shared::cluster
+// CHECK-NOT: arith.addf
+// CHECK: scf.for
+// CHECK-COUNT-4: wgmma.mma_async.sync.aligned.m64n128k32.f32.e4m3.e4m3
+// CHECK: wgmma.wait_group
 // CHECK-COUNT-64: arith.addf
+// CHECK-NOT: arith.addf
 // CHECK: cp.async.bulk.tensor.2d{{.*}}multicast::cluster
 // CHECK: cp.async.bulk.tensor.3d{{.*}}multicast::cluster
 kernel.func @eight_bits(%x: !kernel.rows<1040xf8E4M3FN>, %w: !kernel.weight<2048x1040, f8E4M3FN>, %y: !kernel.rows<2048xf32>) {
   kernel.matmul left(%x : !kernel.rows<1040xf8E4M3FN>) weights(%w : !kernel.weight<2048x1040, f8E4M3FN>) over(rows) schedule <rows_per_tile = 128, columns_per_tile = 128> ranges {
+    kernel.range 0 to 2048 group 16 {
+    ^bb0(%sum: vector<16xf32>, %row: index, %column: index):
+      kernel.store %sum, %y[%row, %column] : vector<16xf32>, !kernel.rows<2048xf32>
+    }
+  }
+}
+
+// With fast_accumulation tensor cores sum all of K: a loop of products alone, and registers for 256 columns.
+// CHECK-LABEL: llvm.func @eight_bits_fast(
+// CHECK-SAME: kernel.tensor_maps = array<i64: 0, 128, 520, 0, 1, 64, 32, 1, 1040, 0, 0, 1, 0, 128, 128, 65, 128, 16, 4, 16640, 256, 0, 2, 0, 4096, 0, 1, 256, {{16|32}}, 1, 8192, 0, 0>
+// CHECK: setmaxnreg.inc
+// CHECK: wgmma.fence
+// CHECK-COUNT-4: wgmma.mma_async.sync.aligned.m64n256k32.f32.e4m3.e4m3
+// CHECK: wgmma.commit_group
+// CHECK-NOT: arith.addf
+// CHECK: setmaxnreg.dec
+kernel.func @eight_bits_fast(%x: !kernel.rows<1040xf8E4M3FN>, %w: !kernel.weight<2048x1040, f8E4M3FN>, %y: !kernel.rows<2048xf32>) {
+  kernel.matmul left(%x : !kernel.rows<1040xf8E4M3FN>) weights(%w : !kernel.weight<2048x1040, f8E4M3FN>) over(rows) fast_accumulation schedule <rows_per_tile = 128, columns_per_tile = 256> ranges {
     kernel.range 0 to 2048 group 16 {
     ^bb0(%sum: vector<16xf32>, %row: index, %column: index):
       kernel.store %sum, %y[%row, %column] : vector<16xf32>, !kernel.rows<2048xf32>

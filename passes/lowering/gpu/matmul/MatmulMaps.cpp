@@ -22,7 +22,8 @@
 //
 // Of 8 bits a tile of 16 rows x 16 columns is two core matrices of an operand that is contiguous along K,
 // without swizzle. Hopper's tensor cores keep about 14 bits of such sums (DeepSeek-AI, "DeepSeek-V3 Technical
-// Report", 3.3.2), so products of 128 columns of K are summed there and added to f32 sums of the thread.
+// Report", 3.3.2), so products of 128 columns of K are summed there and added to f32 sums of the thread,
+// unless the operation says fast_accumulation.
 #include "passes/lowering/gpu/matmul/MatmulMaps.h"
 
 #include "passes/lowering/gpu/Fp8.h"
@@ -97,8 +98,9 @@ private:
   int64_t blocksOfGroup() const { return slots() / 4 / consumers(); }
   int64_t consumers() const { return hasPairs() ? std::min<int64_t>(2, slots() / 4) : rows / 64; }
   int64_t sumsOfThread() const { return rows * slots() * kernel::panelRows / (consumers() * warpgroupSize); }
-  /// Of 8 bits: those of a chunk apart.
-  int64_t heldSums() const { return sumsOfThread() * (hasBytes() ? 2 : 1); }
+  /// Of 8 bits: whether the sums of a chunk are added to others in f32, and so are apart.
+  bool hasParts() const { return hasBytes() && !m.op.getFastAccumulation(); }
+  int64_t heldSums() const { return sumsOfThread() * (hasParts() ? 2 : 1); }
   /// Bytes of 16 columns of K of all panels of a weight, of 8 bits.
   int64_t tileLine() const { return panels * kernel::panelRows * kernel::WeightLayout::tileColumns; }
   /// Whether a block has a multiprocessor for itself: words of bf16 take registers, too.
@@ -113,6 +115,11 @@ private:
   Value empty(Value stage) { return e.add(full(stage), 8); }
   Value leftAt(Value stage) { return e.add(start, e.mul(stage, stageBytes())); }
   Value rightAt(Value stage) { return e.add(leftAt(stage), rows * leftLine); }
+  /// The descriptor of the first stage's weights, of f16 and of 8 bits.
+  Value describeRight() {
+    Value at = e.add(start, rows * leftLine);
+    return hasBytes() ? describeTiles(e, at, tileLine()) : describePanels(e, at, panelChunk);
+  }
 
   Frame &frame;
   Emitter &e;
@@ -122,7 +129,7 @@ private:
   int64_t barriersAt = 0;               // behind it
   SmallVector<Value> weightMaps;
   //--- of those that share: tiles of rows, of columns; the block's place, and the blocks in its row and
-  //column
+  // column
   Value rowTiles, high, wide, rowIndex, columnIndex, rowMask, columnMask;
   Value firstRank; // of the blocks that share operands
   Accumulators accumulators;
@@ -324,7 +331,7 @@ void MappedMatmul::release(Value barrier) {
 
 Registers MappedMatmul::sumTile(const Tile &tile) {
   Value left = describeRows(e, e.add(start, e.mul(e.div(frame.warp(), 4), 64 * leftLine)));
-  Value right = describePanels(e, e.add(start, rows * leftLine), panelChunk);
+  Value right = describeRight();
   // Carried: the sums, which the first products do not add to; the stage, its parity, and the barrier of the
   // stage before.
   int64_t count = sumsOfThread();
@@ -348,16 +355,14 @@ Registers MappedMatmul::sumTile(const Tile &tile) {
   return waitProducts(e, sums, {});
 }
 
-/// Products of a chunk, and then the sums, which are carried with the stage and its parity. Meanwhile the
-/// other warpgroup multiplies.
+/// Products of a chunk, and then the sums, which are carried with the stage and its parity: the first chunk's
+/// are those of the tensor cores. While a warpgroup adds the other one multiplies.
 Registers MappedMatmul::sumParts(const Tile &tile) {
   Value left = describeRows(e, e.add(start, e.mul(e.div(frame.warp(), 4), 64 * leftLine)));
-  Value right = describeTiles(e, e.add(start, rows * leftLine), tileLine());
+  Value right = describeRight();
   int64_t count = sumsOfThread();
-  Registers sums(count, e.constantF(e.f32(), 0));
-  sums.append({stageOf(tile.number), parityOf(tile.number)});
-  sums = e.loop(e.constant(0), e.constant(chunks()), 1, sums, [&](Value chunk, ValueRange carried) {
-    Value stage = carried[count], parity = carried[count + 1];
+  /// The chunk's products, and then the next stage and its parity.
+  auto take = [&](Value chunk, Value stage, Value parity) {
     waitBarrier(e, full(stage), parity);
     Value further = e.extend(e.mul(stage, stageBytes() / 16));
     Registers part(count, LLVM::PoisonOp::create(e.b, e.loc, e.f32()));
@@ -367,12 +372,16 @@ Registers MappedMatmul::sumParts(const Tile &tile) {
     Value lane = frame.lane(), isUsed = e.less(chunk, e.constant(chunks() - stages));
     arriveAtWhere(e, e.both(isUsed, e.less(lane, e.constant(sharing()))), empty(stage),
                   e.add(firstRank, e.rem(lane, sharing())));
-    Registers now;
-    for (int64_t i = 0; i < count; ++i)
-      now.push_back(e.addF(carried[i], part[i]));
     Value next = e.add(stage, 1), wraps = e.equal(next, e.constant(stages));
-    now.append(
+    part.append(
         {e.select(wraps, e.constant(0), next), e.select(wraps, e.bitXor(parity, e.constant(1)), parity)});
+    return part;
+  };
+  Registers sums = take(e.constant(0), stageOf(tile.number), parityOf(tile.number));
+  sums = e.loop(e.constant(1), e.constant(chunks()), 1, sums, [&](Value chunk, ValueRange carried) {
+    Registers now = take(chunk, carried[count], carried[count + 1]);
+    for (int64_t i = 0; i < count; ++i)
+      now[i] = e.addF(carried[i], now[i]);
     return now;
   });
   sums.truncate(count);
@@ -380,7 +389,7 @@ Registers MappedMatmul::sumParts(const Tile &tile) {
 }
 
 LogicalResult MappedMatmul::consumeTile(const Tile &tile) {
-  Registers sums = hasPairs() ? sumPairs(tile) : hasBytes() ? sumParts(tile) : sumTile(tile);
+  Registers sums = hasPairs() ? sumPairs(tile) : hasParts() ? sumParts(tile) : sumTile(tile);
   Value thread = frame.thread;
   frame.thread = threadAnew(e);
   e.barrier(); // all have read the stages, where the sums go

@@ -70,9 +70,10 @@ void widenTiles(ModuleOp module, Architecture architecture) {
     int64_t rows = isHalf ? widest : widest / weights, wide = isHalf ? widest / weights : widest;
     // There are registers for 256 columns. On sm_80, where blocks share nothing, that is worth half of the
     // blocks: the rows are read half as often.
-    // Of 8 bits on sm_90a, whose sums are kept twice, there are not.
+    // Of 8 bits on sm_90a, whose sums are kept twice unless fast_accumulation is asked for, there are not.
+    bool isTwice = hasBytes && !op.getFastAccumulation();
     if (isHalf && (architecture == Architecture::Sm80 ||
-                   (!hasBytes && op.getOutputs() * weights >= 2 * widest * fewest)))
+                   (!isTwice && op.getOutputs() * weights >= 2 * widest * fewest)))
       wide *= 2;
     columns *= std::max<int64_t>(1, wide / columns);
     op.setScheduleAttr(kernel::ScheduleAttr::get(op.getContext(), rows, columns, /*keysPerTile=*/0,
