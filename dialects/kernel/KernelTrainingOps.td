@@ -140,8 +140,8 @@ def Kernel_SelfAttentionBackwardOp : Kernel_Anchor<"self_attention_backward", [A
     the gradients by these keys and values, columns from kv_heads on those by these queries.
 
     With `kernel.bf16` factors are rounded as in kernel.self_attention: rows of gradient, query, key and value, the
-    probabilities (times what dropout multiplied them by) and the gradients by products of query and key. The sum over
-    gradient * output is of rows as they are.
+    probabilities (times what dropout multiplied them by) and the gradients by scaled products of query and key. The sum
+    over gradient * output is of rows as they are.
   }];
   let arguments = !con((ins Kernel_RowsType:$gradient, Kernel_RowsType:$query, Kernel_RowsType:$key,
                             Kernel_RowsType:$value, Optional<Kernel_TableType>:$slopes,

@@ -34,8 +34,8 @@ struct AttentionRows {
 
 /// Attention in double, and its gradients by the chain rule on whole matrices of probabilities. `found`: an
 /// output whose products with the gradient the backward pass takes instead of its own, of a kernel that
-/// rounds factors to bf16: so are rows, probabilities and gradients by products of query and key here (but
-/// not in the forward pass).
+/// rounds factors to bf16: so are rows, probabilities and gradients by scaled products of query and key here
+/// (but not in the forward pass).
 struct NaiveAttention {
   std::vector<double> output, dq, dk, dv;
   NaiveAttention(const AttentionCase &c, const Step &step, const AttentionRows &exact,
@@ -57,7 +57,7 @@ struct NaiveAttention {
         std::vector<double> p, slope;
         double maximum = -1e30, sum = 0, dot = 0;
         for (int64_t j = first; j <= i; ++j) {
-          double s = 0, derivative = scale;
+          double s = 0, derivative = 1;
           for (int64_t d = 0; d < c.size; ++d)
             s += static_cast<double>(q[i * qw + h * c.size + d]) * k[j * kw + kh * c.size + d];
           s *= scale;
@@ -94,7 +94,7 @@ struct NaiveAttention {
             dv[j * vw + kh * c.valueSize + d] +=
                 factorOf(factor[j - first] * p[j - first]) * g[i * ow + h * c.valueSize + d];
           }
-          double ds = factorOf(p[j - first] * (factor[j - first] * dp - dot) * slope[j - first]);
+          double ds = scale * factorOf(p[j - first] * (factor[j - first] * dp - dot) * slope[j - first]);
           for (int64_t d = 0; d < c.size; ++d) {
             dq[i * qw + h * c.size + d] += ds * k[j * kw + kh * c.size + d];
             dk[j * kw + kh * c.size + d] += ds * q[i * qw + h * c.size + d];

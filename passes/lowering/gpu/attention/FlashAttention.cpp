@@ -153,7 +153,7 @@ void FlashAttention::copyBlock(Value to, Value from, int64_t copies, int64_t pie
 
 /// The state relative to larger maxima, where they have grown.
 FlashAttention::Numbers FlashAttention::raised(ValueRange carried, ValueRange highs) {
-  auto choice = scf::IfOp::create(e.b, e.loc, carried.getTypes(), areHigher(carried, highs),
+  auto choice = scf::IfOp::create(e.b, e.loc, carried.getTypes(), areHigher(e, carried, highs),
                                   /*withElseRegion=*/true);
   OpBuilder::InsertionGuard guard(e.b);
   e.b.setInsertionPointToStart(choice.thenBlock());

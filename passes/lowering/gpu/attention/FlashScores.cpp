@@ -66,23 +66,24 @@ FlashScores::Numbers FlashScores::masked(Value block, const Numbers &scores) {
   return result;
 }
 
-FlashScores::Numbers FlashScores::highsOf(const Numbers &scores) {
+SmallVector<Value> highsOf(Frame &frame, ValueRange scores, Value factor) {
+  Emitter &e = frame.e;
   Team quad = Team::ofWarp(frame, 4);
-  Numbers highs;
-  for (int64_t r = 0; r < 2; ++r) {
+  SmallVector<Value> highs;
+  for (size_t r = 0; r < 2; ++r) {
     Value high;
-    for (int64_t tile = 0; tile < blockKeys / 8; ++tile)
-      for (int64_t c = 0; c < 2; ++c) {
-        Value score = scores[tile * 4 + r * 2 + c];
+    for (size_t number = 2 * r; number < scores.size(); number += 4)
+      for (size_t c = 0; c < 2; ++c) {
+        Value score = scores[number + c];
         high = high ? combine(e, vector::CombiningKind::MAXNUMF, high, score) : score;
       }
     high = quad.max(frame, high);
-    highs.push_back(isMore() ? high : e.mulF(high, e.constantF(e.f32(), shape.queryFactor())));
+    highs.push_back(factor ? e.mulF(high, factor) : high);
   }
   return highs;
 }
 
-Value FlashScores::areHigher(ValueRange maxima, ValueRange highs) {
+Value areHigher(Emitter &e, ValueRange maxima, ValueRange highs) {
   constexpr double slack = 8;
   Value grows;
   for (int64_t r = 0; r < 2; ++r) {
@@ -92,6 +93,10 @@ Value FlashScores::areHigher(ValueRange maxima, ValueRange highs) {
   }
   // Warps stay together: what follows is for whole ones.
   return e.intrinsic("llvm.nvvm.vote.any.sync", e.b.getI1Type(), {e.constant(-1), grows});
+}
+
+FlashScores::Numbers FlashScores::highsOf(const Numbers &scores) {
+  return gpu::highsOf(frame, scores, isMore() ? Value() : e.constantF(e.f32(), shape.queryFactor()));
 }
 
 FlashScores::Numbers FlashScores::weigh(Numbers &scores, ValueRange maxima) {

@@ -13,6 +13,13 @@ namespace sinter::gpu {
 /// nothing, and below every score.
 inline constexpr double lowestMaximum = -1e20;
 
+/// Of scores (8 keys, 4) the largest one of each of the lane's rows, times `factor` if it is not null.
+llvm::SmallVector<mlir::Value> highsOf(Frame &frame, mlir::ValueRange scores, mlir::Value factor);
+/// Whether a row of the warp has outgrown its maximum (i1, the warp's). A maximum that is too low by the
+/// powers of two that are let pass costs nothing but range: weights are up to 2^8, which all types have. So
+/// most blocks leave the sums alone, which would be as many multiplications as there are sums.
+mlir::Value areHigher(Emitter &e, mlir::ValueRange maxima, mlir::ValueRange highs);
+
 class FlashScores {
 public:
   FlashScores(Frame &frame, kernel::AttentionOp op) : frame(frame), e(frame.e), shape(op) {}
@@ -27,10 +34,6 @@ protected:
   void finish(mlir::Value block, Numbers &products);
   /// The largest score of each of the lane's rows.
   Numbers highsOf(const Numbers &scores);
-  /// Whether a row of the warp has outgrown its maximum (i1, the warp's). A maximum that is too low by the
-  /// powers of two that are let pass costs nothing but range: weights are up to 2^8, which all types have. So
-  /// most blocks leave the sums alone, which would be as many multiplications as there are sums.
-  mlir::Value areHigher(mlir::ValueRange maxima, mlir::ValueRange highs);
   /// Scores become weights: 2^(score - maximum). The results are their sums over the lane's columns (2).
   Numbers weigh(Numbers &scores, mlir::ValueRange maxima);
   /// numbers (8 columns, 4) times `correction` of row r.

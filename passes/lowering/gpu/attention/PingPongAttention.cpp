@@ -478,7 +478,7 @@ Registers PingPongAttention::startSums(Value stage, ValueRange pairs, Registers 
 Value PingPongAttention::soften(Value number, Numbers &scores, Numbers &running, Numbers &corrections) {
   finish(e.add(begin, e.mul(number, blockKeys)), scores);
   Numbers highs = highsOf(scores);
-  Value grows = areHigher(running, highs);
+  Value grows = areHigher(e, running, highs);
   Numbers kept(running.begin(), running.begin() + 2), raised;
   kept.append(2, e.constantF(e.f32(), 1));
   auto choice = scf::IfOp::create(e.b, e.loc, SmallVector<Type>(4, e.f32()), grows, true);

@@ -12,24 +12,22 @@ namespace sinter::gpu {
 class SwizzledRows : public HalfBlock {
 public:
   SwizzledRows(Frame &frame, int64_t rows, int64_t columns, int64_t stages = 1)
-      : HalfBlock(rows, columns), e(frame.e), bytes(llvm::divideCeil(columns, 64) * rows * swizzledLine) {
+      : HalfBlock(frame.e, rows, columns, stages) {
     assert(frame.sharedBytes % 1024 == 0 && rows % 8 == 0 && "operands of wgmma begin at a multiple of 1024");
-    base = frame.allocate(stages * bytes);
+    base = frame.allocate(stages * bytes());
   }
 
-  /// Where there are two stages: that of a block of rows from `first` on.
-  void setStage(mlir::Value first) { stage = e.mul(e.rem(e.div(first, rows), 2), bytes); }
-  /// Where there is one: a number that is 0, of which ptxas does not know that. Descriptors are made again
-  /// then, which would hold registers through all loops.
-  void setZero(mlir::Value zero) { stage = zero; }
+  int64_t bytes() const override { return llvm::divideCeil(columns, 64) * rows * swizzledLine; }
   mlir::Value place(mlir::Value row, mlir::Value column) override {
     mlir::Value piece = e.div(column, 8), inPiece = e.mul(e.rem(column, 8), 2);
     mlir::Value at = e.add(e.mul(e.div(piece, 8), rows * swizzledLine), placeInLine(e, row, e.rem(piece, 8)));
     return e.atByte(begin(), e.add(at, inPiece));
   }
 
-  /// Along K, and 16 of K: step `step`.
-  mlir::Value asRows() { return describeRows(e, begin()); }
+  /// Along K, from row `first` on, a multiple of 8, and 16 of K: step `step`.
+  mlir::Value asRows(mlir::Value first = {}) {
+    return describeRows(e, first ? e.atByte(begin(), e.mul(first, swizzledLine)) : begin());
+  }
   mlir::Value rowsAt(mlir::Value described, int64_t step) const {
     return describeFurther(e, described, step / 4 * rows * swizzledLine + step % 4 * 32);
   }
@@ -39,11 +37,13 @@ public:
     return describeFurther(e, described, step * 16 * swizzledLine);
   }
 
-  /// Products of the rows of `left` and of `right`: asynchronous, in `registers` (rows of right / 8, 4).
-  static Registers startProducts(SwizzledRows &left, SwizzledRows &right, mlir::ValueRange registers) {
+  /// Products of 64 rows of `left` from `first` on and those of `right`: asynchronous, in `registers` (rows
+  /// of right / 8, 4).
+  static Registers startProducts(SwizzledRows &left, mlir::Value first, SwizzledRows &right,
+                                 mlir::ValueRange registers) {
     Emitter &e = left.e;
     Registers sums(registers);
-    mlir::Value ofLeft = left.asRows(), ofRight = right.asRows();
+    mlir::Value ofLeft = left.asRows(first), ofRight = right.asRows();
     for (int64_t step = 0; step < left.columns / 16; ++step) {
       mlir::Value a = left.rowsAt(ofLeft, step), b = right.rowsAt(ofRight, step);
       sums = step ? multiplyShared(e, e.bf16(), a, b, {}, sums, /*isLeftTransposed=*/false,
@@ -64,13 +64,6 @@ public:
     commitProducts(e);
     return sums;
   }
-
-private:
-  mlir::Value begin() { return stage ? e.atByte(base, stage) : base; }
-
-  Emitter &e;
-  const int64_t bytes; // of a stage
-  mlir::Value base, stage;
 };
 
 } // namespace sinter::gpu
