@@ -139,6 +139,8 @@ static void addPasses(Pipeline &pipeline, Stage stage, const PipelineOptions &op
       if (options.roundProducts) { // before there are products of updates
         pipeline.add(createRoundProductsPass());
         pipeline.add(createNarrowFactorsPass());
+        if (options.gpu)
+          pipeline.add(createPrepareGradientsPass());
       }
       // Before schedules: Muon has matmuls.
       pipeline.add(createAddUpdatesPass());
@@ -187,7 +189,7 @@ bool isPipelinePass(llvm::StringRef flag) {
   options.recompute = true;
   for (bool train : {false, true}) {
     options.train = train;
-    options.gpu = !train;
+    options.gpu = true;
     options.adapterRank = train;
     options.roundProducts = train;
     for (Stage stage : {Stage::Train, Stage::Fuse, Stage::Kernels, Stage::Memory})

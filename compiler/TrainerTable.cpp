@@ -46,7 +46,7 @@ uint64_t flopsOf(kernel::FuncOp function, int64_t rows) {
                op.getGradient().getType().getPerRow();
       })
       .Case([&](kernel::SelfAttentionOp op) { return attention(op, 2); })
-      .Case([&](kernel::SelfAttentionBackwardOp op) { return attention(op, 5); })
+      .Case([&](kernel::SelfAttentionBackwardOp op) { return attention(op, op.makesKeys() ? 5 : 0); })
       .Default([](Operation *) { return uint64_t(0); });
 }
 

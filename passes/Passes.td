@@ -241,6 +241,11 @@ def NarrowFactorsPass : Pass<"kernel-narrow-factors", "::mlir::ModuleOp"> {
   let dependentDialects = ["::sinter::kernel::KernelDialect"];
 }
 
+def PrepareGradientsPass : Pass<"kernel-prepare-gradients", "::mlir::ModuleOp"> {
+  let summary = "Launches the backward pass of attention with rounded factors twice: the gradients by queries prepare those by keys";
+  let dependentDialects = ["::sinter::kernel::KernelDialect"];
+}
+
 def AddUpdatesPass : Pass<"kernel-add-updates", "::mlir::ModuleOp"> {
   let summary = "Gives parameters their places in the images, and makes the entries norm, adamw and sgd";
   let description = [{

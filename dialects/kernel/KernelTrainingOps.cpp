@@ -186,6 +186,14 @@ LogicalResult SelfAttentionBackwardOp::verify() {
       !isGradient(getValueGradient().getType(), getValue().getType()) ||
       !isGradient(getGradient().getType(), getOutput().getType()))
     return emitOpError() << "expected gradients of f32, as wide as what they are gradients of";
+  if (!getRoundedGradient() && !getDots() && !getPrepares())
+    return success();
+  if (!getRoundedGradient() || !getDots() || !(*this)->hasAttr("kernel.bf16") ||
+      !getRoundedGradient().getType().getElement().isBF16() ||
+      getRoundedGradient().getType().getColumns() != getGradient().getType().getColumns() ||
+      !isF32(getDots().getType()) || getDots().getType().getColumns() != static_cast<int64_t>(getHeads()))
+    return emitOpError() << "expected to be prepared with kernel.bf16, by a gradient of bf16 and f32 of a "
+                            "column a head";
   return success();
 }
 
@@ -201,7 +209,7 @@ Grid SelfAttentionOp::getGrid() {
 }
 Grid SelfAttentionBackwardOp::getGrid() {
   int64_t heads = getKvHeads();
-  return {isWhole() ? heads : 2 * heads, getRowsPerTile(), 0, Domain::Rows};
+  return {isWhole() || getDots() ? heads : 2 * heads, getRowsPerTile(), 0, Domain::Rows};
 }
 
 //===--- norms

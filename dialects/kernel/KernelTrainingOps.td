@@ -142,19 +142,26 @@ def Kernel_SelfAttentionBackwardOp : Kernel_Anchor<"self_attention_backward", [A
     With `kernel.bf16` factors are rounded as in kernel.self_attention: rows of gradient, query, key and value, the
     probabilities (times what dropout multiplied them by) and the gradients by scaled products of query and key. The sum
     over gradient * output is of rows as they are.
+
+    With `prepared` (and `kernel.bf16`) it takes two launches. The one that `prepares` writes the gradients by queries, and
+    prepares rows of the gradient as bf16 and that sum (rows, heads); the other one reads them and writes the gradients by
+    keys and values. Where factors stay as they are the first one does nothing, the other one all.
   }];
   let arguments = !con((ins Kernel_RowsType:$gradient, Kernel_RowsType:$query, Kernel_RowsType:$key,
                             Kernel_RowsType:$value, Optional<Kernel_TableType>:$slopes,
                             Optional<Kernel_TableType>:$site, Kernel_RowsType:$output,
-                            Kernel_RowsType:$log_sum, Arg<Kernel_RowsType, "", [MemWrite]>:$query_gradient,
+                            Kernel_RowsType:$log_sum,
+                            Arg<Optional<Kernel_RowsType>, "", [MemRead, MemWrite]>:$rounded_gradient,
+                            Arg<Optional<Kernel_RowsType>, "", [MemRead, MemWrite]>:$dots, Arg<Kernel_RowsType, "", [MemWrite]>:$query_gradient,
                             Arg<Kernel_RowsType, "", [MemWrite]>:$key_gradient,
                             Arg<Kernel_RowsType, "", [MemWrite]>:$value_gradient),
-                       Kernel_SelfAttentionAttributes);
+                       Kernel_SelfAttentionAttributes, (ins UnitAttr:$prepares));
   let assemblyFormat = [{
     `gradient` `(` $gradient `:` type($gradient) `)`
     `query` `(` $query `:` type($query) `)` `key` `(` $key `:` type($key) `)` `value` `(` $value `:` type($value) `)`
     (`slopes` `(` $slopes^ `:` type($slopes) `)`)? (`site` `(` $site^ `:` type($site) `)`)?
     `output` `(` $output `:` type($output) `)` `log_sum` `(` $log_sum `:` type($log_sum) `)`
+    (`prepared` `(` $rounded_gradient^ `,` $dots `:` type($rounded_gradient) `,` type($dots) `)`)?
     `gradients` `(` $query_gradient `,` $key_gradient `,` $value_gradient `:` type($query_gradient) `,`
     type($key_gradient) `,` type($value_gradient) `)` (`schedule` $schedule^)? attr-dict
   }];
@@ -162,6 +169,9 @@ def Kernel_SelfAttentionBackwardOp : Kernel_Anchor<"self_attention_backward", [A
     int64_t getRowsPerTile();
     /// Whether a tile has all rows of a sequence.
     bool isWhole() { return getRowsPerTile() == static_cast<int64_t>(getSequence()); }
+    /// Which gradients the launch writes where factors are rounded.
+    bool makesQueries() { return !getDots() || getPrepares(); }
+    bool makesKeys() { return !getDots() || !getPrepares(); }
   }];
   let hasVerifier = 1;
 }

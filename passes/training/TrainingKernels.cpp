@@ -106,9 +106,11 @@ FailureOr<LaunchedKernel> convertTrainingOp(Operation *op, EntryBuffers &buffers
             Value output = rows(attention.getOutput()), logSum = rows(attention.getLogSumExp());
             Value dq = rows(attention.getQueryGradient()), dk = rows(attention.getKeyGradient());
             Value dv = rows(attention.getValueGradient());
-            kernel::SelfAttentionBackwardOp::create(
-                builder, loc, gradient, query, key, value, slopes, site, output, logSum, dq, dk, dv, a.heads,
-                a.kvHeads, a.sequence, a.scale, a.window, a.softcap, a.dropout, kernel::ScheduleAttr());
+            kernel::SelfAttentionBackwardOp::create(builder, loc, gradient, query, key, value, slopes, site,
+                                                    output, logSum, /*rounded_gradient=*/Value(),
+                                                    /*dots=*/Value(), dq, dk, dv, a.heads, a.kvHeads,
+                                                    a.sequence, a.scale, a.window, a.softcap, a.dropout,
+                                                    kernel::ScheduleAttr(), UnitAttr());
             return true;
           })
           .Case<lm::LinearBackwardWeightOp>([&](auto linear) {

@@ -42,8 +42,13 @@ def attentionsWithOptions():
         text += f"""kernel.func @forward_{name}(%q: {q}, %k: {k}, %v: {k}, %o: {o}, %l: !kernel.rows<4xf32>{more}) {{
   kernel.self_attention query(%q : {q}) key(%k : {k}) value(%v : {k}) {use}output(%o : {o}) log_sum(%l : !kernel.rows<4xf32>) {attributes}
 }}
-kernel.func @backward_{name}(%g: {o}, %q: {q}, %k: {k}, %v: {k}, %o: {o}, %l: !kernel.rows<4xf32>, %a: {dq}, %b: {dk}, %c: {dk}{more}) {{
-  kernel.self_attention_backward gradient(%g : {o}) query(%q : {q}) key(%k : {k}) value(%v : {k}) {use}output(%o : {o}) log_sum(%l : !kernel.rows<4xf32>) gradients(%a, %b, %c : {dq}, {dk}, {dk}) {attributes}
+"""
+        # In parts as a training step has them: two launches, of which the first prepares the other.
+        for part, attribute in (("queries_", ", prepares"), ("keys_", "")) if isCut else (("", ""),):
+            prepared = f"prepared(%r, %d : !kernel.rows<{4 * size}xbf16>, !kernel.rows<4xf32>) " * isCut
+            arguments = more + f", %r: !kernel.rows<{4 * size}xbf16>, %d: !kernel.rows<4xf32>" * isCut
+            text += f"""kernel.func @backward_{part}{name}(%g: {o}, %q: {q}, %k: {k}, %v: {k}, %o: {o}, %l: !kernel.rows<4xf32>, %a: {dq}, %b: {dk}, %c: {dk}{arguments}) {{
+  kernel.self_attention_backward gradient(%g : {o}) query(%q : {q}) key(%k : {k}) value(%v : {k}) {use}output(%o : {o}) log_sum(%l : !kernel.rows<4xf32>) {prepared}gradients(%a, %b, %c : {dq}, {dk}, {dk}) {attributes[:-1]}{attribute}}}
 }}
 """
     return text
@@ -150,7 +155,7 @@ class GpuTrainingTest(ProductTest):
         source.write_text(attentionsWithOptions())
         run(SINTER, "kernel", source, "--target=cuda", "-o", folder)
         kernels = json.loads((folder / "options.json").read_text())["kernels"]
-        self.assertEqual(len(kernels), 18)
+        self.assertEqual(len(kernels), 21)
         self.expectNoSpills(folder, kernels)
 
 

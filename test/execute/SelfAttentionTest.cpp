@@ -120,8 +120,9 @@ void expectNear(const std::vector<float> &found, const std::vector<double> &expe
 }
 
 /// `rounds`: factors of products are rounded to bf16 (on GPUs; processors may leave them as they are, and
-/// do). `narrow`: queries, keys and values are in memory as bf16. `rowsPerTile`: of tiles that are not whole
-/// sequences; of gradients only where they are rounded.
+/// do). `narrow`: queries, keys and values are in memory as bf16, and the gradients by queries are a launch
+/// that prepares that of the others. `rowsPerTile`: of tiles that are not whole sequences; of gradients only
+/// where they are rounded.
 void checkAttention(const AttentionCase &c, Machine machine, bool rounds, bool narrow = false,
                     int64_t rowsPerTile = 0) {
   auto attributesOf = [&](bool isCut) {
@@ -144,15 +145,27 @@ void checkAttention(const AttentionCase &c, Machine machine, bool rounds, bool n
   std::string dqType = rowsType(c.heads * c.size), dkType = rowsType(c.keyHeads * c.size),
               dvType = rowsType(c.keyHeads * c.valueSize);
   std::string o = rowsType(c.heads * c.valueSize), l = rowsType(c.heads);
+  std::string r = rowsType(c.heads * c.valueSize, true);
+  std::string preparedType = narrow ? fmt::format(", %r: {}, %d: {}", r, l) : "";
+  std::string prepared = narrow ? fmt::format("prepared(%r, %d : {}, {}) ", r, l) : "";
+  std::string attributes = attributesOf(rowsPerTile > 0 && rounds), prepares = attributes;
+  prepares.insert(prepares.size() - 1, ", prepares");
+  auto backwardText = [&](const std::string &name, const std::string &of) {
+    return fmt::format(R"(
+kernel.func @{13}(%g: {3}, %q: {0}, %k: {1}, %v: {2}, %o: {3}, %l: {4}, %dq: {8}, %dk: {9}, %dv: {10}{5}{11}) {{
+  kernel.self_attention_backward gradient(%g : {3}) query(%q : {0}) key(%k : {1}) value(%v : {2}) {6} output(%o : {3}) log_sum(%l : {4}) {12}gradients(%dq, %dk, %dv : {8}, {9}, {10}) {7}
+}})",
+                       q, k, v, o, l, slopesType, slopesUse, of, dqType, dkType, dvType, preparedType,
+                       prepared, name);
+  };
   std::string text = fmt::format(R"(
 kernel.func @forward(%q: {0}, %k: {1}, %v: {2}, %o: {3}, %l: {4}{5}) {{
   kernel.self_attention query(%q : {0}) key(%k : {1}) value(%v : {2}) {6} output(%o : {3}) log_sum(%l : {4}) {7}
-}}
-kernel.func @backward(%g: {3}, %q: {0}, %k: {1}, %v: {2}, %o: {3}, %l: {4}, %dq: {8}, %dk: {9}, %dv: {10}{5}) {{
-  kernel.self_attention_backward gradient(%g : {3}) query(%q : {0}) key(%k : {1}) value(%v : {2}) {6} output(%o : {3}) log_sum(%l : {4}) gradients(%dq, %dk, %dv : {8}, {9}, {10}) {11}
 }})",
-                                 q, k, v, o, l, slopesType, slopesUse, attributesOf(rowsPerTile > 0), dqType,
-                                 dkType, dvType, attributesOf(rowsPerTile > 0 && rounds));
+                                 q, k, v, o, l, slopesType, slopesUse, attributesOf(rowsPerTile > 0));
+  text += backwardText("backward", attributes);
+  if (narrow)
+    text += backwardText("queries", prepares);
   KernelRunner runner(text, machine);
   ASSERT_TRUE(runner);
   int64_t rows = c.batch * c.sequence;
@@ -190,6 +203,13 @@ kernel.func @backward(%g: {3}, %q: {0}, %k: {1}, %v: {2}, %o: {3}, %l: {4}, %dq:
     step.step.update = &update;
   }
   runInParts(runner, "forward", forward, step.step, c.heads * c.batch);
+  std::vector<uint16_t> rounded(G.size(), 0xffff);
+  std::vector<float> dots(rows * c.heads, NAN);
+  if (narrow) {
+    backward.push_back(rounded.data());
+    backward.push_back(dots.data());
+    runInParts(runner, "queries", backward, step.step, c.keyHeads * c.batch);
+  }
   runInParts(runner, "backward", backward, step.step, c.keyHeads * c.batch);
   bool isRounded = rounds && machine.isGpu() && std::max(c.size, c.valueSize) <= 256;
   // A weight of the forward pass is rounded by up to 2^-9 of it. What the backward pass rounds is known, but

@@ -114,6 +114,15 @@ def training_attention(q, k, v, logs, o, N, scale, H: tl.constexpr, D: tl.conste
 
 
 @triton.jit
+def output_dots(g, o, dots, H: tl.constexpr, D: tl.constexpr, BM: tl.constexpr):
+    """dots (N, H) is the sum of g * o over a head, which attention_gradients is given; Triton's tutorial has a launch for it, too."""
+    block, head = tl.program_id(0), tl.program_id(1)
+    m, d = block * BM + tl.arange(0, BM), tl.arange(0, D)
+    places = m[:, None] * (H * D) + head * D + d[None, :]
+    tl.store(dots + m * H + head, tl.sum(tl.load(g + places) * tl.load(o + places), 1))
+
+
+@triton.jit
 def attention_gradients(g, q, k, v, logs, dots, dk, dv, dq, N, scale, H: tl.constexpr, D: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr):
     """Gradients of training_attention, as Triton's tutorial has them (FlashAttention-2): a program makes those of BN keys, by blocks of BM
     queries, then those of BN queries, by blocks of BM keys. g is (N, H, D) of f32; dots (N, H) is the sum of g * o."""

@@ -100,6 +100,14 @@ kernel.func @f(%q: !kernel.rows<32xf32>, %k: !kernel.rows<16xf32>, %l: !kernel.r
 }
 
 // -----
+kernel.func @f(%q: !kernel.rows<32xf32>, %l: !kernel.rows<4xf32>) {
+  // expected-error @below {{expected to be prepared with kernel.bf16, by a gradient of bf16 and f32 of a column a head}}
+  kernel.self_attention_backward gradient(%q : !kernel.rows<32xf32>) query(%q : !kernel.rows<32xf32>) key(%q : !kernel.rows<32xf32>) value(%q : !kernel.rows<32xf32>)
+      output(%q : !kernel.rows<32xf32>) log_sum(%l : !kernel.rows<4xf32>) prepared(%q, %l : !kernel.rows<32xf32>, !kernel.rows<4xf32>)
+      gradients(%q, %q, %q : !kernel.rows<32xf32>, !kernel.rows<32xf32>, !kernel.rows<32xf32>) {heads = 4 : i64, kv_heads = 4 : i64, sequence = 4 : i64, scale = 1.0 : f64, kernel.bf16}
+}
+
+// -----
 kernel.func @f(%x: !kernel.rows<64xf32>, %o: !kernel.rows<3xf32>) {
   // expected-error @below {{expected f32 in multiples of 16, and an output of a column a block, found '!kernel.rows<64xf32>' and '!kernel.rows<3xf32>' for blocks of 32}}
   kernel.square_sum input(%x : !kernel.rows<64xf32>) output(%o : !kernel.rows<3xf32>) block 32

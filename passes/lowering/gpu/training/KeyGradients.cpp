@@ -119,10 +119,13 @@ private:
   void bringQueries(Value firstQuery) {
     setStage(firstQuery);
     a.bring(queries, a.query, firstQuery, a.head, a.keySize);
-    a.bring(gradients, op.getGradient(), firstQuery, a.head, a.valueSize,
-            [&](const TensorSelfAttention::RowPieces &row) {
-              a.storeDot(row, op.getOutput(), a.head, e.atByte(at(numbers, row.row, 8), 4));
-            });
+    if (op.getDots())
+      a.bring(gradients, op.getRoundedGradient(), firstQuery, a.head, a.valueSize);
+    else
+      a.bring(gradients, op.getGradient(), firstQuery, a.head, a.valueSize,
+              [&](const TensorSelfAttention::RowPieces &row) {
+                a.storeDot(row, op.getOutput(), a.head, e.atByte(at(numbers, row.row, 8), 4));
+              });
     describeRows(firstQuery);
   }
   /// Until these queries are there, and the next ones are on their way.
@@ -156,7 +159,12 @@ private:
         Value minus = arith::NegFOp::create(e.b, e.loc, logSum);
         // Rows that are not there weigh nothing.
         Value none = e.constantF(e.f32(), -std::numeric_limits<float>::infinity());
-        e.store(e.select(e.less(row, a.rows), minus, none), at(numbers, slot, 8));
+        minus = e.select(e.less(row, a.rows), minus, none);
+        if (op.getDots())
+          putTwo(minus, e.load(e.f32(), a.headOf(op.getDots(), inside, e.fresh(a.head), 1)),
+                 at(numbers, slot, 8));
+        else
+          e.store(minus, at(numbers, slot, 8));
         putTwo(sees, e.sub(e.add(row, 1), sees), at(seen, slot, 8));
         if (a.dropout)
           e.store(a.dropoutKeyOf(inside), at(dropoutKeys, slot, 8));

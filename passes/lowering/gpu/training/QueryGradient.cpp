@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The gradient of attention by queries, with factors rounded to bf16: a tile's queries go through the keys
 // that one of them sees, as in the forward pass.
-#include "passes/lowering/gpu/training/SelfAttentionGradients.h"
 #include "passes/lowering/gpu/training/QueryScores.h"
+#include "passes/lowering/gpu/training/SelfAttentionGradients.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -49,9 +49,16 @@ private:
     a.bring(gradients, op.getGradient(), first, a.head, a.valueSize,
             [&](const TensorSelfAttention::RowPieces &row) {
               a.storeDot(row, op.getOutput(), a.head, e.at(dots, row.row, e.f32()));
+              if (op.getDots())
+                e.ifThen(e.less(e.add(first, row.row), a.rows), [&] { storeRounded(row); });
             });
     Value begin = e.alignDown(describeRows(first), blockKeys), end = e.min(e.add(first, ownRows), a.rows);
     settle();
+    if (op.getDots())
+      e.loop(frame.thread, e.min(e.constant(ownRows), e.sub(a.rows, first)), frame.threads, [&](Value row) {
+        e.store(e.load(e.f32(), e.at(dots, row, e.f32())),
+                a.headOf(op.getDots(), e.add(first, row), a.head, 1));
+      });
     Value inBlock = e.sub(firstRow, first);
     minusLogSums.clear(), rowDots.clear();
     for (int64_t r = 0; r < 2; ++r) {
@@ -75,7 +82,7 @@ private:
     Value column = shareColumn(columns);
     Numbers sums(columns / 8 * 4, e.constantF(e.f32(), 0));
     sums = forEachKeys(
-        begin, ownEnd, end, sums,
+        begin, ownEnd, end, /*isOne=*/true, sums,
         [&](Value firstKey, ValueRange carried) {
           advance(keyHead, firstKey, end);
           typename Products::Sum all[] = {{differentiate(firstKey), keys, column, Numbers(carried)}};
@@ -86,6 +93,18 @@ private:
     for (Value &sum : sums)
       sum = e.mulF(sum, e.constantF(e.f32(), a.scale));
     a.storeRows(sums, op.getQueryGradient(), firstRow, a.head, a.keySize, column);
+  }
+
+  /// What the launch prepares of a row's gradient.
+  void storeRounded(const TensorSelfAttention::RowPieces &row) {
+    Value to = a.headOf(op.getRoundedGradient(), row.line, e.fresh(a.head), a.valueSize);
+    for (const TensorSelfAttention::Piece &piece : row.pieces) {
+      auto store = [&] { e.storeNarrow(piece.numbers, e.bf16(), e.at(to, piece.column, e.bf16())); };
+      if (gradients.columns > a.valueSize)
+        e.ifThen(e.less(piece.column, e.constant(a.valueSize)), store);
+      else
+        store();
+    }
   }
 
   Value shareColumn(int64_t columns) {

@@ -47,12 +47,16 @@ Value QueryScores::describeRows(Value first) {
   return least;
 }
 
-Numbers QueryScores::forEachKeys(Value begin, Value ownEnd, Value end, ValueRange state,
+Numbers QueryScores::forEachKeys(Value begin, Value ownEnd, Value end, bool isOne, ValueRange state,
                                  Emitter::CarriedBody body, Emitter::Body pass) {
-  Numbers result = e.loop(begin, ownEnd, blockKeys, state, body);
+  Value count = e.div(e.add(e.sub(ownEnd, begin), blockKeys - 1), blockKeys);
+  if (isOne)
+    count = e.max(count, e.constant(1));
+  auto keyAt = [&](Value number) { return e.add(begin, e.mul(number, blockKeys)); };
+  Numbers result = e.loop(e.constant(0), count, 1, state,
+                          [&](Value number, ValueRange carried) { return body(keyAt(number), carried); });
   if (ownEnd != end)
-    e.loop(e.add(begin, e.alignDown(e.add(e.sub(ownEnd, begin), blockKeys - 1), blockKeys)), end, blockKeys,
-           pass);
+    e.loop(keyAt(count), end, blockKeys, pass);
   return result;
 }
 

@@ -32,9 +32,10 @@ protected:
   mlir::Value dropoutFactors(mlir::Value firstKey, int64_t tile, int64_t r);
 
   /// Calls `body` for each block of keys from `begin` on that one of the rows before `ownEnd` sees, then
-  /// `pass` for those up to `end` that only others of the block see.
-  Numbers forEachKeys(mlir::Value begin, mlir::Value ownEnd, mlir::Value end, mlir::ValueRange state,
-                      Emitter::CarriedBody body, Emitter::Body pass);
+  /// `pass` for those up to `end` that only others of the block see. `isOne`: there is one of the former,
+  /// said for LLVM, which else makes a second state, of none.
+  Numbers forEachKeys(mlir::Value begin, mlir::Value ownEnd, mlir::Value end, bool isOne,
+                      mlir::ValueRange state, Emitter::CarriedBody body, Emitter::Body pass);
 
   Frame &frame;
   Emitter &e;

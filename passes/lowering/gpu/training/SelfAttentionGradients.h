@@ -2,9 +2,11 @@
 // The two parts of kernel.self_attention_backward with factors rounded to bf16, as FlashAttention-2 has them
 // (Dao 2023, arXiv:2307.08691). With P = 2^(score - log_sum), F what dropout multiplied P by (else 1), D =
 // sum of gradient * output:
-//   value gradient = sum of (F * P)^T * gradient    dP = gradient * value^T    dS = P * (F * dP - D) * d
-//   score / d (scale * product)    query gradient = scale * sum of dS * key    key gradient = scale * sum of
-//   dS^T * query
+//   value gradient = sum of (F * P)^T * gradient
+//   dP = gradient * value^T
+//   dS = P * (F * dP - D) * d score / d (scale * product)
+//   query gradient = scale * sum of dS * key
+//   key gradient = scale * sum of dS^T * query
 //
 // Each part makes P and dS of its own rows, 16 a warp: so they are left operands of its sums as they stand,
 // and these stay in registers until they are stored, once. Products are those of mma.sync or of wgmma, whose

@@ -31,7 +31,7 @@ void cutSequences(ModuleOp module) {
       cut(attention, attention.getHeads(), mostRows);
     auto backward = dyn_cast<kernel::SelfAttentionBackwardOp>(anchor);
     if (backward && fitsTensorSelfAttention(backward))
-      cut(backward, 2 * static_cast<int64_t>(backward.getKvHeads()), mostRows);
+      cut(backward, (backward.getDots() ? 1 : 2) * static_cast<int64_t>(backward.getKvHeads()), mostRows);
   }
 }
 

@@ -95,6 +95,7 @@ void TensorSelfAttention::bring(HalfBlock &to, Value argument, Value first, Valu
   constexpr int64_t piece = 8;
   if (!isCopied(argument, size))
     return bring(to, argument, first, ofHead, size, [](const RowPieces &) {});
+  hasCopied = true;
   int64_t lanes = lanesOf(to, piece);
   forEachRow(to, argument, first, ofHead, size, piece, [&](Value row, Value, Value source, Value lane) {
     for (int64_t i = 0; i < to.columns / piece / lanes; ++i) {
@@ -118,7 +119,7 @@ void TensorSelfAttention::bringKeys(HalfBlock &keys, HalfBlock &values, Value fi
 }
 
 void TensorSelfAttention::awaitCopies() {
-  if (!isCopied(query, keySize) && !isCopied(key, keySize) && !isCopied(value, valueSize))
+  if (!hasCopied)
     return;
   asyncCommit(e);
   asyncWait(e, 0);
@@ -233,7 +234,7 @@ private:
     Numbers state = noWeights();
     state.append(values.columns / 8 * 4, e.constantF(e.f32(), 0)); // (8 columns, 4)
     state = forEachKeys(
-        begin, ownEnd, end, state,
+        begin, ownEnd, end, /*isOne=*/true, state,
         [&](Value firstKey, ValueRange carried) {
           advance(firstKey, end);
           return emitKeys(first, firstKey, carried);

@@ -128,6 +128,7 @@ private:
   /// The thread that brings rows, as each block makes it again: addresses wait in no registers.
   mlir::Value bringer() { return common ? common : e.fresh(frame.thread); }
   mlir::Value common; // to several blocks
+  bool hasCopied = false;
 
   /// Calls `body` for each row that the thread has a part of: its number in the block, that of the sequence,
   /// its address in memory, and the thread's number among the neighbours that share it, with `unit` numbers

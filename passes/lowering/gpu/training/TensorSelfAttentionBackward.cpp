@@ -29,16 +29,21 @@ void emitTensorSelfAttentionBackward(Frame &frame, kernel::SelfAttentionBackward
   frame.threads = cut.ownRows / 16 * cut.shares * warpSize;
   frame.blocksPerSm = std::max<int64_t>(1, 256 / frame.threads);
   frame.isCrowded = true;
-  // One part has the memory of the other.
-  std::unique_ptr<GradientPart> ofQueries = queryGradient(frame, op, cut);
-  int64_t bytes = std::exchange(frame.sharedBytes, 0);
-  std::unique_ptr<GradientPart> ofKeys = keyGradients(frame, op, cut);
+  std::unique_ptr<GradientPart> ofQueries, ofKeys;
+  if (op.makesQueries())
+    ofQueries = queryGradient(frame, op, cut);
+  int64_t bytes = std::exchange(frame.sharedBytes, 0); // one part has the memory of the other
+  if (op.makesKeys())
+    ofKeys = keyGradients(frame, op, cut);
   frame.sharedBytes = std::max(frame.sharedBytes, bytes);
   forEachTile(frame, op.getGrid(), [&](Value column, Value begin, Value end, Value) {
     SequencePart part = partOf(frame, op.getSequence(), op.getRowsPerTile(), begin, end);
-    if (op.isWhole()) {
-      ofQueries->emit(column, part);
-      return ofKeys->emit(column, part);
+    if (op.isWhole() || op.getDots()) {
+      if (ofQueries)
+        ofQueries->emit(column, op.isWhole() ? part : part.mirrored(e));
+      if (ofKeys)
+        ofKeys->emit(column, part);
+      return;
     }
     Value heads = e.constant(op.getKvHeads());
     auto choice = scf::IfOp::create(e.b, e.loc, e.less(column, heads), /*withElseRegion=*/true);

@@ -92,10 +92,11 @@ private:
       return next;
     };
     // Of 128 rows one block of keys at most is for the others alone: the last values stay where they are.
-    state = forEachKeys(e.add(begin, blockKeys), ownEnd, end, state, emitKeys, [&](Value firstKey) {
-      bringNext(firstKey, end);
-      settle();
-    });
+    state = forEachKeys(e.add(begin, blockKeys), ownEnd, end, /*isOne=*/false, state, emitKeys,
+                        [&](Value firstKey) {
+                          bringNext(firstKey, end);
+                          settle();
+                        });
     Registers all = fenceRegisters(e, ArrayRef<Value>(state).drop_front(4));
     ArrayRef<Value> pairs = ArrayRef<Value>(all).take_front(pairCount);
     Value last = e.alignDown(e.sub(ownEnd, 1), blockKeys);
