@@ -15,43 +15,42 @@ static void guarded(Emitter &e, Value active, llvm::function_ref<void()> store) 
   active ? e.ifThen(active, store) : store();
 }
 
-/// 8 lanes of 4 elements are a block: scale = max|x| / 127, integers = round(x / scale), scale * sum of the
-/// integers.
+/// 8 lanes of 4 elements are a block: scale = max|x| / 127, integers = round(x / scale), and in global memory
+/// scale * sum of the integers (those of a left side in shared memory its owner adds up).
 static void storeBlocks(Frame &frame, Value x, kernel::RowsType type, Value pointer, Value column,
                         Value active) {
   Emitter &e = frame.e;
   constexpr int64_t n = 4, lanes = kernel::q8Block / n;
-  auto overBlock = [&](vector::CombiningKind kind, Value vector) {
-    Value all = e.extract(vector, 0);
-    for (int64_t i = 1; i < n; ++i)
-      all = combine(e, kind, all, e.extract(vector, i));
-    for (int64_t mask = lanes / 2; mask >= 1; mask /= 2)
-      all = combine(e, kind, all, e.shuffleXor(all, mask));
-    return all;
+  auto prmt = [&](Value low, Value high, int64_t bytes) {
+    return e.intrinsic("llvm.nvvm.prmt", e.i32(), {low, high, e.constant(bytes)});
   };
-  Value largest = overBlock(vector::CombiningKind::MAXNUMF, math::AbsFOp::create(e.b, e.loc, x));
+  Value magnitudes = math::AbsFOp::create(e.b, e.loc, x), largest = e.extract(magnitudes, 0);
+  for (int64_t i = 1; i < n; ++i)
+    largest = combine(e, vector::CombiningKind::MAXNUMF, largest, e.extract(magnitudes, i));
+  for (int64_t mask = lanes / 2; mask >= 1; mask /= 2)
+    largest = combine(e, vector::CombiningKind::MAXNUMF, largest, e.shuffleXor(largest, mask));
   Value scale = e.mulF(largest, e.constantF(e.f32(), 1.0 / 127));
   Value zero = e.constantF(e.f32(), 0);
   Value isZero = arith::CmpFOp::create(e.b, e.loc, arith::CmpFPredicate::OEQ, largest, zero);
   Value inverse = e.select(isZero, zero, e.divF(e.constantF(e.f32(), 127), largest));
-  Value rounded = math::RoundEvenOp::create(e.b, e.loc, e.mulF(x, e.splat(inverse, n)));
-  // The integers are small: their f32 sum is exact.
-  Value sum = overBlock(vector::CombiningKind::ADD, rounded);
-  Value words = arith::FPToSIOp::create(e.b, e.loc, e.vec(n, e.i32()), rounded);
-  Value word;
-  for (int64_t i = 0; i < n; ++i) {
-    Value byte = e.extract(words, i);
-    if (i < n - 1)
-      byte = e.bitAnd(byte, 0xff);
-    byte = e.shiftLeft(byte, 8 * i);
-    word = word ? e.bitOr(word, byte) : byte;
-  }
+  // The last bit of 1.5 * 2^23 counts 1: the sum is rounded to nearest even, and its last byte is the
+  // integer.
+  Value rounded = e.addF(e.mulF(x, e.splat(inverse, n)), e.constantF(e.vec(n), 0x1.8p23));
+  auto bits = [&](int64_t i) { return e.bitcast(e.i32(), e.extract(rounded, i)); };
+  Value word = prmt(prmt(bits(0), bits(1), 0x0040), prmt(bits(2), bits(3), 0x0040), 0x5410);
   guarded(e, active, [&] { e.store(word, e.atByte(pointer, column)); });
+  Value sum;
+  if (!e.isShared(pointer)) {
+    sum = e.dot4(e.constant(0x01010101), true, word, e.constant(0));
+    for (int64_t mask = lanes / 2; mask >= 1; mask /= 2)
+      sum = e.add(sum, e.shuffleXor(sum, mask));
+  }
   Value first = e.equal(e.rem(column, kernel::q8Block), e.constant(0));
   guarded(e, e.both(first, active), [&] {
     Value place = e.at(e.atByte(pointer, type.getColumns()), e.div(column, kernel::q8Block), e.f32());
     e.store(scale, place);
-    e.store(e.mulF(sum, scale), e.at(place, type.getColumns() / kernel::q8Block, e.f32()));
+    if (sum)
+      e.store(e.mulF(e.toFloat(sum), scale), e.at(place, type.getColumns() / kernel::q8Block, e.f32()));
   });
 }
 
