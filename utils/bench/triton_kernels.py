@@ -40,6 +40,23 @@ def rounded_matmul(a, b, c, M, N, K, A_IS_KM: tl.constexpr, B_IS_KN: tl.constexp
 
 
 @triton.jit
+def thin_matmul(a, b, c, rows, N, K, ROUNDS: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr):
+    """At most BM rows of f32, rounded to the weights' type on the way, or kept, by three products of TF32."""
+    m = tl.arange(0, BM)
+    n = tl.program_id(1) * BN + tl.arange(0, BN)
+    k = tl.arange(0, BK)
+    total = tl.zeros((BM, BN), tl.float32)
+    for at in range(0, K, BK):
+        x = tl.load(a + m[:, None] * K + (at + k)[None, :], mask=m[:, None] < rows, other=0.0)
+        y = tl.load(b + n[None, :] * K + (at + k)[:, None])
+        if ROUNDS:
+            total = tl.dot(x.to(y.dtype), y, total)
+        else:
+            total = tl.dot(x, y.to(tl.float32), total, input_precision="tf32x3")
+    tl.store(c + m[:, None] * N + n[None, :], total, mask=m[:, None] < rows)
+
+
+@triton.jit
 def matvec(a, b, c, M, N, K, BN: tl.constexpr, BK: tl.constexpr):
     n = tl.program_id(0) * BN + tl.arange(0, BN)
     k = tl.arange(0, BK)
