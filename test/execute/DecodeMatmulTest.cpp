@@ -122,22 +122,37 @@ TEST_P(DecodeMatmul, StoresWhatThePrologueMakesOnce) {
     }
 }
 
-TEST_P(DecodeMatmul, GivesARowTheSameBitsWhateverTheOtherRows) {
-  for (const char *format : {"f32", "f16", "bf16", "q8_0", "q4_1", "q5_1"}) {
-    MatmulCase many{.format = format, .rows = 7, .outputs = 80, .inputs = 96};
-    KernelRunner runner(many.text(), GetParam());
-    ASSERT_TRUE(runner);
-    MatmulData data(many, 1);
-    std::vector<float> all = data.run(runner);
-    MatmulCase one = many;
-    one.rows = 1;
-    for (int64_t row = 0; row < many.rows; ++row) {
-      MatmulData single(one, 1);
-      std::memcpy(single.leftBytes.data(), data.leftBytes.data() + row * 96 * 4, 96 * 4);
-      std::vector<float> alone = single.run(runner);
-      EXPECT_EQ(std::memcmp(alone.data(), &all[row * 80], 80 * 4), 0) << format << " row " << row;
+TEST_P(DecodeMatmul, TakesManyRowsInTilesOfAnyWidth) {
+  // On GPUs 1312 floats of many rows are made in pieces, and a warp takes 1, 2 or 4 panels at once.
+  for (const char *format : {"f16", "bf16", "q4_1"})
+    for (int64_t columns : {16, 48, 64, 128}) {
+      MatmulCase c{.format = format, .rows = 11, .outputs = columns + 32, .inputs = 1312};
+      c.columnsPerTile = columns;
+      c.schedule = "columns_per_tile = " + std::to_string(columns);
+      check(c, 2);
+      c.rows = 2;
+      c.left = LeftKind::Region;
+      check(c);
     }
-  }
+}
+
+TEST_P(DecodeMatmul, GivesARowTheSameBitsWhateverTheOtherRows) {
+  for (const char *format : {"f32", "f16", "bf16", "q8_0", "q4_1", "q5_1"})
+    for (int64_t inputs : {96, 1312}) {
+      MatmulCase many{.format = format, .rows = inputs == 96 ? 7 : 10, .outputs = 80, .inputs = inputs};
+      KernelRunner runner(many.text(), GetParam());
+      ASSERT_TRUE(runner);
+      MatmulData data(many, 1);
+      std::vector<float> all = data.run(runner);
+      MatmulCase one = many;
+      one.rows = 1;
+      for (int64_t row = 0; row < many.rows; ++row) {
+        MatmulData single(one, 1);
+        std::memcpy(single.leftBytes.data(), data.leftBytes.data() + row * inputs * 4, inputs * 4);
+        std::vector<float> alone = single.run(runner);
+        EXPECT_EQ(std::memcmp(alone.data(), &all[row * 80], 80 * 4), 0) << format << " row " << row;
+      }
+    }
 }
 
 INSTANTIATE_TEST_SUITE_P(, DecodeMatmul, testing::ValuesIn(everyMachine),

@@ -26,14 +26,18 @@ Four loadMatricesTransposed(Emitter &e, Value address) {
   return call(e, "llvm.nvvm.ldmatrix.sync.aligned.m8n8.x4.trans.b16.p3", e.i32(), address);
 }
 
-Four mmaInt8(Emitter &e, Four a, Two b, bool rightIsSigned, Four c) {
-  return call(e, rightIsSigned ? "llvm.nvvm.mma.m16n8k32.row.col.s8" : "llvm.nvvm.mma.m16n8k32.row.col.s8.u8",
-              e.i32(), {a[0], a[1], a[2], a[3], b[0], b[1], c[0], c[1], c[2], c[3]});
+static std::string ofSigns(StringRef shape, Signs signs) {
+  StringRef types = signs.left ? signs.right ? "s8" : "s8.u8" : signs.right ? "u8.s8" : "u8";
+  return ("llvm.nvvm.mma." + shape + ".row.col." + types).str();
 }
 
-Four mmaInt8Short(Emitter &e, Two a, Value b, bool rightIsSigned, Four c) {
-  return call(e, rightIsSigned ? "llvm.nvvm.mma.m16n8k16.row.col.s8" : "llvm.nvvm.mma.m16n8k16.row.col.s8.u8",
-              e.i32(), {a[0], a[1], b, c[0], c[1], c[2], c[3]});
+Four mmaInt8(Emitter &e, Signs signs, Four a, Two b, Four c) {
+  return call(e, ofSigns("m16n8k32", signs), e.i32(),
+              {a[0], a[1], a[2], a[3], b[0], b[1], c[0], c[1], c[2], c[3]});
+}
+
+Four mmaInt8Short(Emitter &e, Signs signs, Two a, Value b, Four c) {
+  return call(e, ofSigns("m16n8k16", signs), e.i32(), {a[0], a[1], b, c[0], c[1], c[2], c[3]});
 }
 
 Four mmaHalf(Emitter &e, Type element, Four a, Two b, Four c) {
@@ -44,6 +48,19 @@ Four mmaHalf(Emitter &e, Type element, Four a, Two b, Four c) {
   return call(
       e, "llvm.nvvm.mma.m16n8k16.row.col.f32.f32", e.f32(),
       {pair(a[0]), pair(a[1]), pair(a[2]), pair(a[3]), pair(b[0]), pair(b[1]), c[0], c[1], c[2], c[3]});
+}
+
+Four mmaTf32(Emitter &e, Four a, Two b, Four c) {
+  auto bits = [&](Value number) { return e.bitcast(e.i32(), number); };
+  return call(
+      e, "llvm.nvvm.mma.m16n8k8.row.col.tf32", e.f32(),
+      {bits(a[0]), bits(a[1]), bits(a[2]), bits(a[3]), bits(b[0]), bits(b[1]), c[0], c[1], c[2], c[3]});
+}
+
+Two cutToTf32(Emitter &e, Value number) {
+  auto cut = [&](Value x) { return e.bitcast(e.f32(), e.bitAnd(e.bitcast(e.i32(), x), -(1 << 13))); };
+  Value high = cut(number);
+  return {high, cut(e.subF(number, high))};
 }
 
 void addProduct(Emitter &e, Type element, const Four &left, const Two &right, SmallVectorImpl<Value> &sums,

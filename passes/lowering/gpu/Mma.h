@@ -20,13 +20,21 @@ Four loadMatrices(Emitter &e, mlir::Value address);
 /// The same of the transposed matrices.
 Four loadMatricesTransposed(Emitter &e, mlir::Value address);
 
-/// m16n8k32 of 8-bit integers, the left ones signed, into i32.
-Four mmaInt8(Emitter &e, Four left, Two right, bool rightIsSigned, Four sums);
+/// Which operands of 8-bit integers are signed.
+struct Signs {
+  bool left = true, right = true;
+};
+/// m16n8k32 of 8-bit integers into i32.
+Four mmaInt8(Emitter &e, Signs signs, Four left, Two right, Four sums);
 /// m16n8k16 of 8-bit integers.
-Four mmaInt8Short(Emitter &e, Two left, mlir::Value right, bool rightIsSigned, Four sums);
+Four mmaInt8Short(Emitter &e, Signs signs, Two left, mlir::Value right, Four sums);
 /// m16n8k16 of pairs of f16 or bf16 in i32, into f32.
 Four mmaHalf(Emitter &e, mlir::Type element, Four left, Two right, Four sums);
-/// The same for sums `first` to `first` + 3 of many.
+/// m16n8k8 of f32 whose last 13 bits are 0 (TF32), into f32.
+Four mmaTf32(Emitter &e, Four left, Two right, Four sums);
+/// An f32 as two that mmaTf32 takes: its first 11 bits, and the 11 behind these.
+Two cutToTf32(Emitter &e, mlir::Value number);
+/// mmaHalf for sums `first` to `first` + 3 of many.
 void addProduct(Emitter &e, mlir::Type element, const Four &left, const Two &right,
                 llvm::SmallVectorImpl<mlir::Value> &sums, size_t first);
 

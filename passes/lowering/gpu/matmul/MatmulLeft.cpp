@@ -2,6 +2,7 @@
 // Prepares rows of the left side: the prologue or a copy, quantisation, and sums of the integers.
 #include "passes/lowering/gpu/matmul/MatmulLeft.h"
 
+#include "passes/lowering/gpu/Mma.h"
 #include "passes/lowering/gpu/Region.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -10,10 +11,39 @@ using namespace mlir;
 
 namespace sinter::gpu {
 
-/// Shared memory for the left side: accumulators and what regions keep need the rest.
-static constexpr int64_t budget = 56 * 1024;
+/// Of pieces: their columns are a multiple of this.
+static constexpr int64_t pieceUnit = 512;
 
-LeftSide::LeftSide(Matmul &m, int64_t most) : m(m), e(m.e), team(Team::ofBlock(m.frame)) {
+LeftSide::LeftSide(Matmul &m, int64_t most, int64_t budget) : m(m), e(m.e), team(Team::ofBlock(m.frame)) {
+  plan();
+  bool isLong = needsFloats && paddedInputs() * 4 > maxSharedBytes(e.architecture) - reservedBytes;
+  far = isLong && m.op.getLeft();
+  if (isLong && !far) { // the prologue makes a piece at a time
+    int64_t room = maxSharedBytes(e.architecture) - reservedBytes - rowBytes();
+    pieceColumns = std::max<int64_t>(std::min(room, budget) / 4 / pieceUnit * pieceUnit, pieceUnit);
+  }
+  if (needsFloats && !far)
+    floatBytes = pieceColumns * 4;
+  allocate(most, budget);
+}
+
+LeftSide::LeftSide(Matmul &m, int64_t most, int64_t budget, int64_t shift, bool cuts)
+    : m(m), e(m.e), team(Team::ofBlock(m.frame)), shift(shift), cuts(cuts) {
+  plan();
+  if (needsFloats) {
+    assert(!needsIntegers && "products of one kind");
+    int64_t parts = cuts ? 2 : 1, room = budget / most / 4 / parts;
+    if (paddedInputs() > room)
+      pieceColumns = std::max<int64_t>(room / pieceUnit * pieceUnit, pieceUnit);
+    floatBytes = parts * llvm::alignTo(pieceColumns * 4, 128) + shift;
+    budget = most * floatBytes;
+  } else {
+    quantBytes = llvm::alignTo(quantBytes, 128) + shift;
+  }
+  allocate(most, budget);
+}
+
+void LeftSide::plan() {
   MLIRContext *context = e.b.getContext();
   for (const kernel::WeightLayout &layout : m.layouts) {
     (layout.isFloat() ? needsFloats : needsIntegers) = true;
@@ -28,49 +58,66 @@ LeftSide::LeftSide(Matmul &m, int64_t most) : m(m), e(m.e), team(Team::ofBlock(m
     quantBytes = quantType.getRowBytes();
   }
   pieceColumns = paddedInputs();
-  bool isLong = needsFloats && paddedInputs() * 4 > maxSharedBytes(e.architecture) - reservedBytes;
-  far = isLong && m.op.getLeft();
-  if (isLong && !far) { // the prologue makes a piece at a time
-    int64_t room = maxSharedBytes(e.architecture) - reservedBytes - rowBytes();
-    pieceColumns = std::max<int64_t>(std::min(room, budget) / 4 / 512 * 512, 512);
-  }
-  if (needsFloats && !far)
-    floatBytes = pieceColumns * 4;
+}
+
+void LeftSide::allocate(int64_t most, int64_t budget) {
   for (capacity = most; capacity > 1 && capacity * rowBytes() > budget;)
     capacity /= 2;
-  if (needsFloats && !far)
+  if (floatBytes)
     floatRows = m.frame.allocate(capacity * floatBytes);
   if (needsIntegers)
     quantRows = m.frame.allocate(capacity * quantBytes);
   for (SumPlane &plane : planes)
-    plane.address = m.frame.allocate(capacity * (m.inputs / plane.subBlock) * 4);
+    plane.address = m.frame.allocate(capacity * sumBytes(plane.subBlock));
 }
 
 int64_t LeftSide::rowBytes() const {
   int64_t bytes = floatBytes + quantBytes;
   for (const SumPlane &plane : planes)
-    bytes += m.inputs / plane.subBlock * 4;
+    bytes += sumBytes(plane.subBlock);
   return bytes;
 }
 
 Value LeftSide::sums(Value row, int64_t subBlock) {
   for (const SumPlane &plane : planes)
     if (plane.subBlock == subBlock)
-      return e.atByte(plane.address, e.mul(row, m.inputs / subBlock * 4));
+      return e.atByte(plane.address, e.mul(row, sumBytes(subBlock)));
   llvm_unreachable("sums were reserved for every format that needs them");
 }
 
 LogicalResult LeftSide::prepare(Value first, Value count, int64_t number, Value stores) {
   LogicalResult result = success();
   begin = number * pieceColumns;
-  e.loop(e.constant(0), count, 1, [&](Value row) { result = prepareRow(first, row, stores); });
+  if (isCopied())
+    copyRows(first, count);
+  else
+    e.loop(e.constant(0), count, 1, [&](Value row) { result = prepareRow(first, row, stores); });
+  if (needsIntegers)
+    fill(m.inputs / kernel::weightBlock, count, [&](Value row) { return scales(row); });
   e.barrier();
+  if (cuts && !isCopied()) {
+    cutRows(count);
+    e.barrier();
+  }
   if (planes.empty() || number + 1 < pieces())
     return result;
-  for (const SumPlane &plane : planes)
+  for (const SumPlane &plane : planes) {
     addSums(plane, count);
+    fill(m.inputs / plane.subBlock, count, [&](Value row) { return sums(row, plane.subBlock); });
+  }
   e.barrier();
   return result;
+}
+
+/// Numbers of blocks up to a multiple of 4: LLVM loads four at once and drops those that there are not.
+void LeftSide::fill(int64_t numbers, Value count, llvm::function_ref<Value(Value)> rowAt) {
+  int64_t missing = llvm::alignTo(numbers, 4) - numbers;
+  if (!shift || !missing)
+    return;
+  m.frame.share(e.mul(count, missing), [&](Value i) {
+    Value place = e.at(rowAt(e.div(i, missing)), e.add(e.rem(i, missing), numbers), e.i32());
+    e.store(e.constant(0), place);
+  });
 }
 
 void LeftSide::forColumns(int64_t low, int64_t high, int64_t n, llvm::function_ref<void(Value, Value)> body) {
@@ -108,6 +155,51 @@ LogicalResult LeftSide::prepareRow(Value first, Value row, Value stores) {
   return success();
 }
 
+/// A thread takes the same columns of all rows.
+void LeftSide::copyRows(Value firstRow, Value count) {
+  constexpr int64_t unroll = 4;
+  kernel::RowsType type = m.op.getLeft().getType();
+  int64_t n = m.inputs % 4 ? 1 : 4, end = std::min(piece().second, m.inputs);
+  e.loop(e.add(e.mul(m.frame.thread, n), begin), e.constant(end), m.frame.threads * n, [&](Value column) {
+    auto copy = [&](int64_t rows) {
+      return [&, rows](Value row) {
+        Value from = m.frame.rowOf(m.op.getLeft(), e.add(firstRow, row));
+        from = e.at(from, column, type.getElement());
+        Value to = e.at(floats(row), e.sub(column, begin), e.f32());
+        SmallVector<Value> numbers; // all loads first
+        for (int64_t r = 0; r < rows; ++r)
+          numbers.push_back(e.loadWide(type.getElement(), n, e.atByte(from, r * type.getRowBytes())));
+        for (int64_t r = 0; r < rows; ++r)
+          storeCut(numbers[r], e.atByte(to, r * floatBytes));
+      };
+    };
+    Value whole = e.mul(e.div(count, unroll), unroll);
+    e.loop(e.constant(0), whole, unroll, copy(unroll));
+    e.loop(whole, count, 1, copy(1));
+  });
+}
+
+void LeftSide::storeCut(Value vector, Value to) {
+  if (!cuts)
+    return e.storeAligned(vector, to);
+  SmallVector<Value> parts[2];
+  for (int64_t i = 0, n = cast<VectorType>(vector.getType()).getDimSize(0); i < n; ++i)
+    for (auto [part, number] : llvm::enumerate(cutToTf32(e, e.extract(vector, i))))
+      parts[part].push_back(number);
+  e.storeAligned(e.pack(parts[0]), to);
+  e.storeAligned(e.pack(parts[1]), e.atByte(to, cutBytes()));
+}
+
+/// In their place.
+void LeftSide::cutRows(Value count) {
+  constexpr int64_t n = 4; // tensor cores take whole steps
+  int64_t each = (std::min(piece().second, m.inputs) - begin) / n;
+  m.frame.share(e.mul(count, each), [&](Value i) {
+    Value place = e.at(floats(e.div(i, each)), e.mul(e.rem(i, each), n), e.f32());
+    storeCut(e.loadWide(e.f32(), n, place), place);
+  });
+}
+
 void LeftSide::copyRow(Value row, Value absolute) {
   kernel::RowsType type = m.op.getLeft().getType();
   Value from = m.frame.rowOf(m.op.getLeft(), absolute);
@@ -126,8 +218,8 @@ void LeftSide::copyRow(Value row, Value absolute) {
       storeColumns(m.frame, x, quantType, integers(row), column, inside);
     });
   if (needsFloats && !far)
-    forColumns(0, m.inputs, n, [&](Value column, Value inside) {
-      guarded(inside, loadNumbers(from, column, n), e.at(floats(row), column, e.f32()));
+    forColumns(begin, std::min(piece().second, m.inputs), n, [&](Value column, Value inside) {
+      guarded(inside, loadNumbers(from, column, n), e.at(floats(row), e.sub(column, begin), e.f32()));
     });
 }
 
@@ -156,13 +248,19 @@ Value LeftSide::numbers(Value row, Value column, int64_t n) {
 }
 
 void LeftSide::addSums(const SumPlane &plane, Value count) {
-  int64_t each = m.inputs / plane.subBlock;
+  int64_t each = m.inputs / plane.subBlock, loads = plane.subBlock / 16;
+  Type four = e.vec(4, e.i32());
   m.frame.share(e.mul(count, each), [&](Value item) {
     Value row = e.div(item, each), sub = e.rem(item, each), sum = e.constant(0);
-    Value words = e.atByte(integers(row), e.mul(sub, plane.subBlock));
-    for (int64_t i = 0; i < plane.subBlock / 4; ++i)
-      sum = e.dot4(e.constant(0x01010101), true, e.load(e.i32(), e.at(words, i, e.i32())), sum);
-    e.store(sum, e.at(plane.address, item, e.i32()));
+    Value place = e.atByte(integers(row), e.mul(sub, plane.subBlock));
+    // Of 32 integers, lanes whose blocks are 128 bytes apart begin with different halves: no bank has two.
+    Value turn = e.rem(e.div(item, 4), loads);
+    for (int64_t i = 0; i < loads; ++i) {
+      Value words = e.loadAligned(four, e.atByte(place, e.mul(e.bitXor(turn, e.constant(i)), 16)));
+      for (int64_t k = 0; k < 4; ++k)
+        sum = e.dot4(e.constant(0x01010101), true, e.extract(words, k), sum);
+    }
+    e.store(sum, e.at(sums(row, plane.subBlock), sub, e.i32()));
   });
 }
 

@@ -11,8 +11,12 @@ namespace sinter::gpu {
 
 class LeftSide {
 public:
-  /// For up to `most` rows (4, 2 or 1), or fewer where these do not fit.
-  LeftSide(Matmul &m, int64_t most);
+  /// For up to `most` rows (16, 8, 4, 2 or 1), or fewer where these do not fit `budget` bytes.
+  LeftSide(Matmul &m, int64_t most, int64_t budget);
+  /// The same for tensor cores: floats of all of `most` rows, where they do not fit in pieces. Rows are
+  /// `shift` bytes further than a multiple of 128, for the banks. `cuts`: floats are kept as cutToTf32 makes
+  /// them.
+  LeftSide(Matmul &m, int64_t most, int64_t budget, int64_t shift, bool cuts = false);
 
   /// Rows that fit.
   int64_t rows() const { return capacity; }
@@ -31,6 +35,9 @@ public:
 
   /// f32 of a row (i32), from the first column of the piece on, with zeros up to paddedInputs.
   mlir::Value floats(mlir::Value row) { return m.e.atByte(floatRows, m.e.mul(row, floatBytes)); }
+  /// Whether floats() are the first parts of numbers only; the second ones are cutBytes() further.
+  bool isCut() const { return cuts; }
+  int64_t cutBytes() const { return (floatBytes - shift) / 2; }
   /// `n` neighbouring numbers of a row from `column` (of the piece) on, as f32; up to paddedInputs.
   mlir::Value numbers(mlir::Value row, mlir::Value column, int64_t n);
   /// The row's integers; its scales, one a block.
@@ -39,8 +46,14 @@ public:
   /// i32 sums of the integers of each sub-block of 32 or 16.
   mlir::Value sums(mlir::Value row, int64_t subBlock);
 
+  int64_t sumBytes(int64_t subBlock) const {
+    int64_t bytes = m.inputs / subBlock * 4;
+    return shift ? llvm::alignTo(bytes, 128) + shift : bytes;
+  }
   int64_t paddedInputs() const { return llvm::alignTo(m.inputs, 32); }
   int64_t rowBytes() const;
+  /// Bytes of all rows that fit.
+  int64_t bytes() const { return capacity * rowBytes(); }
 
 private:
   struct SumPlane {
@@ -52,15 +65,27 @@ private:
   /// inside, the last ones again.
   void forColumns(int64_t low, int64_t high, int64_t n,
                   llvm::function_ref<void(mlir::Value column, mlir::Value inside)> body);
+  void plan();
+  void allocate(int64_t most, int64_t budget);
+  /// Whether rows are copied as they are in memory, for tensor cores.
+  bool isCopied() const {
+    return shift && needsFloats && m.op.getLeft() && !m.op.getLeft().getType().isQuantized();
+  }
+  void copyRows(mlir::Value first, mlir::Value count);
+  void cutRows(mlir::Value count);
+  void storeCut(mlir::Value vector, mlir::Value to);
   void copyRow(mlir::Value row, mlir::Value absolute);
   /// Of a row of the left side in memory: `n` numbers that there are, as f32.
   mlir::Value loadNumbers(mlir::Value from, mlir::Value column, int64_t n);
   void addSums(const SumPlane &plane, mlir::Value count);
+  void fill(int64_t numbers, mlir::Value count, llvm::function_ref<mlir::Value(mlir::Value row)> rowAt);
 
   Matmul &m;
   Emitter &e;
   Team team;
   bool needsFloats = false, needsIntegers = false, far = false;
+  int64_t shift = 0;
+  bool cuts = false;
   int64_t capacity, floatBytes = 0, quantBytes = 0;
   int64_t pieceColumns, begin = 0;
   kernel::RowsType floatType, quantType;

@@ -333,9 +333,10 @@ void TensorMatmul::addIntegers(int64_t weight, Value chunk, Value step, Value st
       auto product = [&](std::array<Value, 2> right, bool rightIsSigned) {
         const std::array<Value, 4> &a = left[tile];
         std::array<Value, 4> none = {zero, zero, zero, zero};
+        Signs signs = {.right = rightIsSigned};
         if (subBlocks == 1)
-          return mmaInt8(e, a, right, rightIsSigned, none);
-        return mmaInt8Short(e, {a[2 * sub], a[2 * sub + 1]}, right[sub], rightIsSigned, none);
+          return mmaInt8(e, signs, a, right, none);
+        return mmaInt8Short(e, signs, {a[2 * sub], a[2 * sub + 1]}, right[sub], none);
       };
       std::array<Value, 2> leftScales = {statistic(0, tile * 16), statistic(0, tile * 16 + 8)}, leftSums;
       if (minima && subBlocks == 1)
