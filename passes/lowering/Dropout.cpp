@@ -13,9 +13,8 @@ namespace {
 
 using Steps = lm::DropoutSteps;
 
-Value add(Emitter &e, Value a, Value b) { return arith::AddIOp::create(e.b, e.loc, a, b); }
 Value times(Emitter &e, Value a, uint64_t b) {
-  return arith::MulIOp::create(e.b, e.loc, a, e.constantI(a.getType(), static_cast<int64_t>(b)));
+  return e.wrappingMul(a, e.constantI(a.getType(), static_cast<int64_t>(b)));
 }
 Value right(Emitter &e, Value a, int64_t bits) {
   return arith::ShRUIOp::create(e.b, e.loc, a, e.constantI(a.getType(), bits));
@@ -36,7 +35,7 @@ Dropout::Dropout(Emitter &e, Value seed, Value site, Value share, double rate) :
 }
 
 Value Dropout::mixed(Value before, Value number) {
-  Value x = add(e, before, times(e, add(e, number, e.constantI(e.i64(), 1)), Steps::increment));
+  Value x = e.wrappingAdd(before, times(e, e.wrappingAdd(number, e.constantI(e.i64(), 1)), Steps::increment));
   x = times(e, folded(e, x, Steps::shifts[0]), Steps::factors[0]);
   x = times(e, folded(e, x, Steps::shifts[1]), Steps::factors[1]);
   return folded(e, x, Steps::shifts[2]);
@@ -46,9 +45,10 @@ Value Dropout::factors(Value key, Value first, int64_t step, int64_t n) {
   Value low = e.splat(e.toI32(key), n), high = e.splat(e.toI32(right(e, key, 32)), n);
   // Columns times a factor: the difference of neighbours is known now.
   Value begin = e.splat(times(e, e.toI32(first), Steps::columnFactors[0]), n);
-  Value x = add(e, add(e, begin, times(e, e.iota(n, e.i32()), Steps::columnFactors[0] * step)), low);
+  Value x =
+      e.wrappingAdd(e.wrappingAdd(begin, times(e, e.iota(n, e.i32()), Steps::columnFactors[0] * step)), low);
   x = times(e, folded(e, x, Steps::columnShifts[0]), Steps::columnFactors[1]);
-  x = times(e, add(e, folded(e, x, Steps::columnShifts[1]), high), Steps::columnFactors[2]);
+  x = times(e, e.wrappingAdd(folded(e, x, Steps::columnShifts[1]), high), Steps::columnFactors[2]);
   x = folded(e, x, Steps::columnShifts[2]);
   Value dropped = arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::ult, x, e.splat(threshold, n));
   return e.select(dropped, e.zeros(n), e.splat(scale, n));

@@ -23,6 +23,9 @@ static constexpr auto noWrap = arith::IntegerOverflowFlags::nsw;
 Value Emitter::add(Value x, Value y) { return b.createOrFold<arith::AddIOp>(loc, x, y, noWrap); }
 Value Emitter::sub(Value x, Value y) { return b.createOrFold<arith::SubIOp>(loc, x, y, noWrap); }
 Value Emitter::mul(Value x, Value y) { return b.createOrFold<arith::MulIOp>(loc, x, y, noWrap); }
+Value Emitter::wrappingAdd(Value x, Value y) { return b.createOrFold<arith::AddIOp>(loc, x, y); }
+Value Emitter::wrappingSub(Value x, Value y) { return b.createOrFold<arith::SubIOp>(loc, x, y); }
+Value Emitter::wrappingMul(Value x, Value y) { return b.createOrFold<arith::MulIOp>(loc, x, y); }
 Value Emitter::div(Value x, Value y) { return b.createOrFold<arith::DivUIOp>(loc, x, y); }
 Value Emitter::rem(Value x, Value y) { return b.createOrFold<arith::RemUIOp>(loc, x, y); }
 Value Emitter::min(Value x, Value y) { return b.createOrFold<arith::MinSIOp>(loc, x, y); }

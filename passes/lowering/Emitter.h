@@ -30,13 +30,20 @@ public:
   mlir::VectorType vec(int64_t n, mlir::Type element) { return mlir::VectorType::get({n}, element); }
   mlir::VectorType vec(int64_t n) { return vec(n, f32()); }
 
-  //--- integers (constants have the type of the other operand): folded when constant; no overflow is assumed
+  //--- integers (constants have the type of the other operand): folded when constant. Addresses, mostly: a
+  //sum,
+  // difference or product that overflows as a signed number is undefined (nsw)
   mlir::Value add(mlir::Value a, mlir::Value b);
   mlir::Value add(mlir::Value a, int64_t b) { return b ? add(a, constantI(a.getType(), b)) : a; }
   mlir::Value sub(mlir::Value a, mlir::Value b);
   mlir::Value sub(mlir::Value a, int64_t b) { return b ? sub(a, constantI(a.getType(), b)) : a; }
   mlir::Value mul(mlir::Value a, mlir::Value b);
   mlir::Value mul(mlir::Value a, int64_t b) { return b == 1 ? a : mul(a, constantI(a.getType(), b)); }
+  /// The same modulo 2^bits, of scalars and vectors: for hashes, packed bytes, and unsigned numbers that use
+  /// all their bits.
+  mlir::Value wrappingAdd(mlir::Value a, mlir::Value b);
+  mlir::Value wrappingSub(mlir::Value a, mlir::Value b);
+  mlir::Value wrappingMul(mlir::Value a, mlir::Value b);
   /// Quotient and remainder of numbers >= 0; rounded up.
   mlir::Value div(mlir::Value a, mlir::Value b);
   mlir::Value div(mlir::Value a, int64_t b) { return b == 1 ? a : div(a, constantI(a.getType(), b)); }

@@ -47,7 +47,9 @@ private:
   };
   using Each = llvm::function_ref<Value(Value logit, Value candidate, Value isIn, Value sum)>;
 
-  //--- integers of 64 bits
+  //--- integers of 64 bits. Candidates use all of them: differences of two wrap around. Weights are sums
+  //below
+  // 2^63
   Value compare(arith::CmpIPredicate predicate, Value a, Value b) {
     return arith::CmpIOp::create(e.b, e.loc, predicate, a, b);
   }
@@ -358,7 +360,7 @@ Value TokenDraw::narrow(Value isCount, Value target, Value scale, Value bound, V
   auto after = [&](OpBuilder &, Location, ValueRange state) {
     // The interval, and what the candidates above it amount to.
     Value least = state[0], most = state[1], above = state[2];
-    Value zeros = LLVM::CountLeadingZerosOp::create(e.b, e.loc, e.i64(), e.sub(most, least), false);
+    Value zeros = LLVM::CountLeadingZerosOp::create(e.b, e.loc, e.i64(), e.wrappingSub(most, least), false);
     Value bits = e.sub(e.wide(64 - bucketBits), zeros);
     Value shift = e.select(compare(arith::CmpIPredicate::slt, bits, e.wide(0)), e.wide(0), bits);
     e.barrier();
@@ -369,13 +371,13 @@ Value TokenDraw::narrow(Value isCount, Value target, Value scale, Value bound, V
         least,
         [&](Value logit, Value one, Value isIn, Value sum) {
           e.ifThen(e.both(isIn, notLess(most, one)), [&] {
-            Value bucket = lower(e.shiftRight(e.sub(most, one), shift));
+            Value bucket = lower(e.shiftRight(e.wrappingSub(most, one), shift));
             atomicAdd(counts, bucket, e.constant(1));
             e.ifThen(e.equal(isCount, e.constantI(e.b.getI1Type(), 0)), [&] {
               Value amount = weight(logit, scale), word = lower(amount);
               Value old = atomicAdd(low, bucket, word);
-              Value carry = arith::ExtUIOp::create(e.b, e.loc, e.i32(), less(e.add(old, word), word));
-              atomicAdd(high, bucket, e.add(upper(amount), carry));
+              Value carry = arith::ExtUIOp::create(e.b, e.loc, e.i32(), less(e.wrappingAdd(old, word), word));
+              atomicAdd(high, bucket, e.wrappingAdd(upper(amount), carry));
             });
           });
           return sum;
@@ -402,9 +404,10 @@ Value TokenDraw::narrow(Value isCount, Value target, Value scale, Value bound, V
         [&](Value) { return e.sub(e.sub(target, above), 1); });
     Value isEnough = notLess(e.add(above, last.total), target);
     Value inside = zeroExtend(e.load(e.i32(), e.at(counts, last.index, e.i32())));
-    Value newMost = e.sub(most, arith::ShLIOp::create(e.b, e.loc, zeroExtend(last.index), shift));
-    Value width = e.sub(arith::ShLIOp::create(e.b, e.loc, e.wide(1), shift), 1), room = e.sub(newMost, least);
-    Value newLeast = e.sub(newMost, e.select(less(room, width), room, width));
+    Value newMost = e.wrappingSub(most, arith::ShLIOp::create(e.b, e.loc, zeroExtend(last.index), shift));
+    Value width = e.sub(arith::ShLIOp::create(e.b, e.loc, e.wide(1), shift), 1),
+          room = e.wrappingSub(newMost, least);
+    Value newLeast = e.wrappingSub(newMost, e.select(less(room, width), room, width));
     Value newAbove = e.add(above, last.before);
     Value takesAll = e.both(isCount, e.equal(e.add(newAbove, inside), target));
     Value goesOn =
@@ -430,8 +433,8 @@ Value TokenDraw::random() {
     counter[1] = lowB;
     counter[2] = e.bitXor(e.bitXor(highA, counter[3]), key[1]);
     counter[3] = lowA;
-    key[0] = e.add(key[0], word(0x9E3779B9u));
-    key[1] = e.add(key[1], word(0xBB67AE85u));
+    key[0] = e.wrappingAdd(key[0], word(0x9E3779B9u));
+    key[1] = e.wrappingAdd(key[1], word(0xBB67AE85u));
   }
   return join(counter[1], counter[0]);
 }

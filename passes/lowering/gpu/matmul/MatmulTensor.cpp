@@ -316,7 +316,7 @@ void TensorMatmul::addIntegers(int64_t weight, Value chunk, Value step, Value st
     for (auto &row : quads.bytes)
       for (Value &bytes : row) {
         Value top = e.constant(static_cast<int32_t>(0x80808080));
-        bytes = e.bitXor(e.sub(e.bitOr(bytes, top), e.constant(traits.zero * 0x01010101)), top);
+        bytes = e.bitXor(e.wrappingSub(e.bitOr(bytes, top), e.constant(traits.zero * 0x01010101)), top);
       }
 
   // The lane's columns are rows 4 * inGroup to + 3 of the panel.
