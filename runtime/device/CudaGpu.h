@@ -31,6 +31,12 @@ public:
   uint32_t architecture() const { return chosen; } ///< of the code
   const std::string &architectureText() const { return chosenText; }
   int multiprocessors() const { return multiprocessorCount; }
+  /// 0 of what the driver does not know.
+  int attribute(Attribute which) const {
+    int value = 0;
+    opened->deviceGetAttribute(&value, which, number);
+    return value;
+  }
   MemorySize memory() const;
   /// What its clocks allow.
   Limits limits() const;
@@ -41,12 +47,6 @@ public:
 
 private:
   Gpu() = default;
-  int attribute(Attribute which) const {
-    int value = 0;
-    opened->deviceGetAttribute(&value, which, number);
-    return value;
-  }
-
   std::shared_ptr<Driver> opened;
   Context context = nullptr;
   std::optional<LoadedModule> code;

@@ -42,17 +42,14 @@ Result<void> PersistentStep::upload(const sinter_gpu_persistent &program, const 
   return driver->check(code, "uploading the tasks of a step");
 }
 
-Result<void> PersistentStep::prepare(std::shared_ptr<Driver> opened, const LoadedModule &module,
-                                     const sinter_gpu_persistent &program, const Places &places,
-                                     const sinter_step &largest, int multiprocessors, Stream stream) {
-  driver = std::move(opened);
-  int canCooperate = 0;
-  driver->deviceGetAttribute(&canCooperate, Attribute::CooperativeLaunch, 0);
-  if (!canCooperate)
+Result<void> PersistentStep::prepare(const Gpu &gpu, const sinter_gpu_persistent &program,
+                                     const Places &places, const sinter_step &largest, Stream stream) {
+  driver = gpu.driver();
+  if (!gpu.attribute(Attribute::CooperativeLaunch))
     return fail(
         "this program runs a step as one kernel whose blocks wait for each other: expected a GPU with "
         "cooperative launches, found one without (compile without --persistent)");
-  Result<Function> found = module.function(program.function);
+  Result<Function> found = gpu.module().function(program.function);
   if (!found)
     return tl::unexpected(found.error());
   Result<void> done = driver->check(
@@ -75,7 +72,7 @@ Result<void> PersistentStep::prepare(std::shared_ptr<Driver> opened, const Loade
   for (uint64_t i = 0; i < program.task_count; ++i)
     tiles = std::max(tiles, tilesOf(program.tasks[i], largest));
   // A block has the threads and registers of a whole multiprocessor: no second one is asked for.
-  const int64_t blocks = std::min<int64_t>(tiles, multiprocessors);
+  const int64_t blocks = std::min<int64_t>(tiles, gpu.multiprocessors());
   if (done = upload(program, places, stream); !done)
     return done;
   cooperative.id = LaunchAttribute::cooperative;

@@ -4,8 +4,7 @@
 #define SINTER_RUNTIME_DEVICE_CUDAPERSISTENT_H
 
 #include "runtime/abi.h"
-#include "runtime/device/CudaMemory.h"
-#include "runtime/device/CudaModule.h"
+#include "runtime/device/CudaGpu.h"
 #include <array>
 #include <span>
 
@@ -26,9 +25,8 @@ public:
 
   /// Uploads the table, and plans a block a multiprocessor, or as many as the largest task has tiles in the
   /// step `largest`. Fails when the GPU cannot promise that, or the kernel does not fit on it.
-  Result<void> prepare(std::shared_ptr<Driver> driver, const LoadedModule &module,
-                       const sinter_gpu_persistent &program, const Places &places, const sinter_step &largest,
-                       int multiprocessors, Stream stream);
+  Result<void> prepare(const Gpu &gpu, const sinter_gpu_persistent &program, const Places &places,
+                       const sinter_step &largest, Stream stream);
 
   explicit operator bool() const { return function; }
   /// Launches the first `count` tasks.

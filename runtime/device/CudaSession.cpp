@@ -71,9 +71,9 @@ Result<void> CudaSession::bindPersistent() {
   };
   add(program.decode, arena);
   add(program.sample, sampleArena);
-  return persistent.prepare(shared->gpu->driver(), shared->gpu->module(), *program.persistent,
+  return persistent.prepare(*shared->gpu, *program.persistent,
                             {deviceStep.address(), deviceStep.address() + countersAt, buffers},
-                            largestStep(program.decode), shared->gpu->multiprocessors(), stream);
+                            largestStep(program.decode), stream);
 }
 
 /// Places of the step's arrays, each on a 64-byte line.
