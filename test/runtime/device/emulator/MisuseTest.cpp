@@ -236,18 +236,23 @@ cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes.multicast::clu
                "", 1);
 }
 
-TEST(EmulatorMisuse, BoxesLieInSharedMemoryWithTheLinesThatTheirSwizzleMovesThemIn) {
+/// The error of a thread that copies the box at `place` of a tensor of bytes to the end of `shared` bytes of
+/// shared memory, all but the first 1024 of them.
+std::string errorOfBox(const std::vector<uint64_t> &sizes, const std::vector<uint64_t> &strides,
+                       const std::vector<uint32_t> &box, int swizzle, const std::string &place,
+                       uint32_t shared) {
   PtxRunner runner;
   runner.block = {1, 1, 1};
-  runner.shared = 1024 + 3 * 48; // a line and 16 bytes, which the swizzle would move behind the end
+  runner.shared = shared;
   const uint64_t data = runner.buffer(std::vector<uint8_t>(64 * 64));
-  const uint64_t sizes[] = {64, 64}, strides[] = {64};
-  const uint32_t box[] = {48, 3}, each[] = {1, 1};
-  const auto map = encodeTiled(0, 2, data, sizes, strides, box, each, 0, 3, false);
-  ASSERT_TRUE(map);
+  const std::vector<uint32_t> each(box.size(), 1);
+  const auto map = encodeTiled(0, uint32_t(box.size()), data, sizes.data(), strides.data(), box.data(),
+                               each.data(), 0, swizzle, false);
+  if (!map)
+    return "no map: " + map.error().message;
   runner.arguments.clear();
   runner.map(*map);
-  const std::string found = runner.run(R"(.version 8.0
+  return runner.run(R"(.version 8.0
 .target sm_90a
 .address_size 64
 .extern .shared .align 1024 .b8 dynamic[];
@@ -256,33 +261,23 @@ TEST(EmulatorMisuse, BoxesLieInSharedMemoryWithTheLinesThatTheirSwizzleMovesThem
 mov.u32 %r1, dynamic; mbarrier.init.shared.b64 [%r1], 1;
 mov.u64 %d1, m;
 add.u32 %r2, %r1, 1024;
-cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes [%r2], [%d1, {0, 0}], [%r1];
-ret; })");
+cp.async.bulk.tensor.)" +
+                    std::to_string(box.size()) +
+                    "d.shared::cluster.global.mbarrier::complete_tx::bytes [%r2], [%d1, {" + place +
+                    "}], [%r1];\nret; }");
+}
+
+TEST(EmulatorMisuse, BoxesLieInSharedMemoryWithTheLinesThatTheirSwizzleMovesThemIn) {
+  // A line and 16 bytes, which the swizzle would move behind the end.
+  const std::string found = errorOfBox({64, 64}, {64}, {48, 3}, 3, "0, 0", 1024 + 3 * 48);
   EXPECT_NE(found.find("256 bytes of shared memory"), std::string::npos) << found;
 }
 
 TEST(EmulatorMisuse, TensorsLargerThanAllMemoryAreNotThere) {
-  PtxRunner runner;
-  runner.block = {1, 1, 1};
-  const uint64_t data = runner.buffer(std::vector<uint8_t>(64 * 64));
   // (2^32 - 1) * 2^36 twice, and 2^37: 2^69 bytes, 64 of them when cut to 64 bits.
-  const uint64_t sizes[] = {64, uint64_t(1) << 32, uint64_t(1) << 32, 3},
-                 strides[] = {uint64_t(1) << 36, uint64_t(1) << 36, uint64_t(1) << 36};
-  const uint32_t box[] = {16, 1, 1, 1}, each[] = {1, 1, 1, 1};
-  const auto map = encodeTiled(0, 4, data, sizes, strides, box, each, 0, 0, false);
-  ASSERT_TRUE(map);
-  runner.arguments.clear();
-  runner.map(*map);
-  const std::string found = runner.run(R"(.version 8.0
-.target sm_90a
-.address_size 64
-.shared .align 128 .b8 s[256];
-.visible .entry k(.param .align 64 .b8 m[128]) {
-.reg .b64 %d<4>;
-mbarrier.init.shared.b64 [s], 1;
-mov.u64 %d1, m;
-cp.async.bulk.tensor.4d.shared::cluster.global.mbarrier::complete_tx::bytes [s+128], [%d1, {0, 4, 0, 0}], [s];
-ret; })");
+  constexpr uint64_t many = uint64_t(1) << 32, far = uint64_t(1) << 36;
+  const std::string found =
+      errorOfBox({64, many, many, 3}, {far, far, far}, {16, 1, 1, 1}, 0, "0, 4, 0, 0", 1024 + 128);
   EXPECT_NE(found.find("bytes of global memory"), std::string::npos) << found;
 }
 
