@@ -7,6 +7,7 @@
 #include "dialects/kernel/Kernel.h"
 #include "passes/Passes.h"
 #include "passes/lowering/GpuPipeline.h"
+#include "passes/lowering/gpu/Frame.h"
 #include "passes/lowering/gpu/ShortGroups.h"
 #include "passes/lowering/gpu/matmul/WideTiles.h"
 #include "passes/lowering/gpu/training/SequenceTiles.h"
@@ -41,21 +42,18 @@ llvm::StringRef ptxVersion(gpu::Architecture architecture) {
   return architecture == gpu::Architecture::Sm80 ? "+ptx70" : "+ptx80";
 }
 
-/// The tensor maps of a kernel, eleven numbers each, as --kernel-emit-gpu writes them.
 std::vector<sinter_tensor_map> mapsOf(LLVM::LLVMFuncOp function) {
-  constexpr size_t numbers = 11;
-  llvm::ArrayRef<int64_t> all = function->getAttrOfType<DenseI64ArrayAttr>("kernel.tensor_maps").asArrayRef();
   std::vector<sinter_tensor_map> maps;
-  for (; !all.empty(); all = all.drop_front(numbers)) {
-    auto u32 = [&](size_t i) { return static_cast<uint32_t>(all[i]); };
-    auto u64 = [&](size_t i) { return static_cast<uint64_t>(all[i]); };
-    maps.push_back({u32(0),
-                    u32(1),
-                    all[9] || all[10] ? 3u : 2u,
-                    {u32(5), u32(6), u32(7)},
-                    {u64(2), u64(3), u64(4)},
-                    {u64(8), u64(9)},
-                    u64(10)});
+  for (const gpu::TensorMapPlan &map : gpu::notedMaps(function)) {
+    auto u32 = [](int64_t number) { return static_cast<uint32_t>(number); };
+    auto u64 = [](int64_t number) { return static_cast<uint64_t>(number); };
+    maps.push_back({u32(map.buffer),
+                    u32(map.swizzle),
+                    map.strides[1] || map.ofCache ? 3u : 2u,
+                    {u32(map.box[0]), u32(map.box[1]), u32(map.box[2])},
+                    {u64(map.sizes[0]), u64(map.sizes[1]), u64(map.sizes[2])},
+                    {u64(map.strides[0]), u64(map.strides[1])},
+                    map.ofCache});
   }
   return maps;
 }
@@ -207,13 +205,14 @@ std::map<std::string, PersistentKernel> planPersistent(ModuleOp module, ModuleOp
   return all;
 }
 
+LogicalResult didNotCompile(ModuleOp module, gpu::Architecture architecture) {
+  return module.emitError() << "expected kernels that compile for " << gpu::nameOf(architecture);
+}
+
 } // namespace
 
 FailureOr<CudaKernels> compileCudaKernels(ModuleOp module, const CudaOptions &options) {
-  auto fail = [&]() -> FailureOr<CudaKernels> {
-    return module.emitError() << "expected kernels that compile for " << gpu::nameOf(options.architecture),
-           failure();
-  };
+  auto fail = [&] { return didNotCompile(module, options.architecture); };
   OwningOpRef<ModuleOp> copy = copyKernels(module, options);
   CudaKernels result;
   if (options.persistent)
@@ -263,7 +262,7 @@ FailureOr<std::string> printCudaKernels(ModuleOp module, const CudaOptions &opti
   if (options.persistent)
     planPersistent(module, *copy);
   if (failed(lower(*copy, architecture)))
-    return module.emitError() << "expected kernels that compile for " << gpu::nameOf(architecture), failure();
+    return didNotCompile(module, architecture);
   std::string text;
   llvm::raw_string_ostream stream(text);
   if (stage == CudaStage::Target) {
@@ -274,7 +273,7 @@ FailureOr<std::string> printCudaKernels(ModuleOp module, const CudaOptions &opti
   std::unique_ptr<llvm::TargetMachine> machine = createMachine(architecture);
   std::unique_ptr<llvm::Module> translated = translate(*copy, context, *machine);
   if (!translated)
-    return failure();
+    return didNotCompile(module, architecture);
   stream << *translated;
   return text;
 }

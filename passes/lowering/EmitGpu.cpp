@@ -5,7 +5,8 @@
 //   ->
 //   llvm.func @norm(%step: !llvm.ptr<1>, %x: !llvm.ptr<1>) attributes {nvvm.kernel, ...}
 //
-// What a launch of it needs is left as attributes: kernel.threads, kernel.shared_bytes, kernel.blocks_per_sm.
+// What a launch of it needs is left as attributes: kernel.threads, kernel.shared_bytes, kernel.blocks_per_sm,
+// kernel.cluster, kernel.tensor_maps, kernel.split_k.
 #include "passes/Passes.h"
 #include "passes/lowering/gpu/Emitters.h"
 
@@ -76,15 +77,7 @@ void setArguments(LLVM::LLVMFuncOp function, const Frame &frame) {
     function.setArgAttr(i, LLVM::LLVMDialect::getAlignAttrName(), builder.getI64IntegerAttr(64));
     function.setArgAttr(i, NVVM::NVVMDialect::getGridConstantAttrName(), builder.getUnitAttr());
   }
-  SmallVector<int64_t> numbers; // as CudaTarget reads them
-  for (const TensorMapPlan &map : frame.maps) {
-    numbers.append({map.buffer, map.swizzle});
-    numbers.append(map.sizes.begin(), map.sizes.end());
-    numbers.append(map.box.begin(), map.box.end());
-    numbers.append(map.strides.begin(), map.strides.end());
-    numbers.push_back(map.ofCache);
-  }
-  function->setAttr("kernel.tensor_maps", builder.getDenseI64ArrayAttr(numbers));
+  noteMaps(function, frame.maps);
 }
 
 LogicalResult emitKernel(sinter::kernel::FuncOp kernel, Architecture architecture) {
@@ -158,6 +151,11 @@ struct EmitGpuPass : sinter::impl::EmitGpuPassBase<EmitGpuPass> {
     }
     for (auto entry : llvm::make_early_inc_range(getOperation().getOps<sinter::kernel::EntryOp>()))
       entry.erase();
+    if (Operation *taken = getOperation().lookupSymbol(sharedName)) {
+      taken->emitOpError() << "expected another name, found '" << sharedName
+                           << "', which a block's shared memory has";
+      return signalPassFailure();
+    }
     OpBuilder builder = OpBuilder::atBlockBegin(getOperation().getBody());
     auto bytes = LLVM::LLVMArrayType::get(builder.getI8Type(), 0);
     Emitter e(builder, getOperation().getLoc(), *named);

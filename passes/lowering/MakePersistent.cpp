@@ -24,7 +24,6 @@
 #include "passes/lowering/GpuPipeline.h"
 #include "passes/lowering/TaskLayout.h"
 #include "passes/lowering/gpu/Frame.h"
-#include "passes/lowering/gpu/matmul/MatmulHalf.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -126,8 +125,7 @@ FailureOr<Task> Persistent::taskOf(LLVM::LLVMFuncOp kernel) {
   auto [place, isNew] = tasks.try_emplace(kernel.getName());
   if (!isNew)
     return place->second;
-  if (notedNumber(kernel, "kernel.cluster") > 1 ||
-      !kernel->getAttrOfType<DenseI64ArrayAttr>("kernel.tensor_maps").empty() ||
+  if (notedNumber(kernel, "kernel.cluster") > 1 || !notedMaps(kernel).empty() ||
       kernel
           .walk([](Operation *op) {
             return isOfWholeBlocks(op) ? WalkResult::interrupt() : WalkResult::advance();
@@ -239,24 +237,16 @@ Value Persistent::tileCount(Emitter &e, Value step, Value task) {
                                               pieces(stepField(abi::stepKeys), field(abi::taskKeysPerTile))));
 }
 
-LLVM::InlineAsmOp assemble(Emitter &e, TypeRange results, StringRef text, StringRef constraints,
-                           ValueRange operands) {
-  return LLVM::InlineAsmOp::create(
-      e.b, e.loc, results, operands, text, constraints, /*has_side_effects=*/true,
-      /*is_align_stack=*/false, LLVM::TailCallKind::None,
-      LLVM::AsmDialectAttr::get(e.b.getContext(), LLVM::AsmDialect::AD_ATT), ArrayAttr());
-}
-
 void Persistent::waitFor(Emitter &e, Value counter, Value target) {
   auto loop = scf::WhileOp::create(e.b, e.loc, TypeRange{}, ValueRange{});
   OpBuilder::InsertionGuard guard(e.b);
   e.b.createBlock(&loop.getBefore());
   Value found =
-      assemble(e, {e.i32()}, "ld.acquire.gpu.global.u32 $0, [$1];", "=r,l,~{memory}", {counter}).getResult(0);
+      e.assemble("ld.acquire.gpu.global.u32 $0, [$1];", "=r,l,~{memory}", e.i32(), counter).getResult(0);
   Value waits = arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::ne, found, target);
   scf::ConditionOp::create(e.b, e.loc, waits, ValueRange{});
   e.b.createBlock(&loop.getAfter());
-  assemble(e, {}, "nanosleep.u32 20;", "", {});
+  e.assemble("nanosleep.u32 20;", "", {}, {});
   scf::YieldOp::create(e.b, e.loc);
 }
 
@@ -269,7 +259,7 @@ void Persistent::prefetch(Emitter &e, Value plan, Value addresses, Value tile) {
     Value base = e.load(e.globalPtr(), e.at(addresses, field(abi::prefetchBuffer), e.i64()));
     Value from = e.atByte(base, e.mul(e.extend(tile), e.extend(bytes)));
     e.loop(e.mul(e.thread(), line), bytes, threads * line,
-           [&](Value at) { assemble(e, {}, "prefetch.global.L2 [$0];", "l", {e.atByte(from, at)}); });
+           [&](Value at) { e.assemble("prefetch.global.L2 [$0];", "l", {}, e.atByte(from, at)); });
   });
 }
 
@@ -350,11 +340,11 @@ void Persistent::emitLoop(Emitter &e, LLVM::LLVMFuncOp function, int64_t most) {
     }
     SmallVector<Value> found{e.load(e.i32(), kept), e.load(e.i32(), keptPlace)};
     e.barrier();
-    e.ifThen(e.equal(threadAnew(e), zero), [&] {
+    e.ifThen(e.equal(e.threadAnew(), zero), [&] {
       Value tiles = e.load(e.i32(), tilesOf(found[0]));
       Value done = e.div(e.add(e.sub(tiles, firstOf(found[1])), e.sub(e.blocks(), 1)), e.blocks());
-      assemble(e, {}, "red.release.gpu.global.add.u32 [$0], $1;", "l,r,~{memory}",
-               {counterOf(found[0]), done});
+      e.assemble("red.release.gpu.global.add.u32 [$0], $1;", "l,r,~{memory}", {},
+                 {counterOf(found[0]), done});
     });
     // The lanes beside it could be first to wait for this very number, and keep the warp from adding it.
     e.warpBarrier();

@@ -46,13 +46,15 @@ Value Emitter::both(Value x, Value y) {
 }
 Value Emitter::isFalse(Value a) { return arith::XOrIOp::create(b, loc, a, constantI(b.getI1Type(), 1)); }
 
-Value Emitter::fresh(Value a) {
-  return LLVM::InlineAsmOp::create(
-             b, loc, TypeRange{i32()}, ValueRange{a}, "mov.b32 $0, $1;", "=r,r",
-             /*has_side_effects=*/true, /*is_align_stack=*/false, LLVM::TailCallKind::None,
-             LLVM::AsmDialectAttr::get(b.getContext(), LLVM::AsmDialect::AD_ATT), ArrayAttr())
-      .getResult(0);
+LLVM::InlineAsmOp Emitter::assemble(StringRef text, StringRef constraints, TypeRange results,
+                                    ValueRange operands, bool isPure) {
+  return LLVM::InlineAsmOp::create(b, loc, results, operands, text, constraints, /*has_side_effects=*/!isPure,
+                                   /*is_align_stack=*/false, LLVM::TailCallKind::None,
+                                   LLVM::AsmDialectAttr::get(b.getContext(), LLVM::AsmDialect::AD_ATT),
+                                   ArrayAttr());
 }
+
+Value Emitter::fresh(Value a) { return assemble("mov.b32 $0, $1;", "=r,r", i32(), a).getResult(0); }
 
 Value Emitter::narrow(Value value, Type element) {
   if (element.isF32())
@@ -72,12 +74,7 @@ Value Emitter::exp2(Value scalar) {
       elements.push_back(exp2(extract(scalar, i)));
     return pack(elements);
   }
-  auto assembly = LLVM::InlineAsmOp::create(
-      b, loc, TypeRange{f32()}, ValueRange{scalar}, "ex2.approx.ftz.f32 $0, $1;", "=f,f",
-      /*has_side_effects=*/false,
-      /*is_align_stack=*/false, LLVM::TailCallKind::None,
-      LLVM::AsmDialectAttr::get(b.getContext(), LLVM::AsmDialect::AD_ATT), ArrayAttr());
-  return assembly.getResult(0);
+  return assemble("ex2.approx.ftz.f32 $0, $1;", "=f,f", f32(), scalar, /*isPure=*/true).getResult(0);
 }
 
 static unsigned bytesOf(Type type) {
@@ -110,6 +107,7 @@ Value Emitter::bitcast(Type type, Value value) {
 }
 
 Value Emitter::thread() { return NVVM::ThreadIdXOp::create(b, loc, i32()); }
+Value Emitter::threadAnew() { return assemble("mov.u32 $0, %tid.x;", "=r", i32(), {}).getResult(0); }
 Value Emitter::block() { return NVVM::BlockIdXOp::create(b, loc, i32()); }
 Value Emitter::blocks() { return NVVM::GridDimXOp::create(b, loc, i32()); }
 void Emitter::barrier() {
@@ -127,11 +125,7 @@ Value Emitter::dot4(Value a, bool isSigned, Value bytes, Value d) {
   return intrinsic(isSigned ? "llvm.nvvm.idp4a.s.s" : "llvm.nvvm.idp4a.u.s", i32(), {a, bytes, d});
 }
 
-void Emitter::keepRolled() {
-  LLVM::InlineAsmOp::create(b, loc, TypeRange{}, ValueRange{}, ".pragma \"nounroll\";", "",
-                            /*has_side_effects=*/true, /*is_align_stack=*/false, LLVM::TailCallKind::None,
-                            LLVM::AsmDialectAttr::get(b.getContext(), LLVM::AsmDialect::AD_ATT), ArrayAttr());
-}
+void Emitter::keepRolled() { assemble(".pragma \"nounroll\";", "", {}, {}); }
 
 void Emitter::loopBy(Value begin, Value end, Value step, Body body) {
   auto loop = scf::ForOp::create(b, loc, begin, end, step);

@@ -7,6 +7,8 @@
 #include "passes/lowering/Emitter.h"
 #include "passes/lowering/gpu/Target.h"
 
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+
 namespace sinter::gpu {
 
 class Emitter : public sinter::Emitter {
@@ -43,6 +45,10 @@ public:
   mlir::Value both(mlir::Value a, mlir::Value b); // of i1; either may be null
   mlir::Value isFalse(mlir::Value a);             // of i1
 
+  /// PTX as it is: $0, $1, ... are the results, then the operands, as `constraints` say ("=r,l"). `isPure`:
+  /// LLVM may move, repeat and drop it.
+  mlir::LLVM::InlineAsmOp assemble(llvm::StringRef text, llvm::StringRef constraints, mlir::TypeRange results,
+                                   mlir::ValueRange operands, bool isPure = false);
   /// The same number, of which LLVM does not know that: it moves what is computed from it out of no loop,
   /// where addresses that one instruction makes would hold registers all the while.
   mlir::Value fresh(mlir::Value a);
@@ -71,6 +77,9 @@ public:
 
   //--- threads
   mlir::Value thread(); // in the block
+  /// The number of the thread, read again: LLVM would make what epilogues compute of the old one before all
+  /// tiles, and keep it in registers that products need.
+  mlir::Value threadAnew();
   mlir::Value block();  // in the grid
   mlir::Value blocks(); // in the grid
   /// All threads of the block (of the barrier's scope) wait, and see each other's writes.

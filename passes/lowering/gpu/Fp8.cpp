@@ -14,11 +14,7 @@ static bool isE5m2(Type element) { return isa<Float8E5M2Type>(element); }
 
 static Value convert(Emitter &e, const std::string &text, const std::string &constraints, Type result,
                      ValueRange operands) {
-  return LLVM::InlineAsmOp::create(
-             e.b, e.loc, TypeRange{result}, operands, text, constraints, /*has_side_effects=*/false,
-             /*is_align_stack=*/false, LLVM::TailCallKind::None,
-             LLVM::AsmDialectAttr::get(e.b.getContext(), LLVM::AsmDialect::AD_ATT), ArrayAttr())
-      .getResult(0);
+  return e.assemble(text, constraints, result, operands, /*isPure=*/true).getResult(0);
 }
 
 Value fp8ToHalves(Emitter &e, Type element, Value word, int64_t pair) {

@@ -23,6 +23,38 @@ Value Frame::tensorMap(Value argument, TensorMapPlan plan) {
   return entry->addArgument(e.ptr(), e.loc);
 }
 
+static constexpr llvm::StringLiteral mapsName = "kernel.tensor_maps";
+
+void noteMaps(Operation *function, ArrayRef<TensorMapPlan> maps) {
+  SmallVector<int64_t> numbers;
+  for (const TensorMapPlan &map : maps) {
+    numbers.append({map.buffer, map.swizzle});
+    numbers.append(map.sizes.begin(), map.sizes.end());
+    numbers.append(map.box.begin(), map.box.end());
+    numbers.append(map.strides.begin(), map.strides.end());
+    numbers.push_back(map.ofCache);
+  }
+  function->setAttr(mapsName, DenseI64ArrayAttr::get(function->getContext(), numbers));
+}
+
+SmallVector<TensorMapPlan> notedMaps(Operation *function) {
+  ArrayRef<int64_t> numbers = function->getAttrOfType<DenseI64ArrayAttr>(mapsName).asArrayRef();
+  SmallVector<TensorMapPlan> maps;
+  auto next = [&] {
+    int64_t number = numbers.front();
+    numbers = numbers.drop_front();
+    return number;
+  };
+  while (!numbers.empty()) {
+    TensorMapPlan &map = maps.emplace_back();
+    for (int64_t *number : {&map.buffer, &map.swizzle, &map.sizes[0], &map.sizes[1], &map.sizes[2],
+                            &map.box[0], &map.box[1], &map.box[2], &map.strides[0], &map.strides[1]})
+      *number = next();
+    map.ofCache = next();
+  }
+  return maps;
+}
+
 Value Frame::splitSums() {
   if (!splitAddress) {
     assert(maps.empty() && "maps are behind all buffers");

@@ -19,6 +19,10 @@ inline int64_t maxSharedBytes(Architecture architecture) {
 inline int64_t smSharedBytes(Architecture architecture) {
   return (architecture == Architecture::Sm80 ? 164 : 228) * 1024;
 }
+/// Of a block where two share a multiprocessor.
+inline int64_t halfSharedBytes(Architecture architecture) {
+  return (architecture == Architecture::Sm80 ? 80 : 112) * 1024;
+}
 /// Of a block's, what matmuls leave to scales and to what regions keep.
 inline constexpr int64_t reservedBytes = 12 * 1024;
 
@@ -29,6 +33,10 @@ struct TensorMapPlan {
   std::array<int64_t, 2> strides;    // bytes
   bool ofCache = false;              // sizes[1] is a token's, dimension 2 the slots
 };
+
+/// Notes the maps of a kernel on its function, and gives them back: "kernel.tensor_maps".
+void noteMaps(mlir::Operation *function, llvm::ArrayRef<TensorMapPlan> maps);
+llvm::SmallVector<TensorMapPlan> notedMaps(mlir::Operation *function);
 
 /// Rows that a program's store writes to shared memory, from where they go on: `boxColumns` columns of `rows`
 /// rows, then the next columns.

@@ -16,15 +16,9 @@ using namespace mlir;
 namespace sinter::gpu {
 namespace {
 
-LLVM::InlineAsmOp assemble(Emitter &e, const std::string &text, const std::string &constraints,
-                           TypeRange results, ValueRange operands) {
-  return LLVM::InlineAsmOp::create(
-      e.b, e.loc, results, operands, text, constraints, /*has_side_effects=*/true, /*is_align_stack=*/false,
-      LLVM::TailCallKind::None, LLVM::AsmDialectAttr::get(e.b.getContext(), LLVM::AsmDialect::AD_ATT),
-      ArrayAttr());
-}
+/// Assembly without results that LLVM moves no access of memory across.
 void assemble(Emitter &e, const std::string &text, const std::string &constraints, ValueRange operands) {
-  assemble(e, text, constraints + (constraints.empty() ? "" : ",") + "~{memory}", TypeRange{}, operands);
+  e.assemble(text, constraints + (constraints.empty() ? "" : ",") + "~{memory}", TypeRange{}, operands);
 }
 
 /// The address in shared memory, as instructions take it; it may be one already.
@@ -48,7 +42,7 @@ Registers change(Emitter &e, const std::string &text, ValueRange changed, ValueR
                   : LLVM::LLVMStructType::getLiteral(e.b.getContext(), SmallVector<Type>(changed.getTypes()));
   std::string constraints =
       outputs + (otherConstraints.empty() ? "" : ",") + otherConstraints + ties + ",~{memory}";
-  Value all = assemble(e, text, constraints, TypeRange{type}, operands).getResult(0);
+  Value all = e.assemble(text, constraints, TypeRange{type}, operands).getResult(0);
   if (count == 1)
     return {all};
   Registers result;

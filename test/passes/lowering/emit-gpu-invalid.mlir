@@ -8,6 +8,7 @@
 // RUN: not sinter-opt %t/kept.mlir --kernel-emit-gpu 2>&1 | FileCheck %s --check-prefix=KEPT
 // RUN: not sinter-opt %t/streams.mlir --kernel-emit-gpu=architecture=sm_90a 2>&1 | FileCheck %s --check-prefix=STREAMS
 // RUN: not sinter-opt %t/split.mlir --kernel-emit-gpu 2>&1 | FileCheck %s --check-prefix=SPLIT
+// RUN: not sinter-opt %t/name.mlir --kernel-emit-gpu 2>&1 | FileCheck %s --check-prefix=NAME
 
 // ARCHITECTURE: error: expected sm_80 or sm_90a as architecture, found sm_75
 // REDUCTION: error: 'vector.reduction' op expected a sum, product, maximum or minimum of f32
@@ -18,6 +19,7 @@
 // KEPT: error: 'kernel.rows' op expected a program that keeps at most 101376 bytes of shared memory, found
 // STREAMS: error: 'kernel.attention' op expected a schedule of 1 or 2 streams for sm_90a, found 3
 // SPLIT: error: 'kernel.matmul' op expected a matmul for tensor cores with whole tiles of up to 64 columns for kernel.split_k
+// NAME: error: 'kernel.func' op expected another name, found 'shared_memory', which a block's shared memory has
 
 //--- reduction.mlir
 kernel.func @f(%x: !kernel.rows<8xf32>) {
@@ -90,4 +92,12 @@ kernel.func @f(%x: !kernel.rows<40000xf32>) {
 kernel.func @f(%q: !kernel.rows<64xf32>, %k: !kernel.cache_k<1x64xf16>, %v: !kernel.cache_v<1x64xf16>, %o: !kernel.rows<64xf32>) {
   kernel.attention prefill heads 1 scale 1.0 query(%q : !kernel.rows<64xf32>) keys(%k : !kernel.cache_k<1x64xf16>)
     values(%v : !kernel.cache_v<1x64xf16>) output(%o : !kernel.rows<64xf32>) schedule <rows_per_tile = 128, streams = 3>
+}
+//--- name.mlir
+kernel.func @shared_memory(%x: !kernel.rows<8xf32>) {
+  kernel.rows over(rows) {
+  ^bb0(%row: index):
+    %a = kernel.load %x[%row] : !kernel.rows<8xf32>, vector<8xf32>
+    kernel.store %a, %x[%row] : vector<8xf32>, !kernel.rows<8xf32>
+  }
 }

@@ -136,7 +136,7 @@ bool HalfMatmul::plan(int64_t tileRows) {
   if (leftCopies() == 0)
     return false;
   int64_t kept = epilogueBytes(m, threads), all = maxSharedBytes(e.architecture);
-  int64_t most = all - std::max(reservedBytes, kept), half = isGroup ? 112 * 1024 : 80 * 1024;
+  int64_t most = all - std::max(reservedBytes, kept), half = halfSharedBytes(e.architecture);
   accumulators.weightStride = panels * kernel::panelRows;
   // What lanes store lies in different banks: 4 rows of 8 numbers, or 2 of 16.
   accumulators.rowStride = slots() * kernel::panelRows + (isPairs ? 16 : 8);
@@ -232,7 +232,7 @@ Registers HalfMatmul::multiplyTile(Value first, Value rowEnd, Value panelBegin, 
   Registers sums(ValueRange(carried).take_front(sumCount));
   if (isGroup)
     sums = waitProducts(e, sums, {});
-  frame.thread = threadAnew(e);
+  frame.thread = e.threadAnew();
   return sums;
 }
 
@@ -360,7 +360,7 @@ Registers HalfMatmul::sumWidened(Sources sources) {
   sums = multiply(last, sums, rest ? rest : chunkSteps);
   if (isGroup)
     sums = waitProducts(e, sums, {});
-  frame.thread = threadAnew(e);
+  frame.thread = e.threadAnew();
   return sums;
 }
 
@@ -537,14 +537,6 @@ void HalfMatmul::storeSums(ValueRange sums, int64_t part) {
 }
 
 } // namespace
-
-Value threadAnew(Emitter &e) {
-  return LLVM::InlineAsmOp::create(
-             e.b, e.loc, TypeRange{e.i32()}, ValueRange{}, "mov.u32 $0, %tid.x;", "=r",
-             /*has_side_effects=*/true, /*is_align_stack=*/false, LLVM::TailCallKind::None,
-             LLVM::AsmDialectAttr::get(e.b.getContext(), LLVM::AsmDialect::AD_ATT), ArrayAttr())
-      .getResult(0);
-}
 
 void storeGroupSums(Frame &frame, const Accumulators &accumulators, ValueRange sums) {
   Emitter &e = frame.e;

@@ -24,9 +24,6 @@ inline constexpr int64_t leftLine = 2 * chunkColumns, panelLine = 2 * kernel::pa
 inline constexpr int64_t fewSums = 64, mostSums = 128;
 } // namespace halves
 
-/// The number of the thread, read again: LLVM would make what epilogues compute of the old one before all
-/// tiles, and keep it in registers that the products need.
-mlir::Value threadAnew(Emitter &e);
 /// Sums of wgmma, 64 rows a warpgroup: (weight, 8 columns, 4).
 void storeGroupSums(Frame &frame, const Accumulators &accumulators, mlir::ValueRange sums);
 

@@ -157,9 +157,8 @@ MappedMatmul::MappedMatmul(Frame &frame, kernel::MatmulOp op)
       maxSharedBytes(e.architecture) - std::max(reservedBytes, epilogueBytes(m, consumers() * warpgroupSize));
   if (heldSums() > mostSums || std::max(2 * stageBytes(), sumBytes()) > most)
     return;
-  constexpr int64_t half = 112 * 1024;
   if (!isAlone())
-    most = std::min(half, most);
+    most = std::min(halfSharedBytes(e.architecture), most);
   // A tile has used all of them before its sums go there: the producer is never in the next tile by then.
   stages = std::min(std::clamp<int64_t>(most / stageBytes(), 2, 4), chunks());
   stores.emplace(m, m.rowsOfBlock(rows));
@@ -391,7 +390,7 @@ Registers MappedMatmul::sumParts(const Tile &tile) {
 LogicalResult MappedMatmul::consumeTile(const Tile &tile) {
   Registers sums = hasPairs() ? sumPairs(tile) : hasParts() ? sumParts(tile) : sumTile(tile);
   Value thread = frame.thread;
-  frame.thread = threadAnew(e);
+  frame.thread = e.threadAnew();
   e.barrier(); // all have read the stages, where the sums go
   hasPairs() ? storePairs(sums) : storeGroupSums(frame, accumulators, sums);
   e.barrier();

@@ -10,10 +10,9 @@
 //       swizzled, to shared memory                       wait for wgmma; that stage is empty
 //
 // The producer runs ahead into the next tile while consumers run the epilogue, which stores by tensor maps
-// what it can (TileStores). Numbers: rows of f32 are
-// rounded to the weights' type. Quantised: rows of 8-bit blocks are made f16 relative to the largest scale of
-// the row, weights f16 times PanelFragments::gain; both are undone in f32 after the sum, so nothing leaves
-// f16's range.
+// what it can (TileStores). Numbers: rows of f32 are rounded to the weights' type. Quantised: rows of 8-bit
+// blocks are made f16 relative to the largest scale of the row, weights f16 times PanelFragments::gain; both
+// are undone in f32 after the sum, so nothing leaves f16's range.
 #include "passes/lowering/gpu/matmul/MatmulWarpgroup.h"
 
 #include "passes/lowering/gpu/matmul/PanelFragments.h"
@@ -144,7 +143,7 @@ void WarpgroupMatmul::planStores(int64_t sumBytes, int64_t stageBytes) {
   stores.emplace(m, m.rowsOfBlock(tokens));
   if (stores->empty() || !fits())
     return;
-  constexpr int64_t half = 112 * 1024;
+  const int64_t half = halfSharedBytes(e.architecture);
   int64_t kept = epilogueBytes(m, consumers * warpgroupSize);
   int64_t room = maxSharedBytes(e.architecture) - std::max(reservedBytes, kept) - sumBytes;
   if (consumers == 1 && sumBytes + stages * stageBytes + kept <= half)

@@ -130,11 +130,7 @@ static void combineInCluster(Matmul &m, const Accumulators &accumulators, Value 
 /// One more at `address`, seen by all blocks; what the block's threads wrote before a barrier is visible to
 /// who finds the new number, and what blocks wrote whose numbers are found here. Yields the number before.
 static Value addOne(Emitter &e, Value address) {
-  auto dialect = LLVM::AsmDialectAttr::get(e.b.getContext(), LLVM::AsmDialect::AD_ATT);
-  return LLVM::InlineAsmOp::create(e.b, e.loc, TypeRange{e.i32()}, ValueRange{address},
-                                   "atom.acq_rel.gpu.global.add.u32 $0, [$1], 1;", "=r,l,~{memory}",
-                                   /*has_side_effects=*/true, /*is_align_stack=*/false,
-                                   LLVM::TailCallKind::None, dialect, ArrayAttr())
+  return e.assemble("atom.acq_rel.gpu.global.add.u32 $0, [$1], 1;", "=r,l,~{memory}", e.i32(), address)
       .getResult(0);
 }
 
