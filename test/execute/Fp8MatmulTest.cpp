@@ -23,11 +23,7 @@ protected:
   /// One kernel, several numbers of rows. Rows of 8 bits and weights are multiplied exactly; tensor cores
   /// round rows of f32 to f16, by 2^-11 at most.
   void check(MatmulCase c, int64_t rowsPerTile, int64_t columnsPerTile, std::vector<int64_t> rows) {
-    c.rowsPerTile = rowsPerTile;
-    c.columnsPerTile = columnsPerTile;
-    if (rowsPerTile || columnsPerTile)
-      c.schedule = "rows_per_tile = " + std::to_string(rowsPerTile) +
-                   ", columns_per_tile = " + std::to_string(columnsPerTile);
+    c = c.tiled(rowsPerTile, columnsPerTile);
     KernelRunner runner(c.text(), GetParam());
     if (!runner)
       return;
@@ -151,8 +147,8 @@ TEST_P(Fp8, KeepsWhatIsNoNumber) {
   MatmulCase c{.format = "f8E4M3FN", .rows = 70, .outputs = 256, .inputs = 144, .left = LeftKind::Half};
   for (const std::string &format : formats)
     for (bool isLeft : {false, true}) {
-      c.format = format, c.rowsPerTile = 64, c.columnsPerTile = 64;
-      c.schedule = "rows_per_tile = 64, columns_per_tile = 64";
+      c.format = format;
+      c = c.tiled(64, 64);
       KernelRunner runner(c.text(), GetParam());
       if (!runner)
         return;
@@ -167,17 +163,10 @@ TEST_P(Fp8, KeepsWhatIsNoNumber) {
 
 TEST_P(Fp8, StoresWhateverTheEpilogue) {
   for (const std::string &format : formats)
-    for (const std::string &output : {std::string("f32"), std::string("bf16"), format}) {
-      MatmulCase c{.format = format, .outputs = 512, .inputs = 144, .left = LeftKind::Half, .output = output};
-      check(c, 128, 128, {150, 256});
-      c.ranges = {{0, 256, 128}, {256, 512, 16}};
-      c.adds = true;
-      check(c, 128, 128, {140});
-      c.addsLargest = true;
-      check(c, 64, 128, {70});
-      check(c, 128, 256, {140});
-      check(c, 0, 0, {2});
-    }
+    for (const std::string &output : {std::string("f32"), std::string("bf16"), format})
+      for (const auto &[c, rows] :
+           storedTiles({.format = format, .inputs = 144, .left = LeftKind::Half, .output = output}))
+        check(c, c.rowsPerTile, c.columnsPerTile, rows);
 }
 
 TEST_P(Fp8, MultipliesRowsOfExperts) {
@@ -214,22 +203,9 @@ TEST_P(Fp8, SumsPartsOfK) {
 TEST_P(Fp8, GivesARowTheSameBitsInPrefillAsInDecode) {
   if (GetParam().isGpu())
     GTEST_SKIP() << "on GPUs prefill adds in another order than decode";
-  for (const std::string &format : formats) {
-    MatmulCase many{
-        .format = format, .rows = 29, .outputs = 80, .inputs = 250, .columnsPerTile = 48, .rowsPerTile = 16};
-    many.schedule = "rows_per_tile = 16, columns_per_tile = 48";
-    MatmulCase one{.format = format, .outputs = 80, .inputs = 250};
-    KernelRunner prefill(many.text(), GetParam()), decode(one.text(), GetParam());
-    ASSERT_TRUE(prefill && decode);
-    MatmulData data(many, 1);
-    std::vector<float> all = data.run(prefill);
-    for (int64_t row = 0; row < many.rows; ++row) {
-      MatmulData single(one, 1);
-      std::memcpy(single.leftBytes.data(), data.leftBytes.data() + row * 250 * 4, 250 * 4);
-      std::vector<float> alone = single.run(decode);
-      EXPECT_EQ(std::memcmp(alone.data(), &all[row * 80], 80 * 4), 0) << format << " row " << row;
-    }
-  }
+  for (const std::string &format : formats)
+    expectBitsOfDecode(MatmulCase{.format = format, .rows = 29, .outputs = 80, .inputs = 250}.tiled(16, 48),
+                       GetParam());
 }
 
 /// The text of a kernel that copies rows of `from` to rows of `to`.

@@ -6,6 +6,7 @@
 #include "compiler/PackWeights.h"
 #include "runtime/files/BlockFormats.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <gtest/gtest.h>
@@ -51,6 +52,16 @@ std::vector<MatmulCase::Range> MatmulCase::allRanges() const {
   while (outputs % group)
     --group;
   return {{0, outputs, group}};
+}
+
+MatmulCase MatmulCase::tiled(int64_t rowsOfTile, int64_t columnsOfTile) const {
+  MatmulCase c = *this;
+  c.rowsPerTile = rowsOfTile;
+  c.columnsPerTile = columnsOfTile;
+  c.schedule = rowsOfTile ? fmt::format("rows_per_tile = {}", rowsOfTile) : "";
+  if (columnsOfTile)
+    c.schedule += fmt::format("{}columns_per_tile = {}", rowsOfTile ? ", " : "", columnsOfTile);
+  return c;
 }
 
 int64_t MatmulCase::tiles() const {
@@ -351,6 +362,10 @@ void MatmulData::expected(std::vector<double> &values, std::vector<double> &tole
                                              : 0;
   for (size_t i = 0; i < values.size(); ++i) {
     values[i] += c.adds ? added[i] : 0;
+    if (c.output.starts_with("f8")) { // beyond the largest number that number
+      const double largest = c.output == "f8E4M3FN" ? 448 : 57344;
+      values[i] = std::clamp(values[i], -largest, largest);
+    }
     tolerances[i] += std::abs(values[i]) * rounding * 1.01;
     if (c.output.starts_with("f8")) // of subnormal numbers
       tolerances[i] += c.output == "f8E4M3FN" ? 0x1p-10 : 0x1p-17;
@@ -381,6 +396,43 @@ double toleranceOnCpu(const MatmulCase &c, cpu::Isa isa) {
   bool isExact = !c.rowsPerTile || c.format.starts_with("f8") || c.format == "f32" || c.format == "f16" ||
                  isa < cpu::Isa::Avx512Bf16 || (isa == cpu::Isa::Avx512Bf16 && c.format != "bf16");
   return isExact ? 2e-6 : c.format == "bf16" ? 2.1e-3 : 1.0 / 256;
+}
+
+std::vector<RowsOfCase> storedTiles(MatmulCase c) {
+  c.outputs = 512;
+  std::vector<RowsOfCase> all;
+  auto add = [&](int64_t rowsPerTile, int64_t columnsPerTile, std::vector<int64_t> rows) {
+    all.push_back({c.tiled(rowsPerTile, columnsPerTile), std::move(rows)});
+  };
+  add(128, 128, {150, 256});
+  add(64, 64, {100});
+  add(64, 256, {100});
+  add(128, 256, {130});
+  c.ranges = {{0, 256, 128}, {256, 512, 16}};
+  c.adds = true;
+  add(128, 128, {140});
+  c.addsLargest = true;
+  add(64, 128, {70});
+  add(0, 0, {2});
+  c.weights = 2;
+  add(128, 128, {128});
+  return all;
+}
+
+void expectBitsOfDecode(const MatmulCase &many, Machine machine) {
+  MatmulCase one = many.tiled(0, 0);
+  one.rows = 1;
+  KernelRunner prefill(many.text(), machine), decode(one.text(), machine);
+  ASSERT_TRUE(prefill && decode);
+  MatmulData data(many, 1);
+  const std::vector<float> all = data.run(prefill);
+  for (int64_t row = 0; row < many.rows; ++row) {
+    MatmulData single(one, 1);
+    std::memcpy(single.leftBytes.data(), data.leftBytes.data() + row * many.leftRowBytes(),
+                many.leftRowBytes());
+    EXPECT_EQ(std::memcmp(single.run(decode).data(), &all[row * many.outputs], many.outputs * 4), 0)
+        << many.format << " row " << row;
+  }
 }
 
 } // namespace sinter::test

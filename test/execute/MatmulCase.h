@@ -47,6 +47,8 @@ struct MatmulCase {
   int64_t experts() const { return segments.empty() ? 1 : static_cast<int64_t>(segments.size()) - 1; }
   std::string text() const;
   std::vector<Range> allRanges() const;
+  /// The same in tiles of so many rows and columns; 0: all.
+  MatmulCase tiled(int64_t rowsPerTile, int64_t columnsPerTile) const;
   int64_t tiles() const;
 };
 
@@ -75,6 +77,17 @@ public:
   AlignedBytes leftBytes, storedBytes;
   std::vector<AlignedBytes> outputs, addedBytes; // of each range
 };
+
+struct RowsOfCase {
+  MatmulCase c;
+  std::vector<int64_t> rows;
+};
+/// 512 columns of `c` in tiles of all shapes, whole ones and the last of the rows, with every epilogue. On
+/// sm_90a tiles that have all their rows go through shared memory and by tensor maps, others do not.
+std::vector<RowsOfCase> storedTiles(MatmulCase c);
+
+/// Whether each row of `many`, in tiles of rows, has the bits that a kernel for one row gives it.
+void expectBitsOfDecode(const MatmulCase &many, Machine machine);
 
 } // namespace sinter::test
 
