@@ -130,29 +130,65 @@ TEST_P(DecodeMatmul, TakesManyRowsInTilesOfAnyWidth) {
       c.columnsPerTile = columns;
       c.schedule = "columns_per_tile = " + std::to_string(columns);
       check(c, 2);
-      c.rows = 2;
       c.left = LeftKind::Region;
-      check(c);
+      for (int64_t rows : {2, 11}) {
+        c.rows = rows;
+        check(c);
+      }
     }
+}
+
+TEST_P(DecodeMatmul, MakesPiecesOfRowsThatThreadsHold) {
+  // On GPUs a row of the prologue lies in registers as a whole, where a piece of its columns is asked for.
+  for (const char *format : {"f16", "bf16"})
+    for (int64_t inputs : {1056, 2080})
+      check({.format = format,
+             .rows = 6,
+             .outputs = 48,
+             .inputs = inputs,
+             .left = LeftKind::Scaled,
+             .weights = 2});
+}
+
+/// Runs a case, and each of its rows alone.
+static void checkRowsAlone(const MatmulCase &many, Machine machine) {
+  KernelRunner runner(many.text(), machine);
+  ASSERT_TRUE(runner);
+  MatmulData data(many, 1);
+  std::vector<float> all = data.run(runner);
+  MatmulCase one = many;
+  one.rows = 1;
+  for (int64_t row = 0; row < many.rows; ++row) {
+    MatmulData single(one, 1);
+    std::memcpy(single.leftBytes.data(), data.leftBytes.data() + row * many.inputs * 4, many.inputs * 4);
+    std::vector<float> alone = single.run(runner);
+    EXPECT_EQ(std::memcmp(alone.data(), &all[row * many.outputs], many.outputs * 4), 0)
+        << many.format << ", " << many.inputs << " inputs, row " << row;
+  }
 }
 
 TEST_P(DecodeMatmul, GivesARowTheSameBitsWhateverTheOtherRows) {
   for (const char *format : {"f32", "f16", "bf16", "q8_0", "q4_1", "q5_1"})
-    for (int64_t inputs : {96, 1312}) {
-      MatmulCase many{.format = format, .rows = inputs == 96 ? 7 : 10, .outputs = 80, .inputs = inputs};
-      KernelRunner runner(many.text(), GetParam());
-      ASSERT_TRUE(runner);
-      MatmulData data(many, 1);
-      std::vector<float> all = data.run(runner);
-      MatmulCase one = many;
-      one.rows = 1;
-      for (int64_t row = 0; row < many.rows; ++row) {
-        MatmulData single(one, 1);
-        std::memcpy(single.leftBytes.data(), data.leftBytes.data() + row * inputs * 4, inputs * 4);
-        std::vector<float> alone = single.run(runner);
-        EXPECT_EQ(std::memcmp(alone.data(), &all[row * 80], 80 * 4), 0) << format << " row " << row;
-      }
-    }
+    for (int64_t inputs : {96, 1312})
+      checkRowsAlone({.format = format, .rows = inputs == 96 ? 7 : 10, .outputs = 80, .inputs = inputs},
+                     GetParam());
+}
+
+TEST_P(DecodeMatmul, GivesARowTheSameBitsWhereFewerRowsAreMadeInLongerPieces) {
+  for (const char *format : {"f16", "bf16"})
+    checkRowsAlone({.format = format, .rows = 6, .outputs = 16, .inputs = 17456}, GetParam());
+}
+
+TEST_P(DecodeMatmul, GivesARowTheSameBitsWithTwoWeightsInWideTiles) {
+  for (const char *format : {"f16", "bf16"})
+    checkRowsAlone({.format = format,
+                    .rows = 6,
+                    .outputs = 128,
+                    .inputs = 1056,
+                    .schedule = "columns_per_tile = 128",
+                    .columnsPerTile = 128,
+                    .weights = 2},
+                   GetParam());
 }
 
 INSTANTIATE_TEST_SUITE_P(, DecodeMatmul, testing::ValuesIn(everyMachine),

@@ -239,6 +239,35 @@ TEST_P(Rows, QuantisesBlocksOf32) {
   }
 }
 
+/// A block with one number that is NaN or infinite has a scale that is no finite number either; others are as
+/// they were.
+TEST_P(Rows, QuantisesWhatIsNoNumberToAScaleThatIsNone) {
+  constexpr int64_t n = 96, scales = n, rowBytes = (n + n / 32 * 8 + 63) / 64 * 64;
+  KernelRunner runner(copyText(n, "f32", "q8"), GetParam());
+  ASSERT_TRUE(runner);
+  Step step(1);
+  const std::vector<float> x = randomFloats(n, 6);
+  AlignedBytes expected(rowBytes);
+  std::vector<float> row = x;
+  runner.run("copy", {row.data(), expected.data()}, step.step, 0, 1);
+  for (float special : {NAN, -NAN, INFINITY, -INFINITY})
+    for (int64_t place = 0; place < n; place += 5) {
+      row = x, row[place] = special;
+      AlignedBytes q(rowBytes);
+      runner.run("copy", {row.data(), q.data()}, step.step, 0, 1);
+      for (int64_t block = 0; block < n / 32; ++block) {
+        float scale = reinterpret_cast<const float *>(q.data() + scales)[block];
+        if (block == place / 32)
+          EXPECT_FALSE(std::isfinite(scale)) << special << " at " << place << ": " << scale;
+        else
+          EXPECT_EQ(scale, reinterpret_cast<const float *>(expected.data() + scales)[block])
+              << special << " at " << place;
+        if (block == place / 32 && std::isnan(special))
+          EXPECT_TRUE(std::isnan(scale)) << "NaN at " << place << ": " << scale;
+      }
+    }
+}
+
 TEST_P(Rows, RotatesHeadsAndAppendsThemToTheCache) {
   // Two heads of 64: norm of a head, rotation by halves, keys to panels and values to rows.
   std::string text = R"(

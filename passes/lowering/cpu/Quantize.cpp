@@ -20,9 +20,11 @@ static void storeBlock(Emitter &e, Value x, Value integers, Value scales, Value 
   Value rounded = math::RoundEvenOp::create(e.b, e.loc, e.mulF(x, e.splat(inverse, n)));
   Value words = arith::FPToSIOp::create(e.b, e.loc, e.vec(n, e.i32()), rounded);
   e.store(arith::TruncIOp::create(e.b, e.loc, e.vec(n, e.i8()), words), integers);
-  e.store(scale, scales);
-  // The integers are small: their f32 sum is exact.
-  e.store(e.mulF(e.sum(rounded), scale), sums);
+  // The integers are small: their f32 sum is exact. It is NaN where an element is, which the maximum may have
+  // passed over; the scale has to be NaN then, as an integer cannot.
+  Value sum = e.sum(rounded);
+  e.store(e.fma(sum, zero, scale), scales);
+  e.store(e.mulF(sum, scale), sums);
 }
 
 void storeColumns(Emitter &e, Value vector, kernel::RowsType type, Value pointer, Value column) {

@@ -224,7 +224,7 @@ SmallVector<Value> RegionEmitter::emitTurns(int64_t now, ArrayRef<Operation *> s
         insides[turn] = e.less(position, e.constant(plan.length));
         position = e.min(position, e.constant(plan.length - n));
       }
-      known = places.insert({turn, {position, 0, 0, plan.length}}).first;
+      known = places.insert({turn, {position, 0, turn, std::min(turn + step, plan.length)}}).first;
     }
     accumulators = emitChunk(now, sinks, known->second, insides[turn], accumulators);
   }
@@ -255,9 +255,15 @@ SmallVector<Value> RegionEmitter::emitChunk(int64_t now, ArrayRef<Operation *> s
       emitAppend(frame, append, value, number(append.getRow()), number(append.getHead()), index(place),
                  store);
     } else if (isa<kernel::YieldOp>(op)) {
-      if (value)
-        storeColumns(frame, value, yielded->type, yielded->pointer, e.sub(index(place), yielded->begin),
-                     inside);
+      if (!value)
+        continue;
+      Value wanted = inside; // a turn in registers may have columns that are not
+      if (place.low < yielded->begin)
+        wanted = e.both(e.less(e.constant(yielded->begin - 1), index(place)), wanted);
+      if (place.high > yielded->end)
+        wanted = e.both(e.less(index(place), e.constant(yielded->end)), wanted);
+      storeColumns(frame, value, yielded->type, yielded->pointer, e.sub(index(place), yielded->begin),
+                   wanted);
     } else if (!early.contains(op->getResult(0))) { // kept, of teams without anything to do, too
       auto keep = [&] { e.storeAligned(value, e.at(vectors[op->getResult(0)], index(place), e.f32())); };
       inside ? e.ifThen(inside, keep) : keep();

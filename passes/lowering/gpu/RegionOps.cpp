@@ -25,10 +25,12 @@ static void storeBlocks(Frame &frame, Value x, kernel::RowsType type, Value poin
     return e.intrinsic("llvm.nvvm.prmt", e.i32(), {low, high, e.constant(bytes)});
   };
   Value magnitudes = math::AbsFOp::create(e.b, e.loc, x), largest = e.extract(magnitudes, 0);
+  // NaN where an element is NaN, as the scale then is: its integer cannot say so.
+  auto raise = [&](Value y) { largest = arith::MaximumFOp::create(e.b, e.loc, largest, y); };
   for (int64_t i = 1; i < n; ++i)
-    largest = combine(e, vector::CombiningKind::MAXNUMF, largest, e.extract(magnitudes, i));
+    raise(e.extract(magnitudes, i));
   for (int64_t mask = lanes / 2; mask >= 1; mask /= 2)
-    largest = combine(e, vector::CombiningKind::MAXNUMF, largest, e.shuffleXor(largest, mask));
+    raise(e.shuffleXor(largest, mask));
   Value scale = e.mulF(largest, e.constantF(e.f32(), 1.0 / 127));
   Value zero = e.constantF(e.f32(), 0);
   Value isZero = arith::CmpFOp::create(e.b, e.loc, arith::CmpFPredicate::OEQ, largest, zero);

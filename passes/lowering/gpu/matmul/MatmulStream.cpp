@@ -364,7 +364,7 @@ bool StreamedMatmul::planTensorRows() {
     return false;
   }
   auto [begin, segment] = left->piece();
-  rows = makeTensorRows(m, *left, segment);
+  rows = makeTensorRows(m, *left, segment, left->rows());
   if (isQuantised) { // dp4a does one row faster, from the same integers
     few = std::make_unique<ScalarRows>(m, *left, 1);
   } else { // cut once, and fewer rows fit as a whole where all do not
@@ -374,7 +374,7 @@ bool StreamedMatmul::planTensorRows() {
     frame.sharedBytes = before; // a launch has one form
     leftOfFew =
         std::make_unique<LeftSide>(m, most, budget / (segment * 8) * (segment * 8), shift, /*cuts=*/true);
-    few = makeTensorRows(m, *leftOfFew, segment);
+    few = makeTensorRows(m, *leftOfFew, segment, left->rows());
     frame.sharedBytes = std::max(after, frame.sharedBytes);
   }
   return true;

@@ -84,8 +84,8 @@ bool fitsTensorRows(const Matmul &m);
 /// conflicts.
 int64_t tensorRowShift(const Matmul &m);
 /// `segment`: columns whose products are added up by themselves, so that sums are the same whatever pieces
-/// the left side is made in, multiples of it.
-std::unique_ptr<StreamedRows> makeTensorRows(Matmul &m, LeftSide &left, int64_t segment);
+/// the left side is made in, multiples of it. `mostOfForms`: rows at once of the kernel's form with the most.
+std::unique_ptr<StreamedRows> makeTensorRows(Matmul &m, LeftSide &left, int64_t segment, int64_t mostOfForms);
 
 } // namespace sinter::gpu
 

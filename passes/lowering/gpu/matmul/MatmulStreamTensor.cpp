@@ -32,16 +32,17 @@ constexpr int64_t halfStep = 16;
 
 class TensorRows : public StreamedRows {
 public:
-  TensorRows(Matmul &m, LeftSide &left, int64_t segment)
+  TensorRows(Matmul &m, LeftSide &left, int64_t segment, int64_t mostOfForms)
       : StreamedRows(m, left, left.rows()), segment(segment) {
-    // Of as many panels as their sums leave room for, loads are longer.
+    // Of as many panels as their sums leave room for, loads are longer. All forms take as many, so that
+    // slices are the same.
     constexpr int64_t mostSumBytes = 16 * 1024;
     bool isF16 = m.layouts[0].format == kernel::WeightFormat::F16;
     int64_t widest = isF16 ? 4 : m.layouts[0].format == kernel::WeightFormat::BF16 ? 2 : 1;
     if (m.panelsPerChunk() % 2) // columnInSlice
       widest = std::min<int64_t>(widest, 2);
     for (panels = std::min(widest, m.panelsPerChunk());
-         !llvm::isPowerOf2_64(panels) || (panels > 1 && sumBytes() > mostSumBytes);)
+         !llvm::isPowerOf2_64(panels) || (panels > 1 && sumBytes() / most * mostOfForms > mostSumBytes);)
       --panels;
   }
   // Of four rows that differ in their number modulo 4 a warp stores 32 bytes each at once, to different
@@ -59,11 +60,21 @@ private:
   void emitPanels(int64_t weight, Value count, bool adds) override;
   /// `products`: of 8 rows each.
   void emitPanels(int64_t weight, Value count, int64_t products, bool adds);
-  SmallVector<Value> floatSums(int64_t weight, Value count, int64_t products);
+  SmallVector<Value> floatSums(int64_t weight, Value count, int64_t products, SmallVector<Value> sums);
   SmallVector<Value> segmentSums(int64_t weight, int64_t begin, int64_t end, ArrayRef<Value> rows);
   SmallVector<Value> blockSums(int64_t weight, Value count, int64_t products);
   SmallVector<Value> addBlock(int64_t weight, Value index, Value count, int64_t products, ValueRange carried);
+  SmallVector<Value> storedSums(int64_t weight, Value index, Value count, int64_t products);
   void storeSums(int64_t weight, Value index, Value count, int64_t products, ValueRange sums, bool adds);
+  /// Whether the lane has sums of a row, and of a panel: of both there may be fewer.
+  Value isThere(Value row, Value count, Value index) {
+    return e.both(e.less(row, count), e.less(index, panelEnd));
+  }
+  int64_t sumsAtOnce() const { return std::min<int64_t>(2 * panels, 4); }
+  /// The column of the lane's first sum of a panel, from the tile's first on.
+  Value columnOfSums(Value index) {
+    return e.add(e.mul(e.sub(index, panelBegin), kernel::panelRows), firstOfLane);
+  }
 
   /// A row of the left side; behind the last one that one again.
   Value thatIs(Value row, Value count) { return e.min(row, e.sub(count, 1)); }
@@ -106,16 +117,24 @@ void TensorRows::emitPanels(int64_t weight, Value count, int64_t products, bool 
     // Lanes without a panel take the last one again, and drop it.
     Value index = e.add(first, e.div(group, lanesOfPanel));
     panel = m.panel(weight, panels == 1 ? index : e.min(index, e.sub(panelEnd, 1)));
-    SmallVector<Value> sums =
-        layout.isFloat() ? floatSums(weight, count, products) : blockSums(weight, count, products);
-    storeSums(weight, index, count, products, sums, adds);
+    if (!layout.isFloat())
+      return storeSums(weight, index, count, products, blockSums(weight, count, products), adds);
+    // Segments are added in their order, whatever pieces they come in.
+    auto [begin, end] = left.piece();
+    SmallVector<Value> before;
+    if (adds && end - begin > segment)
+      before = storedSums(weight, index, count, products);
+    bool addsLater = adds && before.empty();
+    storeSums(weight, index, count, products, floatSums(weight, count, products, before), addsLater);
   });
 }
 
-SmallVector<Value> TensorRows::floatSums(int64_t weight, Value count, int64_t products) {
+/// `sums`: of the columns before, or none.
+SmallVector<Value> TensorRows::floatSums(int64_t weight, Value count, int64_t products,
+                                         SmallVector<Value> sums) {
   auto [begin, end] = left.piece();
   Value group = e.div(lane, 4), inGroup = e.rem(lane, 4);
-  SmallVector<Value> rows, sums; // of the lane's columns
+  SmallVector<Value> rows; // of the lane's columns
   for (int64_t product = 0; product < products; ++product)
     rows.push_back(e.atByte(left.floats(leftRow(product, group, count)), e.mul(inGroup, 16)));
   for (int64_t first = begin; first < end; first += segment) {
@@ -267,11 +286,38 @@ SmallVector<Value> TensorRows::addBlock(int64_t weight, Value index, Value count
   return sums;
 }
 
+/// What storeSums stored; zeros where it did not.
+SmallVector<Value> TensorRows::storedSums(int64_t weight, Value index, Value count, int64_t products) {
+  Value column = columnOfSums(index), zero = e.constantF(e.f32(), 0);
+  SmallVector<Value> sums(products * panels * 4);
+  for (int64_t product = 0; product < products; ++product)
+    for (int64_t i = 0; i < 2; ++i) {
+      Value row = rowOfSums(product, i);
+      SmallVector<Type> types(2 * panels, e.f32());
+      auto choice = scf::IfOp::create(e.b, e.loc, types, isThere(row, count, index), /*withElseRegion=*/true);
+      OpBuilder::InsertionGuard guard(e.b);
+      e.b.setInsertionPointToStart(choice.thenBlock());
+      SmallVector<Value> loaded;
+      for (int64_t first = 0, n = sumsAtOnce(); first < 2 * panels; first += n) {
+        Value some = e.loadWide(e.f32(), n, sumsAt(weight, row, e.add(column, first)));
+        for (int64_t j = 0; j < n; ++j)
+          loaded.push_back(e.extract(some, j));
+      }
+      scf::YieldOp::create(e.b, e.loc, loaded);
+      e.b.setInsertionPointToStart(choice.elseBlock());
+      scf::YieldOp::create(e.b, e.loc, SmallVector<Value>(2 * panels, zero));
+      for (int64_t pair = 0; pair < panels; ++pair)
+        for (int64_t r = 0; r < 2; ++r)
+          sums[number(product, pair) + r * 2 + i] = choice.getResult(pair * 2 + r);
+    }
+  return sums;
+}
+
 /// A lane has 2 * panels neighbouring columns of two rows of each product.
 void TensorRows::storeSums(int64_t weight, Value index, Value count, int64_t products, ValueRange sums,
                            bool adds) {
-  Value column = e.add(e.mul(e.sub(index, panelBegin), kernel::panelRows), firstOfLane);
-  int64_t n = std::min<int64_t>(2 * panels, 4);
+  Value column = columnOfSums(index);
+  int64_t n = sumsAtOnce();
   for (int64_t product = 0; product < products; ++product)
     for (int64_t i = 0; i < 2; ++i) {
       Value row = rowOfSums(product, i);
@@ -279,7 +325,7 @@ void TensorRows::storeSums(int64_t weight, Value index, Value count, int64_t pro
       for (int64_t pair = 0; pair < panels; ++pair)
         for (int64_t r = 0; r < 2; ++r)
           numbers.push_back(sums[number(product, pair) + r * 2 + i]);
-      e.ifThen(e.both(e.less(row, count), e.less(index, panelEnd)), [&] {
+      e.ifThen(isThere(row, count, index), [&] {
         for (int64_t first = 0; first < 2 * panels; first += n) {
           Value place = sumsAt(weight, row, e.add(column, first)),
                 some = e.pack(ArrayRef(numbers).slice(first, n));
@@ -307,8 +353,9 @@ int64_t tensorRowShift(const Matmul &m) {
   return m.layouts[0].isFloat() ? 64 : 16;
 }
 
-std::unique_ptr<StreamedRows> makeTensorRows(Matmul &m, LeftSide &left, int64_t segment) {
-  return std::make_unique<TensorRows>(m, left, segment);
+std::unique_ptr<StreamedRows> makeTensorRows(Matmul &m, LeftSide &left, int64_t segment,
+                                             int64_t mostOfForms) {
+  return std::make_unique<TensorRows>(m, left, segment, mostOfForms);
 }
 
 } // namespace sinter::gpu
