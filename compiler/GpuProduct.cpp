@@ -80,7 +80,10 @@ std::string headerText(const std::string &name, const GpuProduct &product, GpuFo
          "makes\n"
          " * functions that do it on the host, --weights-file writes a model's. NAME.json says the same for "
          "programs, and\n"
-         " * which kernels a function or a model launches on which buffers, in order. */\n"
+         " * which kernels a function or a model launches on which buffers, in order. Where these are "
+         "workspaces, "
+         "a function\n"
+         " * goes over at most `max_rows` rows at once, for which its `workspace_bytes` have room. */\n"
       << "#ifndef " << guard << "\n#define " << guard << "\n\n#include \"sinter_kernels.h\"\n\n";
   for (kernel::FuncOp kernel : kernelsOf(product)) {
     KernelFunction function = makeKernelFunction(kernel, {});
