@@ -52,8 +52,6 @@ public:
   }
   int64_t paddedInputs() const { return llvm::alignTo(m.inputs, 32); }
   int64_t rowBytes() const;
-  /// Bytes of all rows that fit.
-  int64_t bytes() const { return capacity * rowBytes(); }
 
 private:
   struct SumPlane {

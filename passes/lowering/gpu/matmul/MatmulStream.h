@@ -7,6 +7,8 @@
 
 #include "passes/lowering/gpu/matmul/MatmulLeft.h"
 
+#include <memory>
+
 namespace sinter::gpu {
 
 /// Shared memory for the left side: accumulators and what regions keep need the rest.
@@ -56,8 +58,8 @@ protected:
   virtual mlir::Value columnInSlice(mlir::Value row, mlir::Value column) { return column; }
   /// Sums of the warp's slice, as Accumulators::at.
   mlir::Value sumsAt(int64_t weight, mlir::Value row, mlir::Value column);
-  /// Carries sums through the slice's steps of `steps`: `turn` gets a first step, how many, each slices()
-  /// after the one before, and the sums. Whole turns of `unroll` steps, then one at a time.
+  /// Carries sums through the slice's steps, from `begin` on below `steps` and `stride` apart: `turn` gets a
+  /// first step, how many, and the sums. Whole turns of `unroll` steps, then one at a time.
   using Turn = llvm::function_ref<llvm::SmallVector<mlir::Value>(mlir::Value step, int64_t count,
                                                                  mlir::ValueRange sums)>;
   llvm::SmallVector<mlir::Value> forEachStep(mlir::Value begin, int64_t steps, int64_t stride, int64_t unroll,

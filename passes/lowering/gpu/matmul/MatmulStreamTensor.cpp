@@ -15,7 +15,6 @@
 // The order of columns in a step is the lane's own: both operands have the same.
 #include "passes/lowering/gpu/matmul/MatmulStream.h"
 
-#include "passes/lowering/gpu/Fp8.h"
 #include "passes/lowering/gpu/Mma.h"
 #include "passes/lowering/gpu/matmul/BlockScales.h"
 
